@@ -15,22 +15,22 @@ name: as_dict
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: Make a dictionary of a text that stands for one
+short_description: Convert a text to a dictionary
 description:
-  - The command line, with C(-e name=value), and surveys of AWX give a text where a role's variable is a dictionary. This is the dictionary
-    that is meant.
-  - A text is C(key=value), several on a line or one a line, as modules of Ansible take them, with quotes around a value that has a space
-    or a comma. One that begins with C({) is taken for JSON.
-  - What is no text stays as it is.
+  - A variable set on the command line with C(-e name=value) or in a survey of AWX is a text, even if the role expects a dictionary. This
+    filter returns the dictionary.
+  - The text consists of C(key=value) pairs, on one line or on several lines, as for modules of Ansible. Quote a value that contains a
+    space or a comma. A text that begins with C({) is parsed as JSON.
+  - Any other type is returned unchanged.
 options:
   _input:
-    description: A dictionary, or a text that stands for one.
+    description: A dictionary, or a text to convert.
     type: raw
     required: true
 """
 
 EXAMPLES = r"""
-- name: What is left out, whether it comes as YAML or as `redis=unused`
+- name: Print what is left out, set in YAML or as `redis=unused`
   ansible.builtin.debug:
     msg: "{{ caracal_backup_left_out | caracal_ops.backup.as_dict }}"
 """

@@ -15,22 +15,21 @@ name: as_list
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: Make a list of a text that stands for one
+short_description: Convert a text to a list
 description:
-  - The command line, with C(-e name=value), and surveys of AWX give a text where a role's variable is a list. This is the list that is
-    meant.
-  - A text is split at commas and at the ends of lines. So an item that has a comma itself must come as JSON; a text that begins with C([)
-    is taken for that.
-  - What is no text stays as it is.
+  - A variable set on the command line with C(-e name=value) or in a survey of AWX is a text, even if the role expects a list. This filter
+    returns the list.
+  - The text is split at commas and at line ends. A text that begins with C([) is parsed as JSON. Use JSON if an item contains a comma.
+  - Any other type is returned unchanged.
 options:
   _input:
-    description: A list, or a text that stands for one.
+    description: A list, or a text to convert.
     type: raw
     required: true
 """
 
 EXAMPLES = r"""
-- name: Two databases, whether they come as YAML or as `caracal,caracal_auth`
+- name: Print two databases, set in YAML or as `caracal,caracal_auth`
   ansible.builtin.debug:
     msg: "{{ caracal_backup_databases | caracal_ops.backup.as_list }}"
 """

@@ -23,17 +23,17 @@ name: checked_hosts
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: The hosts of a play, unless there are none, or hosts of an earlier job could have named them
+short_description: Verify the hosts of a play and the extra variables of a workflow
 description:
-  - AWX hands what C(set_stats) left on to the next jobs of a workflow, as extra variables, which are stronger than all others. Any host of
-    the earlier job can leave such a thing, since the answer to each of its tasks may hold it, and so name connection, programs, hosts and
-    settings of the next job.
-  - In a job of a workflow, this ends the run when there is an extra variable other than those of AWX, the C(caracal_*_stats) of this
-    collection, and those that are named. In all other runs any extra variable may be there.
-  - It ends any run in which a host or group is named that has no host in the inventory, or in which a pattern such as C(web*), or the
-    C(--limit) of the run, leaves the play no host. Ansible would play nothing there, and call that a success. V(all:!all) means no host on
-    purpose. With C(--syntax-check) and C(--list-...) nothing is checked.
-  - It belongs into C(hosts) of each play, since that is looked at before any host, and no variable and no limit can take it away.
+  - AWX passes values from C(set_stats) to the next jobs of a workflow as extra variables, which override all other variables. Any host of
+    the earlier job can set such values in the result of any task. So it can change the connection, programs, hosts and settings of the
+    next job.
+  - In a workflow job, this filter stops the run if there is an unexpected extra variable. The filter accepts variables of AWX, the
+    C(caracal_*_stats) of this collection, and the names in its argument. All other runs accept any extra variable.
+  - The filter stops any run in which a named host or group has no host in the inventory. It also stops a run if a pattern such as C(web*),
+    or C(--limit), leaves the play without hosts. Ansible would do nothing there and report success.
+  - V(all:!all) means that the play has no hosts on purpose. With C(--syntax-check) and C(--list-...), the filter checks nothing.
+  - Use it in C(hosts) of each play. Ansible evaluates C(hosts) before it contacts any host, and no variable or limit can skip it.
 positional: _allowed
 options:
   _input:
@@ -48,7 +48,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Drill, also in a workflow that hands on which set
+- name: Drill the set that an earlier job of a workflow chose
   hosts: "{{ caracal_drill_hosts | caracal_ops.backup.checked_hosts('caracal_drill_set_id') }}"
   roles:
     - role: caracal_ops.backup.caracal_drill
@@ -56,7 +56,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The hosts, as they came.
+  description: The hosts, unchanged.
   type: raw
 """
 

@@ -22,7 +22,7 @@ description:
 options:
   _input:
     description:
-      - For each host, the list of its results, as in the facts C(caracal_backup_doctor), C(caracal_drill_doctor) and the like.
+      - For each host, the list of its results, as in facts such as C(caracal_backup_doctor) and C(caracal_drill_doctor).
     type: dict
     required: true
   hosts:

@@ -15,7 +15,7 @@ name: printable
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: Make one line of printable characters of a text
+short_description: Convert a text to one line of printable characters
 description:
   - A text from a host can contain escape sequences of a terminal, line breaks, and characters that change the direction of writing. This
     filter replaces each character that cannot be printed by an escape such as C(\x1b).

@@ -15,10 +15,10 @@ name: role_report
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: Make the report of a role from the results of its modules
+short_description: Create the report of a role from the results of its modules
 description:
-  - Roles print a summary, keep a result for later tasks and leave a few values for other jobs. This filter makes all three of what the
-    modules returned.
+  - Roles print a summary, keep a result for later tasks and set a few values for other jobs. This filter creates all three from the
+    results of the modules.
   - It copies texts and does not evaluate them.
 options:
   _input:

@@ -18,11 +18,11 @@ name: schedule_plan
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: Compute what a schedule of jobs consists of
+short_description: Compute the timers, cron lines or AWX objects of a schedule
 description:
-  - The role C(caracal_ops.backup.caracal_schedule) uses this filter. It computes timers, lines of cron, or what AWX shall have, from the
+  - The role C(caracal_ops.backup.caracal_schedule) uses this filter. It computes timers, lines of cron, or the objects in AWX from the
     settings of the role.
-  - Settings with errors have no plan, so the filter fails. P(caracal_ops.backup.schedule_errors#filter) lists the errors.
+  - If the settings have errors, the filter fails. P(caracal_ops.backup.schedule_errors#filter) lists the errors.
 options:
   _input:
     description: The settings, by the keys that the role uses in C(vars/main.yml).
@@ -54,18 +54,18 @@ _value:
       type: list
       elements: dict
     notify:
-      description: The command that notifies people of a job that systemd saw fail. Empty if there is no such unit.
+      description: The command that sends a notification when a unit of systemd fails. Empty if there is no such unit.
       type: str
     removed_units:
-      description: Units of the role that the host no longer needs.
+      description: Units of the role that are not needed on the host any more.
       type: list
       elements: str
     forgotten_units:
-      description: The same as patterns for C(systemctl).
+      description: Patterns of these units for C(systemctl).
       type: list
       elements: str
     without_cron:
-      description: Whether the host needs no lines of cron.
+      description: V(true) if the host needs no lines of cron.
       type: bool
     awx:
       description: For AWX, its sides, job templates, schedules, workflows and notifications. It contains the secrets of channels.

@@ -15,18 +15,18 @@ name: with_deployment
 author:
   - Caracal Ops (@caracal-ops)
 version_added: 0.1.0
-short_description: Complete the settings of a role by what a Compose project has
+short_description: Complete the settings of a role from a Compose project
 description:
-  - A role names servers, files and directories in its settings, and leaves the rest to M(caracal_ops.backup.deployment_info). This filter
-    makes the arguments of the role's modules of both. A setting takes precedence over what was found.
-  - Use the arguments only for the host that the deployment was found on.
+  - The settings of a role name servers, files and directories. M(caracal_ops.backup.deployment_info) finds the rest. This filter combines
+    both into the arguments of the role's modules. A setting takes precedence over a value that was found.
+  - Use the arguments only for the host on which the deployment was found.
 options:
   _input:
     description:
-      - The settings. The dictionaries C(database), C(secrets), C(redis), C(replay), C(images) and C(environment) have the options of the
-        modules that they are for. An empty text is an option that is not set.
-      - C(needed) lists the parts of the project that the role reads, C(left_out) those that the operator leaves out. C(own_login) is true
-        if a password file or a certificate of the login is set.
+      - The settings. The dictionaries C(database), C(secrets), C(redis), C(replay), C(images) and C(environment) contain module options.
+        An empty text is an option that is not set.
+      - C(needed) lists the parts of the project that the role reads, C(left_out) the parts that the operator leaves out. C(own_login) is
+        true if a password file or a certificate of the login is set.
     type: dict
     required: true
   deployment:
@@ -49,9 +49,9 @@ RETURN = r"""
 _value:
   description:
     - Arguments in C(database), C(secrets), C(redis), C(replay), C(images) and C(environment), without options that are not set.
-    - C(named) are the parts that the project need not have, C(assets) those of V(secrets), V(replay) and V(redis) that there are.
-    - C(image) is the image that the found server runs from, C(replay_here) whether this host has replay directories, C(confirm) the Redis
-      database that was found.
+    - C(named) are the parts that the project need not have. C(assets) are the assets that exist, of V(secrets), V(replay) and V(redis).
+    - C(image) is the image of the server that was found. C(replay_here) is true if this host has replay directories. C(confirm) is the
+      Redis database that was found.
   type: dict
 """
 

@@ -125,7 +125,7 @@ def require_rfc3161() -> t.Any:
 
 def _missing(name: str, requirement: str, *, in_setup: bool = True) -> t.NoReturn:
     """`in_setup`: whether it is among the libraries that the playbook `setup` brings."""
-    best = "play caracal_ops.backup.setup, which brings it, or " if in_setup else ""
+    best = "run the playbook caracal_ops.backup.setup, which installs it, or " if in_setup else ""
     raise MissingDependency(
         f"the Python library {name} is missing on this host; {best}install it: {sys.executable} -m pip install '{requirement}'"
     )

@@ -71,7 +71,7 @@ checks:
     message:
       description: Result of the check.
       type: str
-      sample: 21 objects, 412345678 bytes, every SHA-256 as signed
+      sample: 21 objects, 412345678 bytes, every SHA-256 matches the signed manifest
     required:
       description: V(true) if the verdict of the module depends on this check.
       type: bool

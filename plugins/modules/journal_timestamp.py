@@ -85,7 +85,7 @@ message:
   description: The authority, the entry and the time of the timestamp, or the reason why there is no timestamp.
   returned: always
   type: str
-  sample: CN=Example Timestamping 2026,O=Example,C=NL had seen entry 42 at 2026-11-25T02:11:07.000000Z
+  sample: CN=Example Timestamping 2026,O=Example,C=NL timestamped entry 42 at 2026-11-25T02:11:07.000000Z
 sequence:
   description: Number of the entry.
   returned: success

@@ -46,15 +46,17 @@ def cleaned(answer: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
     try:
         return _result({_text(str(key)): _clean(value, _break(str(key)), 1) for key, value in answer.items()})
     except RecursionError:
-        raise TamperedData(f"{host} gives an answer that is nested more than {_DEEPEST} deep; find out who answers there") from None
+        raise TamperedData(
+            f"{host} returned a result that is nested more than {_DEEPEST} levels deep; find out what runs on that host"
+        ) from None
 
 
 def refuse_own_names(facts: t.Any, host: str) -> None:
     """Refuse to go on where a fact has the name of a setting. It comes from other tasks, or from a cache. Raises TamperedData."""
     if names := named(facts):
         raise TamperedData(
-            f"{host} has facts with names of settings of caracal_ops.backup: {names}; no setting comes from a host, so find out who "
-            "answers there, and empty the cache of facts (--flush-cache); what you set yourself with set_fact must not be cacheable"
+            f"{host} has facts with names of settings of caracal_ops.backup: {names}. A host must not change settings: find out what runs "
+            "on that host, and clear the fact cache (--flush-cache). Do not set settings with set_fact and cacheable"
         )
 
 

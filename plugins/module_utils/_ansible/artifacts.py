@@ -34,6 +34,6 @@ def check(extra_variables: t.Collection[str], allowed: t.Collection[str]) -> Non
 def _words(strange: t.Sequence[str]) -> str:
     names = ", ".join(name[:80] for name in strange[:_MOST_NAMES]) + (", ..." if len(strange) > _MOST_NAMES else "")
     return (
-        f"in a workflow, extra variables can come from the hosts of an earlier job, which are not to be believed: {names}; "
-        "set them in the inventory or in group_vars, and look at the artifacts of the jobs before"
+        f"in a workflow, hosts of an earlier job can set extra variables, so these are not trusted: {names}; "
+        "set them in the inventory or in group_vars, and check the artifacts of the earlier jobs"
     )

@@ -10,7 +10,7 @@ import typing as t
 
 from .._errors import printable
 
-_WITHOUT_A_MESSAGE = "failed without a message; see its output"
+_WITHOUT_A_MESSAGE = "failed without a message; check its output"
 
 
 def cause(result: t.Any) -> str:

@@ -24,4 +24,4 @@ class Options(declared.Options):
 
 def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
     """On a host there is nothing to do. Raises OptionError."""
-    raise OptionError(f"the action of guarded runs {invocation.options.module}; call guarded as a task, not as a module")
+    raise OptionError(f"guarded cannot run {invocation.options.module} on a host; call guarded as a task, not as a module")

@@ -30,8 +30,8 @@ def check(names: t.Iterable[str], groups: t.Mapping[str, t.Collection[str]]) -> 
     if absent:
         named = ", ".join(name[:80] for name in absent[:_MOST_NAMES])
         raise OptionError(
-            f"no host or group with hosts is called {named}, so nothing would be done there; name your inventory with -i, "
-            "or correct the variable *_hosts; on a host that plays for itself alone, leave that out"
+            f"no host or group with hosts is named {named}, so the play would do nothing there; set your inventory with -i, "
+            "or correct the variable *_hosts. If the host runs the play only for itself, leave the variable out"
         )
 
 
@@ -42,7 +42,9 @@ def check_reached(names: t.Sequence[str], limit: str, reached: t.Collection[str]
     hosts = ":".join(names)[:80]
     if limit:
         raise OptionError(
-            f"--limit {limit[:80]} leaves no host of {hosts}, so nothing would be done there; name one of its hosts in the limit "
-            "(for a play on this machine, localhost), or leave the limit out"
+            f"--limit {limit[:80]} leaves no host of {hosts}, so the play would do nothing. Add one of its hosts to the limit "
+            "(localhost for a play on this machine), or leave the limit out"
         )
-    raise OptionError(f"{hosts} matches no host of the inventory, so nothing would be done; correct the pattern in the variable *_hosts")
+    raise OptionError(
+        f"{hosts} matches no host in the inventory, so the play would do nothing; correct the pattern in the variable *_hosts"
+    )

@@ -35,14 +35,14 @@ def recipient_of(identity: str, where: str) -> str:
 
     secret = _decode(_SECRET, identity.lower()) if identity.isupper() else None
     if secret is None:
-        raise KeyProblem(f"{where} holds no age identity; give a file as age-keygen writes it")
+        raise KeyProblem(f"{where} contains no age identity; give a file that age-keygen wrote")
     return _encode(_PUBLIC, X25519PrivateKey.from_private_bytes(secret).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
 
 
 def check_recipient(text: str, where: str) -> str:
     """The text itself, when it is one recipient and nothing else. Raises KeyProblem that does not repeat it."""
     if _decode(_PUBLIC, text) is None:
-        raise KeyProblem(f"{where} is no age recipient; expected age1… (X25519), alone, in one line")
+        raise KeyProblem(f"{where} is not an age recipient; expected one age1… (X25519) on one line")
     return text
 
 

@@ -49,14 +49,14 @@ class Authentic:
         lines = [line for line in self.lines if principal is None or signer_lists.matches(principal, line.principals)]
         if not lines:
             raise KeyProblem(
-                f"{self.name} is signed by {self.fingerprint}, which is not {principal} in {self.source}; "
-                "if that key is theirs, add it there, else find out who wrote this"
+                f"{self.name} is signed by {self.fingerprint}, which is not a key of {principal} in {self.source}; "
+                "add it there if you trust it, otherwise find out who wrote this"
             )
         valid = [line for line in lines if line.is_valid(at)]
         if not valid:
             raise KeyProblem(
-                f"{self.name} is signed by {self.fingerprint} ({lines[0].principals}), which {self.source} says was not valid "
-                f"at {at:%Y-%m-%dT%H:%M:%SZ}; sign with a valid key, or correct valid-after and valid-before"
+                f"{self.name} is signed by {self.fingerprint} ({lines[0].principals}), which was not valid at {at:%Y-%m-%dT%H:%M:%SZ} "
+                f"according to {self.source}; sign with a valid key, or correct valid-after and valid-before"
             )
         return SignerInfo(principal or valid[0].principals, self.fingerprint)
 
@@ -88,18 +88,22 @@ class Verifier:
         parsed = sshsig.parse(signature, f"the signature of {name}")
         if parsed.namespace != namespace.encode():
             said = ascii(parsed.namespace.decode("utf-8", "replace")[:40])
-            raise TamperedData(f"{name}: its signature was made for {said}, not for {namespace}; it is another kind of document")
+            raise TamperedData(
+                f"{name}: its signature is for {said}, not for {namespace}: it is another kind of document; use another copy"
+            )
         if not parsed.covers(data):
-            raise TamperedData(f"{name} is not what {parsed.fingerprint} signed; use another copy and find out who altered this one")
+            raise TamperedData(
+                f"{name} does not match its signature by {parsed.fingerprint}; use another copy and find out who altered this one"
+            )
         if parsed.key in self._revoked:
-            raise KeyProblem(f"{name} is signed by {parsed.fingerprint}, which is revoked; use what another key signed")
+            raise KeyProblem(f"{name} is signed by {parsed.fingerprint}, which is revoked; use a file that another key signed")
         known = [line for line in self._allowed if line.key == parsed.key]
         lines = tuple(line for line in known if line.namespaces is None or signer_lists.matches(namespace, line.namespaces))
         if not lines:
             what = f"may not sign for {namespace} by" if known else "is not in"
             raise KeyProblem(
                 f"{name} is signed by {parsed.fingerprint}, which {what} {self._source}; "
-                "if you trust it, add it there, else find out who wrote this"
+                "add it there if you trust it, otherwise find out who wrote this"
             )
         return Authentic(name, self._source, parsed.fingerprint, lines)
 

@@ -23,7 +23,7 @@ def header(source: t.BinaryIO, name: str) -> bytes:
     data = _begin(source)
     end = _end(data)
     if not end or len(data) < end + NONCE:
-        raise TamperedData(f"{name} does not begin as an age file does; use another copy of the set")
+        raise TamperedData(f"{name} does not begin with an age header; use another copy of the set")
     return data[: end + NONCE]
 
 
@@ -39,7 +39,7 @@ class Bounded:
         if self._head is None:
             data = _begin(self._source)
             if not _end(data):
-                raise TamperedData(f"{self._name}: not an age file with a header as ours have; use another copy of the set")
+                raise TamperedData(f"{self._name}: no complete age header was found; use another copy of the set")
             self._head = memoryview(data)
         if not self._head:
             return self._source.read(size)

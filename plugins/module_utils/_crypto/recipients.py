@@ -52,7 +52,9 @@ def parse(text: str, where: str) -> Recipient:
     """One recipient; raises KeyProblem that names `where`, never the text if it looks like a secret."""
     text = text.strip()
     if any(mark.decode() in text.upper() for mark in SECRET_MARKS):
-        raise KeyProblem(f"{where} holds an age identity (a private key); give the public recipient, and move the identity off this host")
+        raise KeyProblem(
+            f"{where} contains an age identity (a private key); give the public recipient, and move the identity off this host"
+        )
     words = text.split()
     if words and words[0].startswith("ssh-"):
         text = " ".join(words[:2])
@@ -61,7 +63,7 @@ def parse(text: str, where: str) -> Recipient:
         recipient = Recipient(text, fingerprint(text))
         recipient.to_age()
     except (recipient_error, ValueError, IndexError) as exc:
-        raise KeyProblem(f"{where} is no age recipient; expected age1… (X25519), ssh-ed25519 … or ssh-rsa …") from exc
+        raise KeyProblem(f"{where} is not an age recipient; expected age1… (X25519), ssh-ed25519 … or ssh-rsa …") from exc
     return recipient
 
 
@@ -77,9 +79,9 @@ def load(texts: t.Sequence[str], files: t.Sequence[str]) -> list[Recipient]:
                 recipient = parse(line, f"{path} line {number}")
                 found.setdefault(recipient.fingerprint, recipient)
     if not found:
-        raise OptionError("no recipient to seal to; set recipients or recipients_files")
+        raise OptionError("no recipient is set; set recipients or recipients_files")
     if sum(_STANZA + len(one.text) for one in found.values()) > header_proof.LIMIT:
-        raise OptionError(f"{len(found)} recipients are more than an object can name in its header; seal to fewer")
+        raise OptionError(f"{len(found)} recipients do not fit into the header of an object; use fewer recipients")
     return list(found.values())
 
 
@@ -88,7 +90,7 @@ def refuse_signing_key(recipients: t.Iterable[Recipient], signer_fingerprint: st
     for recipient in recipients:
         if recipient.fingerprint == signer_fingerprint:
             raise KeyProblem(
-                f"recipient {recipient.fingerprint} is the signing key, so this host could open its own backups; use another key pair"
+                f"recipient {recipient.fingerprint} is the signing key, so this host could decrypt its own backups; use another key pair"
             )
 
 
@@ -108,7 +110,7 @@ def identities_on_host(recipients: t.Iterable[Recipient], folders: t.Iterable[st
 def load_identities(files: t.Sequence[str]) -> list[t.Any]:
     """Identities for decryption, from age identity files and unencrypted SSH keys, mode 0600 or stricter."""
     if not files:
-        raise OptionError("no identity to open the set with; set identity_files")
+        raise OptionError("no identity is set to decrypt the set; set identity_files")
     identities: list[t.Any] = []
     for path in files:
         data = _read(path)
@@ -120,7 +122,7 @@ def load_identities(files: t.Sequence[str]) -> list[t.Any]:
 
 def _identities(path: str, data: bytes) -> list[t.Any]:
     pyrage = require_pyrage()
-    problem = WrongIdentity(f"{path} holds no age identity and no unencrypted SSH private key; give the identity file of a recipient")
+    problem = WrongIdentity(f"{path} contains no age identity and no unencrypted SSH private key; give the identity file of a recipient")
     try:
         if data.startswith(b"-----BEGIN"):
             return [pyrage.ssh.Identity.from_buffer(data)]
@@ -140,7 +142,7 @@ def _read(path: str) -> bytes:
     except OSError as exc:
         raise KeyProblem(f"key file {path} cannot be read: {exc.strerror}; check the path and its owner") from exc
     if len(data) > FILE_LIMIT:
-        raise KeyProblem(f"key file {path} is larger than {FILE_LIMIT >> 10} KiB; it is no list of keys")
+        raise KeyProblem(f"key file {path} is larger than {FILE_LIMIT >> 10} KiB, so it cannot be a list of keys; check the path")
     return data
 
 

@@ -80,7 +80,7 @@ class Sealer:
             pipes.write_all(self._pipe, data)
         except BrokenPipeError as exc:
             self._stage.join()
-            raise StageFailed("sealing stopped early; see the log of the module") from exc
+            raise StageFailed("encryption stopped early; see the log of the module") from exc
 
     def finish(self) -> Sealed:
         """Flush, wait for every stage, return what passed; raises what a stage raised."""
@@ -123,7 +123,7 @@ class Opener:
             except OSError as exc:
                 if "Broken pipe" in str(exc):
                     raise
-                raise TamperedData(f"{self._name}: its bytes are not authentic or end too early; use another copy of the set") from exc
+                raise TamperedData(f"{self._name}: the file was altered or truncated; use another copy of the set") from exc
 
     def read(self, size: int) -> bytes:
         try:
@@ -172,7 +172,7 @@ class Opener:
 
 def _decrypt_problem(name: str, said: str) -> BackupError:
     if "No matching keys" in said:
-        words = f"{name}: none of the identities opens it; give the identity of a recipient that its manifest lists"
+        words = f"{name}: none of the identities decrypts it; give the identity of a recipient that its manifest lists"
         return WrongIdentity(words, reason=NO_IDENTITY)
     return TamperedData(f"{name}: not an intact age file ({said.splitlines()[0]}); use another copy of the set")
 

@@ -66,7 +66,7 @@ def read_allowed(path: str) -> list[AllowedSigner]:
         except ValueError as exc:
             raise KeyProblem(f"{path} line {number}: {exc}; see ALLOWED SIGNERS in the manual page of ssh-keygen") from exc
     if not found:
-        raise KeyProblem(f"{path} names no signer; add a line such as 'backup@<deployment> ssh-ed25519 AAAA…'")
+        raise KeyProblem(f"{path} lists no signer; add a line such as 'backup@<deployment> ssh-ed25519 AAAA…'")
     return found
 
 
@@ -77,10 +77,10 @@ def read_revoked(path: str) -> frozenset[bytes]:
         words = line.split()
         try:
             if len(words) < 2:
-                raise ValueError("no public key")
+                raise ValueError("no public key was found")
             found.add(_blob(words[0], words[1]))
         except ValueError as exc:
-            raise KeyProblem(f"{path} line {number}: {exc}; write one revoked public key a line") from exc
+            raise KeyProblem(f"{path} line {number}: {exc}; write one revoked public key per line") from exc
     return frozenset(found)
 
 
@@ -91,13 +91,13 @@ def _lines(path: str, option: str) -> list[tuple[int, str]]:
     except OSError as exc:
         raise KeyProblem(f"{option} {path} cannot be read: {exc.strerror}; check the path and its owner") from exc
     if data.startswith(_KRL_MAGIC):
-        raise KeyProblem(f"{option} {path} is a binary revocation list; give a text file with one revoked public key a line")
+        raise KeyProblem(f"{option} {path} is a binary revocation list; give a text file with one revoked public key per line")
     if len(data) > SIZE_LIMIT:
-        raise KeyProblem(f"{option} {path} is larger than {SIZE_LIMIT >> 10} KiB; it is no list of keys")
+        raise KeyProblem(f"{option} {path} is larger than {SIZE_LIMIT >> 10} KiB, so it cannot be a list of keys; check the path")
     try:
         lines = data.decode("utf-8").split("\n")
     except UnicodeDecodeError as exc:
-        raise KeyProblem(f"{option} {path} is no text; give a list of OpenSSH public keys") from exc
+        raise KeyProblem(f"{option} {path} is not UTF-8 text; give a list of OpenSSH public keys") from exc
     numbered = ((number, line.strip()) for number, line in enumerate(lines, 1))
     return [(number, line) for number, line in numbered if line and not line.startswith("#")]
 
@@ -115,7 +115,7 @@ def _parse_line(line: str, where: str) -> AllowedSigner:
         options, rest = _options(split[1]), split[2]
     words = rest.split()
     if len(words) < 2:
-        raise ValueError("the public key is not whole")
+        raise ValueError("the public key is incomplete")
     key = _blob(words[0], words[1])
     sshsig.ed25519_point(key, where)
     after, before = _time(options.get("valid-after")), _time(options.get("valid-before"))
@@ -132,7 +132,7 @@ def _blob(kind: str, text: str) -> bytes:
     try:
         blob = base64.b64decode(text, validate=True)
         if sshsig.WireReader(blob).string() != kind.encode():
-            raise ValueError("the key is of another type than its first word says")
+            raise ValueError("the key type does not match its first word")
     except (binascii.Error, sshsig.WireError) as exc:
         raise ValueError("the public key is damaged") from exc
     return blob
@@ -144,12 +144,12 @@ def _options(text: str) -> dict[str, str]:
     while position < len(text):
         match = _OPTION.match(text, position)
         if not match:
-            raise ValueError('an option is written wrongly, as namespaces="a,b" is right')
+            raise ValueError('an option has an invalid format, expected for example namespaces="a,b"')
         name, value = match[1].lower(), match[2]
         if name not in ("namespaces", "valid-after", "valid-before") or not value:
-            raise ValueError(f"option {name} is not supported; namespaces, valid-after and valid-before are")
+            raise ValueError(f"option {name} is not supported, only namespaces, valid-after and valid-before")
         if name in found:
-            raise ValueError(f"option {name} stands twice")
+            raise ValueError(f"option {name} is given twice")
         found[name] = value
         position = match.end()
     return found
@@ -161,6 +161,6 @@ def _time(text: str | None) -> datetime.datetime | None:
         return None
     digits = text.removesuffix("Z")
     if not re.fullmatch(r"[0-9]+", digits) or len(digits) not in _TIMES:
-        raise ValueError(f"{text[:20]!a} is no time, expected YYYYMMDD[HHMM[SS]]Z")
+        raise ValueError(f"{text[:20]!a} is not a time, expected YYYYMMDD[HHMM[SS]]Z")
     naive = datetime.datetime.strptime(digits, _TIMES[len(digits)])  # noqa: DTZ007 - the zone is set in the next line
     return naive.replace(tzinfo=datetime.timezone.utc) if text.endswith("Z") else naive.astimezone()

@@ -60,10 +60,9 @@ class Signer:
             armored = process.run(["ssh-keygen", "-Y", "sign", "-f", self._file, "-n", namespace], data=data, env=quiet, timeout=TIMEOUT)
         except StageFailed as exc:
             raise KeyProblem.caused_by(
-                exc,
-                f"signing key {self._file} does not sign ({exc.msg}); if it has a passphrase, add it to an agent and set SSH_AUTH_SOCK",
+                exc, f"signing key {self._file} cannot sign ({exc.msg}); if it has a passphrase, add it to an agent and set SSH_AUTH_SOCK"
             ) from exc
-        signature = sshsig.parse(armored, f"what ssh-keygen made with {self._file}")
+        signature = sshsig.parse(armored, f"the output of ssh-keygen with {self._file}")
         if signature.key != self._blob or signature.namespace != namespace.encode() or not signature.covers(data):
             raise KeyProblem(f"signing key {self._file}: ssh-keygen signed with another key; remove a stale {self._file}.pub or agent key")
         return armored
@@ -82,7 +81,7 @@ def _public_blob(path: str) -> bytes:
             return base64.b64decode(data.split()[1], validate=True)
         if stat.S_IMODE(mode) & 0o077:
             raise KeyProblem(
-                f"signing key {path} has mode {stat.S_IMODE(mode):04o}, so others may use it; chmod 600 and consider it leaked"
+                f"signing key {path} has mode {stat.S_IMODE(mode):04o}, so other users can read it; chmod 600 and consider it leaked"
             )
         body = data[len(_BEGIN) : data.index(_END)]
         reader = sshsig.WireReader(base64.b64decode(b"".join(body.split()), validate=True))
@@ -94,4 +93,4 @@ def _public_blob(path: str) -> bytes:
             raise sshsig.WireError("more than one key")
         return reader.string()
     except (binascii.Error, IndexError, ValueError) as exc:
-        raise KeyProblem(f"signing key {path} is no OpenSSH key; make one with ssh-keygen -t ed25519") from exc
+        raise KeyProblem(f"signing key {path} is not an OpenSSH key; create one with ssh-keygen -t ed25519") from exc

@@ -58,7 +58,7 @@ class WireReader:
 
     def end(self) -> None:
         if self._data:
-            raise WireError("bytes follow its end")
+            raise WireError("it has trailing bytes")
 
 
 def wire_string(data: bytes) -> bytes:
@@ -76,15 +76,13 @@ def ed25519_point(blob: bytes, where: str) -> bytes:
         reader = WireReader(blob)
         kind = reader.string()
         if kind != KEY_TYPE.encode():
-            raise KeyProblem(
-                f"{where} is of type {kind.decode('ascii', 'replace')!a}; only {KEY_TYPE} signs here, make one (ssh-keygen -t ed25519)"
-            )
+            raise KeyProblem(f"{where} is of type {kind.decode('ascii', 'replace')!a}; use {KEY_TYPE} (ssh-keygen -t ed25519)")
         point = reader.string()
         reader.end()
         if len(point) != 32:
-            raise WireError("its length is wrong")
+            raise WireError("invalid length")
     except WireError as exc:
-        raise KeyProblem(f"{where} is no SSH public key ({exc}); give a line as ssh-keygen writes it into a .pub file") from exc
+        raise KeyProblem(f"{where} is not an SSH public key ({exc}); give a line of a .pub file that ssh-keygen wrote") from exc
     return point
 
 
@@ -128,9 +126,9 @@ def parse(armored: bytes, name: str) -> Signature:
         inner.end()
         ed25519_point(key, f"the key of {name}")
         if kind != KEY_TYPE.encode() or len(raw) != 64 or hash_name not in _HASHES:
-            raise WireError("another algorithm than its key's")
+            raise WireError("its algorithm does not match its key")
     except WireError as exc:
-        raise TamperedData(f"{name} is no signature as ssh-keygen writes it ({exc}); use another copy of the repository") from exc
+        raise TamperedData(f"{name} is not a valid SSH signature ({exc}); use another copy of the repository") from exc
     return Signature(key, namespace, reserved, hash_name, raw)
 
 
@@ -149,5 +147,5 @@ def _unarmor(armored: bytes) -> bytes:
     except binascii.Error as exc:
         raise WireError("not base64") from exc
     if armor(blob) != armored:
-        raise WireError("its text form differs")
+        raise WireError("not in the text format of ssh-keygen")
     return blob

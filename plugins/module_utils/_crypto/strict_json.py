@@ -45,7 +45,7 @@ def _loads(data: bytes) -> dict[str, t.Any]:
         raise ValueError(f"more than {VALUES_LIMIT} values")
     value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, parse_int=_integer)
     if not isinstance(value, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     _check_tree(value)
     return value
 
@@ -63,12 +63,12 @@ def _object(pairs: list[tuple[str, t.Any]]) -> dict[str, t.Any]:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _value in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise ValueError(f"key {twice[:40]!a} stands twice")
+        raise ValueError(f"duplicate key {twice[:40]!a}")
     return found
 
 
 def _constant(text: str) -> t.Any:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a number")
 
 
 def _float(text: str) -> float:

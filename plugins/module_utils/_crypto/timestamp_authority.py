@@ -21,7 +21,7 @@ from .timestamps import Anchors, Stamp
 
 TIMEOUT = 30.0
 _HEADERS = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
-_OTHER = "check timestamp_url, or name another authority"
+_OTHER = "check timestamp_url, or use another authority"
 
 
 def check_url(url: str) -> str:
@@ -33,7 +33,7 @@ def check_url(url: str) -> str:
         fits = False
     if not fits or "@" in parts.netloc:
         raise OptionError(
-            "timestamp_url is no address of an authority; give one such as https://tsa.example.org/tsr, without user or password"
+            "timestamp_url is not the address of an authority; give one such as https://tsa.example.org/tsr, without user or password"
         )
     return url
 
@@ -47,7 +47,7 @@ def ask(url: str, data: bytes, sha256: str, anchors: Anchors, timeout: float = T
     answer = _in_time(url, question.data, timeout)
     why = timestamps.refusal(answer)
     if why:
-        raise Unreachable(f"{_place(url)} gives no timestamp: {why}; {_OTHER}")
+        raise Unreachable(f"{_place(url)} returned no timestamp: {why}; {_OTHER}")
     return answer, anchors.verify(answer, sha256, f"the answer of {_place(url)}", question.nonce)
 
 
@@ -76,14 +76,16 @@ def _post(url: str, body: bytes, timeout: float) -> bytes | BackupError:
             answer: bytes = reply.read(timestamps.SIZE_LIMIT + 1)
     except urllib.error.HTTPError as exc:
         redirect = ", a redirect, which is not followed" if 300 <= exc.code < 400 else ""
-        return Unreachable(f"{_place(url)} answers with HTTP status {exc.code}{redirect}; {_OTHER}")
+        return Unreachable(f"{_place(url)} answered with HTTP status {exc.code}{redirect}; {_OTHER}")
     except (OSError, http.client.HTTPException, ValueError) as exc:
         inner = exc.reason if isinstance(exc, urllib.error.URLError) and isinstance(exc.reason, Exception) else exc
         if isinstance(inner, TimeoutError):
             return _late(url, timeout)
-        return Unreachable(f"{_place(url)} does not answer: {_reason(inner)}; check the network, or name another authority")
+        return Unreachable(f"{_place(url)} does not answer: {_reason(inner)}; check the network, or use another authority")
     if len(answer) > timestamps.SIZE_LIMIT:
-        return Unreachable(f"{_place(url)} answers with more than {timestamps.SIZE_LIMIT >> 20} MiB, which is no timestamp; {_OTHER}")
+        return Unreachable(
+            f"{_place(url)} answered with more than {timestamps.SIZE_LIMIT >> 20} MiB, so it cannot be a timestamp; {_OTHER}"
+        )
     return answer
 
 
@@ -95,7 +97,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 
 def _late(url: str, timeout: float) -> Unreachable:
-    return Unreachable(f"{_place(url)} has not answered within {timeout:g} s; check the network, or name another authority")
+    return Unreachable(f"{_place(url)} did not answer within {timeout:g} s; check the network, or use another authority")
 
 
 def _reason(exc: Exception) -> str:

@@ -59,7 +59,7 @@ def refusal(answer: bytes) -> str | None:
         status = library.PKIStatus(parsed.status)
         words = one_line(" ".join(parsed.status_string))[:200]
     except ValueError:
-        return "the answer is none of a timestamp authority"
+        return "the answer is not from a timestamp authority"
     if status == library.PKIStatus.GRANTED:
         return None
     return f"{status.name.lower().replace('_', ' ')}{f' ({words})' if words else ''}"
@@ -88,10 +88,12 @@ class Anchors:
         try:
             found = x509.load_pem_x509_certificates(data[:SIZE_LIMIT])
         except ValueError as exc:
-            raise KeyProblem(f"timestamp_roots {path} has no certificate in PEM, or a broken one; get the authority's root anew") from exc
+            raise KeyProblem(
+                f"timestamp_roots {path} contains no valid PEM certificate; download the authority's root certificate again"
+            ) from exc
         roots = tuple(one for one in found if one.issuer == one.subject)
         if not roots:
-            raise KeyProblem(f"timestamp_roots {path} has only intermediate certificates; add the root that the authority names")
+            raise KeyProblem(f"timestamp_roots {path} has only intermediate certificates; add the root certificate of the authority")
         return cls(path, roots, tuple(one for one in found if one not in roots))
 
     def verify(self, answer: bytes, sha256: str, name: str, nonce: int | None = None) -> Stamp:
@@ -111,19 +113,19 @@ class Anchors:
         except library.VerificationError as exc:
             raise self._problem(str(exc), name) from exc
         except Exception as exc:  # foreign parsers of bytes that anybody may have written raise what they like
-            raise TamperedData(f"{name} is no timestamp that can be read; {_ALTERED}") from exc
-        raise TamperedData(f"{name} is a timestamp of something else; {_ALTERED}")
+            raise TamperedData(f"{name} is not a valid timestamp; {_ALTERED}") from exc
+        raise TamperedData(f"{name} is a timestamp of other data; {_ALTERED}")
 
     def _problem(self, said: str, name: str) -> KeyProblem | TamperedData:
         chain = _CHAIN.search(said)
         if chain:
             return KeyProblem(
-                f"{name} is by nobody whom {self.source} vouches for ({chain[1]}); if it is by the authority that you trust, add its root "
-                "and intermediates there, else find out who made it"
+                f"{name} is not signed by an authority in {self.source} ({chain[1]}); if you trust its authority, add its root and "
+                "intermediate certificates there, otherwise find out who made it"
             )
         if "nonce" in said.lower():
-            return TamperedData(f"{name} is the answer to another request; {_ALTERED}")
-        return TamperedData(f"{name} is not signed as a timestamp has to be; {_ALTERED}")
+            return TamperedData(f"{name} answers another request; {_ALTERED}")
+        return TamperedData(f"{name} has no valid signature; {_ALTERED}")
 
 
 def _signer(parsed: t.Any) -> str:

@@ -90,8 +90,8 @@ def unsigned_words(store: Store, journal: Journal) -> str:
     """Of what lies behind the journal's end and is no entry."""
     more = f" and {len(journal.unsigned) - 1} more" if len(journal.unsigned) > 1 else ""
     return (
-        f"{store.location}/{journal.unsigned[0]}{more} is no entry of the journal, which ends at {journal.head}: no key of allowed_signers "
-        "signed it; add the key if it is a new one of yours, else find out who wrote that, and move it away"
+        f"{store.location}/{journal.unsigned[0]}{more} is not a journal entry: no key of allowed_signers signed it. The journal ends at "
+        f"{journal.head}. If your new key signed it, add that key. Otherwise find out who wrote it, and move it away"
     )
 
 
@@ -101,7 +101,7 @@ def signer(opened: Opened, deployment: str, signing_key: str, role: str) -> Sign
     clocks.check_store(opened.store, now())
     found = Signer(signing_key, layout.principal(role, deployment))
     trial = found.sign(b"preflight", layout.NAMESPACE_JOURNAL)
-    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"a trial with {signing_key}")
+    opened.verifier.verify(b"preflight", trial, layout.NAMESPACE_JOURNAL, found.principal, name=f"the trial signature of {signing_key}")
     return found
 
 
@@ -111,15 +111,20 @@ def check_outside(store: Store, given: RepositoryOptions, **others: str | None) 
     own = {"allowed_signers": given.allowed_signers, "revoked_keys": given.revoked_keys, "high_water_mark": given.high_water_mark}
     for name, path in {**own, **others}.items():
         if path and os.path.realpath(path).startswith(inside):
-            raise OptionError(f"{name} {path} lies inside the repository, whose writers could change it; keep it elsewhere")
+            raise OptionError(
+                f"{name} {path} is inside the repository, where anyone with write access to it could change the file; store it elsewhere"
+            )
 
 
 def freshness_check(opened: Opened) -> Check:
     """Whether this host has seen the journal before, and nothing was rolled back since."""
     if opened.freshness == FRESH:
-        return Check("journal.freshness", PASS, f"journal head {opened.head} is not older than what this host remembers")
+        return Check("journal.freshness", PASS, f"journal head {opened.head} is not older than this host's high-water mark")
     return Check(
-        "journal.freshness", UNPROVEN, "this host has no high-water mark yet, so a rolled-back journal would not be seen", required=False
+        "journal.freshness",
+        UNPROVEN,
+        "this host has no high-water mark yet, so a rolled-back journal would not be detected",
+        required=False,
     )
 
 
@@ -130,11 +135,9 @@ def shadowed_checks(opened: Opened) -> list[Check]:
         return []
     found = [f"{opened.store.location}/{key}" for key in sorted(_shadowed(opened, layered))]
     if not found:
-        return [Check("repository.shadowed", PASS, "nothing was written over or hidden by a delete marker")]
+        return [Check("repository.shadowed", PASS, "no signed object was overwritten or hidden by a delete marker")]
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    words = (
-        "has another version or a delete marker on top, which nobody puts there by right; the signed version was read, find out who did it"
-    )
+    words = "was overwritten or hidden by a delete marker; find out who did it (the signed version was read)"
     return [Check("repository.shadowed", WARN, f"{found[0]}{more} {words}", details={"paths": found[:SHADOWED_LISTED]})]
 
 
@@ -162,7 +165,7 @@ def countersignature_checks(opened: Opened, sets: t.Iterable[StoredSet]) -> list
     if not wrong:
         return []
     more = f" ({len(wrong)} of them)" if len(wrong) > 1 else ""
-    return [Check("set.countersignatures", WARN, f"a countersignature does not count{more}: {wrong[0]}", required=False)]
+    return [Check("set.countersignatures", WARN, f"invalid countersignature{more}: {wrong[0]}", required=False)]
 
 
 def now() -> datetime.datetime:

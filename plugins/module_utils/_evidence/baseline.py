@@ -77,7 +77,9 @@ def at(opened: Opened, name: str) -> Baseline:
     )
     for number in named:
         return _last(opened, _line(opened, before=number + 1))
-    raise ObjectMissing(f"the journal of {opened.store.location} names no set, checkpoint or entry {name[:60]!a}; give another one")
+    raise ObjectMissing(
+        f"the journal of {opened.store.location} contains no set, checkpoint or entry {name[:60]!a}; give another ID or number"
+    )
 
 
 def steps(opened: Opened, last: Entry) -> list[Step]:
@@ -258,4 +260,4 @@ def _blocks(opened: Opened, entry: Entry) -> list[Block]:
     try:
         return audit_blocks.from_tsv(compression.decompress(data, path, BLOCKS_LIMIT))
     except ValueError as exc:
-        raise TamperedData(f"{path} is no file of audit blocks ({exc}); use another copy of the repository") from exc
+        raise TamperedData(f"{path} is not a valid file of audit blocks ({exc}); use another copy of the repository") from exc

@@ -23,8 +23,8 @@ def check_store(store: Store, now: datetime.datetime) -> None:
     there = store.clock()
     if there is not None and abs(there - now) > SKEW:
         raise VerificationFailed(
-            f"the clock of this host says {now:%Y-%m-%dT%H:%M:%SZ}, that of {store.location} {there:%Y-%m-%dT%H:%M:%SZ}; set the clock of "
-            "whichever is wrong by NTP, and try again"
+            f"the clock of this host shows {now:%Y-%m-%dT%H:%M:%SZ}, the clock of {store.location} {there:%Y-%m-%dT%H:%M:%SZ}; "
+            "synchronize the wrong clock by NTP, and try again"
         )
 
 
@@ -34,6 +34,6 @@ def silence(journal: Journal, now: datetime.datetime) -> str | None:
     if now - newest <= SILENCE:
         return None
     return (
-        f"this host's clock says {now:%Y-%m-%dT%H:%M:%SZ}, {duration((now - newest).total_seconds())} after the newest entry of the "
-        "journal; set the clock right, or, where it is right, make a backup or enter a verification first"
+        f"this host's clock shows {now:%Y-%m-%dT%H:%M:%SZ}, {duration((now - newest).total_seconds())} after the newest entry of the "
+        "journal; correct the clock. If it is correct, run a backup or a signed repository_verify first"
     )

@@ -46,7 +46,7 @@ def _recorded(differences: t.Iterable[tuple[str, t.Mapping[str, str]]]) -> tuple
     found = tuple(Recorded(check, one["digest"], printable(one["message"])[: findings.MESSAGE_LIMIT]) for check, one in differences)
     for one in found:
         if not SHA256.match(one.digest):
-            raise OptionError(f"check {one.check} has a finding whose digest is not a SHA-256; give checks as the modules return them")
+            raise OptionError(f"check {one.check} has a finding without a SHA-256 digest; give checks that the modules returned")
     return found
 
 
@@ -108,7 +108,7 @@ def check(
         return Check(CHECK_ID, UNPROVEN, f"the audit blocks before this set cannot be compared: {problem}", False, details)
     if accepted:
         return Check(CHECK_ID, WARN, _accepted(accepted), details=details)
-    return Check(CHECK_ID, PASS, "no earlier set or checkpoint has found audit rows changed", details=details)
+    return Check(CHECK_ID, PASS, "no earlier set or checkpoint found changed audit rows", details=details)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _failed(listed: t.Sequence[_Open]) -> str:
     digests = [one.finding.digest[:16] for one in listed if one.entry]
     rest = f" and {len(digests) - NAMED} more" if len(digests) > NAMED else ""
     remedy = (
-        f"find out who changed the rows, then acknowledge it: journal_correct with findings: [{', '.join(digests[:NAMED])}]{rest}"
+        f"find out who changed the rows, then acknowledge it with journal_correct (findings: [{', '.join(digests[:NAMED])}]{rest})"
         if first.entry
         else "run repository_verify with the drill host's signing key, which records it so that you can acknowledge it"
     )

@@ -18,5 +18,5 @@ def of(option: str, text: str) -> datetime.datetime:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        raise OptionError(f"{option} {text!r} is no time with a zone; write it as 2026-11-25T02:16:44Z")
+        raise OptionError(f"{option} {text!r} is not a time with a time zone; write it as 2026-11-25T02:16:44Z")
     return found

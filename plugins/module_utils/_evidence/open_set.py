@@ -56,10 +56,10 @@ class OpenSet:
         """
         for key in keys_of_part:
             if self.store.stat(key) is not None:
-                stage = "" if self.opened else f" on the backup host, remove {self.store.location}"
+                stage = "" if self.opened else f" on the backup host, remove {self.store.location},"
                 raise ObjectExists(
-                    f"{self.store.location}/{key} is there and no part of set {self.set_id} names it: an earlier run failed or was killed, "
-                    f"or is still at work; end it, then backup_set state=aborted set_id={self.set_id}{stage}, and begin the set anew"
+                    f"{self.store.location}/{key} exists, but no part of set {self.set_id} names it: an earlier run failed or still runs; "
+                    f"stop it, then run backup_set state=aborted set_id={self.set_id}{stage} and open a new set"
                 )
 
     def check_writable(self, *, probe: bool) -> None:
@@ -104,7 +104,7 @@ def load(
     if not (check_mode and target.create_repository and store.stat(keys.entry_key(keys.GENESIS_SEQUENCE)) is None):
         opened = access.open_repository(given)
         if set_id in [one.set_id for one in opened.catalog.committed()]:
-            raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
+            raise OptionError(f"set {set_id} is committed and cannot be changed; open a new set")
     signer = _signer(given.deployment, signing_key)
     running = Running(given, set_id)
     if not check_mode:
@@ -114,7 +114,7 @@ def load(
 
 def _signer(deployment: str, signing_key: str | None) -> Signer:
     if not signing_key:
-        raise OptionError("signing_key is missing; name the key that will sign the set, which signs its parts too")
+        raise OptionError("signing_key is not set; set it to the key that will sign the set, since it also signs the parts")
     return Signer(signing_key, keys.principal(keys.BACKUP, deployment))
 
 
@@ -129,5 +129,5 @@ def _off_host(found: list[Recipient], signing_key: str | None, given: RecipientO
     """The same recipients, none of whose private keys lies on this host. Raises KeyProblem."""
     here = age.identities_on_host(found, access.key_folders(signing_key, given))
     if here:
-        raise KeyProblem(f"{here[0]} is a private key that opens backups, and lies where they are made; move it to the drill host")
+        raise KeyProblem(f"{here[0]} is a private key that decrypts backups, and it is on the backup host; move it to the drill host")
     return found

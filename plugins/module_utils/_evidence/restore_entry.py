@@ -35,10 +35,12 @@ def signer_unless_inside(opened: Opened, deployment: str, given: RecordedOptions
         return signer(opened, deployment, given.signing_key or "")
     layout = Layout.of(given.sandbox)
     if marker.read(layout) is None:
-        raise ObjectMissing(f"{layout.root} holds no sandbox; a drill makes one: run the playbook restore_drill")
+        raise ObjectMissing(f"{layout.root} contains no sandbox; run the playbook restore_drill, which creates one")
     outside = [one for one in targets if not os.path.realpath(one).startswith(layout.root + os.sep)]
     if outside:
-        raise TargetRefused(f"{outside[0]} does not lie in the sandbox {layout.root}; restore into it, or leave sandbox out and sign")
+        raise TargetRefused(
+            f"{outside[0]} is not inside the sandbox {layout.root}; restore into the sandbox, or leave sandbox out and set signing_key"
+        )
     return None
 
 
@@ -51,4 +53,4 @@ def enter(opened: Opened, by: Signer, the_set: SealedSet, body: t.Mapping[str, o
             opened.repository, opened.journal, by, entries.RESTORE, subjects, content, time=access.times(), machine=access.machine()
         )
     except BackupError as exc:
-        raise exc.reworded(f"set {the_set.set_id} is restored, but the journal has no entry of it: {exc.msg}") from exc
+        raise exc.reworded(f"set {the_set.set_id} is restored, but the restore was not entered into the journal: {exc.msg}") from exc

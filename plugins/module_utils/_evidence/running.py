@@ -78,12 +78,12 @@ class Running:
         killed = (
             ""
             if found.is_at_work
-            else f" (if it was killed, it is over at {found.ends:%Y-%m-%dT%H:%M:%SZ}, or as soon as you run backup_set state=aborted "
+            else f" (if it was killed, its lock expires at {found.ends:%Y-%m-%dT%H:%M:%SZ}, or when you run backup_set state=aborted "
             f"set_id={found.set_id})"
         )
         raise BackupRunning(
-            f"a backup of deployment {self._deployment} is running on this host: set {found.set_id}, begun "
-            f"{layout.id_time(found.set_id):%Y-%m-%dT%H:%M:%SZ}; wait until it has ended{killed}",
+            f"a backup of deployment {self._deployment} is running on this host: set {found.set_id}, started at "
+            f"{layout.id_time(found.set_id):%Y-%m-%dT%H:%M:%SZ}; wait until it ends{killed}",
             set_id=found.set_id,
         )
 
@@ -139,4 +139,4 @@ class Running:
         try:
             yield
         except OSError as exc:
-            raise StorageError(f"{self._path}: {exc.strerror}; check the folder of the high-water mark") from exc
+            raise StorageError(f"{self._path}: {exc.strerror}; check the directory of the high-water mark") from exc

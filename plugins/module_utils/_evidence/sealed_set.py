@@ -59,7 +59,8 @@ def inventory(opened: Opened, open_set: StoredSet, identity_files: t.Sequence[st
         found = strict_json.loads(source.read_all(INVENTORY_LIMIT))
     if found.get("format") != INVENTORY_FORMAT:
         raise VersionMismatch(
-            f"{artifact.path} has format {found.get('format')}, this version reads {INVENTORY_FORMAT}; use a newer version"
+            f"{artifact.path} has format {found.get('format')}, this release reads format {INVENTORY_FORMAT}; "
+            "install a newer release of the collection"
         )
     if found.get("set") != set_id:
         raise TamperedData(f"{artifact.path} is the inventory of set {found.get('set')}, not of {set_id}; use another set")

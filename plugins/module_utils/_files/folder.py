@@ -89,7 +89,7 @@ class Folder:
         made = self.child(name)
         try:
             if made._owner != self._creator:
-                raise UnsafePath(f"{made.path} was exchanged while it was made; find out who did it, then run this again")
+                raise UnsafePath(f"{made.path} was exchanged while it was created; find out who did it, then run this again")
             made.is_new = True
             made.settle(mode, owner)
             self.sync()
@@ -117,8 +117,8 @@ class Folder:
             return
         if self._is_chosen and not self.is_new:
             raise UnsafePath(
-                f"{self.path} is in a directory of another user and belongs to user {about.st_uid}; give it to {uid} with mode "
-                f"{mode:04o} by hand"
+                f"{self.path} is in a directory of another user and belongs to user {about.st_uid}; change its owner to {uid} and its mode "
+                f"to {mode:04o} yourself"
             )
         if (uid, gid) != (about.st_uid, about.st_gid):
             os.chown(".", uid, gid, dir_fd=self.descriptor)
@@ -162,10 +162,10 @@ class Folder:
         try:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode):
-                raise OSError(errno.EINVAL, "it is not a plain file")
+                raise OSError(errno.EINVAL, "it is not a regular file")
             is_theirs = about.st_uid == self._owner != os.geteuid()
             if self._is_shared and about.st_nlink > 1 and not is_theirs:
-                raise UnsafePath(f"{self.of(name)} has another name as well, where another user may have made it; remove it")
+                raise UnsafePath(f"{self.of(name)} has a second hard link, which another user may have created; remove it")
         except BaseException:
             os.close(descriptor)
             raise

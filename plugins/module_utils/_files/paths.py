@@ -128,7 +128,7 @@ class _Walk:
 
     def __init__(self, path: str) -> None:
         if "\0" in path:
-            raise OSError(errno.EINVAL, "no file has a name with a null byte")
+            raise OSError(errno.EINVAL, "a file name cannot contain a null byte")
         self._here = _root()
         self._left = _components(os.path.abspath(path))
         self._links = 0
@@ -148,7 +148,7 @@ class _Walk:
                     return self._here, name
                 self._step(name)
             # The path, or the link that it ends in, leads to a directory and to no name in it.
-            raise OSError(errno.EINVAL, "it is not a plain file", self._here.path)
+            raise OSError(errno.EINVAL, "it is not a regular file", self._here.path)
 
     @contextlib.contextmanager
     def _closing(self) -> t.Iterator[None]:
@@ -176,8 +176,8 @@ class _Walk:
         doubt = self._here.doubt
         self._links += 1
         if doubt or owner not in (0, os.geteuid()) or self._links > _LINKS:
-            words = doubt.words if doubt else f"it belongs to user {owner}" if self._links <= _LINKS else "it leads to no end"
-            raise UnsafePath(f"{link} is a symbolic link, and {words}; name the directory that it leads to, or remove it")
+            words = doubt.words if doubt else f"it belongs to user {owner}" if self._links <= _LINKS else "it leads through too many links"
+            raise UnsafePath(f"{link} is a symbolic link, and {words}; give the directory that it leads to, or remove it")
         self._left += _components(target)
         if target.startswith("/"):
             self._enter(_root())

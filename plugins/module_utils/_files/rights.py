@@ -53,8 +53,8 @@ def _become(uid: int, group: int, groups: t.Sequence[int]) -> None:
     became = (libc.setfsuid(_UNCHANGED), libc.setfsgid(_UNCHANGED), sorted(os.getgroups())) == (uid, group, sorted(groups))
     if not became or libc.prctl(_GET_SECURE_BITS, 0, 0, 0, 0) & _KEEPS_CAPABILITIES:
         raise PermissionMissing(
-            f"root cannot give up its rights for those of user {uid}, who owns a directory to write in; run as that user, "
-            "or outside a container that keeps these rights"
+            f"root cannot drop its rights to write as user {uid}, who owns a directory; run as that user, "
+            "or outside a container that keeps root's rights"
         )
 
 

@@ -47,7 +47,7 @@ class Budget:
         if min(self.entries, self.packed, self.size, self.words, self.texts) < 0:
             raise self._fault(name)
         if time.monotonic() > self.until:
-            raise StageFailed(f"{name}: the image was not read within {SECONDS:.0f} s; use another one, or a faster source")
+            raise StageFailed(f"{name}: the image was not read within {SECONDS:.0f} s; use another image, or a faster source")
 
     def _fault(self, name: str) -> BackupError:
         bounds = (
@@ -57,4 +57,4 @@ class Budget:
             (self.texts, f"{TEXTS_LIMIT} bytes of descriptions"),
         )
         bound = next(words for left, words in bounds if left < 0)
-        return TamperedData(f"{name}: the image holds more than {bound}; it was made to do harm, use another one")
+        return TamperedData(f"{name}: the image contains more than {bound}, so it is malicious or damaged; use another image")

@@ -61,7 +61,7 @@ class Unpacked:
             with open(os.path.join(self.folder, "config.json"), encoding="utf-8") as file:
                 return dict(json.load(file).get("config") or {})
         except (OSError, ValueError, TypeError, AttributeError) as exc:
-            raise StorageError(f"{self.folder} is no image that was unpacked here; remove it, then run again") from exc
+            raise StorageError(f"{self.folder} is not an unpacked image; remove it, then run again") from exc
 
     def size(self) -> int:
         """Bytes that it was measured to have when it was unpacked; 0 where that is unknown."""
@@ -111,14 +111,14 @@ def place(directory: str, image_id: str) -> Unpacked:
     """Where an image is once it is unpacked. Raises OptionError for what is no id."""
     found = _ID.match(image_id)
     if found is None:
-        raise OptionError(f"{image_id[:100]!a} is no id of an image; give it as `docker image inspect` shows it, sha256:...")
+        raise OptionError(f"{image_id[:100]!a} is not an image ID; give it as `docker image inspect` shows it, sha256:...")
     return Unpacked(image_id, os.path.join(directory, found[1]))
 
 
 def refused(image_id: str, reasons: t.Sequence[str]) -> MissingDependency:
     """An image that nobody has, and why each place has it not."""
-    why = "; ".join(reasons) or "no archive is named, no container engine is here, and no registry is known for it"
-    return MissingDependency(f"image {image_id[:19]} cannot be had: {why}")
+    why = "; ".join(reasons) or "no archive is set, this host has no container engine, and its registry is unknown"
+    return MissingDependency(f"image {image_id[:19]} is not available: {why}")
 
 
 @contextlib.contextmanager
@@ -129,7 +129,7 @@ def _alone(directory: str) -> t.Iterator[None]:
         with lock.exclusive(os.path.join(directory, ".images")):
             yield
     except OSError as exc:
-        words = f"images cannot be kept in {directory}: {exc.strerror}; name another directory, or make room there"
+        words = f"cannot store images in {directory}: {exc.strerror}; name another directory, or make room there"
         raise storage_error(exc)(words) from exc
 
 

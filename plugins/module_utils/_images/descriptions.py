@@ -57,12 +57,12 @@ def describe(text: Text, image_id: str, budget: Budget) -> Described:
         found = _chosen(_bounded(text, budget), image_id)
         diff_ids = [_hex(one) for one in found.config["rootfs"]["diff_ids"]]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as exc:
-        raise fault(f"its descriptions are not those of an image ({type(exc).__name__})") from exc
+        raise fault(f"its manifest or configuration is invalid ({type(exc).__name__})") from exc
     names = [name for name, _none in found.layers]
     if len(names) > LAYERS_LIMIT:
-        raise fault(f"it holds {len(names)} layers, and no image has more than {LAYERS_LIMIT}")
+        raise fault(f"it has {len(names)} layers, more than {LAYERS_LIMIT}")
     if not names or len(diff_ids) != len(names):
-        raise fault(f"it holds {len(names)} layers, but its configuration names {len(diff_ids)}")
+        raise fault(f"it has {len(names)} layers, but its configuration lists {len(diff_ids)}")
     return dataclasses.replace(found, layers=list(zip(names, diff_ids, strict=True)))
 
 
@@ -76,7 +76,7 @@ def _chosen(text: Text, image_id: str) -> Described:
         digest = hashlib.sha256(config).hexdigest()
         if digest in above:
             return Described([*above[digest], config], [(posixpath.normpath(name), "") for name in one["Layers"]])
-    raise fault(f"no configuration in it has the digest that is the id {image_id[:19]}...")
+    raise fault(f"none of its configurations has the digest {image_id[:19]}...")
 
 
 def _in_layout(text: Text, image_id: str) -> Described:
@@ -86,7 +86,7 @@ def _in_layout(text: Text, image_id: str) -> Described:
     if not vouched or not {"manifests", "layers"} & json.loads(vouched[0]).keys():
         found = [one for one in _images(text, [_needed(text, INDEX)], "") if hashlib.sha256(one.documents[-1]).hexdigest() == image_id]
         if not found:
-            raise fault(f"no configuration in it has the digest that is the id {image_id[:12]}..., which a copy in another format changes")
+            raise fault(f"none of its configurations has the digest {image_id[:12]}..., for example after a conversion to another format")
         return dataclasses.replace(found[0], documents=found[0].documents[-1:])
     found = list(_images(text, vouched, image_id))
     fitting = [one for one in found if len(found) == 1 or _is_of_this_host(one.config)]
@@ -111,7 +111,7 @@ def _images(text: Text, top: t.Sequence[bytes], seen: str) -> t.Iterator[Describ
                 looked.add(digest)
                 waiting.extend((one, (*above, one)) for one in _descriptions(text, digest))
             if len(looked) > DESCRIPTIONS_LIMIT:
-                raise fault(f"it has more than {DESCRIPTIONS_LIMIT} descriptions")
+                raise fault(f"it has more than {DESCRIPTIONS_LIMIT} manifests")
 
 
 def _bounded(text: Text, budget: Budget) -> Text:
@@ -127,7 +127,7 @@ def _bounded(text: Text, budget: Budget) -> Text:
 
 def _size(value: t.Any) -> int:
     if not isinstance(value, int):
-        raise fault(f"{str(value)[:40]!a} is no size")
+        raise fault(f"{str(value)[:40]!a} is not a size")
     return value
 
 
@@ -180,10 +180,10 @@ def _needed(text: Text, name: str) -> bytes:
 def _hex(digest: str) -> str:
     found = _DIGEST.match(digest)
     if found is None:
-        raise fault(f"{digest[:80]!a} is no digest")
+        raise fault(f"{digest[:80]!a} is not a digest")
     return found[1]
 
 
 def fault(what: str) -> TamperedData:
     """Of an image that is not what it says."""
-    return TamperedData(f"what the engine saved is not the image: {what}; pull the image anew, then run again")
+    return TamperedData(f"the saved image is not the expected image: {what}; pull the image again, then run this again")

@@ -64,7 +64,7 @@ def read(source: pipes.Reader, name: str, budget: Budget) -> t.Iterator[tuple[En
     """
 
     def fault(what: t.Any) -> TamperedData:
-        return TamperedData(f"{name} is no intact tar archive ({str(what)[:200]}); get the image anew")
+        return TamperedData(f"{name} is not an intact tar archive ({str(what)[:200]}); pull or copy the image again")
 
     blocks = Blocks(source, fault)
     while (entry := _next(blocks, fault, lambda size: budget.spend(name, words=size))) is not None:
@@ -75,7 +75,7 @@ def read(source: pipes.Reader, name: str, budget: Budget) -> t.Iterator[tuple[En
     while piece := source.read(pipes.CHUNK):
         tail += len(piece)
         if tail > TAIL_LIMIT:
-            raise fault("much follows its end")
+            raise fault("it has trailing data")
 
 
 def _next(blocks: Blocks, fault: t.Callable[[t.Any], TamperedData], spend: t.Callable[[int], None]) -> Entry | None:
@@ -107,12 +107,12 @@ def _entry(info: tarfile.TarInfo, said: t.Mapping[str, str], fault: t.Callable[[
     path, target = said.get("path", info.name), said.get("linkpath", info.linkname)
     kind = _KINDS.get(info.type, "")
     if not kind or any(field.startswith(_SPARSE) for field in said):
-        raise fault(f"{path[:100]!a} is of a kind that no image has")
+        raise fault(f"{path[:100]!a} has a type that images do not contain")
     # Before pax, a directory was a file whose name ends so.
     if kind == FILE and path.endswith("/"):
         kind = FOLDER
     if max(len(path), len(target)) > PATH_LIMIT or "\0" in path + target:
-        raise fault(f"{path[:100]!a}... is no path")
+        raise fault(f"{path[:100]!a}... is not a path")
     size = said.get("size", str(info.size))
     if not size.isascii() or not size.isdigit() or len(size) > 18:
         raise fault(f"{path[:100]!a} has no size")

@@ -74,16 +74,20 @@ class Layer:
         """Raises TamperedData unless all of it has this SHA-256, in hex."""
         found = self.digest.hexdigest()
         if found != diff_id:
-            raise TamperedData(f"{self._name} holds {found[:12]}...; the image is not what its configuration names, get it anew")
+            raise TamperedData(
+                f"{self._name} has the digest {found[:12]}..., which does not match the image's configuration; pull or copy the image again"
+            )
 
     def read(self, size: int) -> bytes:
         try:
             data = self._source.read(size)
             self.size += len(data)
         except (EOFError, zlib.error, gzip.BadGzipFile, require_zstandard().ZstdError) as exc:
-            raise TamperedData(f"{self._name} cannot be unpacked ({str(exc)[:100]}); get the image anew") from exc
+            raise TamperedData(f"cannot unpack {self._name} ({str(exc)[:100]}); pull or copy the image again") from exc
         if self.size > BYTES_LIMIT:
-            raise TamperedData(f"{self._name} holds more than {BYTES_LIMIT} bytes; the image was made to do harm, use another one")
+            raise TamperedData(
+                f"{self._name} contains more than {BYTES_LIMIT} bytes, so the image is malicious or damaged; use another image"
+            )
         self.digest.update(data)
         return data
 
@@ -130,7 +134,9 @@ def _remove(source: pipes.Reader, tree: Tree, name: str, budget: Budget) -> None
 def _named(base: str, entry: Entry, name: str) -> str:
     gone = base.removeprefix(WHITEOUT)
     if gone in ("", ".", "..") or gone.startswith(WHITEOUT):
-        raise TamperedData(f"{name}: {entry.path[:200]!a} removes no file beside it; the image was made to do harm, use another one")
+        raise TamperedData(
+            f"{name}: {entry.path[:200]!a} is an invalid whiteout file, so the image is malicious or damaged; use another image"
+        )
     return gone
 
 
@@ -145,4 +151,4 @@ def _put(tree: Tree, entry: Entry, data: pipes.Reader, name: str) -> None:
         tree.hard_link(entry.path, entry.target)
     # Whoever runs it gets devices of the host's choice; many images carry their own in /dev.
     elif entry.kind == DEVICE and not entry.path.lstrip("./").startswith("dev/"):
-        raise TamperedData(f"{name}: {entry.path[:200]!a} is a device; the image was made to do harm, use another one")
+        raise TamperedData(f"{name}: {entry.path[:200]!a} is a device, so the image is malicious or damaged; use another image")

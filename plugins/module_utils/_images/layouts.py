@@ -66,9 +66,9 @@ class _Layout:
         except (ValueError, KeyError, TypeError, RecursionError):
             version = None
         if version != MARKED:
-            raise self._fault(MARK, f"does not say that this is an OCI layout of version {MARKED}")
+            raise self._fault(MARK, f"does not describe an OCI layout of version {MARKED}")
         if self.text(INDEX) is None:
-            raise self._fault(INDEX, "is not there")
+            raise self._fault(INDEX, "does not exist")
 
     def text(self, name: str) -> bytes | None:
         """A description; None where it is not there. What Docker puts beside the layout has nothing that this has not."""
@@ -83,7 +83,7 @@ class _Layout:
             return None
         with open(descriptor, "rb") as file:
             if size > TEXT_LIMIT:
-                raise self._fault(name, f"has more than {TEXT_LIMIT} bytes, as no description has")
+                raise self._fault(name, f"has more than {TEXT_LIMIT} bytes, too many for a manifest or configuration")
             data = self._read(name, file, size)
         if name.startswith("blobs/"):
             self._compare(name, hashlib.sha256(data).hexdigest())
@@ -94,7 +94,7 @@ class _Layout:
         try:
             descriptor, found = self._open(name)
         except FileNotFoundError:
-            raise self._fault(name, "is not there") from None
+            raise self._fault(name, "does not exist") from None
         with open(descriptor, "rb", buffering=0) as file:
             digest, left = hashlib.sha256(), size
             if found != size:
@@ -104,7 +104,7 @@ class _Layout:
                 left -= len(piece)
                 yield piece
         if left:
-            raise self._fault(name, "has become shorter")
+            raise self._fault(name, "became shorter while it was read")
         self._compare(name, digest.hexdigest())
 
     def _open(self, name: str) -> tuple[int, int]:
@@ -127,14 +127,14 @@ class _Layout:
 
     def _refused(self, name: str, exc: OSError) -> BackupError:
         if exc.errno in (errno.ELOOP, errno.ENOTDIR):
-            return self._fault(name, "is behind a symbolic link or a file")
+            return self._fault(name, "has a symbolic link or a file in its path")
         if exc.errno == errno.EINVAL:
-            return self._fault(name, "is not a plain file")
-        return OptionError(f"{posixpath.join(self._path, name)} cannot be read: {exc.strerror}; correct that, or copy the image there anew")
+            return self._fault(name, "is not a regular file")
+        return OptionError(f"cannot read {posixpath.join(self._path, name)}: {exc.strerror}; fix that, or copy the image there again")
 
     def _compare(self, name: str, found: str) -> None:
         if posixpath.basename(name) != found:
-            raise self._fault(name, f"holds sha256:{found}")
+            raise self._fault(name, f"has the digest sha256:{found}")
 
     def _fault(self, name: str, what: str) -> TamperedData:
-        return TamperedData(f"{posixpath.join(self._path, name)} {what}; copy the image there anew")
+        return TamperedData(f"{posixpath.join(self._path, name)} {what}; copy the image there again")

@@ -78,11 +78,11 @@ def look(source: pipes.Reader, image_id: str) -> Seen:
     for name, diff_id in image.layers:
         file = found.get(name)
         if file is None:
-            raise TamperedData(f"it lacks the layer {diff_id}; pull the image anew, then run again")
+            raise TamperedData(f"the saved image lacks layer {diff_id}; pull the image again, then run this again")
         if file.fault:
             raise file.fault
         if file.digest != diff_id:
-            raise TamperedData(f"instead of the layer {diff_id} it holds {file.digest}; pull the image anew, then run again")
+            raise TamperedData(f"the saved image has layer {file.digest} instead of {diff_id}; pull the image again, then run this again")
         sizes.append((f"sha256:{diff_id}", file.size))
         places[file.name] = f"sha256:{diff_id}"
     return Seen({f"sha256:{hashlib.sha256(one).hexdigest()}": one for one in image.documents}, sizes, places)
@@ -101,4 +101,4 @@ def hand_on(source: pipes.Reader, seen: Seen, wanted: t.Collection[str], take: t
 
     saved.files(source, each, Budget())
     if left:
-        raise TamperedData(f"it lacks the layer {min(left)}, which was there before; pull the image anew, then run again")
+        raise TamperedData(f"the saved image lacks layer {min(left)}, which it had before; pull the image again, then run this again")

@@ -21,8 +21,8 @@ def check(folder: str, files: int, size: int) -> None:
     about = os.statvfs(folder)
     free, needed = about.f_bavail * about.f_frsize, size + files * BLOCK + about.f_blocks * about.f_frsize // LEFT
     if needed > free:
-        words = f"{needed >> 20} MiB must be free to unpack the image, and {free >> 20} MiB are"
+        words = f"the image needs {needed >> 20} MiB to be unpacked, but only {free >> 20} MiB are free"
         raise NoRoom(f"{folder}: {words}; make room there, or name another directory")
     # Some file systems count none.
     if about.f_files and files + about.f_files // LEFT > about.f_favail:
-        raise NoRoom(f"{folder}: the image needs {files} files, and the disk takes {about.f_favail} more; make room there")
+        raise NoRoom(f"{folder}: the image needs {files} files, but the disk has inodes for only {about.f_favail}; make room there")

@@ -60,10 +60,10 @@ def files(source: pipes.Reader, take: t.Callable[[str, int, pipes.Reader], Taken
     """What `take` makes of each file of the archive, of its name, size and bytes, by its name there. Links are other names."""
     found: dict[str, Taken] = {}
     links: dict[str, str] = {}
-    for entry, data in entries.read(source, "what the engine saved", budget):
-        budget.spend("what the engine saved", packed=entry.size)
+    for entry, data in entries.read(source, "the saved image", budget):
+        budget.spend("the saved image", packed=entry.size)
         if len(found) + len(links) >= FILES_LIMIT:
-            raise descriptions.fault(f"it holds more than {FILES_LIMIT} files")
+            raise descriptions.fault(f"it contains more than {FILES_LIMIT} files")
         name = posixpath.normpath(entry.path)
         if entry.kind == FILE:
             found[name] = take(name, entry.size, data)
@@ -91,7 +91,7 @@ def _write(path: str, data: pipes.Reader) -> str:
         with open(path, "xb") as out:
             pipes.copy(data, out)
     except OSError as exc:
-        raise storage_error(exc)(f"the image cannot be kept in {os.path.dirname(path)}: {exc.strerror}; make room there") from exc
+        raise storage_error(exc)(f"cannot store the image in {os.path.dirname(path)}: {exc.strerror}; make room there") from exc
     return path
 
 
@@ -105,5 +105,5 @@ def _text(path: str) -> bytes:
     with open(path, "rb") as source:
         data = source.read(TEXT_LIMIT + 1)
     if len(data) > TEXT_LIMIT:
-        raise descriptions.fault(f"a description has more than {TEXT_LIMIT} bytes")
+        raise descriptions.fault(f"a manifest or configuration has more than {TEXT_LIMIT} bytes")
     return data

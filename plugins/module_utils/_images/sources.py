@@ -91,7 +91,7 @@ def _file(path: str) -> t.Iterator[pipes.Reader]:
     try:
         opened = paths.reading(path)
     except OSError as exc:
-        raise OptionError(f"archive of images {path} cannot be read: {exc.strerror}; correct the path") from exc
+        raise OptionError(f"cannot read image archive {path}: {exc.strerror}; correct the path") from exc
     with opened:
         yield opened
 

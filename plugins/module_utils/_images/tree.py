@@ -68,7 +68,7 @@ class Tree:
     def symlink(self, path: str, target: str) -> str:
         """It may lead anywhere: it is followed inside only."""
         if not target:
-            raise self._fault(path, "is a link to nothing")
+            raise self._fault(path, "is a link with an empty target")
         where = self._new(path)
         with self._told(path):
             os.symlink(target, where)
@@ -78,10 +78,10 @@ class Tree:
         """A second name for a file that is there."""
         source = self._found(target)
         if source is None or not stat.S_ISREG(os.lstat(source).st_mode):
-            raise self._fault(path, f"is a hard link to {target[:200]!a}, which is no file of the image")
+            raise self._fault(path, f"is a hard link to {target[:200]!a}, which is not a file in the image")
         where = self._place(path)
         if source.startswith(f"{where}/"):
-            raise self._fault(path, "is a hard link to what it would replace")
+            raise self._fault(path, "is a hard link to a file that it would replace")
         if where != source:
             where = self._new(path)
             with self._told(path):
@@ -151,9 +151,9 @@ class Tree:
     def _parts(self, path: str) -> list[str]:
         parts = [part for part in path.split("/") if part not in ("", ".")]
         if ".." in parts:
-            raise self._fault(path, "leads out")
+            raise self._fault(path, "leads out of the image")
         if any(len(os.fsencode(part)) > NAME_LIMIT for part in parts):
-            raise self._fault(path, "has a name that no file system takes")
+            raise self._fault(path, "has a name that is too long")
         return parts
 
     def _walk(self, path: str, parts: t.Sequence[str], *, make: bool) -> str:
@@ -178,11 +178,11 @@ class Tree:
                 left += reversed(target.split("/"))
                 hops += 1
             elif make:
-                raise self._fault(path, "goes through a file")
+                raise self._fault(path, "has a file in its path")
             else:
                 return where if mode and not left else ""
             if hops > HOPS or steps > STEPS or len(stack) > DEPTH:
-                raise self._fault(path, f"goes through more than {HOPS} links or {DEPTH} directories")
+                raise self._fault(path, f"leads through more than {HOPS} links or {DEPTH} directories")
         return os.path.join(self.root, *stack)
 
     def _mode(self, where: str, path: str, *, make: bool) -> int:
@@ -193,7 +193,7 @@ class Tree:
             if not make:
                 return 0
         except OSError as exc:
-            raise self._fault(path, f"is no path: {exc.strerror}") from exc
+            raise self._fault(path, f"is not a valid path: {exc.strerror}") from exc
         with self._told(path):
             _make(where)
         return stat.S_IFDIR
@@ -203,10 +203,10 @@ class Tree:
         try:
             yield
         except OSError as exc:
-            raise storage_error(exc)(f"{path[:200]!a} of {self._name} cannot be unpacked: {exc.strerror}; make room there") from exc
+            raise storage_error(exc)(f"cannot unpack {path[:200]!a} of {self._name}: {exc.strerror}; make room there") from exc
 
     def _fault(self, path: str, what: str) -> TamperedData:
-        return TamperedData(f"{self._name}: {path[:200]!a} {what}; the image was made to do harm, use another one")
+        return TamperedData(f"{self._name}: {path[:200]!a} {what}, so the image is malicious or damaged; use another image")
 
 
 def _make(where: str) -> None:

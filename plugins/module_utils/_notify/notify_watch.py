@@ -59,7 +59,7 @@ def run(invocation: Invocation[Options]) -> WatchResult:
         return {"changed": _ended(needed(given.watcher, "watcher"), invocation.check_mode), "watcher": ""}
     controller = lease.controller()
     if not controller:
-        raise NotReady("no ansible-playbook runs above this task, so nobody could see it end; delegate it to localhost")
+        raise NotReady("no parent process of this task is ansible-playbook, so its end cannot be detected; delegate the task to localhost")
     if invocation.check_mode:
         return {"changed": True, "watcher": ""}
     pid = int(controller.partition("-")[0])
@@ -95,7 +95,7 @@ def _ended(watcher: str, check_mode: bool) -> bool:
     """Whether there was one to end. What is no watcher, another play's or another user's is left alone, whatever we are given."""
     named = _WATCHER.match(watcher)
     if named is None:
-        raise OptionError(f"{watcher[:40]!a} is no watcher; give what state=present returned")
+        raise OptionError(f"{watcher[:40]!a} is not a watcher; give the value that state=present returned")
     found, controller = processes.look(int(named[1])), lease.controller()
     if found is None or found.start_time != int(named[2]) or found.uid != os.getuid():
         return False

@@ -107,7 +107,7 @@ def judge(seen: Seen, held: Held) -> Account:
         elif count != 1:
             wrong[name] = _remedy(one, count)
     if seen.large_objects and not held.archive.large_objects:
-        wrong[f"large objects of database {seen.database}"] = "pg_dump has not taken them; use its newest minor release"
+        wrong[f"large objects of database {seen.database}"] = "pg_dump did not dump them; use its newest minor release"
     return Account(seen.database, len(seen.relations), left_out, wrong)
 
 
@@ -122,28 +122,28 @@ def _is_caracals(one: Relation) -> bool:
 def _reason(one: Relation, seen: Seen, held: Held, count: int) -> str:
     """Why a relation, or a part of it, is rightly in no artifact."""
     if count:
-        return f"extension {one.extension} has only those of its rows dumped that are not its own" if count == 1 and one.partly else ""
+        return f"extension {one.extension} dumps only rows that users added" if count == 1 and one.partly else ""
     if one.qualified in held.gone:
         return "it was dropped while the backup ran"
     if one.kind == relations.FOREIGN_TABLE:
         return "its rows are on another server, which needs a backup of its own"
     if one.kind == relations.MATERIALIZED_VIEW:
-        return "every restore computes it anew" if one.populated else "it has no rows"
+        return "every restore computes it again" if one.populated else "it has no rows"
     if one.extension and not one.kept:
-        return f"extension {one.extension} makes its rows itself, or has none dumped"
+        return f"extension {one.extension} creates its rows itself, or excludes them from dumps"
     if one.unlogged and seen.standby:
-        return "it is not logged, and a standby has nothing of it; to have it in the set, back up from the primary"
+        return "it is an unlogged table, which a standby does not contain; to back it up, use the primary"
     if one.kind == relations.SEQUENCE and one.qualified in held.sequences:
-        return "its value is in the inventory, from which every restore sets it"
+        return "its value is in the inventory, and every restore sets it from there"
     return ""
 
 
 def _remedy(one: Relation, count: int) -> str:
     if count:
-        return f"{count} artifacts hold it, and a restore would load it as often; report this as a bug"
+        return f"{count} artifacts contain it, so a restore would load it {count} times; report this as a bug"
     if one.system:
-        return "pg_dump passes over the schemas of the server; move it into another one (ALTER TABLE ... SET SCHEMA)"
-    return "neither pg_dump nor the reading of audit partitions has taken it; keep a copy of it elsewhere, and report this as a bug"
+        return "pg_dump skips system schemas; move it into another schema (ALTER TABLE ... SET SCHEMA)"
+    return "no artifact contains it; keep a copy of it elsewhere, and report this as a bug"
 
 
 def predicted(read: Layout, seen: Seen) -> Held:
@@ -167,12 +167,12 @@ def check(accounts: t.Sequence[Account]) -> Check:
     wrong = {name: remedy for one in accounts for name, remedy in one.wrong.items()}
     if wrong:
         name, remedy = next(iter(wrong.items()))
-        words = f"{len(wrong)} relation(s) are not in exactly one artifact; first: {name}: {remedy}"
+        words = f"{len(wrong)} relation(s) not in exactly one artifact, first {name}: {remedy}"
         return Check(CHECK_ID, FAIL, words, details={"relations": list(wrong)[:SHOWN]})
     problems = {one.database: one.problem for one in accounts if one.problem}
     if problems or not accounts:
         database, problem = next(iter(problems.items()), ("", "there is no database"))
-        return Check(CHECK_ID, UNPROVEN, f"nobody knows whether the set has all of database {database}: {problem}")
+        return Check(CHECK_ID, UNPROVEN, f"cannot verify that the set contains all of database {database}: {problem}")
     left_out = sorted(name for one in accounts for name in one.left_out)
     words = f"{sum(one.counted for one in accounts)} relations: each in one artifact" + (f", {len(left_out)} left out" if left_out else "")
     return Check(CHECK_ID, PASS, words, details={"left_out": left_out[:SHOWN]})

@@ -15,7 +15,7 @@ from .text import duration
 RTO_CHECK = "drill.rto"
 RPO_CHECK = "drill.rpo"
 TAIL_CHECK = "audit.tail"
-EXPOSED = "a holder of the audit key can edit, cut or replace the rows that came since, and no check can see it"
+EXPOSED = "anyone with the audit key can change, cut or replace newer rows undetected"
 
 
 class BudgetsResult(t.TypedDict):
@@ -48,12 +48,12 @@ def judge(budgets: Budgets, rto: float | None, rpo: float | None, tail: float | 
     """
     checks = []
     if budgets.rto is not None:
-        checks.append(_judge(RTO_CHECK, "recovery took", rto, budgets.rto, "nothing was recovered, so no recovery time was measured"))
+        checks.append(_judge(RTO_CHECK, "recovery took", rto, budgets.rto, "the set was not restored, so no recovery time was measured"))
     if budgets.rpo is not None:
-        checks.append(_judge(RPO_CHECK, "the snapshot was as old as", rpo, budgets.rpo, "the time of the set's snapshot is not known"))
+        checks.append(_judge(RPO_CHECK, "the age of the snapshot is", rpo, budgets.rpo, "the time of the set's snapshot is unknown"))
     if budgets.tail is not None:
         check = _judge(
-            TAIL_CHECK, "the newest set or checkpoint was as old as", tail, budgets.tail, "no set or checkpoint binds audit rows"
+            TAIL_CHECK, "the age of the newest set or checkpoint is", tail, budgets.tail, "no set or checkpoint covers any audit row"
         )
         checks.append(dataclasses.replace(check, message=f"{check.message}; {EXPOSED}"))
     return checks

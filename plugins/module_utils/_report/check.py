@@ -56,7 +56,7 @@ class Check:
 
     def __post_init__(self) -> None:
         if self.verdict not in VERDICTS:
-            raise ValueError(f"{self.verdict!r} is no verdict")
+            raise ValueError(f"{self.verdict!r} is not a verdict")
 
     def to_result(self) -> CheckResult:
         return t.cast("CheckResult", dataclasses.asdict(self))
@@ -79,7 +79,7 @@ def judged(checks: t.Sequence[Check], require_valid: bool) -> VerdictResult:
     result: VerdictResult = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
     if verdict != PASS:
         first = next((check for check in checks if check.required and check.verdict == (FAIL if verdict == FAIL else UNPROVEN)), None)
-        result["msg"] = f"verdict {verdict}: {first.id}: {first.message}" if first else f"verdict {verdict}: no check was made"
+        result["msg"] = f"verdict {verdict}: {first.id}: {first.message}" if first else f"verdict {verdict}: no check was run"
         if require_valid:
             result["failed"] = True
     return result

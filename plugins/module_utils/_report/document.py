@@ -217,14 +217,14 @@ def separation(maker: Who, signer: Who) -> SeparationResult:
     """`warn` when who made the set also judged it: then one stolen host could do both. `unproven` when its signer is not known."""
     shared = []
     if maker.fingerprint == signer.fingerprint:
-        shared.append("signed by the set's own signer")
+        shared.append("the report is signed with the set's signing key")
     if maker.machine == signer.machine:
-        shared.append(f"run on {signer.machine}, the machine that made the set")
+        shared.append(f"the drill ran on {signer.machine}, which created the set")
     if shared:
-        return {"verdict": WARN, "message": f"{' and '.join(shared)}; drill on a machine and with a key of their own"}
+        return {"verdict": WARN, "message": f"{' and '.join(shared)}; drill on a separate host with a separate key"}
     if not maker.fingerprint:
-        return {"verdict": UNPROVEN, "message": f"set made on {maker.machine} by {maker.principal}, whose signature cannot be read"}
-    return {"verdict": PASS, "message": f"set made on {maker.machine} by {maker.principal}, drilled elsewhere with another key"}
+        return {"verdict": UNPROVEN, "message": f"set created on {maker.machine} by {maker.principal}, but its signature cannot be read"}
+    return {"verdict": PASS, "message": f"set created on {maker.machine} by {maker.principal}, drilled on another host with another key"}
 
 
 def deciding_check(document: DrillReport) -> ReportedCheck | None:

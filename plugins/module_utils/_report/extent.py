@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What else the report says beside checks and times: coverage, what the restore takes back, and which controls it supports."""
+"""What the report contains besides checks and times: coverage, changes lost by a restore, and the controls that it supports."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CoverageResult(t.TypedDict):
 
 
 class RollbackCategory(t.TypedDict):
-    """One category of what a restore takes back; `count` is None where it is unknown."""
+    """One category of changes lost by a restore; `count` is None if it is unknown."""
 
     id: str
     words: str
@@ -46,7 +46,7 @@ class RollbackCategory(t.TypedDict):
 
 
 CONTROLS = (
-    ("ISO/IEC 27001:2022 A.8.13", "supports: backup copies are made and tested by restoring them"),
+    ("ISO/IEC 27001:2022 A.8.13", "supports: backup copies are created and tested by restoring them"),
     ("SOC 2 A1.2", "supports: backup and recovery of data are operated and monitored"),
     ("SOC 2 A1.3", "supports: recovery is tested against its objectives"),
 )
@@ -74,7 +74,7 @@ def coverage(
 
 
 def rolls_back(found: t.Sequence[RollbackCategory] | None, redactor: Redactor) -> list[RollbackCategory] | None:
-    """What a restore takes back, as rollback_info says it; None when nobody asked. Examples of ids become hashes."""
+    """Changes lost by a restore, as rollback_info returns them; None if it did not run. Examples of IDs become hashes."""
     if found is None:
         return None
     return [{**one, "examples": [redactor.text(str(example)) for example in one["examples"]]} for one in found]

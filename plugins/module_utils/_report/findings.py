@@ -79,7 +79,7 @@ def gather(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) ->
     for host in hosts:
         mine = t.cast("list[Look]", list(looks.get(host) or []))
         if not mine:
-            mine = [{"part": HOST, "result": {"error": NOT_LOOKED_AT, "msg": "was not looked at; the lines above say why"}}]
+            mine = [{"part": HOST, "result": {"error": NOT_LOOKED_AT, "msg": "was not checked; see the lines above for the reason"}}]
         for look in mine:
             for finding in _of(str(look.get("of") or host), look):
                 # Each task says in other words that a host does not answer.
@@ -97,7 +97,7 @@ def _of(host: str, look: Look) -> list[Finding]:
     elif part in SUCCESS and SUCCESS[part] in result and not (result.get("failed") or result.get("unreachable")):
         return _unproven(host, part, result)
     if result.get("unreachable"):
-        return [Finding(host, (part,), UNREACHABLE, f"{_words(result)}; check its address, and that this user may log in there")]
+        return [Finding(host, (part,), UNREACHABLE, f"{_words(result)}; check its address, and that this user can log in there")]
     problems = result.get("problems")
     if isinstance(problems, list) and problems:
         found = [one for one in problems if isinstance(one, dict) and one.get("error") != RUNNING]
@@ -131,7 +131,7 @@ def _error(check: Result) -> str:
 
 
 def _words(result: Result) -> str:
-    return one_line(str(result.get("msg") or "failed without a word; run its playbook in check mode"))
+    return one_line(str(result.get("msg") or "failed without a message; run its playbook in check mode"))
 
 
 def lines(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]], found: t.Sequence[Finding]) -> list[str]:
@@ -153,4 +153,4 @@ def lines(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]], fou
 
 
 def _well(hosts: t.Sequence[str]) -> str:
-    return f"nothing is wrong on {plural(len(hosts), 'host')}"
+    return f"no findings on {plural(len(hosts), 'host')}"

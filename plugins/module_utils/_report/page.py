@@ -52,9 +52,9 @@ def _because(document: DrillReport) -> str:
     if decisive:
         return f"{code(decisive['id'])}: {text(decisive['message'])}"
     if document["verdict"] != PASS:
-        return "No required check was made."
+        return "No required check was run."
     held = [one for one in document["checks"] if one["required"] and not one["waived"] and one["verdict"] in (PASS, WARN)]
-    return f"{plural(len(held), 'required check')} held{'' if document['waivers'] else ', none waived'}."
+    return f"{plural(len(held), 'required check')} passed{'' if document['waivers'] else ', none waived'}."
 
 
 def _diagnosis(document: DrillReport) -> str:
@@ -76,7 +76,7 @@ def _waivers(document: DrillReport) -> str:
     found = {one["id"]: one["verdict"] for one in document["checks"]}
     rows = [
         row(
-            badge(found[waiver["check"]]) if waiver["check"] in found else '<span class="badge not_applicable">not made</span>',
+            badge(found[waiver["check"]]) if waiver["check"] in found else '<span class="badge not_applicable">not run</span>',
             f"{code(waiver['check'])} is waived until {text(waiver['expires'])}",
             text(waiver["reason"]),
         )
@@ -97,7 +97,7 @@ def _set(document: DrillReport) -> list[Fact]:
     objects = plural(restored["artifacts"], "object") if restored["artifacts"] is not None else "objects unknown"
     what = f"journal entry {restored['sequence']}, {restored['release'] or 'release unknown'}, {objects}"
     return [
-        ("Set restored", code(restored["id"]), f"{what}, {size(restored['bytes'])} sealed"),
+        ("Set restored", code(restored["id"]), f"{what}, {size(restored['bytes'])} encrypted"),
         (
             "Set age",
             text(duration(restored["age_seconds"])),
@@ -108,10 +108,10 @@ def _set(document: DrillReport) -> list[Fact]:
 
 def _times(document: DrillReport) -> list[Fact]:
     facts, budgets = [], document["budgets"]
-    recovery = "at most, from the start of the restore to the last canary or check"
+    recovery = "upper bound, from the start of the restore to the last canary or check"
     for measured, budget, label, note in (
         (document["rto_seconds"], budgets["rto_seconds"], "Recovery time", recovery),
-        (document["rpo_seconds"], budgets["rpo_seconds"], "Recovery point", "age of the snapshot when the drill began"),
+        (document["rpo_seconds"], budgets["rpo_seconds"], "Recovery point", "age of the snapshot when the drill started"),
     ):
         bounded = f"budget {duration(budget)}; " if budget else "no budget was set; "
         value = text(duration(measured) if measured is not None else "not measured")
@@ -122,7 +122,7 @@ def _times(document: DrillReport) -> list[Fact]:
 def _trust(document: DrillReport) -> list[Fact]:
     sandbox, separation, restored = document["sandbox"], document["separation"], document["recipients"]
     fresh = document["freshness"] == "fresh"
-    freshness = "fresh: no older than what this host saw before" if fresh else "this host had no earlier mark to compare with"
+    freshness = "fresh: not older than this host's high-water mark" if fresh else "this host had no high-water mark to compare with"
     isolation = sandbox["isolation"] or "unknown"
     return [
         ("Separation of duties", badge(separation["verdict"]), separation["message"]),
@@ -136,21 +136,21 @@ def _trust(document: DrillReport) -> list[Fact]:
         ("Drill", text(readable(document["started"])), f"took {duration(document['seconds'])}, until {readable(document['finished'])}"),
         ("Signed by", code(document["principal"]), f"on {document['machine']}"),
         ("Journal head", code(document["journal_head"]), f"repository {document['repository']}"),
-        ("Report", code("report.json"), "signed, and named with this page in the journal"),
+        ("Report", code("report.json"), "signed; the journal contains its digest and the digest of this page"),
     ]
 
 
 def _recipients(found: t.Sequence[RecipientsResult] | None) -> tuple[str, str]:
     """Who opens which classes of artifacts."""
     if not found or all(one["opened_by"] is None for one in found):
-        return badge(UNPROVEN), "no identity was tried on the headers of this set"
+        return badge(UNPROVEN), "no identity was tried on this set"
     opened: dict[str, list[str]] = {}
     for one in found:
         names = one["opened_by"]
         who = "not read" if names is None else ", ".join(names) or "no identity of this host"
         opened.setdefault(who, []).append(f"{one['assets']} ({len(one['sealed_to'])})")
     said = "; ".join(f"{who}: {', '.join(assets)}" for who, assets in opened.items())
-    return badge(PASS if all(one["opened_by"] for one in found) else WARN), f"{said}; in brackets the number of recipients"
+    return badge(PASS if all(one["opened_by"] for one in found) else WARN), f"{said}; number of recipients in brackets"
 
 
 def _count(verdict: str, count: int) -> str:
@@ -161,4 +161,4 @@ def _count(verdict: str, count: int) -> str:
 def _attention(document: DrillReport) -> str:
     """What could not be asked and need not be is among what was not verified."""
     found = [one for one in attention(document["checks"]) if one["required"] or one["verdict"] in (FAIL, WARN)]
-    return card("Look at these first", [check(one) for one in found])
+    return card("Check these first", [check(one) for one in found])

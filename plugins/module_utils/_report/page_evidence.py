@@ -12,8 +12,8 @@ from .extent import RollbackCategory
 from .page_parts import badge, card, check, code, row, text
 
 LEGEND = (
-    "pass: asked, and as it must be. fail: asked, and not so. warn: true, but worth a look. unproven: could not be asked, "
-    "which is never taken for a pass. not applicable: this release or set has no such thing."
+    "pass: verified. fail: something is wrong. warn: verified, with a finding. "
+    "unproven: could not be verified, never counted as a pass. not applicable: nothing to verify."
 )
 
 
@@ -22,12 +22,12 @@ def rollback(document: DrillReport) -> str:
     found = document["rolls_back"]
     if found is None:
         return ""
-    heading = "What a restore of this set takes back"
+    heading = "Changes lost by a restore of this set"
     named = [one for one in found if one["count"] != 0]
     rows = [_taken(one) for one in named]
     unharmed = [one["id"] for one in found if one["count"] == 0]
     if unharmed:
-        rows.append(row(badge(PASS), "nothing else", f"looked at, and nothing found: {text(', '.join(unharmed))}"))
+        rows.append(row(badge(PASS), "nothing else", f"checked without a finding: {text(', '.join(unharmed))}"))
     return card(heading, rows)
 
 
@@ -41,7 +41,7 @@ def coverage(document: DrillReport) -> str:
     """Assets that are in the set, assets that are not, and checks that say nothing."""
     covered = document["coverage"]
     assets = covered["assets"]
-    held = ", ".join(assets) if assets else "nothing that is known"
+    held = ", ".join(assets) if assets else "no known assets"
     rows = [row(badge(PASS if assets else UNPROVEN), "in this set", text(held))]
     rows += [row(f'<span class="badge {WARN}">left out</span>', text(name), text(why)) for name, why in sorted(covered["left_out"].items())]
     rows += [row(badge(one["verdict"]), text(one["id"]), text(one["message"])) for one in covered["not_verified"]]
@@ -60,7 +60,7 @@ def checks(document: DrillReport) -> str:
         said = f"{good} of {len(asked)} pass" if asked else "not applicable"
         rows = "".join(check(one) for one in members)
         cards.append(f'<section class="card"><h3>{text(name)} <span>{said}</span></h3>{rows}</section>\n')
-    return f'<h2>All checks</h2>\n<div class="groups">{"".join(cards) or "<p>None was made.</p>"}</div>\n'
+    return f'<h2>All checks</h2>\n<div class="groups">{"".join(cards) or "<p>No check was run.</p>"}</div>\n'
 
 
 def proof(document: DrillReport) -> str:
@@ -69,10 +69,10 @@ def proof(document: DrillReport) -> str:
     signed = f"ssh-keygen -Y verify -f allowed_signers -I {document['principal']} -n drill@caracal-ops -s report.json.sig < report.json"
     rows = [row("", text(one["control"]), text(one["words"])) for one in document["controls"]]
     return (
-        card("Controls", rows, " controls") + "<h2>How to believe this page</h2>\n"
-        "<p>The signed original is <code>report.json</code> beside this file. "
-        "An entry of the repository's journal names its SHA-256 and this page's. Identifiers of zones and rows are shown as "
-        f"{code('id:')} and a short hash; what each stands for is in the sealed details.</p>\n"
+        card("Controls", rows, " controls") + "<h2>How to verify this page</h2>\n"
+        "<p>The signed original is <code>report.json</code> next to this file. "
+        "An entry of the repository's journal contains its SHA-256 and the SHA-256 of this page. Identifiers of zones and rows are shown "
+        f"as {code('id:')} and a short hash. The encrypted details contain the identifier for each hash.</p>\n"
         f'<pre class="card"><code>{text(signed)}\nsha256sum report.json report.html</code></pre>\n'
-        f"<footer><p>{text(LEGEND)}</p><p>Made with {text(tools)}.</p></footer>\n"
+        f"<footer><p>{text(LEGEND)}</p><p>Created with {text(tools)}.</p></footer>\n"
     )

@@ -42,10 +42,10 @@ def render(samples: t.Iterable[Sample]) -> str:
 def _family(name: str, family: t.Sequence[Sample]) -> t.Iterator[str]:
     first = family[0]
     if not _NAME.match(name) or {(one.help, one.kind) for one in family} != {(first.help, first.kind)}:
-        raise ValueError(f"{name}: no name of ours, or with two meanings")
+        raise ValueError(f"{name}: not a metric name of this collection, or with two meanings")
     lines = [f"{name}{_labels(one.labels)} {_number(one.value)}\n" for one in family]
     if len({line.rpartition(" ")[0] for line in lines}) != len(lines):
-        raise ValueError(f"{name}: the same labels twice")
+        raise ValueError(f"{name}: duplicate labels")
     yield f"# HELP {name} {_escape(first.help)}\n"
     yield f"# TYPE {name} {first.kind}\n"
     yield from lines
@@ -53,7 +53,7 @@ def _family(name: str, family: t.Sequence[Sample]) -> t.Iterator[str]:
 
 def _labels(labels: t.Mapping[str, str]) -> str:
     if not all(_LABEL.match(name) for name in labels):
-        raise ValueError(f"{sorted(labels)}: no names of labels")
+        raise ValueError(f"{sorted(labels)}: invalid label names")
     pairs = (f'{name}="{_quote(value)}"' for name, value in labels.items())
     return "{" + ",".join(pairs) + "}" if labels else ""
 
@@ -74,14 +74,16 @@ def _number(value: float) -> str:
 def check_place(path: str) -> None:
     """Raises OptionError for a name that the collector does not read, StorageError for a folder that nothing can be written to."""
     if not path.endswith(SUFFIX):
-        raise OptionError(f"metrics_file {path} does not end in {SUFFIX}, so node_exporter would not read it; give it that ending")
+        raise OptionError(f"metrics_file {path} does not end in {SUFFIX}, so node_exporter would not read it; use that suffix")
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
-        raise StorageError(f"metrics_file {path}: there is no folder {folder}; make it, or name the one that node_exporter reads")
+        raise StorageError(
+            f"metrics_file {path}: the directory {folder} does not exist; create it, or use the directory that node_exporter reads"
+        )
     if os.statvfs(folder).f_flag & os.ST_RDONLY or not os.access(folder, os.W_OK | os.X_OK, effective_ids=True):
-        raise StorageError(f"metrics_file {path}: {folder} cannot be written; give this user the right, or name another folder")
+        raise StorageError(f"metrics_file {path}: {folder} is not writable; give this user write access, or use another directory")
     if os.path.isdir(path):
-        raise StorageError(f"metrics_file {path} is a directory; name a file in it")
+        raise StorageError(f"metrics_file {path} is a directory; give a file in it")
 
 
 def write(path: str, text: str) -> None:
@@ -90,4 +92,4 @@ def write(path: str, text: str) -> None:
     try:
         paths.replace(path, text.encode(), MODE)
     except OSError as exc:
-        raise StorageError(f"metrics_file {path}: {exc.strerror}; make room, or name another file") from exc
+        raise StorageError(f"metrics_file {path}: {exc.strerror}; make room, or use another file") from exc

@@ -102,7 +102,7 @@ def _backup_result(answers: BackupAnswers) -> BackupResult:
 
 def _timestamp(answers: BackupAnswers) -> Timestamp:
     """Of an authority that is configured and was not asked, nothing is known."""
-    unasked = (UNPROVEN, "nobody was asked") if answers["timestamp_url"] else (NOT_APPLICABLE, "not configured")
+    unasked = (UNPROVEN, "no timestamp was requested") if answers["timestamp_url"] else (NOT_APPLICABLE, "not configured")
     given = answers["timestamp"]
     return {"verdict": given.get("verdict", unasked[0]), "message": given.get("message", unasked[1])}
 
@@ -117,7 +117,7 @@ def _backup_head(answers: BackupAnswers, result: BackupResult) -> str:
     head = f"{begin} {result['set_id']} of deployment {answers['deployment']} with {parts}"
     head += f"; left out: {', '.join(result['left_out'])}" if result["left_out"] else ""
     if result["committed"]:
-        head += f": {result['artifacts']} objects, {round(result['bytes'] / 1000000, 1)} MB sealed, "
+        head += f": {result['artifacts']} objects, {round(result['bytes'] / 1000000, 1)} MB encrypted, "
         head += f"databases dumped in {round(float(result['seconds']), 1)} s, journal head {result['journal_head']}"
     stamped = result["timestamp"]
     return head + (f"; timestamp: {stamped['verdict']}, {stamped['message']}" if answers["timestamp_url"] else "")
@@ -148,7 +148,7 @@ def _restore(answers: RestoreAnswers) -> Report:
         "rollback_complete": result["rollback_complete"],
     }
     names = ", ".join(one["database"] for one in result["databases"]) or "its databases"
-    begin = "Rehearsed, nothing was changed: set" if answers["check_mode"] else "Restored set"
+    begin = "Check mode: nothing was changed; set" if answers["check_mode"] else "Restored set"
     head = f"{begin} {result['set_id']} of deployment {answers['deployment']}, {names}, snapshot of {result['snapshot_time']}"
     bad = [one for one in result["checks"] if one["verdict"] not in (PASS, NOT_APPLICABLE)]
     back = _taken_back(result)
@@ -177,24 +177,24 @@ def _restore_result(answers: RestoreAnswers) -> RestoreResult:
 
 def _unlooked(answers: RestoreAnswers) -> list[str]:
     waiting = answers["looked"]["waiting"] if answers["check_mode"] else []
-    return [f"Looked at only when the restore has started PostgreSQL and Redis: {', '.join(waiting)}"] if waiting else []
+    return [f"Checked only after the restore has started PostgreSQL and Redis: {', '.join(waiting)}"] if waiting else []
 
 
 def _taken_back(result: RestoreResult) -> list[str]:
     counted = [f"{one['count']} - {one['words']} - {one['remedy']}" for one in result["rollback"] if one["count"]]
     unknown = [f"{one['words']} - {one['remedy']}" for one in result["rollback"] if one["count"] is None]
-    head = "Taken back by this restore, and to be done again before anybody can reach the Gateway:"
+    head = "Changes lost by this restore; repeat them before users can reach the Gateway:"
     return [head, *counted, *unknown] if counted or unknown else []
 
 
 def _next(answers: RestoreAnswers, taken_back: bool) -> list[str]:
     steps = {
-        "do what is listed above, ": taken_back,
+        "repeat the changes above, ": taken_back,
         "start the services, ": not answers["start_services"],
         "try a token exchange and a protected request, then ": not answers["has_application"],
     }
     passed = answers["verified"].get("verdict") == PASS
-    return [f"Next: {''.join(text for text, wanted in steps.items() if wanted)}make a backup at once."] if passed else []
+    return [f"Next: {''.join(text for text, wanted in steps.items() if wanted)}run a backup immediately."] if passed else []
 
 
 def _drill(answers: DrillAnswers) -> Report:
@@ -294,8 +294,8 @@ def _archive(answers: ArchiveAnswers) -> Report:
         "journal_head": result["journal_head"],
     }
     head = f"{'To archive' if answers['check_mode'] else 'Archived'}: {stats['archived']} hours, {stats['extended']} locked for longer, "
-    head += f"{result['unchanged']} as they were, {len(result['days'])} days entered; last hour {result['last_hour']}; "
-    head += f"verdict {verdict or 'not asked for'}; journal head {result['journal_head']}"
+    head += f"{result['unchanged']} unchanged, {len(result['days'])} days entered, last hour {result['last_hour']}; "
+    head += f"verdict {verdict or 'not requested'}; journal head {result['journal_head']}"
     bad = [one for one in result["checks"] if one["verdict"] != PASS]
     return {"result": result, "stats": stats, "summary": [head, *_check_lines(bad)]}
 

@@ -69,7 +69,7 @@ def _row(one: ListedSet, now: datetime.datetime) -> tuple[str, ...]:
 def _remarks(one: ListedSet) -> list[str]:
     """What sets it apart from any other."""
     if one["problem"]:
-        return [f"not to be believed: {one['problem']}"]
+        return [f"cannot be trusted: {one['problem']}"]
     assets = one["assets"] or []
     missing = [name for name in USUAL if name not in assets]
     return [

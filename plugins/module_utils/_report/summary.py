@@ -48,7 +48,7 @@ def render(document: DrillReport, where: str) -> list[str]:
 def _snapshot(document: DrillReport) -> str:
     if document["rpo_seconds"] is None:
         return "unknown"
-    return f"{readable(document['set']['snapshot_time'])}, {duration(document['rpo_seconds'])} old when the drill began"
+    return f"{readable(document['set']['snapshot_time'])}, {duration(document['rpo_seconds'])} old when the drill started"
 
 
 def _recovery(document: DrillReport) -> str:

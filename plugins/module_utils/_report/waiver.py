@@ -45,15 +45,15 @@ def _parse(number: int, given: WaiverOptions, today: datetime.date) -> Waiver:
     where = f"waivers[{number}]"
     check, reason, expires = (one_line(one) for one in (given.check, given.reason, given.expires))
     if not check:
-        raise OptionError(f"{where} names no check; give the id of the check to waive")
+        raise OptionError(f"{where} names no check; give the ID of the check to waive")
     if not reason:
-        raise OptionError(f"{where} waives {check} without a reason; say why, for the report shows it")
+        raise OptionError(f"{where} waives {check} without a reason; give a reason, which the report shows")
     try:
         day = datetime.date.fromisoformat(expires)
     except ValueError as exc:
-        raise OptionError(f"{where} waives {check} until {expires or 'no day at all'}; give expires as YYYY-MM-DD") from exc
+        raise OptionError(f"{where} waives {check} until {expires or 'an empty date'}; give expires as YYYY-MM-DD") from exc
     if day < today:
-        raise OptionError(f"{where} for {check} expired on {day.isoformat()}; mend what it hides, or renew it with a new reason")
+        raise OptionError(f"{where} for {check} expired on {day.isoformat()}; fix the finding, or renew the waiver with a new reason")
     return Waiver(check, reason, day)
 
 

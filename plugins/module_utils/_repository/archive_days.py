@@ -35,11 +35,11 @@ def archive_day(entry: Entry) -> ArchiveDay:
     try:
         day = datetime.date.fromisoformat(fields.text("day"))
     except ValueError as exc:
-        raise fields.fault("has a wrong day") from exc
+        raise fields.fault("has an invalid day") from exc
     found = ArchiveDay(day, fields.optional_text("mode"), fields.optional_time("until"))
     fields.end()
     if not all(one.startswith(f"{folder(day)}/") for one in entry.subjects):
-        raise fields.fault("names an object that is not of its day")
+        raise fields.fault("names an object of another day")
     return found
 
 

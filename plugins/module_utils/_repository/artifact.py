@@ -102,7 +102,7 @@ def parse(data: object, name: str, set_id: str) -> Artifact:
     fields.end()
     _check_place(found, name, set_id)
     if found.path.endswith(".age") != bool(found.recipients):
-        raise fields.fault(f"says that {found.path} is sealed to {len(found.recipients)} recipients")
+        raise fields.fault(f"names {found.path} with {len(found.recipients)} recipients, which contradicts the file name")
     return found
 
 

@@ -121,11 +121,11 @@ class Catalog:
         """The same, and not older than `max_age` hours. Raises ObjectMissing, VerificationFailed."""
         found = self.newest()
         if found is None:
-            raise ObjectMissing(f"{self._store.location} has no backup set; make one first")
+            raise ObjectMissing(f"{self._store.location} has no backup set; create one first")
         age = self._verifier.now() - found.entry.judged
         if max_age is not None and age > datetime.timedelta(hours=max_age):
             hours = age.total_seconds() / 3600
-            raise VerificationFailed(f"the newest set {found.set_id} is {hours:.1f} hours old, more than {max_age:g}; make a backup first")
+            raise VerificationFailed(f"the newest set {found.set_id} is {hours:.1f} hours old, more than {max_age:g}; run a backup first")
         return found
 
     def get(self, set_id: str) -> SetRecord:
@@ -133,7 +133,7 @@ class Catalog:
         found = self.find(set_id)
         ended = self.pruned().get(set_id)
         if ended:
-            raise ObjectMissing(f"set {set_id} was pruned, entry {ended.sequence} of the journal says why; give the id of another set")
+            raise ObjectMissing(f"set {set_id} was pruned, see entry {ended.sequence} of the journal; give the ID of another set")
         return found
 
     def find(self, set_id: str) -> SetRecord:
@@ -141,7 +141,7 @@ class Catalog:
         for one in self.committed():
             if one.set_id == set_id:
                 return one
-        raise ObjectMissing(f"the journal of {self._store.location} names no set {set_id[:60]!a}; it was not committed, give another id")
+        raise ObjectMissing(f"set {set_id[:60]!a} is not in the journal of {self._store.location}: it was not committed; give another ID")
 
     def read(self, set_id: str) -> StoredSet:
         """The manifest with its signature, ids and RECOVERY.md verified; of a pruned set too, for its audit blocks.
@@ -152,7 +152,7 @@ class Catalog:
         name = f"{self._store.location}/{layout.manifest_key(set_id)}"
         data = objects.read(self._store, layout.manifest_key(set_id), record.manifest_sha256, READ_LIMIT)
         if data is None:
-            raise TamperedData(f"{name} is not what entry {record.entry.sequence} of the journal names; use another copy of the set")
+            raise TamperedData(f"{name} does not match entry {record.entry.sequence} of the journal; use another copy of the set")
         signature = self._store.read(layout.backup_signature_key(set_id))
         self._verify(data, signature, layout.BACKUP, record.entry.judged, name)
         found = manifest.parse(data, name)
@@ -192,7 +192,7 @@ class Catalog:
         """The stored bytes of an object that `entry` names. Raises ObjectMissing, TamperedData, StorageError (larger than `limit`)."""
         data = objects.read(self._store, key, entry.subjects[key], limit)
         if data is None:
-            raise TamperedData(f"{self._store.location}/{key} is not what entry {entry.sequence} of the journal names; use another copy")
+            raise TamperedData(f"{self._store.location}/{key} does not match entry {entry.sequence} of the journal; use another copy")
         return data
 
     def verify_objects(self, open_set: StoredSet, progress: Progress = SILENT) -> list[Check]:

@@ -44,7 +44,7 @@ def commit(
     digest = hashlib.sha256(data).hexdigest()
     known = [one for one in Catalog(repository, journal, journal.verifier).committed() if one.set_id == manifest.set_id]
     if known and known[0].manifest_sha256 != digest:
-        raise ObjectExists(f"set {manifest.set_id} is committed with other content, and a set never changes; open a new one")
+        raise ObjectExists(f"set {manifest.set_id} is committed with other content and cannot be changed; open a new set")
     if known:
         parts.delete(repository.store, manifest.set_id)
         return known[0].entry
@@ -77,14 +77,14 @@ def _put(store: Store, key: str, data: bytes) -> None:
         store.put(key, data)
     except ObjectExists as exc:
         if store.read(key) != data:
-            raise ObjectExists(f"{store.location}/{key} exists with other content, left by another commit; open a new set") from exc
+            raise ObjectExists(f"{store.location}/{key} exists with other content from another commit; open a new set") from exc
 
 
 def _check_ids(repository: Repository, signer: Signer, manifest: Manifest, recovery: bytes) -> None:
     principal = layout.principal(layout.BACKUP, repository.deployment)
     if signer.principal != principal:
-        raise KeyProblem(f"a set is signed by {principal}, not by {signer.principal}; use that signing key")
+        raise KeyProblem(f"a set must be signed by {principal}, not by {signer.principal}; use the signing key of {principal}")
     if (manifest.repository, manifest.deployment) != (repository.id, repository.deployment):
-        raise OptionError(f"set {manifest.set_id} was made for another repository than {repository.store.location}; open a new set there")
+        raise OptionError(f"set {manifest.set_id} belongs to another repository than {repository.store.location}; open a new set there")
     if manifest.recovery != artifacts.recovery(manifest.set_id, recovery):
-        raise TamperedData(f"RECOVERY.md of set {manifest.set_id} is not what its manifest names; commit the set again")
+        raise TamperedData(f"RECOVERY.md of set {manifest.set_id} does not match its manifest; commit the set again")

@@ -41,7 +41,7 @@ def create(
     if signer.principal not in repositories.creators(deployment):
         raise KeyProblem(f"{signer.principal} may not create a repository; sign as {' or '.join(repositories.creators(deployment))}")
     if store.stat(layout.entry_key(layout.GENESIS_SEQUENCE)):
-        raise ObjectExists(f"{store.location} holds a repository already; use it, or give an empty directory")
+        raise ObjectExists(f"{store.location} already contains a repository; use it, or give an empty directory")
     now = clock()
     fresh = {
         "type": repositories.TYPE,
@@ -78,7 +78,9 @@ def begun(store: Store, deployment: str, signer: Signer) -> bytes:
     repository, principal = repositories.parse(store, data)
     repositories.expect(repository, deployment)
     if principal != signer.principal:
-        raise KeyProblem(f"{principal} began to create {store.location}; complete it with that signing key, or give an empty directory")
+        raise KeyProblem(
+            f"{principal} began to create {store.location}; complete it with the signing key of {principal}, or give an empty directory"
+        )
     return data
 
 

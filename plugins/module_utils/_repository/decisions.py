@@ -38,7 +38,7 @@ def prune(entry: Entry) -> Prune:
     found = Prune(fields.table("sets"), fields.texts("keys"), fields.integer("bytes"))
     fields.end()
     if not all(layout.is_id(one) and layout.manifest_key(one) in entry.subjects for one in found.sets):
-        raise fields.fault("ends a set whose manifest the entry does not name")
+        raise fields.fault("prunes a set but does not name its manifest")
     return found
 
 
@@ -137,7 +137,7 @@ def verification(entry: Entry) -> Verification:
     found = Verification(fields.integer("parts"), fields.integer("part"), fields.integer("objects"), fields.texts("failed"))
     fields.end()
     if not 1 <= found.part <= found.parts:
-        raise fields.fault("is about a part that there is not")
+        raise fields.fault("names a part that does not exist")
     return found
 
 
@@ -195,7 +195,7 @@ def correction(entry: Entry, earlier: t.Sequence[Entry]) -> Correction:
     if said.what != ACKNOWLEDGED:
         fields.end()
     if entry.subjects.keys() - {layout.entry_key(one) for one in (*found, entry.sequence)} or wrong:
-        raise fields.fault("corrects no earlier entry that may be corrected, by number and digest")
+        raise fields.fault("names an entry that does not exist or cannot be corrected")
     return dataclasses.replace(said, entries=found)
 
 
@@ -212,7 +212,7 @@ def acknowledgement(entry: Entry) -> Correction | None:
     found = Correction({}, fields.text("what"), fields.text("reason"), fields.texts("findings"), fields.time("expires"))
     fields.end()
     if not found.findings or not all(SHA256.match(one) for one in found.findings):
-        raise fields.fault("acknowledges no finding by its digest")
+        raise fields.fault("does not name the digests of the findings that it acknowledges")
     return found
 
 

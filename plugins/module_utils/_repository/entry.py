@@ -144,7 +144,7 @@ def parse(data: bytes, name: str, repository: str, deployment: str) -> Entry:
     """The entry in signed bytes, which must belong to this repository. `judged` is the time that the entry claims."""
     statement = Fields(strict_json.loads(data, name), name)
     if (statement.text("_type"), statement.text("predicateType")) != (STATEMENT_TYPE, PREDICATE_TYPE):
-        raise statement.fault("is no entry of a journal")
+        raise statement.fault("is not a journal entry")
     predicate = statement.inner("predicate")
     predicate.format(layout.NEWEST)
     subjects = _subjects(statement)
@@ -152,7 +152,9 @@ def parse(data: bytes, name: str, repository: str, deployment: str) -> Entry:
     for field, wanted in (("repository", repository), ("deployment", deployment)):
         found = predicate.text(field)
         if found != wanted:
-            raise TamperedData(f"{name} belongs to {field} {found[:80]!a}, not to {wanted}; somebody copied it here, use another copy")
+            raise TamperedData(
+                f"{name} belongs to {field} {found[:80]!a}, not to {wanted}: it was copied here; use another copy of the repository"
+            )
     time, judged = _time(predicate.inner("time"))
     writer = predicate.inner("writer")
     entry = Entry(
@@ -175,18 +177,18 @@ def parse(data: bytes, name: str, repository: str, deployment: str) -> Entry:
 def body(entry: Entry) -> Fields:
     """What a verified entry says, to be taken apart. A stolen key may have signed nonsense, which an operator takes back."""
     name = f"the body of entry {entry.sequence} of the journal"
-    return Fields(entry.body, name) if entry.kind == CORRECTION else Fields(entry.body, name, f"so {taken_back(entry)}")
+    return Fields(entry.body, name) if entry.kind == CORRECTION else Fields(entry.body, name, taken_back(entry))
 
 
 def taken_back(entry: Entry) -> str:
-    return f"let the operator take it back: journal_correct names {entry.sequence}-{entry.sha256[:16]}, with what: everything"
+    return f"revoke it with journal_correct (entries: {entry.sequence}-{entry.sha256[:16]}, what: everything)"
 
 
 def check_role(kind: str, principal: str, deployment: str, name: str) -> None:
     """Raises KeyProblem when `principal` may not sign entries of this kind."""
     allowed = [layout.principal(role, deployment) for role in MAY_SIGN[kind]]
     if principal not in allowed:
-        raise KeyProblem(f"{name} is a {kind} entry signed as {principal[:80]!a}; only {' or '.join(allowed)} may write one")
+        raise KeyProblem(f"{name} is an entry of kind {kind} signed as {principal[:80]!a}; only {' or '.join(allowed)} may sign this kind")
 
 
 def _subjects(statement: Fields) -> dict[str, str]:

@@ -26,7 +26,7 @@ def timestamp(when: datetime.datetime) -> str:
 def parse_timestamp(text: str) -> datetime.datetime:
     """Raises ValueError."""
     if not _TIME.match(text):
-        raise ValueError(f"{text[:40]!a} is no time in UTC with microseconds")
+        raise ValueError(f"{text[:40]!a} is not a time in UTC with microseconds")
     # A journal has hundreds of thousands of them, and `strptime` takes twenty times as long.
     return datetime.datetime.fromisoformat(f"{text[:-1]}+00:00")
 
@@ -38,11 +38,11 @@ class Fields:
         self.name = name
         self._remedy = remedy
         if not isinstance(data, dict):
-            raise self.fault("is no object")
+            raise self.fault("is not an object")
         self._left = dict(data)
 
     def fault(self, words: str) -> TamperedData:
-        return TamperedData(f"{self.name} {words}; it was not written by this software, {self._remedy}")
+        return TamperedData(f"{self.name} {words}; it was not written by this software: {self._remedy}")
 
     def take(self, field: str) -> t.Any:
         """The raw value; a field that may be null must still be there."""
@@ -53,14 +53,14 @@ class Fields:
     def _typed(self, field: str, kind: type) -> t.Any:
         value = self.take(field)
         if not isinstance(value, kind) or isinstance(value, bool) != (kind is bool):
-            raise self.fault(f"has a wrong {field}")
+            raise self.fault(f"has an invalid {field}")
         return value
 
     def head(self, kind: str, newest: int = FORMAT) -> None:
         """`type` and `format`, which come first: another kind of document is refused, a newer format told apart."""
         found = self._typed("type", str)
         if found != kind:
-            raise self.fault(f"is a {found[:40]!a} and no {kind}")
+            raise self.fault(f"has type {found[:40]!a}, not {kind}")
         self.format(newest)
 
     def format(self, newest: int = FORMAT) -> None:
@@ -69,14 +69,14 @@ class Fields:
         requires = self.text("requires") if number > FORMAT and "requires" in self._left else ""
         if number > newest:
             wanted = f"release {requires[:40]!a} of the collection or a later one" if requires else "a newer release of the collection"
-            raise VersionMismatch(f"{self.name} has format {number}, this version reads up to {newest}; install {wanted}")
+            raise VersionMismatch(f"{self.name} has format {number}, this release reads formats up to {newest}; install {wanted}")
         if number < FORMAT or requires != REQUIRES.get(number, ""):
-            raise self.fault(f"has the unknown format {number}")
+            raise self.fault(f"has unknown format {number}")
 
     def text(self, field: str, pattern: re.Pattern[str] | None = None) -> str:
         value: str = self._typed(field, str)
         if len(value) > TEXT_LIMIT or (pattern and not pattern.match(value)):
-            raise self.fault(f"has a wrong {field}")
+            raise self.fault(f"has an invalid {field}")
         return value
 
     def optional_text(self, field: str) -> str | None:
@@ -90,7 +90,7 @@ class Fields:
     def one_of(self, field: str, allowed: t.Container[str]) -> str:
         value = self.text(field)
         if value not in allowed:
-            raise self.fault(f"has the unknown {field} {value[:40]!a}")
+            raise self.fault(f"has unknown {field} {value[:40]!a}")
         return value
 
     def time(self, field: str) -> datetime.datetime:
@@ -98,7 +98,7 @@ class Fields:
         try:
             return parse_timestamp(value)
         except ValueError as exc:
-            raise self.fault(f"has a wrong {field}") from exc
+            raise self.fault(f"has an invalid {field}") from exc
 
     def optional_time(self, field: str) -> datetime.datetime | None:
         if field in self._left and self._left[field] is None:
@@ -151,24 +151,24 @@ class Fields:
     def texts(self, field: str) -> tuple[str, ...]:
         values = self.array(field)
         if not all(isinstance(value, str) for value in values):
-            raise self.fault(f"has a wrong {field}")
+            raise self.fault(f"has an invalid {field}")
         return tuple(values)
 
     def table(self, field: str) -> dict[str, str]:
         """An object whose values are all strings."""
         values = self._typed(field, dict)
         if not all(isinstance(value, str) for value in values.values()):
-            raise self.fault(f"has a wrong {field}")
+            raise self.fault(f"has an invalid {field}")
         return dict(values)
 
     def numbers(self, field: str) -> dict[str, float]:
         """An object whose values are all numbers."""
         values = self._typed(field, dict)
         if not all(type(value) in (int, float) for value in values.values()):
-            raise self.fault(f"has a wrong {field}")
+            raise self.fault(f"has an invalid {field}")
         return dict(values)
 
     def end(self) -> None:
         """What is left is unknown, and a document with unknown fields is not what this format says."""
         if self._left:
-            raise self.fault(f"has the unknown field {min(self._left)[:40]!a}")
+            raise self.fault(f"has unknown field {min(self._left)[:40]!a}")

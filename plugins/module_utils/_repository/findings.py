@@ -72,7 +72,7 @@ def _recorded(fields: Fields) -> Recorded:
     found = Recorded(fields.text("check"), fields.sha256("digest"), fields.text("message"))
     fields.end()
     if len(found.message) > MESSAGE_LIMIT or not found.message.isprintable():
-        raise fields.fault("has a wrong message")
+        raise fields.fault("has an invalid message")
     return found
 
 
@@ -82,7 +82,7 @@ def read(entry: Entry) -> FindingEntry:
     found = FindingEntry(fields.text("in"), parse(fields.inners("findings")))
     fields.end()
     if not layout.is_id(found.found_in) or not found.findings or len(found.findings) > MOST:
-        raise fields.fault("does not name what was found, and in which set or checkpoint")
+        raise fields.fault("does not name its findings and their set or checkpoint")
     return found
 
 

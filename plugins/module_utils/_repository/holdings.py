@@ -65,9 +65,9 @@ def newest(found: Newest | None, now: datetime.datetime, budget: datetime.timede
     """Age of the newest set."""
     name = f"{PREFIX}.newest"
     if found is None:
-        return Check(name, FAIL, "the journal names no set; make a backup")
+        return Check(name, FAIL, "the journal contains no set; run a backup")
     if found.snapshot is None:
-        return Check(name, FAIL, f"the newest set {found.set_id} cannot be believed: {found.problem}")
+        return Check(name, FAIL, f"the newest set {found.set_id} cannot be trusted: {found.problem}")
     return _age(name, f"the snapshot of the newest set {found.set_id}", found.snapshot, now, budget)
 
 
@@ -75,8 +75,8 @@ def tail(found: Covered | None, now: datetime.datetime, budget: datetime.timedel
     """Age of the newest entry that binds audit rows. Rows that came later can be edited, cut or replaced by a holder of the audit key."""
     name = f"{PREFIX}.tail"
     if found is None:
-        return Check(name, FAIL, "no set or checkpoint binds an audit row; make a backup")
-    check = _age(name, f"the snapshot of {found.name}, the newest that binds audit rows,", found.time, now, budget)
+        return Check(name, FAIL, "no set or checkpoint covers any audit row; run a backup")
+    check = _age(name, f"the snapshot of {found.name}, the newest that covers audit rows,", found.time, now, budget)
     remedy = "; run audit_checkpoint more often" if check.verdict == FAIL else ""
     return dataclasses.replace(check, message=f"{check.message}; {EXPOSED}{remedy}")
 
@@ -97,10 +97,10 @@ def drilled(found: t.Sequence[Drilled], now: datetime.datetime, budget: datetime
     """Age of the last drill that passed; one that failed after it counts for more."""
     name, tested = f"{PREFIX}.drill", [one for one in found if one.tested]
     if not tested:
-        return Check(name, FAIL, "no drill has passed or failed yet, so nothing shows that any set restores; run restore_drill")
+        return Check(name, FAIL, "no drill has passed or failed yet, so no set is proved to restore; run restore_drill")
     last = tested[-1]
     if last.verdict != PASS:
-        words = f"the last drill {last.drill_id} of set {last.set_id} failed; see its report, mend the cause and drill again"
+        words = f"the last drill {last.drill_id} of set {last.set_id} failed; see its report, fix the cause and drill again"
         return Check(name, FAIL, words, details={"drill_id": last.drill_id})
     return _age(name, f"the last drill that passed, {last.drill_id},", last.entry.judged, now, budget)
 
@@ -109,22 +109,22 @@ def kept_long_enough(committed: t.Sequence[SetRecord], journal: t.Sequence[Entry
     """No set was ended before `least` days, and so the oldest that is left is that old, or the first that ever was."""
     name, made = f"{PREFIX}.kept_at_least", {one.set_id: one.entry.judged for one in committed}
     if not made:
-        return Check(name, UNPROVEN, "the journal names no set")
+        return Check(name, UNPROVEN, "the journal contains no set")
     ended = {set_id: one.judged for one in journal if one.kind == entries.PRUNE for set_id in decisions.prune(one).sets}
     early = {set_id: when - made[set_id] for set_id, when in ended.items() if set_id in made and when - made[set_id] < least * DAY}
     details: dict[str, t.Any] = {"days": least, "ended": len(ended), "early": sorted(early)[:50]}
     if early:
         first = min(early)
         words = (
-            f"{plural(len(early), 'set')} ended before {least} days; first: {first} after {duration(early[first].total_seconds())}; "
+            f"{plural(len(early), 'set')} pruned before {least} days, first {first} after {duration(early[first].total_seconds())}; "
             "correct the rules of backup_prune"
         )
         return Check(name, FAIL, words, details=details)
     left = [when for set_id, when in made.items() if set_id not in ended]
     if not left:
-        return Check(name, FAIL, "every set that was made is ended; make a backup", details=details)
+        return Check(name, FAIL, "every set was pruned; run a backup", details=details)
     oldest = (now - min(left)).total_seconds()
-    words = f"no set ended before {least} days; the oldest of {len(left)} is {duration(oldest)} old"
+    words = f"no set was pruned before {least} days; the oldest of {len(left)} is {duration(oldest)} old"
     return Check(name, PASS, words, details={**details, "oldest_seconds": oldest})
 
 
@@ -132,15 +132,15 @@ def not_kept_too_long(kept: t.Sequence[SetRecord], journal: t.Sequence[Entry], n
     """No set is older than `most` days, but for one that somebody holds."""
     name = f"{PREFIX}.kept_at_most"
     if not kept:
-        return Check(name, UNPROVEN, "the journal names no set")
+        return Check(name, UNPROVEN, "the journal contains no set")
     held = decisions.holds(journal)
     old = [one for one in kept if now - one.entry.judged > most * DAY]
     over = [one.set_id for one in old if one.set_id not in held]
     details = {"days": most, "over": over[:50], "held": len(old) - len(over)}
     if over:
-        words = f"{plural(len(over), 'set')} older than the {most} days that are allowed; first: {over[0]}; run prune"
+        words = f"{plural(len(over), 'set')} older than the allowed {most} days, first {over[0]}; run backup_prune"
         return Check(name, FAIL, words, details=details)
-    excepted = f", but for {details['held']} on hold" if details["held"] else ""
+    excepted = f", except {details['held']} on hold" if details["held"] else ""
     return Check(name, PASS, f"none of {plural(len(kept), 'set')} is older than {most} days{excepted}", details=details)
 
 
@@ -149,7 +149,7 @@ def archive(journal: t.Sequence[Entry], now: datetime.datetime, budget: datetime
     name = f"{PREFIX}.archive"
     hours = [hour[1] for key in archive_days.entered(journal) if (hour := _HOUR.search(key))]
     if not hours:
-        return Check(name, FAIL, "the journal names no archived export; run audit_archive")
+        return Check(name, FAIL, "the journal contains no archived export; run audit_archive")
     end = datetime.datetime.strptime(f"{max(hours)}+0000", "%Y-%m-%dT%H%z") + datetime.timedelta(hours=1)
     return _age(name, f"the last archived hour {max(hours)}", end, now, budget)
 
@@ -158,43 +158,42 @@ def proved(wanted: t.Collection[str], last: Newest | None, journal: t.Sequence[E
     """Whether the recipients for emergencies, by fingerprint, open what is made, and somebody tried it."""
     name = f"{PREFIX}.break_glass"
     if not wanted:
-        words = (
-            "nobody said which recipients are for emergencies, so nothing shows that their identities still exist; set break_glass_files"
-        )
+        words = "the break-glass recipients are unknown, so their identities cannot be proved to exist; set break_glass_files"
         return Check(name, UNPROVEN, words, required=False)
     sealed = last.sealed if last else frozenset()
     where = f"the newest set {last.set_id}" if last else "any set"
     strangers = sorted(set(wanted).difference(*sealed))
     if strangers:
-        words = f"nothing of {where} is sealed to {strangers[0]}, which could not open it in an emergency; add it to the recipients"
+        words = f"no artifact of {where} is encrypted for the break-glass recipient {strangers[0]}; add it to the recipients"
         return Check(name, FAIL, words)
     closed = sorted(min(one) for one in sealed if not one & set(wanted))
     if closed:
-        words = f"a part of {where} is sealed to {closed[0]} and to nobody for emergencies; add such a recipient to each class of assets"
+        words = f"artifacts of {where} are encrypted for {closed[0]} but for no break-glass recipient; add one to each class of assets"
         return Check(name, FAIL, words)
     proofs = decisions.escrows(journal)
     stale = sorted(one for one in wanted if one not in proofs or now - proofs[one].judged > PROOF_LASTS)
     if stale:
         first = stale[0]
-        when = f"last on {proofs[first].judged:%Y-%m-%d}" if first in proofs else "never"
+        when = f"{proofs[first].judged:%Y-%m-%d}" if first in proofs else "never"
         words = (
-            f"{len(stale)} of {len(wanted)} identities for emergencies are not proved; first: {first}, {when}; run escrow_verify with it"
+            f"{len(stale)} of {len(wanted)} break-glass identities are not proved, first {first} (proved: {when}); "
+            "run escrow_verify with it"
         )
         return Check(name, UNPROVEN, words, details={"stale": stale})
-    return Check(name, PASS, f"{plural(len(wanted), 'recipient')} for emergencies proved within {PROOF_LASTS.days} days")
+    return Check(name, PASS, f"{plural(len(wanted), 'break-glass recipient')} proved within {PROOF_LASTS.days} days")
 
 
 def copies(found: t.Sequence[Copy], now: datetime.datetime, least: int, budget: datetime.timedelta) -> Check:
     """How many other places hold the sets, by what the operator says of their last verification."""
     name = f"{PREFIX}.copies"
     if not least:
-        return Check(name, NOT_APPLICABLE, "nobody asked for copies elsewhere", required=False)
+        return Check(name, NOT_APPLICABLE, "no independent copies are required", required=False)
     fresh = sorted({one.name for one in found if -SKEW <= now - one.verified <= budget})
     details = {"asked": least, "fresh": fresh, "named": sorted({one.name for one in found})}
     if len(fresh) < least:
         words = (
             f"{len(fresh)} of {least} independent copies were verified within {duration(budget.total_seconds())}; "
-            "verify the others, or make them with repository_copy"
+            "verify the others, or create them with repository_copy"
         )
         return Check(name, FAIL, words, details=details)
     words = f"{len(fresh)} {'copy' if len(fresh) == 1 else 'copies'} verified within {duration(budget.total_seconds())}"
@@ -205,7 +204,7 @@ def _age(name: str, what: str, when: datetime.datetime, now: datetime.datetime, 
     age, limit = (now - when).total_seconds(), budget.total_seconds()
     details = {"age_seconds": age, "budget_seconds": limit}
     if now < when - SKEW:
-        words = f"{what} is of a time that has not come yet on this host ({when:%Y-%m-%d %H:%M} UTC); set the clocks right"
+        words = f"{what} is in the future of this host's clock ({when:%Y-%m-%d %H:%M} UTC); synchronize the clocks"
         return Check(name, UNPROVEN, words, details=details)
     if age > limit:
         return Check(name, FAIL, f"{what} is {duration(age)} old, over its budget of {duration(limit)}", details=details)

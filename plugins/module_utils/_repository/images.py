@@ -93,10 +93,10 @@ def are_too_large(found: t.Iterable[Image]) -> bool:
 def _parsed(fields: Fields) -> Image:
     image_id, documents = fields.text("image_id", _DIGEST), fields.texts("documents")
     if not 0 < len(documents) <= DOCUMENTS_LIMIT or documents[0] != image_id or not all(map(_DIGEST.match, documents)):
-        raise fields.fault("has wrong documents")
+        raise fields.fault("has invalid documents")
     layers = fields.array("layers")
     if not 0 < len(layers) <= LAYERS_LIMIT:
-        raise fields.fault("has wrong layers")
+        raise fields.fault("has invalid layers")
     found = Image(image_id, documents, tuple(_layer(Fields(one, f"a layer of {fields.name}")) for one in layers))
     fields.end()
     return found
@@ -119,7 +119,7 @@ def check(images: t.Sequence[Image], found: t.Iterable[Artifact], name: str) -> 
     wanted |= {(layer.digest, True) for image in images for layer in image.layers}
     there = [(one.source, layout.is_layer(one.path)) for one in found if one.kind == artifacts.IMAGE]
     if len({digest for digest, _layer in wanted}) != len(wanted) or len(there) != len(wanted) or wanted != set(there):
-        raise Fields({}, name).fault("has other artifacts of images than its images name")
+        raise Fields({}, name).fault("has artifacts of images that do not match its list of images")
 
 
 def told(images: t.Iterable[Image], found: t.Sequence[Artifact]) -> list[ImageResult]:

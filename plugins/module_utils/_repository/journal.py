@@ -140,7 +140,7 @@ class Journal:
         """Go on without the prefix."""
         head, found = self.head, self._again()
         if found.head.sequence < head.sequence or found.entries[head.sequence - 1].sha256 != head.sha256:
-            raise TamperedData(f"the journal was rolled back or forked while it was read, it had entry {head}; use another copy")
+            raise TamperedData(f"the journal was rolled back or forked while it was read: entry {head} is gone; use another copy")
         self.prefix, self._signed, self._entries, self.unsigned = None, found._signed, found._entries, found.unsigned
 
     def system_identifiers(self) -> set[str]:
@@ -160,13 +160,13 @@ class Journal:
         found = entries.parse(data, name, self.repository_id, self.deployment)
         head = Head(pending[-1].entry.sequence, pending[-1].entry.sha256) if pending else self.head
         if found.sequence != head.sequence + 1:
-            raise TamperedData(
-                f"{name} says that it is number {found.sequence}; entries were exchanged, use another copy of the repository"
-            )
+            raise TamperedData(f"{name} contains entry number {found.sequence}: entries were exchanged; use another copy of the repository")
         if found.previous != (head.sha256 or None):
-            raise TamperedData(f"{name} does not follow entry {head}; the journal was altered, use another copy of the repository")
+            raise TamperedData(f"{name} does not follow entry {head}: the journal was altered; use another copy of the repository")
         if (found.kind == entries.GENESIS) != (found.sequence == layout.GENESIS_SEQUENCE):
-            raise TamperedData(f"{name} is of kind {found.kind}; a journal has one genesis entry, its first, use another copy")
+            raise TamperedData(
+                f"{name} is of kind {found.kind}, but only the first entry is of kind genesis; use another copy of the repository"
+            )
         entries.check_role(found.kind, found.principal, self.deployment, name)
         return Signed(authentic, found)
 
@@ -214,7 +214,7 @@ def read(
     if not journal.entries:
         raise TamperedData(f"the journal of {repository.store.location} has no entry; use another copy of the repository")
     if journal.entries[0].subjects != {layout.REPOSITORY: repository.sha256}:
-        raise TamperedData(f"the journal of {repository.store.location} began for another {layout.REPOSITORY}; use another copy")
+        raise TamperedData(f"the journal of {repository.store.location} belongs to another {layout.REPOSITORY}; use another copy")
     return journal
 
 
@@ -254,7 +254,7 @@ def append(
         taken = journal.head == head and layout.entry_key(head.sequence + 1) in journal.unsigned
         if taken and (made := _append_over(repository, journal, signer, draft)):
             return made
-    raise Busy(f"the journal of {repository.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
+    raise Busy(f"other writers appended to the journal of {repository.store.location} {ATTEMPTS} times in a row; try again")
 
 
 def append_once(repository: Repository, journal: Journal, signer: Signer, draft: Draft) -> Entry:
@@ -298,4 +298,6 @@ def _put_signature(repository: Repository, key: str, signature: bytes) -> None:
         repository.store.put(key, signature)
     except ObjectExists as exc:
         if repository.store.read(key) != signature:
-            raise StorageError(f"{repository.store.location}/{key} exists with other content; remove it and find out who made it") from exc
+            raise StorageError(
+                f"{repository.store.location}/{key} exists with other content; remove it and find out who created it"
+            ) from exc

@@ -86,7 +86,7 @@ def _check_signer(one: Signed, at: datetime.datetime) -> None:
     except KeyProblem as exc:
         if one.entry.kind in (entries.GENESIS, entries.CORRECTION):
             raise
-        raise exc.reworded(f"{exc.msg}; or, if a stolen key signed it, {entries.taken_back(one.entry)}") from exc
+        raise exc.reworded(f"{exc.msg}; if a stolen key signed it, {entries.taken_back(one.entry)}") from exc
 
 
 def _corrected(found: t.Sequence[Entry], assumed: t.Mapping[int, str], what: str) -> dict[int, str]:
@@ -107,7 +107,7 @@ def _check_clock(one: Signed, now: datetime.datetime) -> None:
     entry = one.entry
     if entry.latest > now + SKEW:
         raise TamperedData(
-            f"{one.authentic.name} is dated {entry.latest:%Y-%m-%dT%H:%M:%SZ}, and it is {now:%Y-%m-%dT%H:%M:%SZ} here; set the clock of "
-            f"{entry.machine[:60]!a} or of this host right, or, where that entry is there for good, let the operator correct it: "
-            f"journal_correct names {entry.sequence}-{entry.sha256[:16]}"
+            f"{one.authentic.name} is dated {entry.latest:%Y-%m-%dT%H:%M:%SZ}, but the clock here shows {now:%Y-%m-%dT%H:%M:%SZ}; "
+            f"set the clock of {entry.machine[:60]!a} or of this host. If the entry cannot be removed, correct its time: "
+            f"journal_correct (entries: {entry.sequence}-{entry.sha256[:16]}, what: time)"
         )

@@ -78,14 +78,14 @@ def _time(text: str) -> datetime.datetime:
 def check_id(text: str) -> str:
     """The id of a set or drill itself. Raises OptionError."""
     if not is_id(text):
-        raise OptionError(f"{text[:60]!a} is no id of a set; give one as 20261125T020000Z-k3f9")
+        raise OptionError(f"{text[:60]!a} is not a valid set ID; give one such as 20261125T020000Z-k3f9")
     return text
 
 
 def check_deployment(text: str) -> str:
     """The name itself. Raises OptionError for what a principal or a path could misread."""
     if not DEPLOYMENT.match(text):
-        raise OptionError(f"deployment {text[:80]!a} has other characters than letters, digits, '.', '_' and '-', or more than 63")
+        raise OptionError(f"deployment {text[:80]!a} may have only letters, digits, '.', '_' and '-', and at most 63 characters")
     return text
 
 

@@ -127,7 +127,7 @@ def parse(data: bytes, name: str = "the manifest") -> Manifest:
     fields.head(TYPE, layout.NEWEST)
     set_id = fields.text("set_id")
     if not layout.is_id(set_id):
-        raise fields.fault("has a wrong set_id")
+        raise fields.fault("has an invalid set_id")
     previous, pairing = fields.optional_inner("previous"), fields.inner("pairing")
     found = Manifest(
         set_id=set_id,
@@ -181,7 +181,7 @@ def _source(fields: Fields) -> Source:
 def _artifacts(values: t.Sequence[object], name: str, set_id: str) -> tuple[Artifact, ...]:
     found = tuple(artifacts.parse(value, f"artifacts[{number}] of {name}", set_id) for number, value in enumerate(values))
     if len({one.path for one in found}) != len(found):
-        raise TamperedData(f"{name} names an artifact twice; it was not written by this software, use another copy")
+        raise TamperedData(f"{name} names an artifact twice; it was not written by this software: use another copy")
     if sum(one.kind == artifacts.RECOVERY for one in found) != 1:
-        raise TamperedData(f"{name} does not name one RECOVERY.md; it was not written by this software, use another copy")
+        raise TamperedData(f"{name} does not name exactly one RECOVERY.md; it was not written by this software: use another copy")
     return found

@@ -54,8 +54,8 @@ class HighWaterMark:
         others = sorted(one for one, (whose, _head) in marks.items() if whose == journal.deployment)
         if known is None and others:
             raise TamperedData(
-                f"repository {journal.repository_id} is not the one that was there: {self.path} has seen repository {others[0]} of "
-                f"deployment {journal.deployment}; find out who exchanged it, or remove the mark if it was made anew on purpose"
+                f"repository {journal.repository_id} is not the expected one: {self.path} records repository {others[0]} of deployment "
+                f"{journal.deployment}; find out who exchanged it, or remove that file if you created the repository again on purpose"
             )
         if known is None:
             return UNPROVEN
@@ -63,13 +63,13 @@ class HighWaterMark:
         if journal.head.sequence < seen.sequence:
             raise TamperedData(
                 f"the journal of repository {journal.repository_id} was rolled back: it ends at {journal.head}, "
-                f"and {self.path} has seen {seen}; use a copy of the repository that has that entry"
+                f"but {self.path} records {seen}; use a copy of the repository that has entry {seen}"
             )
         there = journal.entries[seen.sequence - 1]
         if there.sha256 != seen.sha256:
             raise TamperedData(
-                f"the journal of repository {journal.repository_id} was forked: its entry {Head(there.sequence, there.sha256)} is not "
-                f"{seen}, which {self.path} has seen; use a copy of the repository that has that entry"
+                f"the journal of repository {journal.repository_id} was forked: it has entry {Head(there.sequence, there.sha256)}, "
+                f"but {self.path} records {seen}; use a copy of the repository that has entry {seen}"
             )
         return FRESH
 
@@ -141,7 +141,7 @@ class HighWaterMark:
 
     def _problem(self, exc: OSError) -> BackupError:
         full = exc.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-        remedy = "make room there" if full else "name a file that this user may write, in a folder that exists"
+        remedy = "make room there" if full else "name a file that this user can write, in a folder that exists"
         return storage_error(exc)(f"high-water mark {self.path}: {exc.strerror}; {remedy}")
 
 

@@ -85,7 +85,7 @@ class SignedObjects:
     def open(self, key: str) -> t.BinaryIO:
         where = f"{self._store.location}/{key}"
         if key not in self._artifacts:
-            raise ObjectMissing(f"{where} is named by no artifact of the set; use another copy of the set")
+            raise ObjectMissing(f"{where} is not an artifact of the set; use another copy of the set")
         one = self._artifacts[key]
         stream = self._store.open_held(find(self._store, key, one.sha256, one.size))
         return t.cast("t.BinaryIO", _Signed(stream, one.sha256, where))
@@ -141,7 +141,7 @@ def read(store: Store, key: str, sha256: str, limit: int, size: int | None = Non
     with store.open_held(find(store, key, sha256, size)) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
-        raise StorageError(f"{store.location}/{key} is larger than {limit} bytes; it is not what its name says, use another copy")
+        raise StorageError(f"{store.location}/{key} is larger than {limit} bytes, so it cannot be the expected file; use another copy")
     return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
 
@@ -186,7 +186,7 @@ def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress = S
     failed = [check for check in in_order(lambda one: _compare(store, one, paths, progress), artifacts, AT_ONCE) if check]
     if failed:
         return failed
-    return [Check(CHECK_ID, PASS, f"{len(artifacts)} objects, {total} bytes, every SHA-256 as signed")]
+    return [Check(CHECK_ID, PASS, f"{len(artifacts)} objects, {total} bytes, every SHA-256 matches the signed manifest")]
 
 
 def _compare(store: Store, artifact: Artifact, paths: t.Mapping[str, str], progress: Progress) -> Check | None:
@@ -199,6 +199,6 @@ def _compare(store: Store, artifact: Artifact, paths: t.Mapping[str, str], progr
     if found == artifact.sha256:
         return None
     other = paths.get(found)
-    what = f"holds the bytes of {other}" if other else "was altered"
+    what = f"contains the bytes of {other}" if other else "was altered"
     message = f"{store.location}/{artifact.path} {what}; use another copy of the set"
     return Check(CHECK_ID, FAIL, message, details={"path": artifact.path})

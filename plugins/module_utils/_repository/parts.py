@@ -38,7 +38,7 @@ def write(store: Store, set_id: str, name: str, content: t.Mapping[str, object],
     try:
         store.put(layout.part_key(set_id, name), data)
     except ObjectExists as exc:
-        raise ObjectExists(f"set {set_id} has the part {name} already; commit it, or open a new set") from exc
+        raise ObjectExists(f"set {set_id} already has the part {name}; commit it, or open a new set") from exc
 
 
 def read(store: Store, set_id: str, signer: Signer) -> dict[str, Content]:
@@ -49,16 +49,16 @@ def read(store: Store, set_id: str, signer: Signer) -> dict[str, Content]:
         data, signature = _unwrapped(raw, where)
         if signature is None or not signer.has_signed(data, signature, layout.NAMESPACE_PART):
             raise TamperedData(
-                f"{where} is not signed by {signer.fingerprint}; give the signing_key that the set was begun with, or find out who wrote it"
-                f" and then backup_set state=aborted set_id={set_id}, and begin the set anew"
+                f"{where} is not signed by {signer.fingerprint}; give the signing_key that began the set. Otherwise find out who wrote it, "
+                f"then run backup_set state=aborted set_id={set_id} and open a new set"
             )
         name, content, earlier = _parsed(data, key, set_id)
         found[name] = content
         gone = [one for one, digest in earlier.items() if one not in stored or hashlib.sha256(stored[one]).hexdigest() != digest]
         if gone:
             raise TamperedData(
-                f"{store.location}/{gone[0]} was removed or exchanged since {name} was made; find out who did it, then "
-                f"backup_set state=aborted set_id={set_id}, and begin the set anew"
+                f"{store.location}/{gone[0]} was removed or exchanged after {name} was written; find out who did it, "
+                f"then run backup_set state=aborted set_id={set_id} and open a new set"
             )
     return found
 
@@ -91,7 +91,7 @@ def _unwrapped(raw: bytes, name: str) -> tuple[bytes, bytes | None]:
     part, signature = fields.take("part"), fields.text("signature")
     fields.end()
     if not isinstance(part, str):
-        raise fields.fault("has a wrong part")
+        raise fields.fault("has an invalid part")
     return part.encode("utf-8"), signature.encode("utf-8")
 
 
@@ -102,9 +102,9 @@ def _parsed(data: bytes, key: str, set_id: str) -> tuple[str, Content, dict[str,
     fields.head(TYPE)
     name, whose = fields.text("name"), fields.text("set")
     if (key, set_id) != (layout.part_key(set_id, name), whose):
-        raise fields.fault("is another part than its path says")
+        raise fields.fault("does not match its path")
     content, earlier = fields.dictionary("content"), fields.table("earlier")
     fields.end()
     if not all(SHA256.match(one) for one in earlier.values()):
-        raise fields.fault("has a wrong earlier")
+        raise fields.fault("has an invalid earlier")
     return name, content, earlier

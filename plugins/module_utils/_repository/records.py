@@ -117,6 +117,6 @@ def _heads(fields: Fields, field: str) -> Heads:
     found: Heads = {}
     for item in fields.array(field):
         if not isinstance(item, list) or [type(value) for value in item] != [str, str, int] or tuple(item[:2]) in found:
-            raise fields.fault(f"has a wrong {field}")
+            raise fields.fault(f"has an invalid {field}")
         found[item[0], item[1]] = item[2]
     return found

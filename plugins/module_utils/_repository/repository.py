@@ -39,10 +39,12 @@ def load(store: Store, verifier: Verifier, deployment: str | None = None) -> Rep
     Raises ObjectMissing when there is none, OptionError when it is another deployment's, VersionMismatch, TamperedData, KeyProblem.
     """
     if store.stat(layout.REPOSITORY) is None:
-        raise ObjectMissing(f"{store.location} holds no repository; check the path, or create one (create_repository)")
+        raise ObjectMissing(f"{store.location} contains no repository; check the path, or create one (create_repository)")
     for key in (layout.REPOSITORY_SIGNATURE, layout.entry_key(layout.GENESIS_SEQUENCE)):
         if store.stat(key) is None:
-            raise ObjectMissing(f"{store.location} has no {key}; if its creation was interrupted, create it again, else use another copy")
+            raise ObjectMissing(
+                f"{store.location} has no {key}; if its creation was interrupted, create it again, otherwise use another copy"
+            )
     repository = verified(store, verifier)
     if deployment is not None:
         expect(repository, deployment)
@@ -59,7 +61,7 @@ def expect(repository: Repository, deployment: str) -> None:
     if repository.deployment != deployment:
         raise OptionError(
             f"{repository.store.location} belongs to deployment {repository.deployment}, not to {deployment}; "
-            "correct repository or deployment"
+            "correct the option repository or deployment"
         )
 
 
@@ -70,7 +72,7 @@ def verified(store: Store, verifier: Verifier) -> Repository:
     authentic = verifier.authenticate(data, signature, layout.NAMESPACE_REPOSITORY, name)
     repository, principal = parse(store, data)
     if principal not in creators(repository.deployment):
-        raise KeyProblem(f"{name} is signed as {principal}, who may not create one; use another repository")
+        raise KeyProblem(f"{name} is signed as {principal}, which may not create a repository; use another repository")
     authentic.signed_by(principal, repository.created)
     return repository
 

@@ -54,7 +54,7 @@ def _drilled(entry: Entry) -> Drilled:
     fields = entries.body(entry)
     found = Drilled(fields.text("drill"), fields.text("set"), fields.text("verdict"), entry)
     if not layout.is_id(found.set_id) or layout.manifest_key(found.set_id) not in entry.subjects:
-        raise fields.fault("does not name the manifest of the set that was drilled")
+        raise fields.fault("does not name the manifest of the drilled set")
     return found
 
 
@@ -75,8 +75,8 @@ def choose(
     if way not in WAYS:
         named = [one for one in sets if one.set_id == layout.check_id(way)]
         if not named:
-            raise ObjectMissing(f"the journal names no set {way}; it was not committed, give another id")
-        return Chosen(named[0], "named by its id")
+            raise ObjectMissing(f"set {way} is not in the journal: it was not committed; give another ID")
+        return Chosen(named[0], "named by its ID")
     # By number and not by time: whoever sets a clock wrong must not decide what is tested.
     ordered = sorted(sets, key=lambda one: one.entry.sequence)
     fitting = [one for one in ordered if within is None or now - one.entry.judged <= within]
@@ -91,9 +91,9 @@ def _at_random(fitting: t.Sequence[SetRecord], drilled: t.Sequence[Drilled], see
     last = {one.set_id: one for one in sorted(drilled, key=lambda one: one.entry.sequence) if one.tested}
     fresh = [one for one in fitting if one.set_id not in last]
     if fresh:
-        return Chosen(fresh[_index(seed, fresh)], f"at random, one of {len(fresh)} that were never tested")
+        return Chosen(fresh[_index(seed, fresh)], f"at random, one of {len(fresh)} never tested sets")
     longest = min(fitting, key=lambda one: last[one.set_id].entry.sequence)
-    return Chosen(longest, f"all were tested; longest ago this one, in drill {last[longest.set_id].drill_id}")
+    return Chosen(longest, f"all sets were tested, this one longest ago in drill {last[longest.set_id].drill_id}")
 
 
 def _index(seed: bytes, among: t.Sequence[SetRecord]) -> int:
@@ -104,9 +104,9 @@ def _index(seed: bytes, among: t.Sequence[SetRecord]) -> int:
 
 def _none(ordered: t.Sequence[SetRecord], now: datetime.datetime, within: datetime.timedelta | None) -> BackupError:
     if not ordered or within is None:
-        return ObjectMissing("the journal names no set; make a backup first")
+        return ObjectMissing("the journal contains no set; run a backup first")
     hours = (now - ordered[-1].entry.judged).total_seconds() / 3600
     bound = within.total_seconds() / 3600
     return VerificationFailed(
-        f"the newest set {ordered[-1].set_id} is {hours:.1f} hours old, more than {bound:g}; make a backup first, or choose a longer time"
+        f"the newest set {ordered[-1].set_id} is {hours:.1f} hours old, more than {bound:g}; run a backup first, or choose a longer time"
     )

@@ -75,13 +75,13 @@ def given(values: t.Sequence[ServiceOptions]) -> tuple[Service, ...]:
     try:
         return parse([one.flat() for one in values[: LIMIT + 1]], "the option services")
     except TamperedData as exc:
-        raise OptionError.caused_by(exc, f"{exc.msg.partition(';')[0]}; give the services as deployment_info has found them") from exc
+        raise OptionError.caused_by(exc, f"{exc.msg.partition(';')[0]}; give the services that deployment_info returned") from exc
 
 
 def _parsed(fields: Fields) -> Service:
     command = fields.array("command")
     if not all(isinstance(word, str) and _PATH.match(word) for word in command):
-        raise fields.fault("has a wrong command")
+        raise fields.fault("has an invalid command")
     found = Service(
         service=fields.text("service", _NAME),
         replica=fields.text("replica", _NAME),

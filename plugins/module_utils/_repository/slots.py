@@ -57,7 +57,9 @@ def read(store: Store, after: int, whose: Whose, take: Take) -> tuple[str, ...]:
     last = max(found, default=0)
     if last < after:
         last = max(_numbers(store, 0), default=0)
-        raise TamperedData(f"the journal of {store.location} ends at {last}, and had {after} before; it was rolled back")
+        raise TamperedData(
+            f"the journal of {store.location} was rolled back: it ends at entry {last}, and had {after} before; use another copy"
+        )
     numbers = [number for number in found if number > after]
     expected = after + 1
     with contextlib.closing(store.overlapped(lambda number: (number, _newest(store, number)), numbers)) as fetched:
@@ -95,7 +97,7 @@ def has(store: Store, number: int, sha256: str, whose: Whose) -> bool:
 
 def _remedied(fault: BackupError, number: int, data: bytes) -> BackupError:
     """Whoever has stolen any key can sign what fits nowhere, and where objects are locked it stays."""
-    words = f"; if a stolen key signed it, the operator refuses it: journal_correct names {number}-{entries.sha256(data)[:16]}"
+    words = f"; if a stolen key signed it, refuse it with journal_correct (entries: {number}-{entries.sha256(data)[:16]})"
     return fault.reworded(f"{fault.msg}{words}")
 
 
@@ -103,9 +105,9 @@ def _fault(store: Store, expected: int, number: int, pair: tuple[bytes, bytes] |
     """What is wrong with the next entry; nothing once `take` has it."""
     name = f"{store.location}/{layout.entry_key(expected)}"
     if number != expected:
-        return TamperedData(f"{name} is missing, and the journal goes up to {last}; use another copy of the repository")
+        return TamperedData(f"{name} is missing, but the journal goes up to {last}; use another copy of the repository")
     fault: BackupError = TamperedData(
-        f"{name} has no signature of its own, and the journal goes up to {last}; use another copy of the repository"
+        f"{name} has no matching signature, but the journal goes up to {last}; use another copy of the repository"
     )
     for data, signature in itertools.chain([pair] if pair else [], pairs(store, number)):
         try:
@@ -164,8 +166,8 @@ def check_strangers(store: Store, number: int, whose: Whose, head: str) -> None:
         who = whose.verifier.stranger(data, signature, layout.NAMESPACE_JOURNAL)
         if who and not _is_copy(data, number, whose.repository) and _follows(data, head):
             raise KeyProblem(
-                f"{store.location}/{layout.entry_key(number)} is signed by {who}, which this host does not know; if it is a new key of "
-                "yours, add it to allowed_signers, else to revoked_keys, and find out who wrote that"
+                f"{store.location}/{layout.entry_key(number)} is signed by the unknown key {who}; if it is your new key, add it to "
+                "allowed_signers. Otherwise add it to revoked_keys and find out who wrote that entry"
             )
 
 

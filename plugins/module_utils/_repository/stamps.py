@@ -39,8 +39,8 @@ def check_age(entry: Entry, stamp: Stamp, name: str) -> None:
     said = written(entry)
     if said > stamp.time + SKEW:
         raise TamperedData(
-            f"{name} says that it was made at {said:%Y-%m-%dT%H:%M:%SZ}, and {stamp.authority} had seen it at "
-            f"{stamp.time:%Y-%m-%dT%H:%M:%SZ}: it was dated forward; set the clock of {entry.machine} right, or find out who did that"
+            f"{name} is dated {said:%Y-%m-%dT%H:%M:%SZ}, but {stamp.authority} timestamped it at {stamp.time:%Y-%m-%dT%H:%M:%SZ}: "
+            f"it was dated forward; correct the clock of {entry.machine}, or find out who did that"
         )
 
 

@@ -43,7 +43,7 @@ _PARENT = f"""
        AND pg_get_partkeydef(c.oid) = '{partitions.KEY}'"""
 # What bears a partition's name and is none counts too: the function of Caracal looks at nothing but the name.
 _LEAVES = f"""
-    SELECT c.relname, n.nspname, CASE WHEN i.inhrelid IS NULL THEN 'no partition of {partitions.PARENT}'
+    SELECT c.relname, n.nspname, CASE WHEN i.inhrelid IS NULL THEN 'not a partition of {partitions.PARENT}'
                                       ELSE pg_get_expr(c.relpartbound, c.oid) END
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       LEFT JOIN pg_catalog.pg_inherits i ON i.inhrelid = c.oid AND i.inhparent = to_regclass('public.{partitions.PARENT}')
@@ -97,7 +97,7 @@ def _ensure(server: Server, given: Options, dry: bool) -> tuple[list[Month], lis
             _make(session, parent, missing)
             # The function is the database's own, and may have made something else.
             if left := _missing(session, months):
-                raise VerificationFailed(f"database {session.database}: {left[0].name} was not made; {parent.by_hand(left[0].create())}")
+                raise VerificationFailed(f"database {session.database}: {left[0].name} was not created; {parent.by_hand(left[0].create())}")
         session.rows("ROLLBACK" if dry else "COMMIT")
     return months, missing
 
@@ -122,8 +122,8 @@ def _parent(session: Session) -> _Parent:
     owner, user, may, function, this_month = rows[0]
     if not may:
         raise PermissionMissing(
-            f"role {user} may not make partitions of {partitions.PARENT} in database {session.database}; log in as its owner {owner} "
-            f"or as a superuser, and see that it may call {_FUNCTION} or, without that function, create tables in schema public"
+            f"role {user} may not create partitions of {partitions.PARENT} in database {session.database}; use the owner {owner} or a "
+            f"superuser. That login needs the right to call {_FUNCTION}, or without that function to create tables in schema public"
         )
     return _Parent(owner, function, this_month)
 
@@ -134,8 +134,8 @@ def _missing(session: Session, months: t.Sequence[Month]) -> list[Month]:
     for month in months:
         if taken := partitions.conflict(month, leaves):
             raise VerificationFailed(
-                f"database {session.database}: {taken[0]} is {taken[1]}, but {month.name} must be {month.bounds}; nothing was changed; "
-                f"detach or rename {taken[0]}, and move its events to where they belong"
+                f"database {session.database}: {taken[0]} is {taken[1]}, but {month.name} must be {month.bounds} (nothing was changed); "
+                f"detach or rename {taken[0]}, and move its events to the right partition"
             )
     return [month for month in months if month.name not in leaves]
 
@@ -157,8 +157,8 @@ def _nothing_in_default(session: Session, parent: _Parent, missing: t.Sequence[M
         first = found[0]
         more = f" (and of {len(found) - 1} more months)" if found[1:] else ""
         raise VerificationFailed(
-            f"database {session.database}: {first['count']} event(s) of {first['month']}{more} lie in {first['default']}, so the month's "
-            f"partition cannot be made; {parent.by_hand(str(first['move']))}",
+            f"database {session.database}: {first['count']} event(s) of {first['month']}{more} are in {first['default']}, so the month's "
+            f"partition cannot be created; {parent.by_hand(str(first['move']))}",
             default_rows=found,
         )
 
@@ -175,5 +175,5 @@ def _make(session: Session, parent: _Parent, missing: t.Sequence[Month]) -> None
         if exc.details["sqlstate"] not in _IN_USE:
             raise
         raise Busy.caused_by(
-            exc, f"{exc.msg}: somebody works with {partitions.PARENT}; nothing was changed; stop the services and run again"
+            exc, f"{exc.msg}: another session uses {partitions.PARENT} (nothing was changed); stop the services and run this again"
         ) from exc

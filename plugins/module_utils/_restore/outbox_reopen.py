@@ -49,7 +49,7 @@ def run(invocation: Invocation[Options]) -> ReopenResult:
     given = invocation.options
     since = moment.of("since", given.since) if given.since else None
     if since is None and set(given.streams) - {outbox.AUDIT_EVENTS}:
-        raise OptionError(f"stream {outbox.REVOCATIONS} is sent again from a time on; set since to when Redis was last whole, or earlier")
+        raise OptionError(f"stream {outbox.REVOCATIONS} needs a start time; set since to a time when Redis was still complete, or earlier")
     opened = access.open_repository(given.access, warn=invocation.warn)
     server, system_identifier = place.confirmed(opened, given)
     rows = _reopen(server, given, since, invocation.check_mode)
@@ -69,7 +69,7 @@ def _reopen(server: Server, given: Options, since: datetime.datetime | None, dry
         session.rows("BEGIN")
         detected = database_layout.read(session).detected
         if detected is None:
-            raise VersionMismatch(f"database {given.database} is not Caracal's own; correct the database name")
+            raise VersionMismatch(f"database {given.database} is not a Caracal database; correct the database name")
         rows = [
             (str(stream), table, ids)
             for stream in dict.fromkeys(given.streams)

@@ -19,7 +19,7 @@ from .._sets import backup_set_verify
 from .._sets.rehearsal import Look, UseCase, before, refuse, rehearse
 from . import server_passwords, services_running
 
-WHAT = "nothing can be restored"
+WHAT = "the restore cannot run"
 OUTSIDE = ("sandbox",)
 # By the kind of file of a bundle, the option that says where it belongs.
 TARGETS = {"environment": "environment_file", "extra": "extra_directory", "retired": "retired_directory"}
@@ -113,7 +113,9 @@ def run(invocation: Invocation[Options]) -> dict[str, object]:
     server_passwords.refuse_others(given.secrets or {}, _passwords(given), found.pop("other_secrets", []), waiting)
     for kind, option in TARGETS.items():
         if names := [name for name in found["not_restored"] if name.startswith(f"{kind}/")]:
-            invocation.warn(f"{', '.join(names)} of the set will not be restored; to have them back, name {option} for the secrets")
+            invocation.warn(
+                f"{', '.join(names)} of the set will not be restored; to restore them, set {option} in the options of the secrets"
+            )
     checks = [*verified["checks"], *found.pop("doubts")]
     named = {"set_id": verified["set_id"], "set_facts": verified["set_facts"], "journal_head": verified["journal_head"]}
     return {"changed": False, **named, **found, "waiting": waiting, "checks": checks}

@@ -75,9 +75,9 @@ def run(invocation: Invocation[Options]) -> VerifyResult:
     failed = [check.message for check in checks if check.verdict == FAIL]
     if failed:
         result["failed"], result["verdict"] = True, FAIL
-        result["msg"] = f"the set is restored, but {'; '.join(failed)}; start no service on it"
+        result["msg"] = f"the set is restored, but {'; '.join(failed)}; do not start any service on it"
     elif result.get("failed"):
-        result["msg"] = f"the set is restored, but not proved: {result['msg']}; see to that, or start the services yourself"
+        result["msg"] = f"the set is restored, but not verified: {result['msg']}; resolve that, or start the services yourself"
     if result.get("failed"):
         # The console prints the result of a task that fails as a whole.
         result["checks"] = [check.to_result() for check in checks if check.verdict not in (PASS, NOT_APPLICABLE)]

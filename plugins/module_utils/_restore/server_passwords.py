@@ -25,6 +25,6 @@ def refuse_others(
     kept = [path for asset, path in used.items() if asset not in waiting and path and os.path.realpath(path) in replaced]
     if kept:
         raise OptionError(
-            f"{' and '.join(kept)} would become the set's, but the server that runs keeps its password; stop it and give it a new volume,"
-            " or name a copy of the file elsewhere as the password file"
+            f"{' and '.join(kept)} would get the password of the set, but the running server keeps its own. Stop the server and give it a "
+            "new volume, or use a copy of the file elsewhere as the password file"
         )

@@ -32,7 +32,7 @@ def run(invocation: Invocation[Options]) -> RunningResult:
     if found:
         names = " ".join(found)
         raise Busy(
-            f"{', '.join(found)} run, and would go on with what the restore replaces; stop them (docker compose stop {names}), but neither"
-            " PostgreSQL nor Redis"
+            f"{', '.join(found)} are running and would use data that the restore replaces; stop them (docker compose stop {names}), "
+            "but not PostgreSQL and Redis"
         )
     return {"changed": False}

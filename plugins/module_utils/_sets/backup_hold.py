@@ -60,7 +60,7 @@ def run(invocation: Invocation[Options]) -> HoldResult:
     given = invocation.options
     for name, text in {"hold": given.hold, "reason": given.reason}.items():
         if len(text) > TEXT_LIMIT or not text.isprintable() or not text.strip():
-            raise OptionError(f"{name} is empty, longer than {TEXT_LIMIT} characters or no plain line; write a line that people can read")
+            raise OptionError(f"{name} is empty, has more than {TEXT_LIMIT} characters or is not one line; write one line of plain text")
     opened = access.open_repository(given.access, warn=invocation.warn)
     wanted = Hold(keys.check_id(given.set_id), given.hold, STATES[given.state], given.reason)
     # What was pruned cannot be held, but what the store still holds of it can be let go.
@@ -126,8 +126,8 @@ def _check_stands(opened: Opened, set_id: str) -> None:
     ended = opened.catalog.condemned().get(set_id)
     if ended:
         raise ObjectMissing(
-            f"set {set_id} was pruned, entry {ended.sequence} of the journal says why; where its objects are still there, take that entry "
-            f"back with journal_correct ({ended.sequence}-{ended.sha256[:16]}), else give the id of another set"
+            f"set {set_id} was pruned, see entry {ended.sequence} of the journal; give the ID of another set. If its objects still exist, "
+            f"revoke that entry with journal_correct (entries: {ended.sequence}-{ended.sha256[:16]}, what: everything)"
         )
 
 

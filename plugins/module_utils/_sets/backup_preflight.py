@@ -107,7 +107,7 @@ def run(invocation: Invocation[Options]) -> t.Mapping[str, object]:
     given = invocation.options
     shared = {**given.flat(), "set_id": keys.new_set_id(access.now(), os.urandom(5))}
     nothing: Result = {"journal_head": "", "secrets": {}, "pairing": None, "replay": [], "redis": [], "images": []}
-    found = rehearse(invocation, shared, LOOKS, "no backup can be made", _keys(given))
+    found = rehearse(invocation, shared, LOOKS, "the backup cannot run", _keys(given))
     if given.secrets is not None:
         found["pairing"] = _paired(t.cast("secrets_bundle.Options", SECRETS.options("secrets", given.spec(), shared)))
     return {"changed": False, "set_id": shared["set_id"], **nothing, **found}

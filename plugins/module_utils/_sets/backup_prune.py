@@ -129,12 +129,12 @@ def _policy(given: Options) -> Policy:
         if number < 0:
             raise OptionError(f"{name} is {number}; give 0 or more")
     if not any(counts.values()) and not given.keep_within:
-        raise OptionError("no rule says what is kept; set keep_last, keep_daily or another of the keep_ options")
+        raise OptionError("no retention rule is set; set keep_last, keep_daily or another of the keep_ options")
     for name, number in {"minimum": given.minimum, "max_sets_per_day": given.max_sets_per_day}.items():
         if number < 1:
             raise OptionError(f"{name} is {number}; give 1 or more")
     if not 1 <= given.grace <= HOURS_LIMIT:
-        raise OptionError(f"grace is {given.grace}; give hours, 1 or more and at most a century")
+        raise OptionError(f"grace is {given.grace}; give hours, at least 1 and at most a century")
     if not (math.isfinite(given.keep_within) and given.keep_within <= HOURS_LIMIT):
         raise OptionError(f"keep_within is {given.keep_within}; give hours, at most a century")
     if not 0 < given.max_shrinkage < 1:
@@ -165,7 +165,9 @@ def _plan(opened: Opened, policy: Policy) -> Planned:
         plan = plans.stop(plan.decisions, (quiet, *plan.stopped))
     if opened.freshness == UNPROVEN:
         # A journal without its newest entries would make the newest sets look like what a killed run has left.
-        words = f"this host sees the repository for the first time; compare the head {opened.head} with the one that the last backup told"
+        words = (
+            f"this host sees the repository for the first time; compare the head {opened.head} with the head that the last backup reported"
+        )
         plan = plans.stop(plan.decisions, (words, *plan.stopped))
     return facts, manifests, plan
 
@@ -184,7 +186,7 @@ def _enter(opened: Opened, signer: Signer, policy: Policy, planned: Planned) -> 
             continue
         opened.mark.advance(opened.journal)
         return planned
-    raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; nothing is pruned, try again")
+    raise Busy(f"nothing is pruned: other writers appended to the journal of {opened.store.location} {ATTEMPTS} times in a row; try again")
 
 
 def _draft(opened: Opened, plan: Plan) -> Draft:
@@ -200,12 +202,10 @@ def _delete(opened: Opened, plan: Plan) -> None:
         try:
             opened.store.purge(key)
         except BackupError as exc:
-            raise exc.reworded(f"{exc.msg}; what is pruned stands in the journal, run this again to delete the rest") from exc
+            raise exc.reworded(f"{exc.msg}; the journal records what is pruned, run this again to delete the rest") from exc
     left = sorted(set(plan.keys) & {one.key for folder in prune_facts.FOLDERS for one in opened.store.list(folder)})
     if left:
-        raise StorageError(
-            f"{opened.store.location}/{left[0]} is still there after it was deleted; find out what keeps it, and run this again"
-        )
+        raise StorageError(f"{opened.store.location}/{left[0]} still exists after it was deleted; find out why, and run this again")
     # Of a set, drill or checkpoint; other folders are the business of sets that run.
     places = [key.split("/") for key in plan.keys if not key.startswith(f"{keys.OBJECTS}/")]
     for folder in sorted({"/".join(place[:depth]) for place in places for depth in range(2, len(place))}, reverse=True):

@@ -126,7 +126,7 @@ def _open(invocation: Invocation[Options]) -> OpenResult:
             return result
     opened = access.open_repository(given.access, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:
-        raise OptionError(f"set {set_id} is committed already; leave set_id out to open a new one")
+        raise OptionError(f"set {set_id} is already committed; leave set_id out to open a new set")
     _try(given, signer, opened.verifier, keys.NAMESPACE_SET)
     begun = parts.read(opened.store, set_id, signer)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
@@ -147,7 +147,7 @@ def _try(given: Options, signer: Signer, verifier: Verifier, *namespaces: str) -
     """Whether readers would believe this signer."""
     for namespace in namespaces:
         trial = signer.sign(b"preflight", namespace)
-        verifier.verify(b"preflight", trial, namespace, signer.principal, name=f"a trial with {given.signing_key}")
+        verifier.verify(b"preflight", trial, namespace, signer.principal, name=f"the trial signature of {given.signing_key}")
 
 
 def _create(given: Options, signer: Signer, check_mode: bool) -> None:
@@ -155,8 +155,8 @@ def _create(given: Options, signer: Signer, check_mode: bool) -> None:
     known = HighWaterMark(given.access.high_water_mark).repositories_of(given.access.deployment)
     if known:
         raise TamperedData(
-            f"{given.access.repository} holds no repository, but {given.access.high_water_mark} remembers {known[0]} of deployment "
-            f"{given.access.deployment}; find out where it went, and remove the mark only if it is gone on purpose"
+            f"{given.access.repository} contains no repository, but {given.access.high_water_mark} records {known[0]} of deployment "
+            f"{given.access.deployment}; find out where it went, and remove that file only if you removed the repository on purpose"
         )
     store = open_store(given.access.repository, given.access.bucket)
     access.check_outside(store, given.access)
@@ -221,11 +221,11 @@ def _judged(opened: Opened, set_id: str, recorded: t.Sequence[Recorded], found: 
     kept = history.check(opened, {set_id: history.of_checks(found)})
     # `kept` reports what this set found in audit rows, too, and how to acknowledge it; `of_source` reports broken constraints.
     others = [str(one["message"]) for one in found if one["verdict"] == FAIL and one["id"] not in _REPORTED]
-    audit = [f"{kept.message}; prune nothing before you know who changed the audit tables"] if kept.verdict == FAIL else []
+    audit = [f"{kept.message}; do not prune before you know who changed the audit tables"] if kept.verdict == FAIL else []
     failed = [*others, *(one.message for one in of_source if one.verdict == FAIL), *audit]
     result: FindingsResult = {"verdict": PASS, "checks": [one.to_result() for one in (kept, *of_source)]}
     if failed:
-        result.update({"verdict": FAIL, "msg": f"findings for set {set_id} (a set with findings is kept): {'; '.join(failed)}"})
+        result.update({"verdict": FAIL, "msg": f"set {set_id} is committed with findings: {'; '.join(failed)}"})
     return result
 
 
@@ -275,7 +275,7 @@ def _extend(invocation: Invocation[Options]) -> ArtifactsResult:
     set_id = keys.check_id(needed(given.set_id, "set_id"))
     opened = access.open_repository(given.access, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:
-        raise OptionError(f"set {set_id} is committed, and a set never changes; open a new one")
+        raise OptionError(f"set {set_id} is committed and cannot be changed; open a new set")
     if not invocation.check_mode:
         Running(given.access, set_id).renew()
     stage = staging.Stage(needed(given.staged, "staged"), set_id, _signer(given))
@@ -303,7 +303,7 @@ def _abort(invocation: Invocation[Options]) -> SetResult:
         Running(given.access, set_id).end()
     opened = access.open_repository(given.access, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:
-        raise OptionError(f"set {set_id} is committed and a committed set is never removed here; prune removes what retention allows")
+        raise OptionError(f"set {set_id} is committed, so it cannot be aborted; backup_prune removes it when retention allows")
     folder = keys.set_folder(set_id)
     shared = [one.key for one in opened.store.list(keys.OBJECTS) if f".{set_id}." in one.key]
     own = [one.key for one in opened.store.list(folder)] + shared

@@ -80,9 +80,9 @@ def _verified(invocation: Invocation[Options], seen: Progress) -> SetVerifyResul
     record = opened.catalog.latest(given.stored.max_age) if given.stored.set_id == "latest" else opened.catalog.get(given.stored.set_id)
     found = opened.catalog.read(record.set_id)
     checks = [
-        Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest as expected"),
+        Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest verified"),
         access.freshness_check(opened),
-        Check("set.signature", PASS, f"manifest and RECOVERY.md as signed, entry {record.entry.sequence} of the journal"),
+        Check("set.signature", PASS, f"manifest and RECOVERY.md match entry {record.entry.sequence} of the journal"),
         *opened.catalog.verify_objects(found, seen),
         *signature_checks.unsigned(opened),
         *access.shadowed_checks(opened),
@@ -109,7 +109,7 @@ def is_broken(result: VerdictResult) -> bool:
 def _countersigned(opened: Opened, found: StoredSet) -> Check:
     drills = opened.catalog.countersignatures(found)
     if not drills:
-        return Check("set.drilled", UNPROVEN, "no drill has proved yet that this set restores", required=False)
+        return Check("set.drilled", UNPROVEN, "no drill has passed with this set yet", required=False)
     return Check("set.drilled", PASS, f"drill {drills[-1].drill_id} passed and countersigned", required=False)
 
 

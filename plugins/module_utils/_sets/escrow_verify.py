@@ -73,7 +73,7 @@ def run(invocation: Invocation[Options]) -> EscrowResult:
         "proved": proved,
         "objects": sealed,
         "journal_head": opened.head,
-        "diff": {"before": "", "after": "".join(f"{one} opens {record.set_id}\n" for one in proved) if signer else ""},
+        "diff": {"before": "", "after": "".join(f"{one} decrypts {record.set_id}\n" for one in proved) if signer else ""},
     }
 
 
@@ -89,12 +89,12 @@ def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, object])
             opening |= opens
             wanting |= set(one.recipients) & identities.keys() - opens
             faults += [fault] if fault else []
-        words = f"{faults[0]} ({len(faults)} of {len(members)} objects)" if faults else f"the identities open all {len(members)} objects"
+        words = f"{faults[0]} ({len(faults)} of {len(members)} objects)" if faults else f"the identities decrypt all {len(members)} objects"
         checks.append(Check(f"escrow.{name}", FAIL if faults else PASS, words))
     idle = sorted(identities.keys() - opening - wanting)
-    words = f"{len(identities)} tried, each opens something"
+    words = f"{len(identities)} tried, each decrypts at least one object"
     if idle:
-        words = f"{idle[0]} opens nothing: no object of {found.manifest.set_id} is sealed to it; give the identity of a recipient"
+        words = f"no object of {found.manifest.set_id} is encrypted for {idle[0]}; give the identity of a recipient"
     checks.append(Check("escrow.identities", FAIL if idle else PASS, words))
     return checks, sorted(opening - wanting)
 
@@ -109,9 +109,12 @@ def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, object]) -> t
         return set(), exc.msg
     lacking = sorted(set(one.recipients) & identities.keys() - opens)
     if lacking:
-        return opens, f"{lacking[0]} does not open {one.path} though it is sealed to it; the object is not what was signed"
+        return (
+            opens,
+            f"{lacking[0]} is a recipient of {one.path} but cannot decrypt it: the object was altered; use another copy of the set",
+        )
     if not opens:
-        return opens, f"no identity opens {one.path}; give that of {' or '.join(sorted(one.recipients))}"
+        return opens, f"no identity decrypts {one.path}; give the identity of {' or '.join(sorted(one.recipients))}"
     return opens, ""
 
 
@@ -123,5 +126,5 @@ def _recipient(path: str, identity: t.Any) -> str:
     try:
         line = process.run(["ssh-keygen", "-y", "-P", "", "-f", path], timeout=TIMEOUT).decode("utf-8", "replace")
     except StageFailed as exc:
-        raise KeyProblem.caused_by(exc, f"{path}: ssh-keygen cannot tell its public half ({exc.msg}); give an unencrypted key") from exc
+        raise KeyProblem.caused_by(exc, f"{path}: ssh-keygen cannot derive its public key ({exc.msg}); give an unencrypted key") from exc
     return age.fingerprint(" ".join(line.split()[:2]))

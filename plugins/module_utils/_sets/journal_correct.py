@@ -67,7 +67,7 @@ class AcknowledgeResult(CorrectResult):
 def run(invocation: Invocation[Options]) -> CorrectResult:
     given = invocation.options
     if len(given.reason) > TEXT_LIMIT or not given.reason.isprintable() or not given.reason.strip():
-        raise OptionError(f"reason is empty, longer than {TEXT_LIMIT} characters or no plain line; write a line that people can read")
+        raise OptionError(f"reason is empty, has more than {TEXT_LIMIT} characters or is not one line; write one line of plain text")
     if given.findings is not None:
         return _acknowledged(invocation)
     named = _named(given.entries or ())
@@ -83,7 +83,7 @@ def run(invocation: Invocation[Options]) -> CorrectResult:
         "changed": bool(fresh),
         "entries": [f"{number}-{digest[:16]}" for number, digest in sorted(wanted.entries.items())],
         "journal_head": opened.head,
-        "diff": {"before": "", "after": "".join(f"entry {one}: {wanted.what} is not believed\n" for one in sorted(fresh))},
+        "diff": {"before": "", "after": "".join(f"entry {one}: {wanted.what} is not trusted\n" for one in sorted(fresh))},
     }
 
 
@@ -118,24 +118,26 @@ def _expiry(text: str, now: datetime.datetime) -> datetime.datetime:
         raise OptionError(f"expires {text[:40]!a} is not a date; give one such as 2027-01-31") from exc
     end = day + datetime.timedelta(days=1)
     if not now < end <= now + datetime.timedelta(days=LONGEST + 1):
-        raise OptionError(f"expires {text} is past or more than {LONGEST} days ahead; acknowledge the finding again when it expires")
+        raise OptionError(
+            f"expires {text} is in the past or more than {LONGEST} days ahead; give an earlier date and acknowledge again when it expires"
+        )
     return end
 
 
 def _standing(opened: Opened, wanted: t.Sequence[str]) -> list[Standing]:
     """Raises OptionError, and ObjectMissing for what the journal does not record."""
     if not wanted or not all(_DIGEST.match(one) for one in wanted):
-        raise OptionError("findings must name one finding or more by the first 16 hex digits of its digest; copy them from the message")
+        raise OptionError("findings must be a list of digests, at least the first 16 hex digits of each; copy them from the message")
     known = findings.standing(opened.journal, access.now())
     found: list[Standing] = []
     for digits in dict.fromkeys(wanted):
         named = [one for one in known if one.finding.digest.startswith(digits)]
         if not named:
-            raise ObjectMissing(f"the journal of {opened.store.location} records no finding {digits[:16]}; copy it from the message")
-        if len(named) > 1:
-            raise OptionError(
-                f"findings: {digits[:16]} is the beginning of {len(named)} digests; find out who recorded them, then name all 64 digits"
+            raise ObjectMissing(
+                f"the journal of {opened.store.location} contains no finding {digits[:16]}; copy the digest from the message"
             )
+        if len(named) > 1:
+            raise OptionError(f"findings: {digits[:16]} matches {len(named)} digests; find out who recorded them, then give all 64 digits")
         found += named
     return found
 
@@ -144,7 +146,9 @@ def _named(texts: t.Sequence[str]) -> dict[int, str]:
     """Number → the first digits of the digest. Raises OptionError."""
     found = [_NAMED.match(one) for one in texts]
     if not texts or not all(found):
-        raise OptionError("entries must name one entry or more, by number and digest; copy them from the message, as 5-55d48375753aa8f2")
+        raise OptionError(
+            "entries must be a list of entries with number and digest, such as 5-55d48375753aa8f2; copy them from the message"
+        )
     return {int(one[1]): one[2] for one in found if one}
 
 
@@ -153,11 +157,13 @@ def _found(opened: Opened, named: t.Mapping[int, str]) -> dict[int, str]:
     there = {one.sequence: one.sha256 for one in opened.journal.entries}
     for number, digits in named.items():
         if there.get(number, "").startswith(digits) and not opened.journal.is_correctable(number):
-            raise OptionError("entries names the first entry or a correction, and these stand; correct the entry itself")
+            raise OptionError("entries names the first entry or a correction, which cannot be corrected; name the wrong entry itself")
     found = {number: digest for one in (there, _refused(opened), _next(opened, named)) for number, digest in one.items() if number in named}
     for number, digits in named.items():
         if not found.get(number, "").startswith(digits):
-            raise ObjectMissing(f"the journal of {opened.store.location} has no entry {number}-{digits[:16]}; copy it from the message")
+            raise ObjectMissing(
+                f"the journal of {opened.store.location} contains no entry {number}-{digits[:16]}; copy it from the message"
+            )
     return found
 
 

@@ -77,7 +77,7 @@ def _run(invocation: Invocation[Options]) -> TimestampResult:
             found, changed = _stamp(opened, entry, url, anchors)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     at = access.timestamp(found.time) if found else None
-    words = f"{found.authority} had seen entry {entry.sequence} at {at}" if found else "nobody was asked"
+    words = f"{found.authority} timestamped entry {entry.sequence} at {at}" if found else "no timestamp was requested"
     return {
         "changed": changed,
         "verdict": PASS if found else UNPROVEN,
@@ -97,7 +97,7 @@ def _stamp(opened: Opened, entry: Entry, url: str, anchors: Anchors) -> tuple[St
     store, name = opened.store, f"{opened.store.location}/{layout.entry_key(entry.sequence)}"
     data = store.read(layout.entry_key(entry.sequence))
     if sha256(data) != entry.sha256:
-        raise TamperedData(f"{name} was altered since it was read; find out by whom")
+        raise TamperedData(f"{name} was altered after it was read; find out who altered it")
     answer, stamp = authority.ask(url, data, entry.sha256, anchors)
     # A stamp that convicts this host's clock would stay for good; after the clock was set right, the next one covers this entry too.
     stamps.check_age(entry, stamp, name)
@@ -108,5 +108,5 @@ def _stamp(opened: Opened, entry: Entry, url: str, anchors: Anchors) -> tuple[St
         changed = False
     back = stamps.read(store, entry, anchors)
     if back is None or (changed and back != stamp):
-        raise StorageError(f"the timestamp of {name} does not read back as it was written; check the disk or the store")
+        raise StorageError(f"the timestamp of {name} was read back with other content than was written; check the disk or the store")
     return back, changed

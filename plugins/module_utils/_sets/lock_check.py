@@ -31,17 +31,17 @@ SLACK = datetime.timedelta(minutes=5)
 def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
     """One check. What is missing altogether is for others to say; the archive's locks are looked at by `audit_export_verify`."""
     if not opened.store.locks:
-        words = "a directory locks nothing: whoever may write there can remove sets, which would be seen and not undone"
+        words = "a directory has no locks: anyone with write access can remove sets, which is detected but cannot be undone"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
     now = access.now()
     asked = _asked(opened, manifests, now)
     if not asked:
-        words = "no lock was asked for, so nobody said which locks there should be; give lock_mode and lock_days as the backup has them"
+        words = "no locks are expected, because lock_mode is not set; set lock_mode and lock_days as for the backup"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
     there = {one.key: one for folder in FOLDERS for one in opened.store.held(folder)}
     stored = sorted(key for key in asked if key in there)
     if not stored:
-        return Check(CHECK_ID, UNPROVEN, f"none of {plural(len(asked), 'object')} that should be locked is there")
+        return Check(CHECK_ID, UNPROVEN, f"none of {plural(len(asked), 'object')} that should be locked exists")
 
     signed = _signed(opened, manifests)
 
@@ -60,11 +60,11 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
     wrong = [{"path": key, "fault": words} for key, words in faults if words]
     if wrong:
         words = (
-            f"{plural(len(wrong), 'object')} of {len(stored)} locked less than asked; first: {wrong[0]['path']} {wrong[0]['fault']}; "
-            "find out who shortened it; a prune renews those of secrets; after you raised lock_days, give the former ones for older sets"
+            f"{plural(len(wrong), 'object')} of {len(stored)} locked for too short, first {wrong[0]['path']} {wrong[0]['fault']}; find out "
+            "who shortened it. A prune renews locks of secrets. If you raised lock_days, verify older sets with the former lock_days"
         )
         return Check(CHECK_ID, FAIL, words, details={"objects": wrong[:LISTED], "count": len(wrong)})
-    return Check(CHECK_ID, PASS, f"{plural(len(stored), 'object')} locked as asked", details={"locked": len(stored)})
+    return Check(CHECK_ID, PASS, f"{plural(len(stored), 'object')} locked as required", details={"locked": len(stored)})
 
 
 def _signed(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, tuple[str, int | None]]:

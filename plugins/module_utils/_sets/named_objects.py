@@ -98,7 +98,9 @@ def evidence_faults(opened: Opened) -> list[str]:
                 with opened.store.open_held(objects.find(opened.store, one.key, one.sha256 or "")) as source:
                     found = objects.digest(source)
                 if found != one.sha256:
-                    raise TamperedData(f"{opened.store.location}/{one.key} is not what entry {entry.sequence} names; use another copy")
+                    raise TamperedData(
+                        f"{opened.store.location}/{one.key} does not match entry {entry.sequence} of the journal; use another copy"
+                    )
         except BackupError as exc:
             wrong.append(exc.msg)
     return wrong

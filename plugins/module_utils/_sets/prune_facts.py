@@ -89,7 +89,7 @@ def _problem(store: Store, manifest: Manifest, sizes: t.Mapping[str, int]) -> st
     if wrong:
         return f"{wrong[0]} is missing or has another size"
     if manifest.pairing.verdict == FAIL:
-        return "its own secrets do not open it"
+        return "its own secrets do not decrypt its database"
     return ""
 
 

@@ -74,7 +74,7 @@ class Look:
         own = {one: value for one, value in _options(given[name]).items() if value is not None}
         foreign = sorted(own.keys() - names)
         if foreign:
-            raise OptionError(f"{name} has {foreign[0]}, which is no option of this asset alone; remove it")
+            raise OptionError(f"{name} has {foreign[0]}, which is not an option of this asset; remove it")
         return complete(options, {**shared, **own})
 
 
@@ -124,7 +124,7 @@ def before(earlier: t.Mapping[str, object]) -> list[Problem]:
 def _raised(result: t.Mapping[str, object]) -> BackupError:
     """Of the class that it had. What is no module of ours says so in words only."""
     known = getattr(_errors, str(result.get("error", "")), NotReady)
-    words = str(result.get("msg") or "the task before failed without a word; run it alone")
+    words = str(result.get("msg") or "the earlier task failed without a message; run it alone")
     return known(words) if isinstance(known, type) and issubclass(known, BackupError) else NotReady(words)
 
 
@@ -150,4 +150,4 @@ def refuse(problems: t.Iterable[Problem], what: str) -> None:
         raise next(iter(found.values()))[1]
     listed = [{"asset": name, "error": type(exc).__name__, "msg": exc.msg} for name, exc in found.values()]
     words = "; ".join(f"({number}) {one['msg']}" for number, one in enumerate(listed, 1))
-    raise NotReady(f"{what}, for {len(listed)} reasons: {words}", problems=listed)
+    raise NotReady(f"{what} for {len(listed)} reasons: {words}", problems=listed)

@@ -79,7 +79,7 @@ def _copied(invocation: Invocation[Options], told: Progress) -> CopyResult:
         "diff": {"before": "", "after": "".join(f"{key}\n" for key in done.copied)},
     }
     if done.faults:
-        result.update({"failed": True, "msg": f"{len(done.faults)} objects are not copied, all others are: {done.faults[0]}"})
+        result.update({"failed": True, "msg": f"{len(done.faults)} objects were not copied, all others were: {done.faults[0]}"})
     metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_copy(given.access.deployment, result, access.now()))
     return result
 
@@ -87,22 +87,22 @@ def _copied(invocation: Invocation[Options], told: Progress) -> CopyResult:
 def _check_target(opened: Opened, target: Store) -> None:
     """Raises OptionError for another repository than this one, TamperedData for one whose journal is not a beginning of this one's."""
     if target.location == opened.store.location or target.location.startswith(f"{opened.store.location}/"):
-        raise OptionError(f"destination {target.location} is the repository itself or lies in it; give another place")
+        raise OptionError(f"destination {target.location} is the repository itself or inside it; give another destination")
     if target.stat(layout.REPOSITORY) is None:
         if target.list(layout.JOURNAL):
-            raise OptionError(f"{target.location} has a journal and no {layout.REPOSITORY}; give an empty place, or the copy itself")
+            raise OptionError(f"{target.location} has a journal but no {layout.REPOSITORY}; give an empty destination, or a complete copy")
         return
     if target.read(layout.REPOSITORY) != opened.store.read(layout.REPOSITORY):
-        raise OptionError(f"{target.location} holds another repository; give an empty place, or a copy of this one")
+        raise OptionError(f"{target.location} contains another repository; give an empty destination, or a copy of this repository")
     known = {entry.sequence: entry.sha256 for entry in opened.journal.entries}
     for one in target.list(layout.JOURNAL):
         number = layout.entry_sequence(one.key)
         if number is None:
             continue
         if known.get(number) != hashlib.sha256(target.read(one.key)).hexdigest():
-            what = "is ahead of" if number not in known else "has another entry than"
+            what = "is newer than the journal of" if number not in known else "differs from the entry in"
             raise TamperedData(
-                f"{target.location}/{one.key} {what} {opened.store.location}; one of them was rolled back or forked, find out"
+                f"{target.location}/{one.key} {what} {opened.store.location}; find out which of them was rolled back or forked"
             )
 
 
@@ -137,7 +137,7 @@ class _Copier:
             same = digest(self._target, one.key) == (one.sha256 or digest(self._opened.store, one.key))
         if not same:
             where = f"{self._target.location}/{one.key}"
-            raise TamperedData(f"{where} is not what the repository has; remove it and copy again, and find out who altered it")
+            raise TamperedData(f"{where} differs from the repository; find out who altered it, then remove it and copy again")
         return True
 
     def _signed(self, one: Named) -> Held | None:
@@ -160,10 +160,12 @@ class _Copier:
                 out.write(chunk)
                 self._progress.count(len(chunk))
             if one.sha256 not in (None, made.hexdigest()):
-                self.faults.append(f"{self._opened.store.location}/{one.key} is not what was signed; use another copy of the repository")
+                self.faults.append(
+                    f"{self._opened.store.location}/{one.key} does not match its signed digest; use another copy of the repository"
+                )
                 return False
             out.publish(one.key)
         if digest(self._target, one.key) != made.hexdigest():
             where = f"{self._target.location}/{one.key}"
-            raise TamperedData(f"{where} reads back as other bytes than were written; check the disk or the store")
+            raise TamperedData(f"{where} was read back with other content than was written; check the disk or the store")
         return True

@@ -116,7 +116,7 @@ def _stored(opened: Opened, manifests: dict[str, Manifest]) -> list[Check]:
 
 def _journal(opened: Opened, anchors: Anchors | None) -> list[Check]:
     return [
-        Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest as expected"),
+        Check("journal.chain", PASS, f"{len(opened.journal.entries)} entries, every signature and digest verified"),
         access.freshness_check(opened),
         timestamp_check.check(opened, anchors),
         signature_checks.journal(opened),
@@ -129,9 +129,9 @@ def _part(opened: Opened, given: Options) -> int:
     """The one that is named, else the one after the last that the journal knows of as many. Raises OptionError."""
     parts, part = given.parts, given.part
     if parts < 1 or (part is not None and not 1 <= part <= parts):
-        raise OptionError(f"part {part} of {parts} there is not; give parts of 1 or more, and a part from 1 up to that")
+        raise OptionError(f"part {part} of {parts} does not exist; set parts to 1 or more, and part to a number from 1 to parts")
     if part is None and parts > 1 and not given.signing_key:
-        raise OptionError("nobody would remember which part was verified; set signing_key, or name the part")
+        raise OptionError("without signing_key the journal does not record which part was verified; set signing_key or part")
     last = next((one.part for one in reversed(decisions.verifications(opened.journal.entries)) if one.parts == parts), 0)
     return part or last % parts + 1
 
@@ -149,8 +149,8 @@ def _manifests(opened: Opened) -> tuple[dict[str, Manifest], list[Check]]:
     if failed:
         return found, failed
     if not found:
-        return found, [Check(MANIFESTS, UNPROVEN, "the repository has no set")]
-    return found, [Check(MANIFESTS, PASS, f"{len(found)} sets, manifest and RECOVERY.md as signed")]
+        return found, [Check(MANIFESTS, UNPROVEN, "the repository contains no set")]
+    return found, [Check(MANIFESTS, PASS, f"{len(found)} sets, every manifest and RECOVERY.md verified")]
 
 
 def _drilled(opened: Opened, manifests: t.Iterable[str]) -> list[StoredSet]:
@@ -173,7 +173,7 @@ def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Arti
             objects.check_size(opened.store, one)
         except BackupError as exc:
             others.append(Check(objects.CHECK_ID, FAIL, exc.msg, details={"path": one.path}))
-    nothing = [Check(objects.CHECK_ID, UNPROVEN, "there was no object to read")]
+    nothing = [Check(objects.CHECK_ID, UNPROVEN, "this part contains no object")]
     read = objects.verify(opened.store, chosen, told) if chosen else nothing
     return [*read, *sorted(others, key=lambda one: one.message)]
 
@@ -203,25 +203,25 @@ def _evidence(opened: Opened) -> list[Check]:
     wrong = named_objects.evidence_faults(opened)
     if wrong:
         return [Check("repository.evidence", FAIL, f"{wrong[0]} ({len(wrong)} faults)", details={"faults": wrong[:LISTED]})]
-    return [Check("repository.evidence", PASS, "audit blocks and reports that the journal names are as they were entered", required=False)]
+    return [Check("repository.evidence", PASS, "all audit blocks and reports match the journal", required=False)]
 
 
 def _decryptable(opened: Opened, stored: t.Sequence[Artifact], identities: t.Sequence[t.Any]) -> list[Check]:
     sealed = [one for one in stored if one.recipients]
     if not identities:
-        return [Check(DECRYPTABLE, UNPROVEN, "no identity was given, so nothing was tried", required=False)]
+        return [Check(DECRYPTABLE, UNPROVEN, "no identity was given, so decryption was not tried", required=False)]
     if not sealed:
-        return [Check(DECRYPTABLE, UNPROVEN, "there was no sealed object to try the identities on")]
+        return [Check(DECRYPTABLE, UNPROVEN, "there is no encrypted object to try the identities on")]
     failed = []
     for one in sealed:
         try:
             with opened.store.open_held(objects.find(opened.store, one.path, one.sha256, one.size)) as source:
                 head = header_proof.header(source, one.path)
             if not any(header_proof.opens(head, identity, one.path) for identity in identities):
-                failed.append(Check(DECRYPTABLE, FAIL, f"none of the identities opens {one.path}", details={"path": one.path}))
+                failed.append(Check(DECRYPTABLE, FAIL, f"none of the identities decrypts {one.path}", details={"path": one.path}))
         except BackupError as exc:
             failed.append(Check(DECRYPTABLE, FAIL, exc.msg, details={"path": one.path}))
-    return failed or [Check(DECRYPTABLE, PASS, f"the identities open all {len(sealed)} sealed objects, by their headers")]
+    return failed or [Check(DECRYPTABLE, PASS, f"the identities decrypt the headers of all {len(sealed)} encrypted objects")]
 
 
 def _failed(manifests: t.Mapping[str, Manifest], checks: t.Sequence[Check]) -> tuple[str, ...]:
@@ -235,9 +235,10 @@ def _failed(manifests: t.Mapping[str, Manifest], checks: t.Sequence[Check]) -> t
 def _orphans(opened: Opened) -> Check:
     found = named_objects.orphans(opened)
     if not found:
-        return Check(ORPHANS, PASS, "every stored object is named by the journal, a manifest or an open set", required=False)
+        return Check(ORPHANS, PASS, "every stored object belongs to the journal, a manifest or an open set", required=False)
     words = (
-        f"{len(found)} objects that nothing names, the first {found[0]}; what killed runs have left, a prune removes after its grace time"
+        f"{len(found)} objects belong to no set or entry, first {found[0]}; "
+        "backup_prune removes leftovers of killed runs after its grace time"
     )
     return Check(ORPHANS, WARN, words, required=False, details={"paths": found[:LISTED]})
 
@@ -249,9 +250,9 @@ def _coverage(opened: Opened, done: Verification, *, recorded: bool) -> Check:
     known = [one.part for one in decisions.verifications(opened.journal.entries) if one.parts == done.parts][-(done.parts - 1) :]
     missing = sorted(set(range(1, done.parts + 1)) - {done.part} - (set(known) if recorded else set()))
     if missing:
-        words = f"part {done.part} of {done.parts} was read; not yet {', '.join(map(str, missing))}"
+        words = f"part {done.part} of {done.parts} was read; not read yet: {', '.join(map(str, missing))}"
         return Check(COVERAGE, UNPROVEN, words, required=False)
-    return Check(COVERAGE, PASS, f"part {done.part} of {done.parts} was read, and the others in the runs before", required=False)
+    return Check(COVERAGE, PASS, f"part {done.part} of {done.parts} was read, the others in earlier runs", required=False)
 
 
 def _enter(opened: Opened, signer: Signer, done: Verification) -> None:

@@ -50,7 +50,7 @@ def settle(opened: Opened, set_id: str, held: t.Collection[str], *, dry: bool = 
         try:
             store.hold(key, on)
         except BackupError as exc:
-            words = f"{number} of {len(changes)} legal holds are changed, run this again to complete it"
+            words = f"{number} of {len(changes)} legal holds are changed; run this again to change the rest"
             raise exc.reworded(f"{exc.msg}; {words}") from exc
     return changes
 
@@ -80,10 +80,10 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
     """Whether the store holds what the journal says is held; `manifests` are those that can be believed."""
     held = sorted(held_sets(opened))
     if not held:
-        return Check(HOLDS, NOT_APPLICABLE, "no set is held", required=False)
+        return Check(HOLDS, NOT_APPLICABLE, "no set is on hold", required=False)
     try:
         if not opened.store.can_hold():
-            return Check(HOLDS, NOT_APPLICABLE, "the store has no legal holds; the journal alone keeps what is held", required=False)
+            return Check(HOLDS, NOT_APPLICABLE, "the store has no legal holds; only the journal protects held sets", required=False)
         named = {one: objects_of(manifests[one]) for one in held if one in manifests}
         # What is missing is for the check of the objects to tell.
         states = _states(opened, frozenset().union(*named.values()))
@@ -93,10 +93,10 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
     if free:
         sets = [one for one, keys in named.items() if not keys.isdisjoint(free)]
         words = f"{len(free)} of {len(states)} objects of held sets have no legal hold, the first {opened.store.location}/{free[0]}"
-        remedy = f"find out who took it off, and run backup_hold again for set {sets[0]}"
+        remedy = f"find out who removed it, and run backup_hold again for set {sets[0]}"
         return Check(HOLDS, FAIL, f"{words}; {remedy}", details={"sets": sets, "paths": free[:LISTED]})
     unknown = [one for one in held if one not in manifests]
     if unknown:
-        return Check(HOLDS, UNPROVEN, f"the manifest of set {unknown[0]} cannot be believed, so nobody knows which objects must be held")
+        return Check(HOLDS, UNPROVEN, f"the manifest of held set {unknown[0]} cannot be trusted, so its objects are unknown")
     count = sum(is_held is True for is_held in states.values())
-    return Check(HOLDS, PASS, f"the store holds {count} objects of {len(held)} held sets")
+    return Check(HOLDS, PASS, f"{count} objects of {len(held)} held sets have a legal hold in the store")

@@ -44,7 +44,7 @@ def reports(opened: Opened) -> Check:
                 faults.append(f"{signature}: {exc.msg}")
     if faults:
         return Check(REPORTS, FAIL, f"{faults[0]} ({plural(len(faults), 'fault')})", details={"faults": faults[:LISTED]})
-    return Check(REPORTS, PASS, f"{plural(count, 'report')} of drills, each signed by who drilled", required=False)
+    return Check(REPORTS, PASS, f"{plural(count, 'drill report')}, each signed by the drill host that wrote it", required=False)
 
 
 def journal(opened: Opened) -> Check:
@@ -64,18 +64,18 @@ def journal(opened: Opened) -> Check:
             forked.append(f"{key} by {who}")
     details = {"beyond": beyond[:LISTED], "unlinked": forked[:LISTED], "garbage": garbage[:LISTED]}
     if beyond:
-        words = f"{beyond[0]} is of an entry that the journal does not have; it was rolled back, use a copy that has that entry"
+        words = f"{beyond[0]} signs an entry that the journal lacks: the journal was rolled back; use a copy that has that entry"
         return Check(SIGNATURES, FAIL, words, details=details)
     if forked:
         words = (
-            f"{forked[0]} ({plural(len(forked), 'signature')}) is of no entry of the journal; it was forked, or a writer was killed: "
-            "compare the head with each host's high-water mark and the last mails, and find out which"
+            f"{forked[0]} ({plural(len(forked), 'signature')}) matches no entry: the journal was forked, or a writer was killed. "
+            "Compare the journal's head with each host's high-water mark and the last notifications"
         )
         return Check(SIGNATURES, WARN, words, required=False, details=details)
     if garbage:
-        words = f"{plural(len(garbage), 'signature')} by nobody known: garbage, which no reader looks at; first: {garbage[0]}; find out who"
-        return Check(SIGNATURES, WARN, f"{words} made it", required=False, details=details)
-    return Check(SIGNATURES, PASS, "every signature in the journal's folder is of an entry", required=False)
+        words = f"{plural(len(garbage), 'signature')} by unknown keys, which readers ignore, first {garbage[0]}; find out who"
+        return Check(SIGNATURES, WARN, f"{words} wrote it", required=False, details=details)
+    return Check(SIGNATURES, PASS, "every signature in the journal's folder belongs to an entry", required=False)
 
 
 def unsigned(opened: Opened) -> list[Check]:
@@ -87,7 +87,7 @@ def unsigned(opened: Opened) -> list[Check]:
     signed = [key for key in _unlinked(opened) if (found := _SIGNATURE.match(key)) and int(found[1]) in numbers and _signer(opened, key)]
     if not signed:
         return [Check(UNSIGNED, WARN, told)]
-    words = f"{told}. But {signed[0]} is the signature of an entry: it was altered, or its writer was stopped; compare with another copy"
+    words = f"{told}. But {signed[0]} signs an entry at this number, which was altered or not fully written; compare with another copy"
     return [Check(UNSIGNED, UNPROVEN, words, details={"signatures": signed[:LISTED]})]
 
 

@@ -24,9 +24,9 @@ def check(opened: Opened, anchors: Anchors | None) -> Check:
     """Every timestamp in the journal against its entry and `anchors`."""
     keys = stamps.keys(opened.store)
     if not keys:
-        return Check(TIMESTAMPS, NOT_APPLICABLE, "the journal has no timestamp", required=False)
+        return Check(TIMESTAMPS, NOT_APPLICABLE, "the journal contains no timestamp", required=False)
     if anchors is None:
-        words = f"nobody was named whose timestamps are believed, so {plural(len(keys), 'timestamp')} of the journal proved nothing"
+        words = f"no timestamp authority is trusted, so {plural(len(keys), 'timestamp')} of the journal proved nothing"
         return Check(TIMESTAMPS, NOT_APPLICABLE, f"{words}; set timestamp_roots", required=False)
     found, faults = _read(opened, keys, anchors)
     faults += stamps.dated_forward(opened.journal.entries, found, opened.store.location)
@@ -34,9 +34,7 @@ def check(opened: Opened, anchors: Anchors | None) -> Check:
         return Check(TIMESTAMPS, FAIL, f"{faults[0]} ({plural(len(faults), 'fault')})", details={"faults": faults[:LISTED]})
     last = max(found)
     newest, after = found[last], opened.journal.head.sequence - last
-    words = (
-        f"{plural(len(found), 'timestamp')} as made, the newest of entry {last}, by {newest.authority} at {newest.time:%Y-%m-%dT%H:%M:%SZ}"
-    )
+    words = f"{plural(len(found), 'timestamp')} verified, newest for entry {last} by {newest.authority} at {newest.time:%Y-%m-%dT%H:%M:%SZ}"
     details = {"timestamps": len(found), "newest": timestamp(newest.time), "entry": last, "entries_after": after}
     return Check(TIMESTAMPS, PASS, f"{words}; entries after it: {after}", details=details)
 
@@ -51,7 +49,7 @@ def _read(opened: Opened, keys: list[str], anchors: Anchors) -> tuple[dict[int, 
     faults: list[str] = []
     for key in keys:
         if key not in slots:
-            words = "is the timestamp of an entry that the journal does not have; it was rolled back or forked, or somebody put that there"
+            words = "is the timestamp of an entry that the journal lacks: the journal was rolled back or forked, or the file was planted"
             faults.append(f"{opened.store.location}/{key} {words}")
             continue
         try:
@@ -60,7 +58,7 @@ def _read(opened: Opened, keys: list[str], anchors: Anchors) -> tuple[dict[int, 
             faults.append(exc.msg)
             continue
         if stamp is None:
-            faults.append(f"{opened.store.location}/{key} vanished while it was read; find out who deletes in the journal")
+            faults.append(f"{opened.store.location}/{key} was deleted while it was read; find out who deletes files in the journal")
         else:
             found[slots[key].sequence] = stamp
     return found, faults

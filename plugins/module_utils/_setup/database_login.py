@@ -59,7 +59,7 @@ def run(invocation: Invocation[Options]) -> LoginResult:
     PermissionMissing where the server lets it not in."""
     given = invocation.options
     if given.user == given.admin:
-        raise OptionError(f"user and admin are both {given.admin}; give backups a login of their own")
+        raise OptionError(f"user and admin are both {given.admin}; use a separate login for backups")
     password, is_new = _password(given.password_file, invocation.check_mode)
     missing = [f"password in {given.password_file}"] if is_new else []
     with _admin(given) as session:
@@ -80,7 +80,7 @@ def _password(path: str, check_mode: bool) -> tuple[str, bool]:
         return "", True
     found = secret_files.text(path, "password_file").rstrip("\r\n")
     if not found:
-        raise OptionError(f"password_file {path} is empty; remove it, and a password is made")
+        raise OptionError(f"password_file {path} is empty; remove it, and setup creates a password")
     return found, is_new
 
 
@@ -115,7 +115,7 @@ def _ensure(session: Session, user: str, password: str, check_mode: bool) -> lis
     """What the role lacked; then it has it. A password that fits stays."""
     found = next(iter(session.rows(_FOUND, (READS_ALL, user))), None)
     if found and found[0]:
-        raise OptionError(f"{user} is a superuser, and a backup should change nothing; name another login, which is made")
+        raise OptionError(f"{user} is a superuser, but a backup needs only read access; give another user name, which setup creates")
     can_login, sees_rows, reads, stored = found[1:] if found else (False, False, False, None)
     missing = [
         *(["role"] if not found else []),
@@ -128,7 +128,7 @@ def _ensure(session: Session, user: str, password: str, check_mode: bool) -> lis
         # What the server keeps is no password, but who has it can guess; so no error repeats the statement.
         name, verifier = session.rows(_QUOTED, (user, session.verifier(user, password)))[0]
         verb = "ALTER" if found else "CREATE"
-        session.conceal(f"{verb} ROLE {name} LOGIN BYPASSRLS PASSWORD {verifier}", f"to make the login {user}")
+        session.conceal(f"{verb} ROLE {name} LOGIN BYPASSRLS PASSWORD {verifier}", f"to create the login {user}")
         session.rows(f"GRANT {READS_ALL} TO {name}")
     return [f"{one} of {user}" for one in missing]
 
@@ -163,7 +163,7 @@ def _log_in(given: Options) -> None:
         rules = _rules(given)
         raise PermissionMissing.caused_by(
             exc,
-            f"the login {given.user} is made, and the server does not let it in: {exc.msg}; put the line `local all {given.user} "
-            f"scram-sha-256` into {rules} before those that say peer, and reload it (SELECT pg_reload_conf())",
+            f"the login {given.user} exists, but the server refused it: {exc.msg}; add the line `local all {given.user} scram-sha-256` "
+            f"to {rules} before all lines with peer, and reload it (SELECT pg_reload_conf())",
             file=rules,
         ) from exc

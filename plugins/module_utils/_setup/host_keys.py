@@ -89,7 +89,7 @@ def _lacks(path: str, invocation: Invocation[Options], make: t.Callable[..., boo
 def _make_signing_key(path: str, principal: str) -> bool:
     """By ssh-keygen, in a folder of its own, so that a file of the name is a whole key from the beginning."""
     if path.endswith(".pub"):
-        raise OptionError(f"{path} is not there, and would be the public half of a key; name the private one in signing_key")
+        raise OptionError(f"{path} does not exist and is the name of a public key; set signing_key to the private key")
     whole_files.refuse_shared_folder(path)
     with tempfile.TemporaryDirectory(prefix=".new-key-", dir=os.path.dirname(os.path.abspath(path))) as folder:
         new = os.path.join(folder, "key")
@@ -125,8 +125,8 @@ def _recipient(path: str) -> str:
     except (OSError, UnicodeDecodeError) as exc:
         raise KeyProblem(f"identity file {path} cannot be read; check the path and its owner") from exc
     if mode & 0o077:
-        raise KeyProblem(f"identity file {path} can be read by others; chmod 600 {path}, and consider it leaked")
+        raise KeyProblem(f"identity file {path} can be read by other users; chmod 600 {path}, and consider it leaked")
     lines = [line for line in (one.strip() for one in text.split("\n")) if line and not line.startswith("#")]
     if len(lines) != 1:
-        raise KeyProblem(f"{path} holds {len(lines)} identities; expected one, as age-keygen writes it")
+        raise KeyProblem(f"{path} contains {len(lines)} identities; expected one, as age-keygen writes it")
     return age_keys.recipient_of(lines[0], path)

@@ -69,7 +69,7 @@ class _List:
         except FileNotFoundError:
             return cls(path, [MARK, ""], changed=True)
         except (OSError, UnicodeDecodeError) as exc:
-            raise KeyProblem(f"{path} cannot be read; check that it is a list of keys, and its owner") from exc
+            raise KeyProblem(f"{path} cannot be read; check its owner, and that it is a list of keys") from exc
         marked = MARK in lines
         return cls(path, lines if marked else [MARK, *lines], changed=not marked)
 
@@ -138,7 +138,7 @@ def _recipients(given: Options, check_mode: bool) -> list[_List]:
 def _given(kept: _List, texts: t.Sequence[str], whose: str, check_mode: bool) -> list[str]:
     """What hosts gave; in check mode without the keys that a run would make, which are told."""
     if not check_mode and not (texts and all(texts)):
-        raise OptionError(f"no key of {whose} was given; make it first, which the tasks with the tag caracal_setup_keys do")
+        raise OptionError(f"no key given for {whose}; run setup with the tag caracal_setup_keys first")
     for text in texts:
         if not text:
             kept.add([], f"{whose} (new)")

@@ -33,21 +33,19 @@ def lines(keys: KeySummary) -> list[str]:
     signed, drills, prunes = (_by_host(given) for given in (keys["backup"], keys["drill"], keys["prune"]))
     deployment, key = keys["deployment"], f"{keys['directory']}/operator_signing_key"
     found = [f"backup@{deployment} signs sets on {host}: {mark}" for host, mark in signed.items()]
-    found += [f"drill@{deployment} opens sets and signs reports on {host}: {mark}" for host, mark in drills.items()]
+    found += [f"drill@{deployment} decrypts sets and signs reports on {host}: {mark}" for host, mark in drills.items()]
     found += [f"prune@{deployment} deletes sets on {host}: {mark}" for host, mark in prunes.items()]
     found.append(f"operator@{deployment} signs restores on this host: {keys['operator'] or _ABSENT}, {key}.")
     found.append(f"Give the operator's key a passphrase: ssh-keygen -p -f {key}")
     added = [str(one) for one in keys["added"]]
     found += (
-        ["New in the lists; compare them with the keys on the hosts (ssh-keygen -l -f):", *added]
-        if added
-        else ["The lists did not change."]
+        ["New in the lists, compare with the keys on the hosts (ssh-keygen -l -f):", *added] if added else ["The lists did not change."]
     )
     if keys["break_glass"]:
         files = ", ".join(str(one) for one in keys["break_glass"])
-        found.append(f"Move to a safe, off this host: {files}. They open every set if all drill hosts are lost.")
-    found += [_shared(host, "drill", "open every set") for host in signed if host in drills]
-    found += [_shared(host, "prune", "delete sets in both names") for host in signed if host in prunes]
+        found.append(f"Move to offline storage, off this host: {files}. They decrypt every set if all drill hosts are lost.")
+    found += [_shared(host, "drill", "decrypt every set") for host in signed if host in drills]
+    found += [_shared(host, "prune", "create and delete sets") for host in signed if host in prunes]
     return found + _NEXT
 
 

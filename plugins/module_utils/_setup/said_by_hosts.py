@@ -32,7 +32,7 @@ NAMESPACES = {
 T = t.TypeVar("T", bytes, str)
 _KEY = re.compile(rf"{sshsig.KEY_TYPE} ([A-Za-z0-9+/]+={{0,2}})\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,126}\Z")
-_ROTATION = "if its key was changed on purpose, rotate it as the guide on key custody says, else find out who answers in its name"
+_ROTATION = "if you changed its key, rotate it as in the guide on key custody, otherwise find out which host sent this key"
 
 
 def public_key(text: str, where: str) -> bytes:
@@ -43,7 +43,7 @@ def public_key(text: str, where: str) -> bytes:
     except binascii.Error:
         blob = b""
     if not found or base64.b64encode(blob).decode() != found[1]:
-        raise KeyProblem(f"{where} gave no public key; expected {sshsig.KEY_TYPE} and the key, alone, in one line")
+        raise KeyProblem(f"{where} returned no public key; expected {sshsig.KEY_TYPE} and the key, alone, on one line")
     sshsig.ed25519_point(blob, f"the key of {where}")
     return blob
 
@@ -52,7 +52,9 @@ def apart(given: t.Sequence[T], name: str, fingerprint: t.Callable[[T], str]) ->
     """What the hosts of one name gave. Raises KeyProblem when two gave the same."""
     for one in given:
         if given.count(one) > 1:
-            raise KeyProblem(f"{given.count(one)} hosts gave the key {fingerprint(one)} as {name}; make each a key of its own")
+            raise KeyProblem(
+                f"{given.count(one)} hosts returned the same key {fingerprint(one)} for {name}; create a separate key on each host"
+            )
     return given
 
 
@@ -68,14 +70,14 @@ def signer_lines(
             continue
         told = f"{principal} has the key {sshsig.fingerprint(key)}"
         if any(one.key == key for one in theirs):
-            raise KeyProblem(f"{told}, which {path} says is not valid now; make it a new one")
+            raise KeyProblem(f"{told}, which is not valid now according to {path}; create a new key")
         if theirs and not (valid and valid <= set(keys)):
             listed = ", ".join(sshsig.fingerprint(one.key) for one in theirs if one.key not in keys)
-            raise KeyProblem(f"{told}, and {path} lists {listed}; {_ROTATION}")
+            raise KeyProblem(f"{told}, but {path} lists {listed}; {_ROTATION}")
         others = [one.principals for one in known if one.key == key]
         if others:
             raise KeyProblem(
-                f"{principal} gave the key {sshsig.fingerprint(key)}, which is {others[0]}'s in {path}; make each a key of its own"
+                f"{principal} returned the key {sshsig.fingerprint(key)}, which {path} lists for {others[0]}; create separate keys"
             )
         found[key] = f'{principal} namespaces="{",".join(NAMESPACES[role])}" {sshsig.KEY_TYPE} {base64.b64encode(key).decode()}'
     return found
@@ -84,7 +86,7 @@ def signer_lines(
 def recipient_lines(lines: t.Sequence[str], path: str, name: str, given: t.Sequence[str]) -> dict[str, list[str]]:
     """The lines that a list lacks of these recipients, by recipient; the first names it. Raises KeyProblem for one in place of another."""
     if not _NAME.match(name):
-        raise OptionError(f"{name[:80]!a} names nobody; give letters, digits, '@', '.', '_' and '-'")
+        raise OptionError(f"{name[:80]!a} is not a valid name; use letters, digits, '@', '.', '_' and '-'")
     mark = f"# {name}"
     for one in given:
         age_keys.check_recipient(one, f"the recipient of {name}")
@@ -96,7 +98,7 @@ def recipient_lines(lines: t.Sequence[str], path: str, name: str, given: t.Seque
         exchanged = [line for line in theirs if line not in given]
         if exchanged:
             listed = ", ".join(_told(line) for line in exchanged)
-            raise KeyProblem(f"{name} has the recipient {recipients.fingerprint(one)}, and {path} lists {listed}; {_ROTATION}")
+            raise KeyProblem(f"{name} has the recipient {recipients.fingerprint(one)}, but {path} lists {listed}; {_ROTATION}")
         if one not in (line.strip() for line in lines):
             found[one] = [mark, one]
     return found

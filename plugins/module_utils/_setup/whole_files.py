@@ -39,7 +39,9 @@ def _folder(path: str) -> tuple[Folder, str]:
     try:
         return trusted.folder(above), name
     except OSError as exc:
-        raise StorageError(f"{above} cannot be opened: {exc.strerror}; make the folder, mode 0700, for keys and lists of keys") from exc
+        raise StorageError(
+            f"{above} cannot be opened: {exc.strerror}; create this directory with mode 0700 for keys and lists of keys"
+        ) from exc
 
 
 @contextlib.contextmanager
@@ -47,4 +49,4 @@ def _told(path: str) -> t.Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise StorageError(f"{path} cannot be written: {exc.strerror}; check its folder and the room there") from exc
+        raise StorageError(f"{path} cannot be written: {exc.strerror}; check its directory and the free space") from exc

@@ -38,7 +38,9 @@ def is_part(name: str) -> bool:
 def check_key(key: str) -> str:
     """The key itself; TamperedData when it could lead out of the store or to a temporary name."""
     if not all(is_part(part) for part in key.split("/")):
-        raise TamperedData(f"{key[:200]!a} is no key of a repository; the file that names it was altered")
+        raise TamperedData(
+            f"{key[:200]!a} is not a valid path in a repository: the file that names it was altered; use another copy of the repository"
+        )
     return key
 
 
@@ -184,8 +186,8 @@ class Store(abc.ABC):
     def put_over(self, key: str, data: bytes) -> None:
         """Another version of a small object, where older ones stay. Raises StorageError where a store keeps none."""
         raise StorageError(
-            f"{self.location}/{key} is in the way: no key of allowed_signers signed what lies there; find out who wrote it, and "
-            "move it away"
+            f"{self.location}/{key} cannot be written: an object exists there that no key of allowed_signers signed; find out who "
+            "wrote it, and move it away"
         )
 
     def put(self, key: str, data: bytes) -> ObjectStat:

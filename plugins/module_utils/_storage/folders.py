@@ -20,7 +20,7 @@ from .._errors import BackupError, NoRoom, ObjectMissing, StorageError
 from .._files import paths
 from .._files.folder import Folder
 
-_LINK = "it is a symbolic link or no directory, which a repository has none of; remove it and find out who made it"
+_LINK = "it is not a directory, or it is a symbolic link, which a repository never contains; remove it and find out who created it"
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; make room",
     errno.EDQUOT: "the quota is used up; raise it or make room",
@@ -29,7 +29,7 @@ _REMEDIES = {
     errno.EACCES: "permission denied; run as the owner of the repository",
     errno.EPERM: "not permitted; run as the owner of the repository, on a file system with hard links",
     errno.EOPNOTSUPP: "the file system has no hard links; use another one",
-    errno.EXDEV: "it lies on another file system than its neighbours; keep the repository on one",
+    errno.EXDEV: "it is on another file system than the rest of the repository; keep the repository on one file system",
     errno.ELOOP: _LINK,
     errno.ENOTDIR: _LINK,
 }
@@ -43,7 +43,7 @@ def told(path: str) -> t.ContextManager[None]:
 def _problem(path: str, exc: OSError) -> BackupError:
     if isinstance(exc, FileNotFoundError):
         return ObjectMissing(f"{path} does not exist; check the repository's path, or use another copy of it")
-    return problem(path, exc.errno or 0, exc.strerror or "it failed")
+    return problem(path, exc.errno or 0, exc.strerror or "unknown error")
 
 
 def problem(path: str, number: int, words: str = "") -> BackupError:
@@ -73,7 +73,7 @@ def check_parent(root: str) -> None:
     """Refuse to write where the directory that `root` is in is missing: its disk may not be mounted. Raises ObjectMissing."""
     above = os.path.dirname(root)
     if not os.path.lexists(root) and not os.path.lexists(above):
-        raise ObjectMissing(f"{above} does not exist, so nothing can be written to {root}; mount or create {above}, or correct the path")
+        raise ObjectMissing(f"{above} does not exist, so {root} cannot be created; mount or create {above}, or correct the path")
 
 
 def check_may_write(place: str) -> None:

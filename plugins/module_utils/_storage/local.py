@@ -63,7 +63,7 @@ class LocalStore(Store):
         with self.open(key) as stream, told(self.path(key)):
             data = stream.read(limit + 1)
         if len(data) > limit:
-            raise StorageError(f"{self.path(key)} is larger than {limit} bytes; it is not what its name says, use another copy")
+            raise StorageError(f"{self.path(key)} is larger than {limit} bytes, so it cannot be the expected file; use another copy")
         return data
 
     def stat(self, key: str) -> ObjectStat | None:
@@ -214,7 +214,7 @@ class _LocalWriter(ObjectWriter):
                     self.discard()
                     target.sync()
             except FileExistsError as exc:
-                raise ObjectExists(f"{path} exists already; a repository never overwrites") from exc
+                raise ObjectExists(f"{path} already exists; a repository never overwrites a file") from exc
         return ObjectStat(key, self._size)
 
     def discard(self) -> None:
@@ -228,4 +228,4 @@ class _LocalWriter(ObjectWriter):
 
 
 def _no_file(path: str) -> NoObject:
-    return NoObject(f"{path} is no regular file, which a repository consists of; remove it and find out who made it")
+    return NoObject(f"{path} is not a regular file; remove it and find out who created it")

@@ -50,7 +50,9 @@ class S3Store(Store):
         with self.open(key) as stream:
             data = stream.read(limit + 1)
         if len(data) > limit:
-            raise StorageError(f"{self.bucket.path(key)} is larger than {limit} bytes; it is not what its name says, use another copy")
+            raise StorageError(
+                f"{self.bucket.path(key)} is larger than {limit} bytes, so it cannot be the expected object; use another copy"
+            )
         return data
 
     def stat(self, key: str) -> ObjectStat | None:

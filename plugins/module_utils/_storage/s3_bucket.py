@@ -55,13 +55,13 @@ class Bucket:
         """The very version that was made, read back: size, checksum, and the lock that was `asked` for. Raises StorageError."""
         version = made.get("VersionId")
         if not version or version == "null":
-            raise StorageError(f"{self.path(key)}: the bucket keeps no versions; switch versioning on")
+            raise StorageError(f"{self.path(key)}: the bucket keeps no versions; enable versioning")
         with told(self.path(key)):
             about = self.client.head_object(**self.named(key), VersionId=version, ChecksumMode="ENABLED")
         if about["ContentLength"] != size or about.get("ChecksumSHA256") != checksum:
             raise StorageError(
-                f"{self.path(key)}: the store holds {about['ContentLength']} bytes with SHA-256 {about.get('ChecksumSHA256')} instead of "
-                f"{size} with {checksum}; try again, and use a store that keeps SHA-256 checksums"
+                f"{self.path(key)}: the store has {about['ContentLength']} bytes with SHA-256 {about.get('ChecksumSHA256')} instead of "
+                f"{size} with {checksum}; try again, or use a store with SHA-256 checksums"
             )
         self.check_lock(key, about, asked)
 

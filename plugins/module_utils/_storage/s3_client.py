@@ -96,8 +96,8 @@ def _check_transport(where: str, address: str, plain_http: bool) -> None:
     if parts.scheme == "https" or plain_http or _is_loopback(parts.hostname or ""):
         return
     raise OptionError(
-        f"{where}: {address} is no https:// address, so whoever is on the way reads and alters requests; give one that is, or set "
-        "s3_plain_http if the network itself is sealed"
+        f"{where}: {address} is not an https:// address, so anyone on the network can read and alter requests; give an https:// "
+        "address, or set s3_plain_http if the network itself is encrypted"
     )
 
 
@@ -114,7 +114,7 @@ def _assume(session: t.Any, to: Connection) -> None:
 
     source = session.get_credentials()
     if source is None:
-        raise Unreachable(f"no credentials to assume {to.role_arn} with; give a profile or a credentials file")
+        raise Unreachable(f"no credentials to assume the role {to.role_arn}; set s3_profile or s3_credentials_file")
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
         session.create_client, source, to.role_arn, extra_args={"RoleSessionName": SESSION_NAME}
     )
@@ -133,11 +133,13 @@ def told(where: str) -> t.Iterator[None]:
     except known.ClientError as exc:
         raise _refused(where, exc) from exc
     except (known.NoCredentialsError, known.PartialCredentialsError, known.CredentialRetrievalError) as exc:
-        raise Unreachable(f"{where}: there are no usable credentials; give s3_profile, s3_credentials_file or a role of this host") from exc
+        raise Unreachable(
+            f"{where}: there are no usable credentials; set s3_profile or s3_credentials_file, or give this host a role"
+        ) from exc
     except known.ProfileNotFound as exc:
         raise OptionError(f"{where}: the profile is not in the credentials file; correct s3_profile or s3_credentials_file") from exc
     except known.SSLError as exc:
-        raise Unreachable(f"{where}: the TLS certificate is not trusted; give the authority that signed it as s3_ca_bundle") from exc
+        raise Unreachable(f"{where}: the TLS certificate is not trusted; set s3_ca_bundle to the CA that signed it") from exc
     except known.FlexibleChecksumError as exc:
         raise StorageError(f"{where}: the store sent bytes that do not match its own checksum; try again, or use another copy") from exc
     except (known.HTTPClientError, known.IncompleteReadError, known.ConnectionError) as exc:
@@ -166,21 +168,21 @@ def _refused(where: str, exc: t.Any) -> BackupError:
             return kind(f"{where}: {remedy.format(action=exc.operation_name)}")
     said = " ".join(str(exc.response.get("Error", {}).get("Message", "")).split())[:200]
     if "ObjectLockConfiguration" in what or "Object Lock" in said:
-        return StorageError(f"{where}: the bucket has no Object Lock; make one that has, or set lock_mode to none")
-    return StorageError(f"{where}: the store refuses {exc.operation_name}: {what} {said}".rstrip() + "; see its documentation")
+        return StorageError(f"{where}: the bucket has no Object Lock; create a bucket with Object Lock, or set lock_mode to none")
+    return StorageError(f"{where}: the store refused {exc.operation_name}: {what} {said}".rstrip() + "; see the store's documentation")
 
 
 _REMEDIES: tuple[tuple[tuple[str, ...], type[BackupError], str], ...] = (
-    (("NoSuchBucket",), StorageError, "there is no such bucket; correct the address, or make it with Object Lock"),
+    (("NoSuchBucket",), StorageError, "the bucket does not exist; correct the address, or create the bucket with Object Lock"),
     (_MISSING, ObjectMissing, "does not exist; check the address, or use another copy of the repository"),
-    (("PreconditionFailed", "412"), ObjectExists, "exists already; a repository never overwrites"),
-    (_EXPIRED, Unreachable, "the credentials have expired; use some that renew themselves (s3_role_arn, s3_profile), and try again"),
+    (("PreconditionFailed", "412"), ObjectExists, "already exists; a repository never overwrites an object"),
+    (_EXPIRED, Unreachable, "the credentials have expired; use credentials that are renewed (s3_role_arn, s3_profile), and try again"),
     (_LOGIN, Unreachable, "the store does not accept these credentials; correct s3_profile or s3_credentials_file"),
-    (("RequestTimeTooSkewed",), StorageError, "the clock of this host and that of the store differ; set this host's by NTP"),
-    (_REGION, OptionError, "the bucket lies in another region; set s3_region to it"),
-    (("NoSuchUpload",), StorageError, "somebody has ended the upload while it ran; try again, and find out who"),
-    (("ConditionalRequestConflict", "OperationAborted"), StorageError, "another writer is at this key and stays in the way; try again"),
-    (_DIGEST, StorageError, "the bytes that arrived are not those that were sent; try again, and check memory and network"),
-    (_FORBIDDEN, PermissionMissing, "{action} is not allowed; give this identity the policy of the S3 guide"),
-    (_BUSY, StorageError, f"the store is overloaded or broken, also after {ATTEMPTS} tries; try again later"),
+    (("RequestTimeTooSkewed",), StorageError, "the clocks of this host and the store differ; synchronize this host's clock by NTP"),
+    (_REGION, OptionError, "the bucket is in another region; set s3_region to that region"),
+    (("NoSuchUpload",), StorageError, "the upload was aborted while it ran; try again, and find out who aborted it"),
+    (("ConditionalRequestConflict", "OperationAborted"), StorageError, "another writer keeps writing this object; try again"),
+    (_DIGEST, StorageError, "the store received other bytes than were sent; try again, and check memory and network"),
+    (_FORBIDDEN, PermissionMissing, "{action} is not allowed; give this identity the policy in the S3 guide"),
+    (_BUSY, StorageError, f"the store is overloaded or broken, even after {ATTEMPTS} tries; try again later"),
 )

@@ -38,7 +38,7 @@ def put(bucket: Bucket, found: Found, on: bool) -> None:
             )
     except PermissionMissing as exc:
         raise PermissionMissing(
-            f"{where}: s3:PutObjectLegalHold is not allowed; the operator's identity needs it, see its policy in the S3 guide"
+            f"{where}: s3:PutObjectLegalHold is not allowed; give the operator's identity its policy in the S3 guide"
         ) from exc
     if on and not is_on(bucket, found):
-        raise StorageError(f"{where}: the store accepted a legal hold, and there is none; try again, and see the store's documentation")
+        raise StorageError(f"{where}: the store accepted the legal hold but did not set it; try again, and see the store's documentation")

@@ -58,7 +58,7 @@ def make(mode: str, days: t.Mapping[str, t.Any] | None, ceiling: int) -> Lock:
     asked = dict(days or {})
     unknown = sorted(asked.keys() - DAYS.keys())
     if unknown:
-        raise OptionError(f"lock_days names {unknown[0]!a}, which is no class; the classes are {', '.join(DAYS)}")
+        raise OptionError(f"lock_days names the unknown class {unknown[0]!a}; the classes are {', '.join(DAYS)}")
     found = dict(DAYS)
     for name, value in asked.items():
         if not re.match(r"[0-9]{1,6}\Z", str(value)):
@@ -67,8 +67,8 @@ def make(mode: str, days: t.Mapping[str, t.Any] | None, ceiling: int) -> Lock:
     long = [name for name, value in found.items() if value > ceiling]
     if mode != NONE and long:
         raise OptionError(
-            f"lock_days of {long[0]} is {found[long[0]]}, more than lock_days_max {ceiling}; nobody can shorten such a lock, so raise the "
-            "maximum only if you mean it"
+            f"lock_days of {long[0]} is {found[long[0]]}, more than lock_days_max {ceiling}; such a lock cannot be shortened, so raise "
+            "lock_days_max only if you are sure"
         )
     return Lock(mode, found)
 

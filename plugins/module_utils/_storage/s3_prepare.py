@@ -29,11 +29,11 @@ def check_bucket(bucket: Bucket) -> None:
     with told(where):
         versioning = bucket.client.get_bucket_versioning(Bucket=bucket.name).get("Status")
     if versioning != "Enabled":
-        raise StorageError(f"{where} keeps no versions, so what is overwritten is lost; switch versioning on, best with Object Lock")
+        raise StorageError(f"{where} keeps no versions, so overwritten objects are lost; enable versioning, preferably with Object Lock")
     if bucket.lock.mode == s3_lock.NONE:
         return
     if not has_lock(bucket):
-        raise StorageError(f"{where} has no Object Lock; make a bucket that has, or set lock_mode to none")
+        raise StorageError(f"{where} has no Object Lock; create a bucket with Object Lock, or set lock_mode to none")
 
 
 def has_lock(bucket: Bucket) -> bool:
@@ -93,7 +93,7 @@ def prove_lock(bucket: Bucket) -> None:
     What is deleted is the very version: a delete without one only puts a marker on top, and always works.
     """
     if bucket.lock.mode == s3_lock.NONE:
-        raise StorageError(f"{bucket.location}: lock_probe has nothing to prove while lock_mode is none; set lock_mode, or leave it out")
+        raise StorageError(f"{bucket.location}: lock_probe needs a lock_mode other than none; set lock_mode, or leave lock_probe out")
     key = f"{CANARIES}/{secrets.token_hex(8)}"
     until = (bucket.now() + datetime.timedelta(days=1)).replace(microsecond=0)
     lock = {"ObjectLockMode": s3_lock.GOVERNANCE, "ObjectLockRetainUntilDate": until}
@@ -113,8 +113,8 @@ def prove_lock(bucket: Bucket) -> None:
     for name, act in tries:
         if not _is_refused(bucket, key, act):
             raise PermissionMissing(
-                f"{bucket.location}: the identity of this host could {name}, so whoever takes the host can too; "
-                "give it the policy of the S3 guide"
+                f"{bucket.location}: the identity of this host could {name}, so an attacker on this host can, too; "
+                "give the identity the policy in the S3 guide"
             )
 
 

@@ -45,7 +45,7 @@ class Ranges(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         position = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if position < 0:
-            raise ValueError(f"{position} is no place in {self._where}")
+            raise ValueError(f"{position} is not a position in {self._where}")
         self._position = position
         return position
 
@@ -70,4 +70,4 @@ class Ranges(io.RawIOBase):
             if len(data) == end - start:
                 return data
             break
-        raise StorageError(f"{self._where}: the store sent another part than was asked for; try again, or use another copy")
+        raise StorageError(f"{self._where}: the store sent another part than was requested; try again, or use another copy")

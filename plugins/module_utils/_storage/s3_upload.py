@@ -77,7 +77,7 @@ class S3Writer(ObjectWriter):
         check_key(key)
         size = self._sent + len(self._buffer)
         if self._is_taken(key):
-            raise ObjectExists(f"{self._bucket.path(key)} exists already; a repository never overwrites")
+            raise ObjectExists(f"{self._bucket.path(key)} already exists; a repository never overwrites an object")
         if not self._upload:
             self._put(key, IfNoneMatch="*")
             return ObjectStat(key, size)
@@ -131,7 +131,7 @@ class S3Writer(ObjectWriter):
         self._number += 1
         if self._number > PARTS_MAX:
             raise StorageError(
-                f"{self._bucket.path(self._key)} has more than {self._sent >> 30} GiB, which no upload can have; dump less at once"
+                f"{self._bucket.path(self._key)} has more than {self._sent >> 30} GiB, the limit of an upload; dump less at once"
             )
         self._collect(IN_FLIGHT - len(data))
         self._fly(len(data), self._put_part, self._number, self._sent, data)
@@ -139,7 +139,7 @@ class S3Writer(ObjectWriter):
 
     def _fly(self, size: int, work: t.Callable[..., Part], *arguments: t.Any) -> None:
         if self._pool is None:
-            raise StorageError(f"{self._bucket.path(self._key)}: the upload has ended already")
+            raise StorageError(f"{self._bucket.path(self._key)}: the upload has already ended")
         self._flying.append((size, self._pool.submit(work, *arguments)))
 
     def _collect(self, room: int) -> None:
@@ -159,8 +159,8 @@ class S3Writer(ObjectWriter):
     def _agreed(self, part: Part, said: t.Mapping[str, t.Any]) -> Part:
         if said.get("ChecksumSHA256") != text(part.digest):
             raise StorageError(
-                f"{self._bucket.path(self._key)}: the store tells another SHA-256 of part {part.number} than was sent; "
-                "try again, and use a store that keeps SHA-256 checksums"
+                f"{self._bucket.path(self._key)}: the store reports another SHA-256 of part {part.number} than was sent; "
+                "try again, or use a store with SHA-256 checksums"
             )
         return part
 
@@ -184,7 +184,7 @@ class S3Writer(ObjectWriter):
                 if said not in ("ConditionalRequestConflict", "OperationAborted") or attempt == CONFLICTS - 1:
                     raise
                 self._bucket.pause(attempt)
-        raise StorageError(f"{self._bucket.path(key)}: another writer stays in the way; try again")
+        raise StorageError(f"{self._bucket.path(key)}: another writer keeps writing this object; try again")
 
     def _own(self, key: str) -> t.Mapping[str, t.Any] | None:
         with contextlib.suppress(BackupError), told(self._bucket.path(key)):

@@ -27,18 +27,18 @@ def open_store(location: str, options: BucketOptions | None = None) -> Store:
     Nothing is asked of it yet. Raises OptionError.
     """
     if not location:
-        raise OptionError("no repository is named; set repository, or for the roles caracal_ops_repository")
+        raise OptionError("no repository is set; set repository, or caracal_ops_repository for the roles")
     scheme, separator, rest = location.partition("://")
     if not separator:
         return _local(location)
     if scheme not in _SCHEMES:
-        raise OptionError(f"repository: {scheme[:20]}:// is no kind of store; give an absolute path or s3://bucket/prefix")
+        raise OptionError(f"repository has the unknown scheme {scheme[:20]}://; give an absolute path or s3://bucket/prefix")
     return _local(rest) if scheme == "file" else _s3(rest, options or BucketOptions())
 
 
 def _local(path: str) -> Store:
     if not path.startswith("/") or re.search(r"[\x00-\x1f\x7f]", path):
-        raise OptionError(f"repository {path!r} is no absolute path; give one such as /srv/backup/caracal")
+        raise OptionError(f"repository {path!r} is not an absolute path; give one such as /srv/backup/caracal")
     return LocalStore(os.path.normpath("/" + path.lstrip("/")))
 
 
@@ -51,7 +51,7 @@ def _s3(rest: str, options: BucketOptions) -> Store:
     prefix = prefix.rstrip("/")
     if not _BUCKET.match(bucket) or not _PREFIX.match(prefix):
         raise OptionError(
-            "repository is no bucket with a prefix of letters, digits, '.', '_' and '-'; give one such as s3://caracal-backup/prod"
+            "repository is not a bucket with a prefix of letters, digits, '.', '_' and '-'; give one such as s3://caracal-backup/prod"
         )
     connection = Connection(
         endpoint=options.s3_endpoint,
@@ -64,6 +64,6 @@ def _s3(rest: str, options: BucketOptions) -> Store:
         role_arn=options.s3_role_arn,
     )
     if connection.endpoint and not re.match(r"https?://[^\s@/]+/?\Z", connection.endpoint):
-        raise OptionError("s3_endpoint is no address of a server; give one such as https://s3.example.org, without user or password")
+        raise OptionError("s3_endpoint is not the address of a server; give one such as https://s3.example.org, without user or password")
     lock = s3_lock.make(options.lock_mode, options.lock_days, options.lock_days_max)
     return S3Store(bucket, prefix, connection, lock, probe=options.lock_probe)

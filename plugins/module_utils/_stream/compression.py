@@ -50,7 +50,7 @@ class Decompressor:
             if not piece:
                 # Whoever asks again after an error must not take it for the end.
                 if not self._whole:
-                    raise self._fault("the zstd stream was given up")
+                    raise self._fault("reading of the zstd stream was aborted")
                 return b""
             plain = self._unpack(piece)
             if 0 < len(plain) <= size:
@@ -81,14 +81,14 @@ class Decompressor:
             last, how = bool(value & 1), value >> 1 & 3
             size = 1 if how == _REPEATED else value >> 3
             if how == _RESERVED or size > BLOCK:
-                raise self._fault("not a zstd stream (a block that there cannot be)")
+                raise self._fault("not a zstd stream (invalid block)")
             yield header + self._take(size)
         if kind & _CHECKSUM:
             yield self._take(4)
         if not self._object.eof:
             raise self._fault("the zstd stream ends too early")
         if self._raw.read(1):
-            raise self._fault("bytes follow the end of its zstd frame")
+            raise self._fault("there is trailing data after its zstd frame")
         self._whole = True
 
     def _take(self, size: int) -> bytes:

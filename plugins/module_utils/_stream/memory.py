@@ -25,7 +25,5 @@ def file(name: str, data: bytes = b"", mode: int = 0o777) -> int:
     except OSError as exc:
         if fd >= 0:
             os.close(fd)
-        raise StorageError(
-            f"a file of {len(data)} bytes in memory cannot be made: {exc.strerror}; free memory, or raise ulimit -f"
-        ) from exc
+        raise StorageError(f"cannot create a file of {len(data)} bytes in memory: {exc.strerror}; free memory, or raise ulimit -f") from exc
     return fd

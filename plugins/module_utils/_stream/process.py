@@ -79,7 +79,7 @@ class Child:
         except OSError as exc:
             if self._tail:
                 self._tail.discard()
-            raise MissingDependency(f"{argv[0]} cannot be run: {exc.strerror}; install it or name its folder") from exc
+            raise MissingDependency(f"cannot run {argv[0]}: {exc.strerror}; install it, or set its directory") from exc
         if self._tail:
             self._tail.begin()
 
@@ -146,7 +146,7 @@ def telling_lines(text: str) -> list[str]:
 
 def last_line(text: str) -> str:
     """The last of the telling lines."""
-    return (telling_lines(text) or ["it said nothing"])[-1]
+    return (telling_lines(text) or ["no output"])[-1]
 
 
 def run(
@@ -166,7 +166,7 @@ def run(
             source.seek(0)
         except OSError as exc:
             where = tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")
-            words = f"temporary files in {where}: {exc.strerror}; make room there, or name another folder in TMPDIR"
+            words = f"temporary files in {where}: {exc.strerror}; make room there, or set TMPDIR to another directory"
             raise storage_error(exc)(words) from exc
         child = Child(argv, stdin=source.fileno(), stdout=sink.fileno(), env=env, cwd=cwd, identity=identity)
         child.finish(timeout)

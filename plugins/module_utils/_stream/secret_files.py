@@ -23,9 +23,9 @@ def text(path: str, option: str) -> str:
             refuse_shared(stream.fileno(), option, path)
             return stream.read().decode()
     except OSError as exc:
-        raise KeyProblem(f"{option} {path} cannot be read: {exc.strerror}; check path and owner") from exc
+        raise KeyProblem(f"{option} {path} cannot be read: {exc.strerror}; check the path and its owner") from exc
     except UnicodeError:
-        raise KeyProblem(f"{option} {path} is not UTF-8 text; write the password into it again") from None
+        raise KeyProblem(f"{option} {path} is not UTF-8 text; write the password to it again") from None
 
 
 def refuse_shared(descriptor: int, what: str, path: str) -> None:
@@ -36,8 +36,8 @@ def refuse_shared(descriptor: int, what: str, path: str) -> None:
     about = os.fstat(descriptor)
     if about.st_mode & _OTHERS and not _is_shut_in(descriptor, about.st_uid):
         raise KeyProblem(
-            f"{what} {path} has mode {stat.S_IMODE(about.st_mode):04o}, so others may read it; chmod 600 {path}, or chmod 700 its folder "
-            "where containers read it, and consider it leaked"
+            f"{what} {path} has mode {stat.S_IMODE(about.st_mode):04o}, so other users can read it; chmod 600 {path}, or chmod 700 its "
+            "directory if containers read it, and consider it leaked"
         )
 
 

@@ -89,9 +89,9 @@ def members(source: pipes.Reader, name: str) -> t.Iterator[tuple[Member, t.Binar
     while (found := _next_header(blocks, name)) is not None:
         member = _member(*found, name)
         if member.name in seen:
-            raise TamperedData(f"{name} holds {member.name!a} twice; use another copy of the set")
+            raise TamperedData(f"{name} contains {member.name!a} twice; use another copy of the set")
         if len(seen) == MEMBERS_LIMIT:
-            raise TamperedData(f"{name} holds more than {MEMBERS_LIMIT} files; it was not written by this software")
+            raise TamperedData(f"{name} contains more than {MEMBERS_LIMIT} files; it was not written by this software")
         seen.add(member.name)
         data = Data(blocks, member.size)
         yield member, t.cast("t.BinaryIO", data)
@@ -101,7 +101,7 @@ def members(source: pipes.Reader, name: str) -> t.Iterator[tuple[Member, t.Binar
     while piece := source.read(pipes.CHUNK):
         tail += len(piece)
         if tail > TAIL_LIMIT:
-            raise _fault(name, "much follows its end")
+            raise _fault(name, "it has trailing data")
 
 
 def _next_header(blocks: Blocks, name: str) -> tuple[tarfile.TarInfo, dict[str, str]] | None:
@@ -109,7 +109,7 @@ def _next_header(blocks: Blocks, name: str) -> tuple[tarfile.TarInfo, dict[str, 
     if info and info.type == tarfile.XHDTYPE:
         pax = blocks.pax(blocks.small(info, "a pax header", PAX_LIMIT))
         if not pax.keys() <= _PAX_FIELDS:
-            raise _fault(name, "a pax header of somebody else")
+            raise _fault(name, "an unknown pax header")
         info = blocks.header()
         if info is None:
             raise _fault(name, "it ends early")
@@ -119,12 +119,12 @@ def _next_header(blocks: Blocks, name: str) -> tuple[tarfile.TarInfo, dict[str, 
 def _member(info: tarfile.TarInfo, pax: t.Mapping[str, str], name: str) -> Member:
     path = pax.get("path", info.name)
     if info.type not in _PLAIN:
-        raise TamperedData(f"{name} holds {path[:NAME_LIMIT]!a}, which is no plain file; it was not written by this software")
+        raise TamperedData(f"{name} contains {path[:NAME_LIMIT]!a}, which is not a regular file; it was not written by this software")
     if not _NAME.match(path) or {".", ".."} & set(path.split("/")):
-        raise TamperedData(f"{name} holds the path {path[:NAME_LIMIT]!a}, which leads elsewhere; it was not written by this software")
+        raise TamperedData(f"{name} contains {path[:NAME_LIMIT]!a}, which leads out of the directory; it was not written by this software")
     time = _MTIME.match(pax.get("mtime", str(int(info.mtime))))
     if time is None:
-        raise TamperedData(f"{name} holds {path!a} with a time that is none; it was not written by this software")
+        raise TamperedData(f"{name} contains {path!a} with an invalid time; it was not written by this software")
     mtime_ns = int(time[1]) * 10**9 + int((time[2] or "").ljust(9, "0"))
     size, uid, gid = (_number(pax.get(field, str(getattr(info, field))), name) for field in ("size", "uid", "gid"))
     return Member(path, size, mtime_ns, info.mode & 0o7777, uid, gid)
@@ -132,9 +132,9 @@ def _member(info: tarfile.TarInfo, pax: t.Mapping[str, str], name: str) -> Membe
 
 def _number(text: str, name: str) -> int:
     if not _NUMBER.match(text):
-        raise _fault(name, "a number that is none")
+        raise _fault(name, "an invalid number")
     return int(text)
 
 
 def _fault(name: str, what: t.Any) -> TamperedData:
-    return TamperedData(f"{name} is no intact tar archive ({what}); use another copy of the set")
+    return TamperedData(f"{name} is not an intact tar archive ({what}); use another copy of the set")

@@ -59,7 +59,7 @@ class Blocks:
             record = _RECORD.match(data, at)
             end = at + int(record[1]) if record else 0
             if not record or not record.end() < end <= len(data) or data[end - 1] != ord("\n"):
-                raise self._fault("a pax header that is none")
+                raise self._fault("an invalid pax header")
             found[record[2].decode("ascii")] = data[record.end() : end - 1].decode("utf-8", "surrogateescape")
             at = end
         return found

@@ -97,7 +97,7 @@ def _result(receiver: t.Any, process: t.Any) -> t.Any:
     except (EOFError, OSError):
         process.join()
         raise StageFailed(
-            f"a worker process ended without a result (exit code {process.exitcode}); look for the OOM killer in the system log"
+            f"a worker process ended without a result (exit code {process.exitcode}); check the system log for the OOM killer"
         ) from None
     finally:
         receiver.close()
@@ -128,7 +128,7 @@ def detach(name: str, function: t.Callable[..., t.Any], *arguments: t.Any) -> in
     try:
         pid: int = receiver.recv()
     except EOFError:
-        raise StageFailed("a process could not be started in the background; look for limits on the number of processes") from None
+        raise StageFailed("cannot start a background process; check the limits on the number of processes") from None
     finally:
         receiver.close()
         between.join()

@@ -166,4 +166,4 @@ def test_a_drill_by_whoever_made_the_backup(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_signing_key"] = str(key)
     outcome = store_drill.run(until="verify")
     assert outcome.document and outcome.document["separation"]["verdict"] == "warn", outcome.told()
-    assert "signed by the set's own signer" in outcome.document["separation"]["message"]
+    assert "signed with the set's signing key" in outcome.document["separation"]["message"]

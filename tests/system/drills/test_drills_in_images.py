@@ -86,4 +86,4 @@ def test_without_the_image_and_a_server_of_this_host(drill: Drill, nothing_insta
     outcome = drill.run(until="sandbox")
     assert "drill.sandbox" in outcome.unproven and "sandbox.server" not in outcome.checks
     words = outcome.checks["drill.sandbox"]["message"]
-    assert "no PostgreSQL server" in words and "cannot be had" in words
+    assert "no PostgreSQL server" in words and "is not available" in words

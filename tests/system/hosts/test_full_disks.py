@@ -179,7 +179,7 @@ def test_where_temporary_files_lie(scene: Scene, tmp_path: Path, monkeypatch: py
         patch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
         process.Child(["true"]).finish()  # needs none
         for act in (lambda: process.run(["true"]), lambda: scene.call("backup_set", state="open")):
-            told(act, scene, f"temporary files in {tmp_path / 'gone'}", "name another folder in TMPDIR")
+            told(act, scene, f"temporary files in {tmp_path / 'gone'}", "set TMPDIR to another directory")
     with no_room():
         told(lambda: process.run(["cat"], data=b"signed"), scene, "temporary files in ", "make room there")
     assert process.run(["cat"], data=b"x" * 300_000) == b"x" * 300_000

@@ -41,19 +41,19 @@ def test_a_backup_is_stamped_and_stands_when_the_authority_is_out_of_order(empty
     roots = authority.roots(tmp_path)
     with serve(authority) as server:
         before = tree(scene.root)
-        assert "timestamp: unproven, nobody was asked" in back_up(scene, tmp_path, server, roots, "--check")
+        assert "timestamp: unproven, no timestamp was requested" in back_up(scene, tmp_path, server, roots, "--check")
         assert tree(scene.root) == before and not server.asked
-        assert "timestamp: pass, CN=Test Stamper had seen entry 2 at 20" in back_up(scene, tmp_path, server, roots)
+        assert "timestamp: pass, CN=Test Stamper timestamped entry 2 at 20" in back_up(scene, tmp_path, server, roots)
         (stamped,) = scene.files("journal/*.tsr")
         server.code = 500
         said = back_up(scene, tmp_path, server, roots)
-        assert f"timestamp: unproven, {server.url} answers with HTTP status 500" in said and "failed=0" in said
+        assert f"timestamp: unproven, {server.url} answered with HTTP status 500" in said and "failed=0" in said
     assert len(scene.sets()) == 2 and scene.files("journal/*.tsr") == [stamped]
     status, said = verify(scene, tmp_path, roots)
-    assert status == 0 and "1 timestamp as made, the newest of entry 2, by CN=Test Stamper" in said and "entries after it: 1" in said, said
+    assert status == 0 and "1 timestamp verified, newest for entry 2 by CN=Test Stamper" in said and "entries after it: 1" in said, said
     (scene.repository / stamped).write_bytes(b"?")
     status, said = verify(scene, tmp_path, roots)
-    assert status == 2 and "verdict fail: journal.timestamps" in said and "is no timestamp that can be read" in said, said
+    assert status == 2 and "verdict fail: journal.timestamps" in said and "is not a valid timestamp" in said, said
 
 
 def test_an_address_without_roots_is_refused_before_the_backup(empty_scene: Scene, tmp_path: Path) -> None:

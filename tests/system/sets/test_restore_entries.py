@@ -149,7 +149,7 @@ def test_these_restores_cut_no_chain(case: Case) -> None:
 def test_a_signer_whom_nobody_believes_restores_nothing(case: Case, asset: str) -> None:
     stranger = case.deployment.scene.root / OPERATOR_HOST / "another"
     scenes.new_ssh_key(stranger)
-    case.refused(asset, KeyProblem, "a trial with", str(stranger), signing_key=str(stranger))
+    case.refused(asset, KeyProblem, "the trial signature of", str(stranger), signing_key=str(stranger))
     case.refused(asset, KeyProblem, signing_key=str(case.deployment.scene.key("backup")))
     nowhere = str(case.root / "no" / "such" / "mark")
     case.refused(asset, StorageError, nowhere, "folder that exists", high_water_mark=nowhere)
@@ -198,16 +198,16 @@ def test_a_drill_of_redis_makes_no_entry(case: Case) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ASSETS)
 def test_a_drill_leaves_everything_else_alone(case: Case, box: Path, asset: str) -> None:
-    case.refused(asset, TargetRefused, "does not lie in the sandbox", sandbox=str(box))
+    case.refused(asset, TargetRefused, "is not inside the sandbox", sandbox=str(box))
     (box / "way-out").symlink_to(case.root)
     if asset == "secrets":
-        case.refused(asset, TargetRefused, "does not lie in", sandbox=str(box), directory=str(box / "way-out" / "secrets"))
+        case.refused(asset, TargetRefused, "is not inside", sandbox=str(box), directory=str(box / "way-out" / "secrets"))
         inside = {"sandbox": str(box), "directory": str(box / "secrets")}
         case.refused(asset, TargetRefused, "caracal.env", environment_file=str(case.root / "caracal.env"), **inside)
     if asset == "replay":
         volumes = [{"service": "sts", "path": str(box / "sts"), "quarantine": str(case.root / "torn")}]
         case.refused(asset, TargetRefused, "torn", sandbox=str(box), volumes=volumes)
-    case.refused(asset, ObjectMissing, "holds no sandbox", sandbox=str(case.root / "none"))
+    case.refused(asset, ObjectMissing, "contains no sandbox", sandbox=str(case.root / "none"))
 
 
 def test_a_replay_restore_that_names_nothing(case: Case) -> None:

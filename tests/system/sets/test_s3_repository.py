@@ -162,7 +162,7 @@ def test_the_backup_host_can_destroy_nothing(committed: Place) -> None:
 
 @pytest.mark.mutation
 def test_a_probe_finds_an_identity_that_can_break_locks(place: Place) -> None:
-    with pytest.raises(PermissionMissing, match="could shorten a lock by bypassing governance, so whoever takes the host can too"):
+    with pytest.raises(PermissionMissing, match="could shorten a lock by bypassing governance, so an attacker on this host can"):
         place.call("backup_set", user=ADMIN, state="open", create_repository=True, lock_probe=True)
 
 
@@ -267,16 +267,16 @@ def test_a_store_that_fails_leaves_no_set(committed: Place, s3_proxy: t.Any, req
 
     with pytest.raises(BackupError) as caught:
         run()
-    assert "is not allowed; give this identity the policy of the S3 guide" in caught.value.msg and "\n" not in caught.value.msg
+    assert "is not allowed; give this identity the policy in the S3 guide" in caught.value.msg and "\n" not in caught.value.msg
     assert place.call("backup_set_info", user=DRILL)["sets"] == before
 
 
 @pytest.mark.mutation
 def test_a_bucket_that_vanished_or_is_another_s_is_told(place: Place) -> None:
-    with pytest.raises(ObjectMissing, match="holds no repository"):
+    with pytest.raises(ObjectMissing, match="contains no repository"):
         place.call("backup_set_verify", user=DRILL)
     place.backup()
-    with pytest.raises(StorageError, match="there is no such bucket"):
+    with pytest.raises(StorageError, match="the bucket does not exist"):
         place.scene.call("backup_set_verify", **{**place.given(ADMIN), "repository": "s3://test-vanished/prod"})
     with pytest.raises(TamperedData, match="find out where it went"):
         dataclasses.replace(place, prefix="elsewhere").call("backup_set", user=ADMIN, state="open", create_repository=True)

@@ -39,7 +39,7 @@ def test_an_entry_that_says_nonsense_can_be_taken_back_by_what_its_message_names
     made = old.append(kind, role, body={"nonsense": 1})
     named = f"{made.sequence}-{made.sha256[:16]}"
     told = [words for read in readers(old) if (words := wrong(read))]
-    assert all(f"journal_correct names {named}, with what: everything" in words for words in told)
+    assert all(f"journal_correct (entries: {named}, what: everything)" in words for words in told)
     old.call("journal_correct", "operator", entries=[named], what="everything", reason="a key was stolen")
     assert [wrong(read) for read in readers(old)] == [""] * 5
 
@@ -86,7 +86,7 @@ def test_what_a_stolen_key_signed_and_fits_nowhere_is_refused_by_the_operator(bu
     """Where objects are locked, nobody can take it away, and no reader goes past it."""
     named = signed_at_the_next_number(bucket, role, **predicate)
     for name in ("drill", "operator"):
-        with pytest.raises(BackupError, match=f"journal_correct names {named}"):
+        with pytest.raises(BackupError, match=rf"journal_correct \(entries: {named}"):
             bucket.call("backup_set_info", name)
     for changed in (True, False):
         own = {"entries": [named], "what": "everything", "reason": "a key was stolen"}
@@ -101,7 +101,7 @@ def test_what_a_stolen_key_signed_and_fits_nowhere_is_refused_by_the_operator(bu
 @pytest.mark.mutation
 def test_in_a_directory_what_a_stolen_key_signed_is_moved_away(old: OldRepository) -> None:
     named = signed_at_the_next_number(old, "drill", previous="0" * 64)
-    with pytest.raises(StorageError, match=r"is in the way: .* move it away"):
+    with pytest.raises(StorageError, match=r"cannot be written: an object exists there .* move it away"):
         old.call("journal_correct", "operator", entries=[named], what="everything", reason="a key was stolen")
     old.path(layout.entry_key(int(named.partition("-")[0]))).unlink()
     assert old.call("backup_set_info", "drill")["sets"]
@@ -111,5 +111,5 @@ def test_in_a_directory_what_a_stolen_key_signed_is_moved_away(old: OldRepositor
 def test_what_somebody_signed_with_a_retired_key_is_taken_back(old: OldRepository) -> None:
     old.append("drill", "drill", body={})
     old.allowed.write_text(old.allowed.read_text().replace("drill@prod ", 'drill@prod valid-before="20200101Z"'))
-    with pytest.raises(KeyProblem, match=r"was not valid at .* journal_correct names [0-9]+-[0-9a-f]{16}, with what: everything"):
+    with pytest.raises(KeyProblem, match=r"was not valid at .* journal_correct \(entries: [0-9]+-[0-9a-f]{16}, what: everything\)"):
         old.call("backup_set_info", "operator")

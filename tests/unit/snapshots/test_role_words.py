@@ -13,7 +13,7 @@ from unit.snapshots.role_words import Values, said
 
 SET_ID, HEAD = "20261125T020000Z-k3f9", "42-9f86d081884c7d65"
 FAILED = {"id": "blocks.history", "verdict": "fail", "message": "audit_events_2026_03, block 4: content differs"}
-PASSED = {"id": "set.objects", "verdict": "pass", "message": "21 objects, every SHA-256 as signed"}
+PASSED = {"id": "set.objects", "verdict": "pass", "message": "21 objects, every SHA-256 matches the signed manifest"}
 WARNED = {"id": "roles.caracal", "verdict": "warn", "message": "role auditors is not there"}
 
 BACKUP: Values = {
@@ -58,7 +58,7 @@ PLAIN_BACKUP: Values = {
 STAMPED: Values = {
     **BACKUP,
     "caracal_backup_timestamp_url": "https://tsa.example",
-    "__caracal_backup_timestamp": {"verdict": "pass", "message": "Example TSA had seen entry 42 at 2026-11-25T02:01:00Z"},
+    "__caracal_backup_timestamp": {"verdict": "pass", "message": "Example TSA timestamped entry 42 at 2026-11-25T02:01:00Z"},
 }
 WITH_IMAGES: Values = {
     **BACKUP,

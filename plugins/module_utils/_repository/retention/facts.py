@@ -66,7 +66,7 @@ class Refusal:
 
     @property
     def reason(self) -> str:
-        return f"locked until {self.until:%Y-%m-%dT%H:%M:%SZ}" if self.until else "under a legal hold of the store"
+        return f"locked until {self.until:%Y-%m-%dT%H:%M:%SZ}" if self.until else "under a legal hold in the store"
 
 
 def _never(_key: str) -> None:

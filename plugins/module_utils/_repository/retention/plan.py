@@ -56,7 +56,7 @@ def make(facts: Facts, policy: Policy) -> Plan:
     decisions = tuple(_decide(one, why, facts) for one in facts.sets)
     stopped = tuple(suspicion.findings(facts, policy))
     if not any(one.good for one in facts.sets) and facts.sets:
-        stopped = (*stopped, "there is no good set")
+        stopped = (*stopped, "no set is intact without a failed drill or verification")
     if stopped:
         return stop(decisions, stopped)
     ends = {one.set_id for one in decisions if one.what == END}
@@ -74,7 +74,7 @@ def make(facts: Facts, policy: Policy) -> Plan:
 
 def stop(decisions: t.Sequence[Decision], why: t.Sequence[str]) -> Plan:
     """The plan that deletes nothing."""
-    stays = (dataclasses.replace(one, what=KEEP, reasons=("nothing is pruned now",)) if one.what == END else one for one in decisions)
+    stays = (dataclasses.replace(one, what=KEEP, reasons=("pruning is stopped",)) if one.what == END else one for one in decisions)
     return Plan(tuple(stays), stopped=tuple(why))
 
 
@@ -92,5 +92,5 @@ def _decide(one: SetFacts, why: rules.Reasons, facts: Facts) -> Decision:
 
 def _end(one: SetFacts) -> str:
     if one.problem:
-        return f"not whole: {one.problem}"
+        return f"incomplete: {one.problem}"
     return "no rule keeps it" if one.good else f"no rule keeps it, and it {one.doubt}"

@@ -34,7 +34,7 @@ def kept(facts: Facts, policy: Policy) -> Reasons:
         if one.holds:
             why.setdefault(one.set_id, []).append(f"held: {', '.join(one.holds)}")
     for one in _in_use(facts, policy):
-        why.setdefault(one.set_id, []).append("a backup that runs may refer to it")
+        why.setdefault(one.set_id, []).append("a running backup may refer to it")
     protected = frozenset(why)
     good = [one for one in facts.sets if one.good]
     whole = [one for one in facts.sets if not one.problem]
@@ -58,7 +58,7 @@ def _filled_up(
     spare = [one for one in sets if one.set_id not in why and one.set_id not in protected]
     missing = policy.minimum - (len(sets) - len(spare))
     for one in spare[-missing:] if missing > 0 else ():
-        why[one.set_id] = [f"so that {policy.minimum} stay"]
+        why[one.set_id] = [f"one of the minimum of {policy.minimum} sets"]
     return why
 
 
@@ -78,7 +78,7 @@ def _by_rules(sets: t.Sequence[SetFacts], proved: t.Sequence[SetFacts], facts: F
             months = {period(one) for one in _newest_of_each(sets, period, number)}
             of_months = [one for one in proved if period(one) in months]
             yield from keep(_newest_of_each(of_months, period, number), "the last of its month to pass a drill")
-    yield from keep((one for one in sets if facts.now - one.committed < policy.within), "within the time in which all are kept")
+    yield from keep((one for one in sets if facts.now - one.committed < policy.within), "newer than keep_within")
 
 
 def _newest_of_each(sets: t.Sequence[SetFacts], period: Period, number: int) -> list[SetFacts]:

@@ -32,14 +32,14 @@ def findings(facts: Facts, policy: Policy) -> list[str]:
 def _against(sets: t.Sequence[SetFacts], number: int, policy: Policy) -> t.Iterator[str]:
     one, before = sets[number], sets[max(0, number - BEFORE) : number]
     if one.problem:
-        yield f"is not whole: {one.problem}"
+        yield f"is incomplete: {one.problem}"
     elif one.doubt:
         yield one.doubt
     if not before:
         return
     usual = statistics.median(earlier.size for earlier in before)
     if one.size < (1 - policy.max_shrinkage) * usual:
-        yield f"has {one.size} bytes, the sets before it {usual:.0f}"
+        yield f"has {one.size} bytes, but the sets before it have {usual:.0f} (median)"
     lost = before[-1].contents - one.contents
     if lost:
         yield f"has no {', '.join(sorted(lost))}, which the set before it has"
@@ -51,5 +51,5 @@ def _burst(newer: t.Sequence[SetFacts], policy: Policy) -> str | None:
     for number in range(policy.max_sets_per_day, len(counted)):
         first, last = counted[number - policy.max_sets_per_day], counted[number]
         if last.committed - first.committed < DAY:
-            return f"more than {policy.max_sets_per_day} sets were made within 24 hours, from {first.set_id} to {last.set_id}"
+            return f"more than {policy.max_sets_per_day} sets were created within 24 hours, from {first.set_id} to {last.set_id}"
     return None

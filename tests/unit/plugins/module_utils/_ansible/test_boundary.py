@@ -55,7 +55,7 @@ def ansible(program: str, *arguments: str, folder: Path) -> subprocess.Completed
 
 # Module → options that it refuses, exception, and a word of the message.
 REFUSED: dict[str, tuple[dict[str, t.Any], str, str]] = {
-    "backup_set": ({"state": "aborted", "set_id": "latest"}, "OptionError", "no id of a set"),
+    "backup_set": ({"state": "aborted", "set_id": "latest"}, "OptionError", "not a valid set ID"),
     "backup_set_verify": ({"set_id": "20200101T000000Z-aaaa"}, "ObjectMissing", "not committed"),
     "pg_encrypted_dump": ({"set_id": "20260102T030405Z-abcd", "login_user": "caracalapi"}, "Unreachable", "password authentication failed"),
     "pg_encrypted_restore": ({"sandbox": "/var/tmp/no-such-sandbox"}, "ObjectMissing", "no sandbox"),

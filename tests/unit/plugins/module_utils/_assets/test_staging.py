@@ -105,8 +105,8 @@ def first(part: t.Any) -> t.Any:
 DAMAGES: dict[str, tuple[t.Callable[[t.Any], object], type[BackupError], str]] = {
     "other bytes": (lambda one: first(one).update(sha256="0" * 64), TamperedData, "was altered"),
     "another size": (lambda one: first(one).update(size=7), TamperedData, "bytes instead of 7"),
-    "a path outside": (lambda one: first(one).update(path="sets/../journal/0000000009.json"), TamperedData, "is no key"),
-    "another set": (lambda one: one.update(set="20260102T030405Z-zzzz"), TamperedData, "another part than its path says"),
+    "a path outside": (lambda one: first(one).update(path="sets/../journal/0000000009.json"), TamperedData, "is not a valid path"),
+    "another set": (lambda one: one.update(set="20260102T030405Z-zzzz"), TamperedData, "does not match its path"),
     "a shared object": (
         lambda one: first(one).update(path="objects/audit/x/1.20260102T030405Z-abcd.copy.zst.age", shared_from="20260102T030405Z-abcd"),
         TamperedData,
@@ -166,7 +166,7 @@ def test_objects_that_were_tampered_with(dumped: Scene, source: ReplayFolder, st
     dumped.refused("backup_set", TamperedData, "was altered", **given)
     path.unlink()
     path.symlink_to("/etc/passwd")
-    dumped.refused("backup_set", TamperedData, "is no regular file", **given)
+    dumped.refused("backup_set", TamperedData, "is not a regular file", **given)
     path.unlink()
     path.write_bytes(data)
     assert take(dumped, stage)["changed"]
@@ -182,7 +182,7 @@ def test_the_signing_key_among_the_recipients(dumped: Scene, source: ReplayFolde
 @pytest.mark.mutation
 def test_an_identity_on_the_host_of_the_stage(dumped: Scene, source: ReplayFolder, stage: Path) -> None:
     shutil.copy(dumped.identity, dumped.recipients.parent / "forgotten")
-    with pytest.raises(KeyProblem, match="is a private key that opens backups"):
+    with pytest.raises(KeyProblem, match="is a private key that decrypts backups"):
         put(dumped, stage, 1, source)
     assert not stage.exists()
 

@@ -263,7 +263,7 @@ def test_a_drill_that_failed_counts_for_more_than_one_that_passed_before(here: D
 def test_a_newest_set_that_is_not_whole_is_no_backup(here: Deployment) -> None:
     next(here.scene.repository.glob("sets/*/postgres/*.dump.zst.age")).unlink()
     found = here.check("backups.newest")
-    assert found["verdict"] == "fail" and "cannot be believed" in found["message"]
+    assert found["verdict"] == "fail" and "cannot be trusted" in found["message"]
 
 
 @pytest.mark.mutation

@@ -47,12 +47,12 @@ def refused(verifier: Verifier, kind: type[BackupError], words: str, signature: 
 
 @pytest.mark.mutation
 def test_altered_bytes_are_found(keys, verifier: Verifier) -> None:
-    refused(verifier, TamperedData, "is not what SHA256:", keys.sign("backup", DATA + b" ", SET))
+    refused(verifier, TamperedData, "does not match its signature by SHA256:", keys.sign("backup", DATA + b" ", SET))
 
 
 @pytest.mark.mutation
 def test_a_signature_for_another_namespace_is_refused(keys, verifier: Verifier) -> None:
-    refused(verifier, TamperedData, "made for 'drill@caracal-ops', not for set@", keys.sign("backup", DATA, "drill@caracal-ops"))
+    refused(verifier, TamperedData, "is for 'drill@caracal-ops', not for set@", keys.sign("backup", DATA, "drill@caracal-ops"))
 
 
 @pytest.mark.mutation
@@ -62,7 +62,7 @@ def test_a_stranger_is_refused(keys, verifier: Verifier) -> None:
 
 @pytest.mark.mutation
 def test_a_key_of_another_principal_is_refused(keys, verifier: Verifier) -> None:
-    refused(verifier, KeyProblem, "which is not operator@prod", keys.sign("backup", DATA, SET), principal="operator@prod")
+    refused(verifier, KeyProblem, "which is not a key of operator@prod", keys.sign("backup", DATA, SET), principal="operator@prod")
 
 
 @pytest.mark.mutation

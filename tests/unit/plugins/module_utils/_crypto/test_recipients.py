@@ -64,12 +64,12 @@ def test_an_ssh_recipient_loses_its_comment_and_has_the_fingerprint_of_ssh_keyge
     ],
 )
 def test_what_is_no_recipient_is_named_by_its_place(text: str) -> None:
-    with pytest.raises(KeyProblem, match=r"^recipients\[2\] is no age recipient; expected age1"):
+    with pytest.raises(KeyProblem, match=r"^recipients\[2\] is not an age recipient; expected age1"):
         recipients.parse(text, "recipients[2]")
 
 
 def test_an_ecdsa_key_is_no_recipient(keys: Keys) -> None:
-    with pytest.raises(KeyProblem, match=r"^here is no age recipient"):
+    with pytest.raises(KeyProblem, match=r"^here is not an age recipient"):
         recipients.parse(keys.public("ecdsa"), "here")
 
 
@@ -77,7 +77,7 @@ def test_an_ecdsa_key_is_no_recipient(keys: Keys) -> None:
 @pytest.mark.parametrize("change", [str, str.lower, lambda text: f"ssh-ed25519 AAAA {text}"])
 def test_a_private_key_as_recipient_is_refused_and_not_repeated(identity: t.Any, change: t.Callable[[str], str]) -> None:
     secret = str(identity)
-    with pytest.raises(KeyProblem, match=r"^here holds an age identity \(a private key\)") as caught:
+    with pytest.raises(KeyProblem, match=r"^here contains an age identity \(a private key\)") as caught:
         recipients.parse(change(secret), "here")
     assert secret[20:40].lower() not in f"{caught.value!r} {caught.value.details}".lower()
 
@@ -91,18 +91,18 @@ def test_options_and_files_together_without_duplicates_in_order(identity: t.Any,
 
 def test_a_wrong_line_of_a_file_is_named(identity: t.Any, tmp_path: Path) -> None:
     path = private_file(tmp_path / "recipients", f"{identity.to_public()}\n# fine\nnonsense\n")
-    with pytest.raises(KeyProblem, match=f"^{path} line 3 is no age recipient"):
+    with pytest.raises(KeyProblem, match=f"^{path} line 3 is not an age recipient"):
         recipients.load([], [path])
 
 
 def test_a_binary_file_is_no_list_of_recipients(tmp_path: Path) -> None:
-    with pytest.raises(KeyProblem, match="line 1 is no age recipient"):
+    with pytest.raises(KeyProblem, match="line 1 is not an age recipient"):
         recipients.load([], [private_file(tmp_path / "x", b"\x00\xff\x80PGDMP")])
 
 
 @pytest.mark.parametrize("text", ["", "# only words\n\n"])
 def test_no_recipient_at_all(tmp_path: Path, text: str) -> None:
-    with pytest.raises(OptionError, match=r"^no recipient to seal to; set recipients or recipients_files$"):
+    with pytest.raises(OptionError, match=r"^no recipient is set; set recipients or recipients_files$"):
         recipients.load([], [private_file(tmp_path / "x", text)])
 
 
@@ -114,7 +114,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.mutation
 def test_the_signing_key_is_no_recipient(keys: Keys) -> None:
     found = recipients.load([keys.public("drill"), keys.public("backup")], [])
-    with pytest.raises(KeyProblem, match="is the signing key, so this host could open its own backups"):
+    with pytest.raises(KeyProblem, match="is the signing key, so this host could decrypt its own backups"):
         recipients.refuse_signing_key(found, recipients.fingerprint(keys.public("backup")))
 
 
@@ -157,7 +157,7 @@ def test_identities_of_both_kinds(identity: t.Any, keys: Keys, tmp_path: Path) -
 
 
 def test_no_identity_file() -> None:
-    with pytest.raises(OptionError, match=r"^no identity to open the set with; set identity_files$"):
+    with pytest.raises(OptionError, match=r"^no identity is set to decrypt the set; set identity_files$"):
         recipients.load_identities([])
 
 
@@ -172,13 +172,13 @@ def test_an_identity_that_others_can_read_is_refused(identity: t.Any, tmp_path: 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "AGE-SECRET-KEY-1BROKEN\n", "-----BEGIN nothing", "public"])
 def test_what_is_no_identity_is_named_and_not_repeated(identity: t.Any, tmp_path: Path, content: str) -> None:
     path = private_file(tmp_path / "key", str(identity.to_public()) if content == "public" else content)
-    with pytest.raises(KeyProblem, match=f"^{path} holds no age identity and no unencrypted SSH private key") as caught:
+    with pytest.raises(KeyProblem, match=f"^{path} contains no age identity and no unencrypted SSH private key") as caught:
         recipients.load_identities([path])
     assert "BROKEN" not in str(caught.value)
 
 
 def test_a_locked_ssh_key_is_refused(keys: Keys) -> None:
-    with pytest.raises(KeyProblem, match="locked holds no age identity and no unencrypted SSH private key"):
+    with pytest.raises(KeyProblem, match="locked contains no age identity and no unencrypted SSH private key"):
         recipients.load_identities([keys.private("locked")])
 
 
@@ -186,7 +186,7 @@ def test_a_locked_ssh_key_is_refused(keys: Keys) -> None:
 def test_more_recipients_than_a_header_holds(tmp_path: Path) -> None:
     """What was sealed to them could never be opened."""
     many = "\n".join(str(pyrage.x25519.Identity.generate().to_public()) for _turn in range(700))
-    with pytest.raises(OptionError, match="700 recipients are more than"):
+    with pytest.raises(OptionError, match="700 recipients do not fit"):
         recipients.load([], [private_file(tmp_path / "x", many)])
 
 

@@ -138,7 +138,7 @@ def test_another_identity_is_a_problem_of_keys(size: int) -> None:
     data = sealed_bytes(os.urandom(size))
     error = in_time(lambda: open_all(data, STRANGER))
     assert isinstance(error, KeyProblem)
-    assert error.msg == f"{NAME}: none of the identities opens it; give the identity of a recipient that its manifest lists"
+    assert error.msg == f"{NAME}: none of the identities decrypts it; give the identity of a recipient that its manifest lists"
 
 
 @pytest.mark.mutation
@@ -190,7 +190,7 @@ def test_bytes_after_the_artifact_are_found(more: bytes) -> None:
 def test_an_authentic_artifact_with_wrong_content_is_refused_in_time(what: str, size: int) -> None:
     packed = compression.compress(os.urandom(size))
     inside = {"no zstd": os.urandom(size), "more behind": packed + os.urandom(size), "cut": packed[:-3]}[what]
-    words = {"no zstd": "not a zstd stream", "more behind": "bytes follow the end", "cut": "ends too early"}[what]
+    words = {"no zstd": "not a zstd stream", "more behind": "there is trailing data", "cut": "ends too early"}[what]
     data = pyrage.encrypt(inside, [IDENTITY.to_public()])
     for work in (lambda: open_all(data), lambda: Opener(io.BytesIO(data), [IDENTITY], NAME).read_all(64 << 20)):
         error = in_time(work)

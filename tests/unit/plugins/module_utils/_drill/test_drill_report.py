@@ -296,7 +296,7 @@ def test_who_made_the_set_and_judges_it_is_marked(world: World) -> None:
     key = (world.root / "backup.pub").read_text(encoding="ascii")
     signers.write_text(signers.read_text(encoding="ascii") + f"drill@prod {key}", encoding="ascii")
     result = run(world.options(signing_key=str(world.root / "backup")))
-    assert result["separation"]["verdict"] == "warn" and "own signer" in result["separation"]["message"]
+    assert result["separation"]["verdict"] == "warn" and "set's signing key" in result["separation"]["message"]
     assert any(line.startswith("separation      warn") for line in result["summary_lines"])
 
 
@@ -313,9 +313,9 @@ def test_a_truncated_artifact_does_not_keep_the_report_from_being_made(world: Wo
     ("changes", "words"),
     [
         ({"signing_key": None}, "signing_key is missing"),
-        ({"signing_key": "{root}/backup"}, "which is not drill@prod"),
+        ({"signing_key": "{root}/backup"}, "which is not a key of drill@prod"),
         ({"signing_key": "{root}/nothing"}, "cannot be read"),
-        ({"set_id": "20261125T020000Z-zzzz"}, "names no set"),
+        ({"set_id": "20261125T020000Z-zzzz"}, "is not in the journal"),
         ({"recipients": None}, "no recipient"),
         ({"recipients": None, "recipients_files": ["{root}/drill.pub"]}, "is the signing key"),
         ({"waivers": [dataclasses.replace(WAIVER, expires="2020-01-01")]}, "expired on 2020-01-01"),
@@ -329,10 +329,10 @@ def test_a_truncated_artifact_does_not_keep_the_report_from_being_made(world: Wo
         ({"identity_files": ["{root}/none"]}, "cannot be read"),
         ({"report_dir": "{root}/allowed_signers"}, "{root}/allowed_signers: "),
         ({"metrics_file": "{root}/drill.txt"}, "does not end in .prom"),
-        ({"metrics_file": "{root}/no/drill.prom"}, "there is no folder"),
+        ({"metrics_file": "{root}/no/drill.prom"}, "the directory"),
         ({"high_water_mark": "{root}/no/such/mark"}, "folder that exists"),
         ({"deployment": "stage"}, "belongs to deployment prod"),
-        ({"repository": "{root}/nowhere"}, "holds no repository"),
+        ({"repository": "{root}/nowhere"}, "contains no repository"),
     ],
 )
 def test_wrong_options_end_in_one_line_before_anything_is_written(
@@ -373,7 +373,7 @@ def _sign_by_another(world: World) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [(_alter, "is not what entry 2 of the journal names"), (_remove, "is missing"), (_sign_by_another, "find out who wrote this")],
+    [(_alter, "does not match entry 2 of the journal"), (_remove, "is missing"), (_sign_by_another, "find out who wrote this")],
 )
 def test_a_set_that_cannot_be_believed_is_reported_as_such(world: World, damage: t.Callable[[World], None], words: str) -> None:
     damage(world)

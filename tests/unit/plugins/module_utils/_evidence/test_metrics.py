@@ -84,7 +84,7 @@ def test_an_older_set_leaves_the_metrics_of_the_newest_alone(scene: Scene, tmp_p
 def test_a_wrong_place_is_refused_before_the_work_and_costs_no_set_after_it(waited: tuple[Scene, str], tmp_path: Path) -> None:
     scene, set_id = waited
     nowhere, named = str(tmp_path / "no" / "x.prom"), str(tmp_path / "x.txt")
-    scene.refused("backup_set", StorageError, nowhere, "there is no folder", state="open", metrics_file=nowhere)
+    scene.refused("backup_set", StorageError, nowhere, "the directory", state="open", metrics_file=nowhere)
     scene.refused("backup_set", OptionError, named, ".prom", state="open", metrics_file=named)
     for check_mode in (True, False):
         warnings: list[str] = []

@@ -104,7 +104,7 @@ MANIFEST = json.loads(files()["manifest.json"])[0]
 CONFIG = MANIFEST["Config"]
 HOSTILE = {
     "another configuration": changed(**{CONFIG: b'{"rootfs": {"diff_ids": []}}'}),
-    "no configuration": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Config": "none.json"}]).encode()}),
+    "none of its configurations": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Config": "none.json"}]).encode()}),
     "a layer less": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Layers": MANIFEST["Layers"][:1]}]).encode()}),
     "a layer that is not there": changed(**{"manifest.json": json.dumps([{**MANIFEST, "Layers": ["../../etc/passwd"] * 2}]).encode()}),
     "no manifest": archive([("one", b"1")]),

@@ -78,7 +78,7 @@ def test_an_unproven_drill_says_why(make_drill: MakeDrill) -> None:
     assert "? unproven: Not proved No required check was made." in _read(make_drill(checks=[], steps=[])).text
     unproven = _read(make_drill(checks=[Check("sandbox.isolation", UNPROVEN, "no namespaces")], freshness="unproven"))
     assert "Not proved sandbox.isolation : no namespaces" in unproven.text
-    assert "this host had no earlier mark to compare with" in unproven.text
+    assert "this host had no high-water mark to compare with" in unproven.text
 
 
 def test_waivers_come_before_the_facts(make_drill: MakeDrill, broken_check: Check) -> None:
@@ -187,7 +187,7 @@ def test_what_is_taken_back_left_out_and_not_verified_is_told(make_drill: MakeDr
         "Recipients proved ! warn SHA256:a: databases (2); no identity of this host: secrets (1); in brackets",
     ):
         assert words in text, words
-    assert "envelopes.b" not in text.partition("Look at these first")[2].partition("Where the time went")[0]
+    assert "envelopes.b" not in text.partition("Check these first")[2].partition("Where the time went")[0]
 
 
 def test_a_set_that_cannot_be_read_has_a_page(make_drill: MakeDrill) -> None:

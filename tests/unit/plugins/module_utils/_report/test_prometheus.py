@@ -56,12 +56,12 @@ def test_a_number_keeps_all_its_digits(value: float) -> None:
 @pytest.mark.parametrize(
     ("samples", "words"),
     [
-        ([SIZE, SIZE], "the same labels twice"),
+        ([SIZE, SIZE], "duplicate labels"),
         ([SIZE, dataclasses.replace(SIZE, kind="counter", labels={})], "two meanings"),
         ([SIZE, dataclasses.replace(SIZE, help="Another.", labels={})], "two meanings"),
-        ([dataclasses.replace(SIZE, name="up")], "no name of ours"),
-        ([dataclasses.replace(SIZE, name="caracal_backup_a b")], "no name of ours"),
-        ([with_labels(**{"a-b": "x"})], "no names of labels"),
+        ([dataclasses.replace(SIZE, name="up")], "not a metric name"),
+        ([dataclasses.replace(SIZE, name="caracal_backup_a b")], "not a metric name"),
+        ([with_labels(**{"a-b": "x"})], "invalid label names"),
     ],
 )
 def test_a_table_that_no_prometheus_reads_is_a_mistake(samples: list[Sample], words: str) -> None:
@@ -95,7 +95,7 @@ def test_places_that_will_not_do_are_told(tmp_path: Path) -> None:
     (tmp_path / "folder.prom").mkdir()
     for path, kind, word in (
         (tmp_path / "backup.txt", OptionError, "does not end in .prom"),
-        (tmp_path / "no" / "backup.prom", StorageError, f"there is no folder {tmp_path / 'no'}"),
+        (tmp_path / "no" / "backup.prom", StorageError, f"the directory {tmp_path / 'no'}"),
         (tmp_path / "folder.prom", StorageError, "is a directory"),
         (Path("/proc/backup.prom"), StorageError, "/proc"),
     ):

@@ -30,7 +30,7 @@ def test_a_waiver_counts_through_its_last_day() -> None:
     [
         ({"reason": " "}, "without a reason"),
         ({"expires": "2026-11-24"}, "expired on 2026-11-24"),
-        ({"expires": ""}, "no day at all"),
+        ({"expires": ""}, "an empty date"),
         ({"expires": "never"}, "until never"),
         ({"check": ""}, "names no check"),
     ],

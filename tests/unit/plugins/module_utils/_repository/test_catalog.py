@@ -52,7 +52,7 @@ def test_sets_are_those_of_the_journal_in_its_order(world) -> None:
     assert entries.sha256(opened.manifest_bytes) == opened.record.manifest_sha256
     checks = catalog.verify_objects(opened)
     assert [(one.id, one.verdict) for one in checks] == [("set.objects", "pass")]
-    assert checks[0].message == f"6 objects, {opened.manifest.size} bytes, every SHA-256 as signed"
+    assert checks[0].message == f"6 objects, {opened.manifest.size} bytes, every SHA-256 matches the signed manifest"
 
 
 @pytest.mark.mutation
@@ -71,10 +71,10 @@ def test_a_set_that_a_retired_key_dates_back_is_not_of_today(world) -> None:
 
 @pytest.mark.mutation
 def test_no_set_an_unknown_set_and_an_old_set_are_told(world) -> None:
-    with pytest.raises(ObjectMissing, match="has no backup set; make one first"):
+    with pytest.raises(ObjectMissing, match="has no backup set; create one first"):
         world.catalog().latest()
     world.commit()
-    with pytest.raises(ObjectMissing, match="names no set '20261125T020009Z-aaaa'; it was not committed"):
+    with pytest.raises(ObjectMissing, match=r"set '20261125T020009Z-aaaa' is not in the journal of .*: it was not committed"):
         world.catalog().get(world.set_id(9))
     world.clock.add(hours=26)
     assert world.catalog().latest(26).set_id == world.set_id()
@@ -123,14 +123,14 @@ def test_a_manifest_that_the_journal_does_not_name_is_refused(world) -> None:
     data = manifest_bytes(world).replace(b"v1.0.0", b"v1.0.1")
     world.path(layout.manifest_key(world.set_id())).write_bytes(data)
     world.path(layout.backup_signature_key(world.set_id())).write_bytes(world.signer().sign(data, layout.NAMESPACE_SET))
-    refused(world, TamperedData, "is not what entry 2 of the journal names")
+    refused(world, TamperedData, "does not match entry 2 of the journal")
 
 
 @pytest.mark.mutation
 def test_an_unsigned_manifest_is_refused(world) -> None:
     manifest_bytes(world)
     world.path(layout.backup_signature_key(world.set_id())).write_bytes(b"")
-    refused(world, TamperedData, "no signature as ssh-keygen writes it")
+    refused(world, TamperedData, "not a valid SSH signature")
 
 
 @pytest.mark.mutation
@@ -139,16 +139,16 @@ def test_a_report_offered_as_a_manifest_is_refused_twice(world) -> None:
     manifest_bytes(world)
     report = strict_json.dumps({"type": "drill-report", "format": 1, "set_id": world.set_id(), "verdict": "pass"})
     replace_manifest(world, report, namespace=layout.NAMESPACE_DRILL)
-    refused(world, TamperedData, "made for 'drill@caracal-ops', not for set@caracal-ops")
+    refused(world, TamperedData, "is for 'drill@caracal-ops', not for set@caracal-ops")
     replace_manifest(world, report)
-    refused(world, TamperedData, "is a 'drill-report' and no backup-set")
+    refused(world, TamperedData, "has type 'drill-report', not backup-set")
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        ({"format": 3}, VersionMismatch, "has format 3, this version reads up to 2"),
+        ({"format": 3}, VersionMismatch, "has format 3, this release reads formats up to 2"),
         ({"repository": "0" * 32}, TamperedData, "manifest of another set, repository or deployment"),
         ({"deployment": "test"}, TamperedData, "manifest of another set, repository or deployment"),
         ({"set_id": "20251125T020000Z-bbbb"}, TamperedData, "does not belong to set"),
@@ -163,13 +163,13 @@ def test_a_signed_manifest_that_does_not_fit_is_refused(world, change: dict[str,
 @pytest.mark.mutation
 def test_duplicate_keys_are_refused_although_signed(world) -> None:
     replace_manifest(world, manifest_bytes(world).replace(b'"release"', b'"release": "x", "release"'))
-    refused(world, TamperedData, "'release' stands twice")
+    refused(world, TamperedData, "duplicate key 'release'")
 
 
 @pytest.mark.mutation
 def test_a_manifest_signed_by_another_role_is_refused(world) -> None:
     replace_manifest(world, manifest_bytes(world), role="drill")
-    refused(world, KeyProblem, "which is not backup@prod")
+    refused(world, KeyProblem, "which is not a key of backup@prod")
 
 
 @pytest.mark.mutation
@@ -178,7 +178,7 @@ def test_the_manifest_of_another_set_is_refused(world) -> None:
     world.commit(2)
     for key in (layout.manifest_key, layout.backup_signature_key):
         shutil.copy(world.path(key(world.set_id(1))), world.path(key(world.set_id(2))))
-    refused(world, TamperedData, "is not what entry 3 of the journal names", world.set_id(2))
+    refused(world, TamperedData, "does not match entry 3 of the journal", world.set_id(2))
 
 
 @pytest.mark.mutation
@@ -219,7 +219,7 @@ def test_truncated_swapped_altered_and_missing_artifacts_are_named(world) -> Non
     failed = world.catalog().verify_objects(opened)
     assert [(one.verdict, one.details["path"]) for one in failed] == [("fail", one.path) for one in opened.manifest.artifacts[:4]]
     paths = [one.path for one in opened.manifest.artifacts]
-    words = (f"holds the bytes of {paths[1]}", f"holds the bytes of {paths[0]}", "3 bytes instead of 4", "is missing")
+    words = (f"contains the bytes of {paths[1]}", f"contains the bytes of {paths[0]}", "3 bytes instead of 4", "is missing")
     assert [word in check.message for check, word in zip(failed, words, strict=True)] == [True] * 4
     assert {check.id for check in failed} == {objects.CHECK_ID}
     dump.write_bytes(b"X" + first[1:])
@@ -236,7 +236,7 @@ def test_a_link_in_the_place_of_an_artifact_is_named(world) -> None:
     dump = world.path(opened.manifest.artifacts[0].path)
     dump.rename(world.folder / "elsewhere")
     dump.symlink_to(world.folder / "elsewhere")
-    assert "is no regular file" in world.catalog().verify_objects(opened)[0].message
+    assert "is not a regular file" in world.catalog().verify_objects(opened)[0].message
 
 
 def test_a_small_artifact_is_read_and_compared(world) -> None:
@@ -274,7 +274,7 @@ def test_a_countersignature_of_the_set_s_own_signer_does_not_count(world) -> Non
     drill(world, "backup")
     faults: list[str] = []
     assert world.catalog().countersignatures(world.catalog().open(world.set_id()), faults) == []
-    assert len(faults) == 1 and "which is not drill@prod" in faults[0]
+    assert len(faults) == 1 and "which is not a key of drill@prod" in faults[0]
 
 
 @pytest.mark.mutation

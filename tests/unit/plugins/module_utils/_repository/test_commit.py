@@ -108,7 +108,7 @@ def test_after_a_kill_nothing_else_takes_the_id(world, dying, dies_at: int) -> N
 def test_a_committed_id_never_changes(world) -> None:
     world.commit()
     before = world.store.list("")
-    with pytest.raises(ObjectExists, match="is committed with other content, and a set never changes"):
+    with pytest.raises(ObjectExists, match="is committed with other content and cannot be changed"):
         world.commit(release="v1.0.1")
     assert world.store.list("") == before
 
@@ -138,12 +138,12 @@ def test_what_does_not_belong_together_is_not_signed(world) -> None:
         signer = world.signer(role)
         commits.commit(world.load(), world.journal(), signer, changed, content, body={}, time=world.time(), machine="m")
 
-    with pytest.raises(KeyProblem, match="a set is signed by backup@prod, not by drill@prod"):
+    with pytest.raises(KeyProblem, match="a set must be signed by backup@prod, not by drill@prod"):
         commit("drill")
-    with pytest.raises(TamperedData, match=r"RECOVERY.md of set .* is not what its manifest names"):
+    with pytest.raises(TamperedData, match=r"RECOVERY.md of set .* does not match its manifest"):
         commit(content=recovery + b" ")
     for changes in ({"repository": "0" * 32}, {"deployment": "test"}):
-        with pytest.raises(OptionError, match="was made for another repository"):
+        with pytest.raises(OptionError, match="belongs to another repository"):
             commit(**changes)
     assert world.store.list("") == before
 

@@ -63,7 +63,7 @@ def test_an_entry_that_does_not_name_the_manifest_of_its_set_is_refused(kind: st
 @pytest.mark.mutation
 @pytest.mark.parametrize(("part", "parts"), [(0, 3), (4, 3), (1, 0)])
 def test_a_part_that_there_is_not_is_refused(part: int, parts: int) -> None:
-    with pytest.raises(TamperedData, match="a part that there is not"):
+    with pytest.raises(TamperedData, match="a part that does not exist"):
         decisions.verification(an_entry(entries.VERIFICATION, Verification(parts, part, 1, ()).to_body()))
 
 

@@ -50,7 +50,7 @@ def test_a_time_is_written_in_utc_and_read_again() -> None:
     ],
 )
 def test_a_value_of_another_type_is_named(method: str, value: t.Any) -> None:
-    with pytest.raises(TamperedData, match=r"a.* of x.json|x.json has a (wrong|negative) a"):
+    with pytest.raises(TamperedData, match=r"a.* of x.json|x.json has (an invalid|a negative) a"):
         getattr(Fields({"a": value}, "x.json"), method)("a")
 
 
@@ -58,19 +58,19 @@ def test_a_value_of_another_type_is_named(method: str, value: t.Any) -> None:
 def test_a_missing_and_an_unknown_field_are_named() -> None:
     with pytest.raises(TamperedData, match=r"x.json has no a"):
         Fields({}, "x.json").optional_text("a")
-    with pytest.raises(TamperedData, match=r"x.json has the unknown field 'b'"):
+    with pytest.raises(TamperedData, match=r"x.json has unknown field 'b'"):
         Fields({"b": 1}, "x.json").end()
-    with pytest.raises(TamperedData, match=r"x.json has the unknown a 'c'"):
+    with pytest.raises(TamperedData, match=r"x.json has unknown a 'c'"):
         Fields({"a": "c"}, "x.json").one_of("a", ("b",))
 
 
 @pytest.mark.mutation
 def test_another_kind_and_another_format_are_told_apart() -> None:
-    with pytest.raises(TamperedData, match=r"x.json is a 'drill-report' and no backup-set"):
+    with pytest.raises(TamperedData, match=r"x.json has type 'drill-report', not backup-set"):
         Fields({"type": "drill-report", "format": 1}, "x.json").head("backup-set")
-    with pytest.raises(VersionMismatch, match="has format 2, this version reads up to 1; install a newer release"):
+    with pytest.raises(VersionMismatch, match="has format 2, this release reads formats up to 1; install a newer release"):
         Fields({"type": "backup-set", "format": 2}, "x.json").head("backup-set")
-    with pytest.raises(VersionMismatch, match=r"has format 3, this version reads up to 2; install release '1.1.0'"):
+    with pytest.raises(VersionMismatch, match=r"has format 3, this release reads formats up to 2; install release '1.1.0'"):
         Fields({"type": "backup-set", "format": 3, "requires": "1.1.0"}, "x.json").head("backup-set", 2)
     for wrong in ({"format": 2}, {"format": 2, "requires": "0.1.0"}):
         with pytest.raises(TamperedData, match="unknown format 2"):

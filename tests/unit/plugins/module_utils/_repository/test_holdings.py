@@ -57,10 +57,10 @@ def aged(world: World) -> World:
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        (None, "fail: the journal names no set"),
-        (Newest("x", None, problem="forged"), "fail: the newest set x cannot be believed: forged"),
+        (None, "fail: the journal contains no set"),
+        (Newest("x", None, problem="forged"), "fail: the newest set x cannot be trusted: forged"),
         (Newest("x", NOW - 2 * DAY), "fail: the snapshot of the newest set x is 2 d old, over its budget of 1 d"),
-        (Newest("x", NOW + DAY), "unproven: the snapshot of the newest set x is of a time that has not come yet on this host"),
+        (Newest("x", NOW + DAY), "unproven: the snapshot of the newest set x is in the future of this host's clock"),
         (Newest("x", NOW + dt.timedelta(minutes=1)), "pass: the snapshot of the newest set x is 0.0 s old"),
         (Newest("x", NOW - DAY), "pass: "),
     ],
@@ -74,7 +74,7 @@ def test_the_rows_that_no_signed_entry_binds(aged: World) -> None:
     def now(hours: float) -> str:
         return said(holdings.tail(holdings.covered(aged.journal()), aged.clock.now, dt.timedelta(hours=hours)))
 
-    assert said(holdings.tail(None, NOW, DAY)).startswith("fail: no set or checkpoint binds an audit row")
+    assert said(holdings.tail(None, NOW, DAY)).startswith("fail: no set or checkpoint covers any audit row")
     assert now(239).startswith(
         f"fail: the snapshot of set {aged.set_id(3)}, the newest that binds audit rows, is 10 d old, over its budget"
     )
@@ -104,15 +104,15 @@ def test_sets_that_ended_too_early(aged: World) -> None:
         journal = aged.journal()
         return said(holdings.kept_long_enough(aged.catalog().committed(), journal.entries, aged.clock.now, least))
 
-    assert now(90) == "pass: no set ended before 90 days; the oldest of 3 is 30 d old"
+    assert now(90) == "pass: no set was pruned before 90 days; the oldest of 3 is 30 d old"
     prune(aged, 1)
-    assert now(30).startswith("pass: no set ended before 30 days; the oldest of 2 is 20 d old")
-    assert now(31).startswith(f"fail: 1 set ended before 31 days; first: {aged.set_id(1)} after 30 d")
+    assert now(30).startswith("pass: no set was pruned before 30 days; the oldest of 2 is 20 d old")
+    assert now(31).startswith(f"fail: 1 set pruned before 31 days, first {aged.set_id(1)} after 30 d")
     aged.clock.add(days=100)
     assert now(31).startswith("fail: "), "what was ended does not come back"
     prune(aged, 2)
     prune(aged, 3)
-    assert now(20).startswith("fail: every set that was made is ended")
+    assert now(20).startswith("fail: every set was pruned")
 
 
 @pytest.mark.mutation
@@ -121,7 +121,7 @@ def test_sets_that_are_kept_too_long(aged: World) -> None:
         return said(holdings.not_kept_too_long(aged.catalog().sets(), aged.journal().entries, aged.clock.now, most))
 
     assert now(30) == "pass: none of 3 sets is older than 30 days"
-    assert now(29).startswith(f"fail: 1 set older than the 29 days that are allowed; first: {aged.set_id(1)}")
+    assert now(29).startswith(f"fail: 1 set older than the allowed 29 days, first {aged.set_id(1)}")
     hold = Hold(aged.set_id(1), "case 7", "held", "a court asks").to_body()
     aged.append(entries.HOLD, "operator", subjects=[manifest(aged, 1)], body=hold)
     assert now(29) == "pass: none of 3 sets is older than 29 days, but for 1 on hold"
@@ -135,9 +135,9 @@ def test_sets_that_are_kept_too_long(aged: World) -> None:
 @pytest.mark.mutation
 def test_a_journal_without_sets_proves_nothing(world: World) -> None:
     journal, now = world.journal().entries, world.clock.now
-    assert said(holdings.kept_long_enough([], journal, now, 1)) == "unproven: the journal names no set"
-    assert said(holdings.not_kept_too_long([], journal, now, 1)) == "unproven: the journal names no set"
-    assert said(holdings.archive(journal, now, DAY)).startswith("fail: the journal names no archived export")
+    assert said(holdings.kept_long_enough([], journal, now, 1)) == "unproven: the journal contains no set"
+    assert said(holdings.not_kept_too_long([], journal, now, 1)) == "unproven: the journal contains no set"
+    assert said(holdings.archive(journal, now, DAY)).startswith("fail: the journal contains no archived export")
 
 
 @pytest.mark.mutation
@@ -161,22 +161,24 @@ def test_identities_for_emergencies(aged: World) -> None:
     def now(*wanted: str, newest: Newest | None = last) -> str:
         return said(holdings.proved(wanted, newest, aged.journal().entries, aged.clock.now))
 
-    assert now().startswith("unproven: nobody said which recipients are for emergencies")
-    assert now("SHA256:other").startswith(f"fail: nothing of the newest set {aged.set_id(3)} is sealed to SHA256:other")
-    assert now(KEY, newest=None).startswith("fail: nothing of any set is sealed to")
+    assert now().startswith("unproven: the break-glass recipients are unknown")
+    assert now("SHA256:other").startswith(
+        f"fail: no artifact of the newest set {aged.set_id(3)} is encrypted for the break-glass recipient "
+    )
+    assert now(KEY, newest=None).startswith("fail: no artifact of any set is encrypted for")
     by_class = dataclasses.replace(last, sealed=frozenset({frozenset({KEY}), frozenset({"SHA256:secrets", "SHA256:daily"})}))
-    assert now(KEY, newest=by_class).startswith(f"fail: a part of the newest set {aged.set_id(3)} is sealed to SHA256:daily")
-    assert now(KEY, "SHA256:secrets", newest=by_class).startswith("unproven: 2 of 2 identities")
-    assert now(KEY).startswith(f"unproven: 1 of 1 identities for emergencies are not proved; first: {KEY}, never")
+    assert now(KEY, newest=by_class).startswith(f"fail: artifacts of the newest set {aged.set_id(3)} are encrypted for SHA256:daily")
+    assert now(KEY, "SHA256:secrets", newest=by_class).startswith("unproven: 2 of 2 break-glass identities")
+    assert now(KEY).startswith(f"unproven: 1 of 1 break-glass identities are not proved, first {KEY} (proved: never)")
     body = Escrow(aged.set_id(3), (KEY,), 6).to_body()
     aged.append(entries.ESCROW, "operator", subjects=[manifest(aged, 3)], body=body)
-    assert now(KEY).startswith("pass: 1 recipient for emergencies proved within 400 days")
-    assert now(KEY, "SHA256:daily").startswith("unproven: 1 of 2 identities")
+    assert now(KEY).startswith("pass: 1 break-glass recipient proved within 400 days")
+    assert now(KEY, "SHA256:daily").startswith("unproven: 1 of 2 break-glass identities")
     proved = aged.clock.now
     aged.clock.add(days=400)
     assert now(KEY).startswith("pass: ")
     aged.clock.add(seconds=1)
-    assert now(KEY).startswith(f"unproven: 1 of 1 identities for emergencies are not proved; first: {KEY}, last on {proved:%Y-%m-%d}")
+    assert now(KEY).startswith(f"unproven: 1 of 1 break-glass identities are not proved, first {KEY} (proved: {proved:%Y-%m-%d}")
 
 
 @pytest.mark.mutation

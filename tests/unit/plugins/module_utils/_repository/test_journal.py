@@ -78,7 +78,7 @@ def test_a_gap_is_found(world) -> None:
     for _count in range(2):
         world.append()
     world.store.delete(layout.entry_key(2))
-    refused(world, TamperedData, "journal/0000000002.json is missing, and the journal goes up to 3")
+    refused(world, TamperedData, "journal/0000000002.json is missing, but the journal goes up to 3")
 
 
 @pytest.mark.mutation
@@ -86,7 +86,7 @@ def test_an_entry_without_its_own_signature_is_refused(world) -> None:
     made = world.append()
     world.append()
     world.store.delete(layout.entry_signature_key(2, made.sha256))
-    refused(world, TamperedData, "0000000002.json has no signature of its own")
+    refused(world, TamperedData, "0000000002.json has no matching signature")
 
 
 @pytest.mark.mutation
@@ -96,10 +96,10 @@ def test_altered_bytes_are_found(world) -> None:
     path = world.path(layout.entry_key(2))
     data = path.read_bytes().replace(b"host-1", b"host-2")
     path.write_bytes(data)
-    refused(world, TamperedData, "has no signature of its own")
+    refused(world, TamperedData, "has no matching signature")
     signature = world.path(layout.entry_signature_key(2, made.sha256))
     signature.rename(world.path(layout.entry_signature_key(2, entries.sha256(data))))
-    refused(world, TamperedData, "0000000002.json is not what SHA256:")
+    refused(world, TamperedData, "0000000002.json does not match its signature by SHA256:")
 
 
 @pytest.mark.mutation
@@ -126,12 +126,12 @@ def test_exchanged_entries_are_found(world) -> None:
         ("deployment", "test", TamperedData, "belongs to deployment 'test', not to prod"),
         ("format", 3, VersionMismatch, "has format 3"),
         ("kind", "party", TamperedData, "unknown kind 'party'"),
-        ("kind", "genesis", TamperedData, "a journal has one genesis entry"),
-        ("kind", "drill", KeyProblem, "is a drill entry signed as 'backup@prod'; only drill@prod may write one"),
+        ("kind", "genesis", TamperedData, "only the first entry is of kind genesis"),
+        ("kind", "drill", KeyProblem, "is an entry of kind drill signed as 'backup@prod'; only drill@prod may sign this kind"),
         ("writer", {"principal": "drill@prod", "machine": "x"}, KeyProblem, "signed as 'drill@prod'; only backup@prod"),
         ("writer", {"principal": "backup@prod"}, TamperedData, "has no machine"),
-        ("time", {"host": None, "database": None, "store": None}, TamperedData, "wrong host"),
-        ("body", [], TamperedData, "wrong body"),
+        ("time", {"host": None, "database": None, "store": None}, TamperedData, "invalid host"),
+        ("body", [], TamperedData, "invalid body"),
         ("more", 1, TamperedData, "unknown field 'more'"),
     ],
 )
@@ -145,8 +145,8 @@ def test_signed_content_that_does_not_fit_is_refused(world, where: str, value: t
 @pytest.mark.parametrize(
     ("where", "value", "words"),
     [
-        ("_type", "x", "is no entry of a journal"),
-        ("predicateType", "x", "is no entry of a journal"),
+        ("_type", "x", "is not a journal entry"),
+        ("predicateType", "x", "is not a journal entry"),
         ("subject", [], "has no subject"),
         ("subject", [entries.subject("x", "0" * 64)] * 2, "names a subject twice"),
         ("subject", [{"name": "x", "digest": {"sha512": "0"}}], "has no sha256"),
@@ -162,7 +162,7 @@ def test_a_statement_of_another_layout_is_refused(world, where: str, value: t.An
 @pytest.mark.mutation
 def test_a_first_entry_that_is_no_genesis_is_refused(world) -> None:
     forge(world, 1, lambda statement: statement["predicate"].update({"kind": "checkpoint"}))
-    refused(world, TamperedData, "has one genesis entry, its first")
+    refused(world, TamperedData, "only the first entry is of kind genesis")
 
 
 @pytest.mark.mutation
@@ -172,7 +172,7 @@ def test_duplicate_keys_are_refused_although_signed(world) -> None:
     data = path.read_bytes().replace(b'"kind": "checkpoint"', b'"kind": "checkpoint", "kind": "set"')
     path.write_bytes(data)
     world.path(layout.entry_signature_key(2, entries.sha256(data))).write_bytes(world.signer().sign(data, layout.NAMESPACE_JOURNAL))
-    refused(world, TamperedData, "'kind' stands twice")
+    refused(world, TamperedData, "duplicate key 'kind'")
 
 
 @pytest.mark.mutation
@@ -192,7 +192,7 @@ def test_a_signature_for_another_namespace_is_refused(world) -> None:
     world.append()
     path = world.path(layout.entry_key(2))
     world.path(layout.entry_signature_key(2, made.sha256)).write_bytes(world.signer().sign(path.read_bytes(), layout.NAMESPACE_SET))
-    refused(world, TamperedData, "made for 'set@caracal-ops', not for journal@caracal-ops")
+    refused(world, TamperedData, "is for 'set@caracal-ops', not for journal@caracal-ops")
 
 
 @pytest.mark.mutation
@@ -235,10 +235,10 @@ def test_a_retired_signer_cannot_date_its_entry_back(world) -> None:
 @pytest.mark.parametrize(
     ("kind", "role", "words"),
     [
-        ("set", "drill", "only backup@prod may write one"),
-        ("drill", "backup", "only drill@prod may write one"),
-        ("restore", "drill", "only operator@prod may write one"),
-        ("prune", "backup", "only prune@prod may write one"),
+        ("set", "drill", "only backup@prod may sign this kind"),
+        ("drill", "backup", "only drill@prod may sign this kind"),
+        ("restore", "drill", "only operator@prod may sign this kind"),
+        ("prune", "backup", "only prune@prod may sign this kind"),
     ],
 )
 def test_who_may_not_write_a_kind_writes_nothing(world, kind: str, role: str, words: str) -> None:
@@ -253,7 +253,7 @@ def test_a_signer_whom_no_reader_would_believe_writes_nothing(world) -> None:
     before = world.store.list("")
     with pytest.raises(KeyProblem, match="which is not in"):
         world.append(role="stranger", principal="backup@prod")
-    with pytest.raises(KeyProblem, match="which is not backup@prod"):
+    with pytest.raises(KeyProblem, match="which is not a key of backup@prod"):
         world.append(role="drill", principal="backup@prod")
     assert world.store.list("") == before
 
@@ -337,7 +337,7 @@ def test_a_journal_that_shrinks_under_us_is_found(world) -> None:
     world.append()
     journal = world.journal()
     world.store.delete(layout.entry_key(2))
-    with pytest.raises(TamperedData, match="ends at 1, and had 2 before; it was rolled back"):
+    with pytest.raises(TamperedData, match="was rolled back: it ends at entry 1, and had 2 before"):
         journals.refresh(world.load(), journal)
 
 

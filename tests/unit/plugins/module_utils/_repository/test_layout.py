@@ -31,7 +31,7 @@ def test_an_id_is_the_time_in_utc_and_some_entropy() -> None:
 )
 def test_what_is_no_id_is_refused(text: str) -> None:
     assert not layout.is_id(text)
-    with pytest.raises(OptionError, match="is no id of a set"):
+    with pytest.raises(OptionError, match="is not a valid set ID"):
         layout.manifest_key(text)
 
 

@@ -54,7 +54,7 @@ def test_a_journal_that_was_rolled_back_is_refused(world, mark: HighWaterMark, t
     shutil.rmtree(world.store.location)
     shutil.copytree(tmp_path / "old", world.store.location)
     for act in (mark.check, mark.advance):
-        with pytest.raises(TamperedData, match=r"was rolled back: it ends at 1-[0-9a-f]{16}, and .* has seen 2-") as caught:
+        with pytest.raises(TamperedData, match=r"was rolled back: it ends at 1-[0-9a-f]{16}, but .* records 2-") as caught:
             act(world.journal())
         assert "\n" not in caught.value.msg
     assert Path(mark.path).read_bytes() == before
@@ -69,7 +69,7 @@ def test_a_journal_that_was_forked_is_refused(world, mark: HighWaterMark, tmp_pa
     shutil.copytree(tmp_path / "old", world.store.location)
     for _count in range(2):
         world.append("drill", "drill")
-    with pytest.raises(TamperedData, match=r"was forked: its entry 2-.* is not 2-"):
+    with pytest.raises(TamperedData, match=r"was forked: it has entry 2-.* records 2-"):
         mark.check(world.journal())
 
 
@@ -89,7 +89,7 @@ def test_a_repository_that_was_exchanged_as_a_whole_is_refused(world, other, mar
     before = Path(mark.path).read_bytes()
     journal = other.journal()
     for act in (mark.check, mark.advance, lambda journal: mark.advance(journal, dry=True)):
-        with pytest.raises(TamperedData, match=f"has seen repository {world.load().id} of deployment prod.*remove") as caught:
+        with pytest.raises(TamperedData, match=f"records repository {world.load().id} of deployment prod.*remove") as caught:
             act(journal)
         assert "\n" not in caught.value.msg and journal.repository_id in caught.value.msg
     assert Path(mark.path).read_bytes() == before
@@ -145,7 +145,7 @@ def test_two_at_once_do_not_undo_each_other(world, keys: Path, mark: HighWaterMa
         (b"", TamperedData, "is not strict JSON"),
         (b"{}", TamperedData, "has no type"),
         (b'{"type":"high-water-mark","format":2,"repositories":{}}', VersionMismatch, "format 2"),
-        (b'{"type":"high-water-mark","format":1,"repositories":{"a":1}}', TamperedData, "is no object"),
+        (b'{"type":"high-water-mark","format":1,"repositories":{"a":1}}', TamperedData, "is not an object"),
         (
             b'{"type":"high-water-mark","format":1,"repositories":{"a":{"deployment":"x","sequence":-1,"sha256":""}}}',
             TamperedData,
@@ -172,7 +172,7 @@ def test_its_folder_is_made_for_nobody_else(world, tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_told(world, tmp_path: Path) -> None:
     for path in (tmp_path / "missing" / "too" / "mark", tmp_path / "file" / "mark", tmp_path):
         (tmp_path / "file").write_bytes(b"")
-        with pytest.raises(StorageError, match="name a file that this user may write") as caught:
+        with pytest.raises(StorageError, match="name a file that this user can write") as caught:
             HighWaterMark(str(path)).advance(world.journal())
         assert str(path) in caught.value.msg
 

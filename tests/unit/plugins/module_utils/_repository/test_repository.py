@@ -32,7 +32,7 @@ def test_a_repository_is_made_once_and_loaded(empty_world, role: str) -> None:
     journal = empty_world.journal()
     assert [(one.sequence, one.kind, one.principal, one.machine) for one in journal.entries] == [(1, "genesis", f"{role}@prod", "host-1")]
     assert str(journal.head) == f"1-{journal.head.sha256[:16]}"
-    with pytest.raises(ObjectExists, match="holds a repository already"):
+    with pytest.raises(ObjectExists, match="already contains a repository"):
         empty_world.create(role=role)
 
 
@@ -91,7 +91,7 @@ def refused(world, kind: type[BackupError], words: str) -> None:
 
 @pytest.mark.mutation
 def test_an_empty_place_is_told(empty_world) -> None:
-    refused(empty_world, ObjectMissing, r"holds no repository; check the path, or create one \(create_repository\)")
+    refused(empty_world, ObjectMissing, r"contains no repository; check the path, or create one \(create_repository\)")
 
 
 @pytest.mark.mutation
@@ -120,7 +120,7 @@ def rewrite(world, role: str = "backup", **changes: t.Any) -> None:
 def test_altered_bytes_are_found(world) -> None:
     path = world.path(layout.REPOSITORY)
     path.write_bytes(path.read_bytes().replace(b"prod", b"test"))
-    refused(world, TamperedData, "is not what SHA256:")
+    refused(world, TamperedData, "does not match its signature by SHA256:")
 
 
 @pytest.mark.mutation
@@ -128,11 +128,11 @@ def test_altered_bytes_are_found(world) -> None:
     ("changes", "kind", "words"),
     [
         ({"format": 2}, VersionMismatch, "has format 2"),
-        ({"type": "backup-set"}, TamperedData, "is a 'backup-set' and no repository"),
-        ({"repository": "x"}, TamperedData, "wrong repository"),
+        ({"type": "backup-set"}, TamperedData, "has type 'backup-set', not repository"),
+        ({"repository": "x"}, TamperedData, "invalid repository"),
         ({"more": 1}, TamperedData, "unknown field 'more'"),
-        ({"writer": {"principal": "drill@prod", "machine": "x"}}, KeyProblem, "signed as drill@prod, who may not create one"),
-        ({"writer": {"principal": "operator@prod", "machine": "x"}}, KeyProblem, "which is not operator@prod"),
+        ({"writer": {"principal": "drill@prod", "machine": "x"}}, KeyProblem, "signed as drill@prod, which may not create a repository"),
+        ({"writer": {"principal": "operator@prod", "machine": "x"}}, KeyProblem, "which is not a key of operator@prod"),
     ],
 )
 def test_signed_content_that_does_not_fit_is_refused(world, changes: dict[str, t.Any], kind: type[BackupError], words: str) -> None:
@@ -152,5 +152,5 @@ def test_an_exchanged_identity_does_not_fit_its_journal(world) -> None:
 @pytest.mark.mutation
 def test_the_journal_names_the_very_identity(world) -> None:
     rewrite(world, created="2026-11-25T02:00:00.000001Z")
-    with pytest.raises(TamperedData, match=r"began for another repository.json"):
+    with pytest.raises(TamperedData, match=r"belongs to another repository.json"):
         world.journal()

@@ -68,7 +68,7 @@ def test_a_set_is_found_by_its_id() -> None:
 
 def test_what_was_never_tested_comes_first() -> None:
     chosen = choose(SETS, [a_drill(10, OLD), a_drill(11, NEW, "fail")])
-    assert chosen.record is MIDDLE and chosen.reason == "at random, one of 1 that were never tested"
+    assert chosen.record is MIDDLE and chosen.reason == "at random, one of 1 never tested sets"
     assert choose(SETS, [a_drill(10, OLD), a_drill(11, NEW), a_drill(12, MIDDLE, "unproven")]).record is MIDDLE, "it proved nothing"
 
 
@@ -84,11 +84,11 @@ def test_then_what_was_tested_longest_ago() -> None:
 @pytest.mark.parametrize(
     ("sets", "way", "days", "kind", "words"),
     [
-        ([], "latest", None, ObjectMissing, "make a backup first"),
-        ([], "random", 3, ObjectMissing, "make a backup first"),
+        ([], "latest", None, ObjectMissing, "run a backup first"),
+        ([], "random", 3, ObjectMissing, "run a backup first"),
         (SETS, "latest", 0.5, VerificationFailed, f"{NEW.set_id} is 24.0 hours old, more than 12"),
         (SETS, "random", 0.5, VerificationFailed, "choose a longer time"),
-        (SETS, "20261101T000000Z-zzzz", None, ObjectMissing, "names no set 20261101T000000Z-zzzz"),
+        (SETS, "20261101T000000Z-zzzz", None, ObjectMissing, "set 20261101T000000Z-zzzz is not in the journal"),
         (SETS, "newest", None, OptionError, "'newest'"),
     ],
 )

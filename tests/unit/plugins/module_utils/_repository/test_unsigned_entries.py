@@ -71,7 +71,9 @@ def test_what_nobody_signed_at_the_next_number_ends_nothing(world: World, put: t
     journal = world.journal()
     assert [one.sequence for one in journal.entries] == [1, 2] and journal.entries[1] == made
     assert journal.unsigned == (NEXT,)
-    with pytest.raises(StorageError, match=f"{NEXT} is in the way: no key of allowed_signers signed what lies there; find out") as caught:
+    with pytest.raises(
+        StorageError, match=f"{NEXT} cannot be written: an object exists there that no key of allowed_signers signed; find out"
+    ) as caught:
         world.append()
     assert "\n" not in caught.value.msg
     world.path(NEXT).unlink()
@@ -108,10 +110,10 @@ def test_an_altered_entry_with_a_signed_one_behind_it_is_damage(world: World) ->
     for _count in range(2):
         world.append()
     world.path(layout.entry_key(2)).write_bytes(b"junk")
-    with pytest.raises(TamperedData, match=r"0000000002[.]json has no signature of its own"):
+    with pytest.raises(TamperedData, match=r"0000000002[.]json has no matching signature"):
         world.journal()
     world.path(layout.entry_key(2)).unlink()
-    with pytest.raises(TamperedData, match=r"0000000002[.]json is missing, and the journal goes up to 3"):
+    with pytest.raises(TamperedData, match=r"0000000002[.]json is missing, but the journal goes up to 3"):
         world.journal()
 
 
@@ -177,9 +179,9 @@ def test_what_the_store_does_not_give_is_not_what_nobody_signed(bucket: World, s
     bucket.store = open_store(direct.location, BucketOptions(**s3.options(s3_endpoint=s3_proxy.endpoint)))
     s3_proxy.add(f"^GET .*{key}", status=400, code="InvalidRequest")
     s3_proxy.add(rf"^GET .*[?&]versions.*prefix=[^&]*{key.replace('/', '(/|%2F)')}", status=400, code="InvalidRequest")
-    with pytest.raises(StorageError, match=f"{key}: the store refuses"):
+    with pytest.raises(StorageError, match=f"{key}: the store refused"):
         bucket.journal()
-    with pytest.raises(StorageError, match=f"{key}: the store refuses"):
+    with pytest.raises(StorageError, match=f"{key}: the store refused"):
         bucket.append()
     bucket.store = direct
     assert bucket.journal().entries[-1] == last and len(direct.versions(layout.entry_key(2))) == 1
@@ -194,7 +196,7 @@ def test_a_host_that_does_not_know_a_new_key_forks_no_journal(bucket: World) -> 
     newer = bucket.allowed.read_text()
     bucket.allowed.write_text(known)
     assert bucket.journal().unsigned == (NEXT,)
-    with pytest.raises(KeyProblem, match=f"{NEXT} is signed by SHA256:.*, which this host does not know; if .* add it to allowed_signers"):
+    with pytest.raises(KeyProblem, match=f"{NEXT} is signed by the unknown key SHA256:.*; if .* add it to allowed_signers"):
         bucket.append("drill", "drill")
     bucket.allowed.write_text(newer)
     assert bucket.journal().entries[-1] == mine

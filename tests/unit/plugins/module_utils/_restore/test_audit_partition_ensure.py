@@ -145,7 +145,7 @@ def test_what_is_in_a_months_way_is_named(scene: Scene, copy: Copy, case: str) -
     }[case]
     copy.execute(statements)
     before = leaves(copy)
-    told = "no partition of audit_events" if case == "no partition" else f"FOR VALUES FROM ({low}) TO ("
+    told = "not a partition of audit_events" if case == "no partition" else f"FOR VALUES FROM ({low}) TO ("
     scene.refused(ENSURE, VerificationFailed, f"{name} is {told}", f"must be {month.bounds}", sandbox=copy.info.directory)
     assert leaves(copy) == before
 
@@ -158,7 +158,7 @@ def test_a_function_that_makes_something_else_is_found_out(scene: Scene, copy: C
         "AS $$ BEGIN RETURN; END $$"
     )
     before, where = leaves(copy), sandbox(copy)
-    scene.refused(ENSURE, VerificationFailed, f"{month.name} was not made", month.create(), check_mode=False, **where)
+    scene.refused(ENSURE, VerificationFailed, f"{month.name} was not created", month.create(), check_mode=False, **where)
     # In the session's own time zone, as on a server that is not set to UTC.
     copy.execute("DROP FUNCTION audit_partition_ensure(date)")
     copy.execute(
@@ -191,7 +191,7 @@ def test_all_or_none(scene: Scene, copy: Copy, function: bool) -> None:
     with contextlib.closing(load.open_database(copy.target, "caracal")) as holder, holder.cursor() as cursor:
         holder.autocommit = False
         cursor.execute(f"BEGIN; {INTO_DEFAULT.format('held', '1999-12-31')}")
-        scene.refused(ENSURE, Busy, "stop the services and run again", "nothing was changed", check_mode=False, **where)
+        scene.refused(ENSURE, Busy, "stop the services and run this again", "nothing was changed", check_mode=False, **where)
         assert scene.call(ENSURE, check_mode=True, **where)["changed"]
         holder.rollback()
     assert leaves(copy) == before

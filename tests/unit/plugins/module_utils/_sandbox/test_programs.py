@@ -144,9 +144,9 @@ def test_what_is_no_program_is_refused(bundle: Bundle, name: str, command: list[
 
 
 def test_one_that_fails_says_so_in_its_log(bundle: Bundle, name: str) -> None:
-    programs.start(bundle, Program(name, python("import sys; sys.exit('no configuration')"), {}))
+    programs.start(bundle, Program(name, python("import sys; sys.exit('none of its configurations')"), {}))
     eventually(lambda: not programs.alive(bundle, name))
-    assert programs.log_lines(bundle, name, 5) == ["no configuration"]
+    assert programs.log_lines(bundle, name, 5) == ["none of its configurations"]
 
 
 def test_an_environment_goes_in_unseen(bundle: Bundle, name: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ def test_what_no_rule_keeps_goes_and_the_rest_is_whole(old: OldRepository) -> No
     assert done["pruned"] == [first, second, third] and old.sets() == [fourth, fifth, sixth]
     reasons = {one["set_id"]: one["reasons"] for one in done["sets"]}
     assert reasons[first] == ["no rule keeps it"] and "the newest good set" in reasons[sixth]
-    assert "the newest set that passed a drill" in reasons[fifth] and reasons[fourth] == ["a backup that runs may refer to it"]
+    assert "the newest set that passed a drill" in reasons[fifth] and reasons[fourth] == ["a running backup may refer to it"]
     verified(old)
     for gone in done["pruned"]:
         assert left_of(old, gone) == PUBLIC
@@ -182,7 +182,7 @@ def stopped(old: OldRepository, *words: str, **own: t.Any) -> None:
 @pytest.mark.mutation
 def test_poisoned_looking_sets_stop_it(old: OldRepository) -> None:
     small = old.add(0.1, size=1, share=False)
-    stopped(old, small, "bytes, the sets before it")
+    stopped(old, small, "bytes, but the sets before it")
     assert not old.prune(check_mode=True, max_shrinkage=0.95)["stopped"]
     assert not old.prune(check_mode=True, accepted_sets=[small])["stopped"]
     bare = old.add(0.1, secrets=False)
@@ -202,7 +202,7 @@ def test_a_set_that_failed_stops_it(old: OldRepository) -> None:
     old.drill(old.made[5], "fail")
     stopped(old, old.made[5], "failed its last drill")
     unpaired = old.add(0.1, pairing=Pairing("fail", "no"))
-    stopped(old, unpaired, "its own secrets do not open it")
+    stopped(old, unpaired, "its own secrets do not decrypt its database")
 
 
 @pytest.mark.mutation
@@ -221,9 +221,9 @@ def test_failures_that_a_drill_key_enters_do_not_shorten_retention(old: OldRepos
 def test_a_newer_set_that_is_not_whole_stops_it_and_an_older_one_does_not_count(old: OldRepository) -> None:
     old.store.delete(layout.dump_key(old.made[0], "caracal"))
     done = old.prune(check_mode=True)
-    assert done["sets"][0]["reasons"] == [f"not whole: {layout.dump_key(old.made[0], 'caracal')} is missing or has another size"]
+    assert done["sets"][0]["reasons"] == [f"incomplete: {layout.dump_key(old.made[0], 'caracal')} is missing or has another size"]
     old.store.delete(layout.inventory_key(old.made[5]))
-    stopped(old, old.made[5], "is not whole", "inventory")
+    stopped(old, old.made[5], "is incomplete", "inventory")
 
 
 @pytest.mark.mutation
@@ -283,7 +283,7 @@ def test_only_the_prune_key_prunes_and_only_the_operator_holds(old: OldRepositor
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"keep_last": 0}, "no rule says"),
+        ({"keep_last": 0}, "no retention rule is set"),
         ({"keep_daily": -1}, "keep_daily is -1"),
         ({"minimum": 0}, "minimum is 0"),
         ({"grace": 0.5}, "grace"),
@@ -340,7 +340,7 @@ def test_an_entry_that_the_operator_takes_back_condemns_nothing(old: OldReposito
     old.see("operator")
     old.refused(
         ObjectMissing,
-        "was pruned, entry",
+        "was pruned, see entry",
         "journal_correct",
         call=lambda check_mode: old.call("backup_hold", "operator", check_mode=check_mode, **hold),
     )
@@ -365,7 +365,7 @@ def test_what_a_store_says_it_deleted_and_did_not_is_told(old: OldRepository, mo
     monkeypatch.setattr(
         LocalStore, "purge", lambda store, one: None if one.startswith(layout.set_folder(old.made[0])) else real(store, one)
     )
-    with pytest.raises(StorageError, match=f"{key} is still there"):
+    with pytest.raises(StorageError, match=f"{key} still exists"):
         old.prune()
     assert old.made[0] in old.sets()
 

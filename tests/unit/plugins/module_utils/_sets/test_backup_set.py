@@ -110,15 +110,15 @@ def test_abort_removes_what_the_set_made_and_nothing_else(scene: Scene) -> None:
 def test_a_committed_set_is_neither_opened_nor_aborted(scene: Scene) -> None:
     for set_id in scene.sets():
         scene.refused("backup_set", OptionError, set_id, "committed", state="open", set_id=set_id)
-        scene.refused("backup_set", OptionError, set_id, "never removed", "prune", state="aborted", set_id=set_id)
+        scene.refused("backup_set", OptionError, set_id, "cannot be aborted", "prune", state="aborted", set_id=set_id)
         scene.refused("pg_encrypted_dump", OptionError, set_id, "committed", set_id=set_id)
 
 
 @pytest.mark.parametrize("bad", ["latest", "20261301T000000Z-abcd", "../../etc", "20260102T030405Z-ab\nd", "-" * 400])
 def test_an_id_that_is_none_is_refused(scene: Scene, bad: str) -> None:
     for state in ("open", "committed", "aborted"):
-        scene.refused("backup_set", OptionError, "no id of a set", state=state, set_id=bad)
-    scene.refused("pg_encrypted_dump", OptionError, "no id of a set", set_id=bad)
+        scene.refused("backup_set", OptionError, "not a valid set ID", state=state, set_id=bad)
+    scene.refused("pg_encrypted_dump", OptionError, "not a valid set ID", set_id=bad)
 
 
 def test_keys_and_signers_that_do_not_fit_are_refused(scene: Scene) -> None:
@@ -181,7 +181,7 @@ def test_a_new_repository_brings_the_directories_above_it(empty_scene: Scene, tm
 def test_a_repository_that_vanished_is_not_made_anew(scene: Scene) -> None:
     """Somebody moved it away: a new one would start with an empty journal and nobody would ask."""
     shutil.rmtree(scene.repository)
-    words = ("holds no repository", "remembers", str(scene.mark("backup")))
+    words = ("contains no repository", "remembers", str(scene.mark("backup")))
     scene.refused("backup_set", TamperedData, *words, state="open", create_repository=True)
     assert not scene.repository.exists()
     scene.mark("backup").unlink()

@@ -107,7 +107,7 @@ def test_artifacts_that_changed_places_are_named(scene: Scene) -> None:
     same_size = [(a, b) for a in leaves for b in leaves if a < b and a.stat().st_size == b.stat().st_size]
     for a, b in same_size[:1]:
         b.write_bytes(a.read_bytes())
-        assert any("holds the bytes of" in check["message"] for check in scene.call(VERIFY)["checks"])
+        assert any("contains the bytes of" in check["message"] for check in scene.call(VERIFY)["checks"])
 
 
 @pytest.mark.mutation
@@ -210,9 +210,9 @@ def test_sets_that_are_not_there_or_too_old_are_refused(scene: Scene, empty_scen
     scene.refused(VERIFY, ObjectMissing, open_set, "not committed", set_id=open_set)
     empty_scene.refused(VERIFY, ObjectMissing, str(empty_scene.repository), "create_repository")
     empty_scene.call("backup_set", state="open", create_repository=True)
-    empty_scene.refused(VERIFY, ObjectMissing, "no backup set", "make one first")
+    empty_scene.refused(VERIFY, ObjectMissing, "no backup set", "create one first")
     assert scene.call(VERIFY, max_age=1)["verdict"] == "pass"
     later = dt.datetime.now(dt.timezone.utc) + dt.timedelta(hours=3)
     load = allowed_signers.Verifier.load
     monkeypatch.setattr(allowed_signers.Verifier, "load", lambda allowed, revoked: load(allowed, revoked, lambda: later))
-    scene.refused(VERIFY, VerificationFailed, scene.sets()[-1], " hours old, more than 1", "make a backup", max_age=1)
+    scene.refused(VERIFY, VerificationFailed, scene.sets()[-1], " hours old, more than 1", "run a backup", max_age=1)

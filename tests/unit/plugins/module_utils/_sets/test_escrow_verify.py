@@ -59,13 +59,15 @@ def test_only_the_headers_are_read(old: OldRepository) -> None:
 def test_an_identity_that_does_not_open_it_fails(old: OldRepository) -> None:
     other = old.new_identity(old.folder / "other")
     result = verify(old, identity_files=[str(old.identity), str(old.folder / "other")])
-    assert result["failed"] and other.fingerprint in result["msg"] and "opens nothing" in result["msg"]
+    assert result["failed"] and other.fingerprint in result["msg"] and "is encrypted for" in result["msg"]
     assert result["proved"] == [old.recipient.fingerprint], "the other one is proved all the same"
     (entry,) = old.journal().of_kind(entries.ESCROW)
     assert decisions.escrow(entry).recipients == (old.recipient.fingerprint,)
     alone = verify(old, identity_files=[str(old.folder / "other")], require_valid=False)
     assert "failed" not in alone and alone["verdict"] == "fail" and alone["proved"] == []
-    assert f"give that of {old.recipient.fingerprint}" in next(one["message"] for one in alone["checks"] if one["id"] == "escrow.secrets")
+    assert f"give the identity of {old.recipient.fingerprint}" in next(
+        one["message"] for one in alone["checks"] if one["id"] == "escrow.secrets"
+    )
     assert len(old.journal().of_kind(entries.ESCROW)) == 1
 
 
@@ -116,7 +118,7 @@ def test_one_object_that_is_sealed_to_somebody_else_fails(old: OldRepository) ->
     swapped = next(data for data in (pyrage.encrypt(b"", [stranger]) for _attempt in range(10_000)) if len(data) <= size)
     path.write_bytes(swapped.ljust(size, b"\0"))
     result = verify(old)
-    assert result["failed"] and not result["proved"] and key in result["msg"] and "though it is sealed to it" in result["msg"]
+    assert result["failed"] and not result["proved"] and key in result["msg"] and "but cannot decrypt it" in result["msg"]
     assert old.journal().of_kind(entries.ESCROW) == []
 
 
@@ -126,7 +128,7 @@ def test_an_object_that_is_no_age_file_fails(old: OldRepository, data: bytes) ->
     path = old.path(layout.inventory_key(old.made[-1]))
     path.write_bytes(data.ljust(path.stat().st_size, b"\0"))
     result = verify(old)
-    assert result["failed"] and "does not begin as an age file does" in result["msg"] and not result["proved"]
+    assert result["failed"] and "does not begin with an age header" in result["msg"] and not result["proved"]
 
 
 def test_an_ssh_identity_is_told_by_its_public_half(old: OldRepository) -> None:

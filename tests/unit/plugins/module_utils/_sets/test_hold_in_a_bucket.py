@@ -153,7 +153,7 @@ def test_who_may_not_hold_is_told_what_is_missing_and_the_journal_says_nothing(s
     old, prefix = in_a_bucket(s3, tmp_path, role_keys, bucket, nights=2)
     hold(old, 1)
     s3_policies.enforce(s3, bucket, prefix)
-    with pytest.raises(PermissionMissing, match=r"s3:PutObjectLegalHold is not allowed; the operator's identity needs it") as raised:
+    with pytest.raises(PermissionMissing, match=r"s3:PutObjectLegalHold is not allowed; give the operator's identity") as raised:
         hold(old, s3_profile=DRILL)
     assert f"0 of {len(objects(old, 0) - objects(old, 1))} legal holds are changed" in raised.value.msg and "\n" not in raised.value.msg
     assert in_the_journal(old) == ["held"] and held(old) == objects(old, 1)
@@ -165,7 +165,7 @@ def test_a_run_that_breaks_in_the_middle_is_completed_by_the_same_call(watched: 
     for state, call in (("held", hold), ("released", release)):
         s3_proxy.add(PUT.format(broken), status=403, code="AccessDenied")
         before, told = held(old), in_the_journal(old)
-        with pytest.raises(PermissionMissing, match=f"{broken}: .*run this again to complete it"):
+        with pytest.raises(PermissionMissing, match=f"{broken}: .*run this again to change the rest"):
             call(old)
         s3_proxy.faults.clear()
         # Too much is held at all times, never too little.
@@ -332,7 +332,7 @@ def test_what_is_left_of_a_set_that_was_pruned_meanwhile_can_be_let_go(
 
     digest = old.catalog().get(first).manifest_sha256
     monkeypatch.setattr(set_holds, "settle", slow)
-    with pytest.raises(ObjectMissing, match="was pruned, entry"):
+    with pytest.raises(ObjectMissing, match="was pruned, see entry"):
         hold(old)
     assert held(old) == objects(old)
     with pytest.raises(BackupError, match="was pruned"):

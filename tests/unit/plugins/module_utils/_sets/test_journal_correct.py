@@ -42,7 +42,7 @@ def test_an_entry_of_2099_stops_readers_until_the_operator_corrects_it(old: OldR
     far_ahead(old)
     with pytest.raises(TamperedData, match="is dated 2099") as raised:
         old.see("drill")
-    found = re.search(r"journal_correct names ([0-9]+-[0-9a-f]{16})", raised.value.msg)
+    found = re.search(r"journal_correct \(entries: ([0-9]+-[0-9a-f]{16})", raised.value.msg)
     assert found
     before = tree(Path(old.store.location))
     assert correct(old, found[1], check_mode=True)["changed"] and tree(Path(old.store.location)) == before
@@ -65,7 +65,7 @@ def test_what_cannot_be_corrected_is_told(old: OldRepository) -> None:
     refused(ObjectMissing, "has no entry", f"{last.sequence}-{first.sha256}")
     refused(ObjectMissing, "has no entry", f"999-{first.sha256}")
     for names in ((), ("5",), ("0-0000000000000000",), ("5-00",)):
-        refused(OptionError, "entries must name", *names)
+        refused(OptionError, "entries must be", *names)
     refused(OptionError, "reason is empty", f"{last.sequence}-{last.sha256}", reason=" ")
     refused(KeyProblem, "prune", f"{last.sequence}-{last.sha256}", signing_key=str(old.keys / "prune"))
 
@@ -89,9 +89,9 @@ def test_a_finding_that_cannot_be_acknowledged_is_refused(old: OldRepository) ->
         old.refused(kind, words, call=lambda check_mode: acknowledge(old, *digits, check_mode=check_mode, **own))
 
     refused(OptionError, "beginning of 2 digests", "a" * 16)
-    refused(ObjectMissing, "records no finding", "b" * 16)
+    refused(ObjectMissing, "contains no finding", "b" * 16)
     for digits in ((), ("a",), ("A" * 16,)):
-        refused(OptionError, "findings must name", *digits)
+        refused(OptionError, "findings must be", *digits)
     for day in ("tomorrow", "2020-01-01", f"{access.now() + datetime.timedelta(days=402):%Y-%m-%d}"):
         refused(OptionError, "expires", "a" * 63 + "1", expires=day)
     refused(KeyProblem, "prune", "a" * 63 + "1", signing_key=str(old.keys / "prune"))
@@ -104,5 +104,5 @@ def test_a_finding_whose_message_is_not_a_line_is_refused(old: OldRepository, me
     body = FindingEntry(old.made[-1], (Recorded("blocks.journal", "a" * 64, message),)).to_body()
     old.append(entries.FINDING, "backup", body=body)
     old.see("operator")
-    with pytest.raises(TamperedData, match="has a wrong message"):
+    with pytest.raises(TamperedData, match="has an invalid message"):
         acknowledge(old, "a" * 64)

@@ -126,7 +126,7 @@ def test_what_is_not_as_signed_is_not_copied(old: OldRepository) -> None:
     data = old.path(key).read_bytes()
     old.path(key).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     told = copy(old)
-    assert told["failed"] and "1 objects are not copied" in told["msg"] and key in told["msg"] and "not what was signed" in told["msg"]
+    assert told["failed"] and "1 objects were not copied" in told["msg"] and key in told["msg"] and "does not match its signed digest" in told["msg"]
     assert key not in files(place(old)) and told["copied"] == len(files(place(old)))
     old.path(key).unlink()
     told = copy(old)
@@ -157,7 +157,7 @@ def test_a_destination_that_lies_is_found(old: OldRepository, monkeypatch: pytes
         return real(store, key)
 
     monkeypatch.setattr(LocalStore, "open", open_)
-    with pytest.raises(TamperedData, match="reads back as other bytes"):
+    with pytest.raises(TamperedData, match="was read back with other content"):
         copy(old)
 
 
@@ -167,7 +167,7 @@ def test_what_changed_at_the_destination_is_found(old: OldRepository) -> None:
     path = place(old) / layout.dump_key(old.made[3], "caracal")
     data = path.read_bytes()
     path.write_bytes(data + b"x")
-    old.refused(TamperedData, str(path), "is not what the repository has", call=lambda check_mode: copy(old, check_mode=check_mode))
+    old.refused(TamperedData, str(path), "differs from the repository", call=lambda check_mode: copy(old, check_mode=check_mode))
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert not copy(old)["changed"], "only the size is looked at"
     old.refused(TamperedData, str(path), call=lambda check_mode: copy(old, check_mode=check_mode, read_all=True))
@@ -181,9 +181,9 @@ def test_another_repository_a_fork_and_a_longer_journal_are_refused(old: OldRepo
     old.see("operator")
     (tmp_path / "other").mkdir()
     other = OldRepository(tmp_path / "other", role_keys, 1)
-    refused(OptionError, "holds another repository", destination=other.store.location)
+    refused(OptionError, "contains another repository", destination=other.store.location)
     refused(OptionError, "is the repository itself", destination=old.store.location)
-    refused(OptionError, "lies in it", destination=f"{old.store.location}/copy")
+    refused(OptionError, "inside it", destination=f"{old.store.location}/copy")
     refused(OptionError, "no absolute path", destination="copy")
     refused(ObjectMissing, str(tmp_path / "no"), destination=str(tmp_path / "no" / "folder"))
     copy(old)
@@ -193,4 +193,4 @@ def test_another_repository_a_fork_and_a_longer_journal_are_refused(old: OldRepo
     refused(TamperedData, "is ahead of")
     ahead.unlink()
     last.write_bytes(last.read_bytes() + b" ")
-    refused(TamperedData, "has another entry than")
+    refused(TamperedData, "differs from the entry in")

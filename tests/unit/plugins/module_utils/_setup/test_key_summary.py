@@ -25,7 +25,7 @@ KEYS: dict[str, t.Any] = {
     "added": [],
 }
 # What each host can do that has two roles.
-OPENS, DELETES = "can open every set", "can delete sets"
+OPENS, DELETES = "can decrypt every set", "can create and delete sets"
 
 
 def lines(**own: t.Any) -> list[str]:

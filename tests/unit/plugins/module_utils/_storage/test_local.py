@@ -90,7 +90,7 @@ def test_a_stream_is_published_whole_or_not_at_all(store: LocalStore) -> None:
 @pytest.mark.mutation
 def test_nothing_is_overwritten(store: LocalStore) -> None:
     store.put(KEY, b"first")
-    with pytest.raises(ObjectExists, match=r"manifest.json exists already; a repository never overwrites"):
+    with pytest.raises(ObjectExists, match=r"manifest.json already exists; a repository never overwrites"):
         store.put(KEY, b"second")
     assert store.read(KEY) == b"first" and files(store) == [KEY]
 
@@ -207,7 +207,7 @@ def test_a_symbolic_link_inside_is_never_followed(store: LocalStore, tmp_path: P
     if where == KEY and act in ("put", "delete", "list"):
         assert said == "no error"  # the link itself goes, or is not in the way, or is named
     else:
-        assert said.startswith(("StorageError", "NoObject")) and ("symbolic link" in said or "no regular file" in said)
+        assert said.startswith(("StorageError", "NoObject")) and ("symbolic link" in said or "not a regular file" in said)
     assert files(outside) == [KEY] and outside.read(KEY) == b"secret"
 
 
@@ -222,7 +222,7 @@ def test_a_pipe_does_not_make_us_wait(store: LocalStore) -> None:
     store.put("sets/x", b"")
     os.mkfifo(store.path("sets/pipe"))
     for act in (lambda: store.read("sets/pipe"), lambda: store.stat("sets/pipe")):
-        assert "sets/pipe is no regular file" in error_of(act)
+        assert "sets/pipe is not a regular file" in error_of(act)
 
 
 @pytest.mark.mutation

@@ -126,9 +126,9 @@ def test_a_stream_is_published_whole_or_not_at_all(store: S3Store, small_parts: 
 @pytest.mark.parametrize("size", [6, 11 << 20])
 def test_nothing_is_overwritten(store: S3Store, small_parts: int, key: str, size: int) -> None:
     store.put(key, b"first")
-    with pytest.raises(ObjectExists, match="exists already; a repository never overwrites"):
+    with pytest.raises(ObjectExists, match="already exists; a repository never overwrites"):
         put_stream(store, key, size)
-    with pytest.raises(ObjectExists, match="exists already; a repository never overwrites"):
+    with pytest.raises(ObjectExists, match="already exists; a repository never overwrites"):
         put_stream(store, key, size, known=False)
     assert store.read(key) == b"first" and store.layered() == [] and unfinished(store) == 0
 
@@ -187,7 +187,7 @@ def test_a_missing_object_is_named(store: S3Store) -> None:
         with pytest.raises(ObjectMissing, match=f"{KEY} does not exist"):
             read(KEY)
     assert store.stat(KEY) is None
-    with pytest.raises(TamperedData, match="is no key"):
+    with pytest.raises(TamperedData, match="is not a valid path"):
         store.read("../other/secret")
 
 
@@ -331,7 +331,7 @@ def test_a_lock_that_is_not_kept_is_found(s3: S3Server, s3_proxy: t.Any) -> None
 @pytest.mark.parametrize(
     ("days", "ceiling", "words"),
     [
-        ({"journals": 3}, 400, "is no class; the classes are sets, objects, secrets, journal, archive, drills"),
+        ({"journals": 3}, 400, "names the unknown class .*; the classes are sets, objects, secrets, journal, archive, drills"),
         ({"sets": "many"}, 400, "give a number of days"),
         ({"sets": -1}, 400, "give a number of days"),
         ({"sets": 4000}, 400, "more than lock_days_max 400"),
@@ -358,8 +358,8 @@ def test_days_count_from_the_write_and_zero_locks_nothing() -> None:
 @pytest.mark.parametrize(
     ("lock", "versions", "mode", "words"),
     [
-        (False, False, "none", "keeps no versions, so what is overwritten is lost; switch versioning on"),
-        (False, True, "GOVERNANCE", "has no Object Lock; make a bucket that has"),
+        (False, False, "none", "keeps no versions, so overwritten objects are lost; enable versioning"),
+        (False, True, "GOVERNANCE", "has no Object Lock; create a bucket with Object Lock"),
     ],
 )
 def test_a_bucket_that_does_not_do_is_refused(s3: S3Server, lock: bool, versions: bool, mode: str, words: str) -> None:
@@ -385,8 +385,8 @@ def test_a_bucket_that_does_is_accepted(s3: S3Server, store: S3Store, locked: S3
         ({"s3_profile": "nobody"}, OptionError, "the profile is not in the credentials file"),
         ({"s3_credentials_file": "/nowhere"}, OptionError, "the profile is not in the credentials file"),
         ({"s3_endpoint": "http://127.0.0.1:1"}, Unreachable, "check s3_endpoint and the network"),
-        ({"s3_endpoint": "ftp://x"}, OptionError, "s3_endpoint is no address"),
-        ({"s3_endpoint": "http://user:pass-word@x"}, OptionError, "s3_endpoint is no address"),
+        ({"s3_endpoint": "ftp://x"}, OptionError, "s3_endpoint is not the address"),
+        ({"s3_endpoint": "http://user:pass-word@x"}, OptionError, "s3_endpoint is not the address"),
     ],
 )
 def test_a_connection_that_cannot_work_is_told(s3: S3Server, own: dict[str, t.Any], kind: type[Exception], words: str) -> None:
@@ -397,7 +397,7 @@ def test_a_connection_that_cannot_work_is_told(s3: S3Server, own: dict[str, t.An
 
 @pytest.mark.mutation
 def test_no_bucket_and_wrong_credentials_are_told(s3: S3Server, tmp_path: t.Any) -> None:
-    with pytest.raises(StorageError, match="there is no such bucket; correct the address"):
+    with pytest.raises(StorageError, match="the bucket does not exist; correct the address"):
         new_store(s3, "test-nowhere").check_writable(probe=False)
     wrong = tmp_path / "credentials"
     wrong.write_text("[admin]\naws_access_key_id = admin\naws_secret_access_key = not-the-secret\n")

@@ -151,7 +151,7 @@ def test_no_credentials_at_all_is_told(role: str | None) -> None:
         client = s3_client.connect(WHERE, Connection(endpoint="http://127.0.0.1:1", region="eu-central-1", role_arn=role))
         with s3_client.told(WHERE):
             client.list_buckets()
-    assert "s3_profile" in caught.value.msg or "profile or a credentials file" in caught.value.msg
+    assert "s3_profile" in caught.value.msg or "s3_profile or s3_credentials_file" in caught.value.msg
 
 
 def certificate(folder: Path) -> Path:
@@ -202,7 +202,7 @@ def asked(connection: Connection) -> str:
 @pytest.mark.mutation
 def test_a_certificate_that_nobody_vouches_for_is_told(credentials: str, tls: tuple[str, str]) -> None:
     usual = Connection(endpoint=tls[0], region="x", credentials_file=credentials, path_style=True)
-    assert "the TLS certificate is not trusted; give the authority that signed it as s3_ca_bundle" in asked(usual)
+    assert "the TLS certificate is not trusted; set s3_ca_bundle to the CA that signed it" in asked(usual)
 
 
 @pytest.mark.no_false_alarm
@@ -234,7 +234,7 @@ def test_a_library_that_is_missing_or_old_is_told(monkeypatch: pytest.MonkeyPatc
     "address", ["http://192.0.2.1:8333", "http://s3.example.org", "http://localhost.example.org", "http://[2001:db8::1]"]
 )
 def test_an_address_without_tls_needs_a_word(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = f"{re.escape(address)} is no https:// address.*s3_plain_http"
+    words = f"{re.escape(address)} is not an https:// address.*s3_plain_http"
     with pytest.raises(OptionError, match=words):
         s3_client.connect(WHERE, Connection(endpoint=address, region="x"))
     assert s3_client.connect(WHERE, Connection(endpoint=address, region="x", plain_http=True)).meta.endpoint_url == address

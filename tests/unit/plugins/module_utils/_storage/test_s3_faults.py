@@ -73,13 +73,13 @@ def refused(kind: type[BackupError], words: str, work: t.Callable[[], object]) -
 
 
 SAID = [
-    (403, "AccessDenied", PermissionMissing, "is not allowed; give this identity the policy of the S3 guide", 1),
-    (403, "RequestTimeTooSkewed", StorageError, "the clock of this host and that of the store differ; set this host's by NTP", 1),
+    (403, "AccessDenied", PermissionMissing, "is not allowed; give this identity the policy in the S3 guide", 1),
+    (403, "RequestTimeTooSkewed", StorageError, "the clocks of this host and the store differ; synchronize this host's clock by NTP", 1),
     (403, "InvalidAccessKeyId", Unreachable, "does not accept these credentials", 1),
-    (400, "ExpiredToken", Unreachable, "the credentials have expired; use some that renew themselves", 1),
-    (404, "NoSuchBucket", StorageError, "there is no such bucket", 1),
-    (400, "AuthorizationHeaderMalformed", OptionError, "lies in another region; set s3_region", 1),
-    (400, "BadDigest", StorageError, "the bytes that arrived are not those that were sent", 1),
+    (400, "ExpiredToken", Unreachable, "the credentials have expired; use credentials that are renewed", 1),
+    (404, "NoSuchBucket", StorageError, "the bucket does not exist", 1),
+    (400, "AuthorizationHeaderMalformed", OptionError, "is in another region; set s3_region", 1),
+    (400, "BadDigest", StorageError, "the store received other bytes than were sent", 1),
     (500, "InternalError", StorageError, "overloaded or broken, also after 6 tries", ATTEMPTS),
     (503, "SlowDown", StorageError, "overloaded or broken, also after 6 tries", ATTEMPTS),
 ]
@@ -146,7 +146,7 @@ def test_another_s_object_is_not_taken_for_ones_own(s3: S3Server, store: S3Store
 
     s3.client.put_object(**store.bucket.named(key), Body=b"mine")
     s3_proxy.add("PUT", status=503, code="SlowDown", times=1, change=other)
-    refused(ObjectExists, "exists already", lambda: store.put(key, b"mine"))
+    refused(ObjectExists, "already exists", lambda: store.put(key, b"mine"))
 
 
 @pytest.mark.no_false_alarm
@@ -158,7 +158,7 @@ def test_a_conflict_of_two_writers_is_tried_again(store: S3Store, s3_proxy: Faul
 @pytest.mark.mutation
 def test_a_conflict_that_stays_is_told(store: S3Store, s3_proxy: FaultProxy) -> None:
     fault = s3_proxy.add("PUT", status=409, code="ConditionalRequestConflict")
-    refused(StorageError, "another writer is at this key and stays in the way", lambda: store.put("journal/0000000001.json", b"x"))
+    refused(StorageError, "another writer keeps writing this object", lambda: store.put("journal/0000000001.json", b"x"))
     assert fault.hits == s3_upload.CONFLICTS
     nothing_is_left(store, s3_proxy)
 
@@ -240,7 +240,7 @@ def test_credentials_that_expire_in_a_long_upload_end_it(store: S3Store, s3_prox
 
 @pytest.mark.mutation
 def test_an_upload_that_somebody_ends_is_told(store: S3Store, s3_proxy: FaultProxy) -> None:
-    with pytest.raises(StorageError, match="somebody has ended the upload while it ran"), store.writer("objects", BIG) as out:
+    with pytest.raises(StorageError, match="the upload was aborted while it ran"), store.writer("objects", BIG) as out:
         out.write(bytes(11 << 20))
         for one in list(s3_prepare.uploads(store.bucket, "")):
             s3_prepare.abort(store.bucket, one)

@@ -73,7 +73,7 @@ def test_nobody_destroys_what_is_held(s3: S3Server) -> None:
                 with pytest.raises(PermissionMissing):
                     destroy(intruder, key, **bypass)
             if user not in (ADMIN, OPERATOR):
-                with pytest.raises(PermissionMissing, match=r"s3:PutObjectLegalHold is not allowed; the operator's identity needs it"):
+                with pytest.raises(PermissionMissing, match=r"s3:PutObjectLegalHold is not allowed; give the operator's identity"):
                     intruder.hold(key, False)
     operator, prune = reach(s3, bucket, OPERATOR, "prod"), reach(s3, bucket, PRUNE, "prod")
     operator.hold(SHARED, False)

@@ -140,5 +140,7 @@ def test_its_credentials_are_renewed_before_they_end(
 @pytest.mark.mutation
 def test_an_instance_without_a_role_is_told(store: S3Store, metadata: Metadata) -> None:
     metadata.user = None
-    with pytest.raises(Unreachable, match="there are no usable credentials; give s3_profile, s3_credentials_file or a role of this host"):
+    with pytest.raises(
+        Unreachable, match="there are no usable credentials; set s3_profile or s3_credentials_file, or give this host a role"
+    ):
         store.put(KEY, b"a set")

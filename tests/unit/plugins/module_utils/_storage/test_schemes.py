@@ -20,16 +20,16 @@ def test_a_directory_is_a_local_store(location: str) -> None:
 @pytest.mark.parametrize(
     ("location", "words"),
     [
-        ("s3://", "is no bucket with a prefix"),
-        ("s3://bucket/a b", "is no bucket with a prefix"),
-        ("s3://bucket/../other", "is no bucket with a prefix"),
-        ("s3://bucket//x", "is no bucket with a prefix"),
-        ("s3://user:secret@host/x", "is no bucket with a prefix"),
-        ("sftp://host/x", "sftp:// is no kind of store"),
-        ("backup", "is no absolute path"),
-        ("file://host/backup", "is no absolute path"),
-        ("", "no repository is named"),
-        ("/srv/a\nb", "is no absolute path"),
+        ("s3://", "is not a bucket with a prefix"),
+        ("s3://bucket/a b", "is not a bucket with a prefix"),
+        ("s3://bucket/../other", "is not a bucket with a prefix"),
+        ("s3://bucket//x", "is not a bucket with a prefix"),
+        ("s3://user:secret@host/x", "is not a bucket with a prefix"),
+        ("sftp://host/x", "the unknown scheme sftp://"),
+        ("backup", "is not an absolute path"),
+        ("file://host/backup", "is not an absolute path"),
+        ("", "no repository is set"),
+        ("/srv/a\nb", "is not an absolute path"),
     ],
 )
 def test_what_is_no_place_is_refused(location: str, words: str) -> None:

@@ -80,13 +80,13 @@ def typed(kind: bytes) -> t.Callable[[tarfile.TarInfo], None]:
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
 def test_what_is_no_plain_file_is_refused(kind: bytes) -> None:
-    with pytest.raises(TamperedData, match="no plain file"):
+    with pytest.raises(TamperedData, match="not a regular file"):
         read(foreign(typed(kind)))
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../one", "a/../../one", "a//b", "./a", "."])
 def test_a_path_that_leads_elsewhere_is_refused(name: str) -> None:
-    with pytest.raises(TamperedData, match="leads elsewhere"):
+    with pytest.raises(TamperedData, match="leads out of the directory"):
         read(foreign(lambda info: None, name))
 
 
@@ -98,19 +98,19 @@ def test_a_name_twice_is_refused() -> None:
 
 
 def test_a_time_that_is_none_is_refused() -> None:
-    with pytest.raises(TamperedData, match="time that is none"):
+    with pytest.raises(TamperedData, match="invalid time"):
         read(foreign(lambda info: info.pax_headers.update(mtime="-5.5")))
 
 
 @pytest.mark.parametrize("cut", [1, 100, 600, 1600, 2600])
 def test_an_archive_that_ends_early_is_refused(cut: int) -> None:
     whole = archive()
-    with pytest.raises(TamperedData, match=r"no intact tar archive|became shorter|ends early"):
+    with pytest.raises(TamperedData, match=r"not an intact tar archive|became shorter|ends early"):
         read(whole[:cut])
 
 
 def test_garbage_is_refused() -> None:
-    with pytest.raises(TamperedData, match="no intact tar archive"):
+    with pytest.raises(TamperedData, match="not an intact tar archive"):
         read(b"garbage" * 1000)
 
 

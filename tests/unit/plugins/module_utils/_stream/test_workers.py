@@ -123,7 +123,7 @@ def test_a_result_that_cannot_travel_is_an_error() -> None:
 
 @pytest.mark.mutation
 def test_a_worker_that_was_killed_is_named() -> None:
-    with pytest.raises(_errors.StageFailed, match=r"without a result \(exit code -9\); look for the OOM killer"):
+    with pytest.raises(_errors.StageFailed, match=r"without a result \(exit code -9\); check the system log for the OOM killer"):
         workers.run_all([(die, (signal.SIGKILL,))], 1)
 
 

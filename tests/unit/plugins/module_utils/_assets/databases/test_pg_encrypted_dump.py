@@ -118,7 +118,7 @@ def test_recipients_that_do_not_fit_are_refused(scene: Scene) -> None:
     none: dict[str, t.Any] = {"set_id": ID, "recipients_files": []}
     scene.refused("pg_encrypted_dump", OptionError, "no recipient", "recipients_files", **none)
     for text in ("age1nonsense", "somebody", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-dss AAAA", " "):
-        scene.refused("pg_encrypted_dump", KeyProblem, "recipients[1]", "no age recipient", **none, recipients=[text])
+        scene.refused("pg_encrypted_dump", KeyProblem, "recipients[1]", "not an age recipient", **none, recipients=[text])
     secret = scene.identity.read_text().strip()
     for text in (secret, secret.lower()):
         scene.refused("pg_encrypted_dump", KeyProblem, "recipients[1]", "private key", **none, recipients=[text])

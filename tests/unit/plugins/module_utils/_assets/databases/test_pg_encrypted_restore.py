@@ -225,7 +225,7 @@ def test_a_newer_inventory_is_refused(scene: Scene, empty: Target, monkeypatch: 
         later.setattr(dump_set, "_seal_inventory", lambda plan, inventory: seal(plan, {**inventory, "format": 2}))
         scene.backup()
     before = state(empty)
-    scene.refused(RESTORE, VersionMismatch, "inventory.json", "format 2", "newer version", sandbox=empty.info.directory)
+    scene.refused(RESTORE, VersionMismatch, "inventory.json", "format 2", "newer release", sandbox=empty.info.directory)
     scene.refused("state_verify", VersionMismatch, "inventory.json", "format 2", sandbox=empty.info.directory)
     with monkeypatch.context() as mixed:
         mixed.setattr(dump_set, "_seal_inventory", lambda plan, inventory: seal(plan, {**inventory, "set": scene.sets()[0]}))

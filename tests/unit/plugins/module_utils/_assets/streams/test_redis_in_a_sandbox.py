@@ -49,5 +49,5 @@ def test_streams_of_a_set_come_back_in_it(bundle: Bundle, streams: Streams, sour
         name: one["entries"] for name, one in redis_server.state(source.client).items()
     }
     assert password not in json.dumps(result)
-    with pytest.raises(TargetRefused, match="does not lie in the sandbox"):
+    with pytest.raises(TargetRefused, match="is not inside the sandbox"):
         streams.scene.call("redis_stream_restore", **{**inside, **source.login, "redis_password_file": None})

@@ -180,7 +180,7 @@ def test_refusals(place: ArchiveScene, tmp_path: Path) -> None:
     place.scene.refused(MODULE, OptionError, "is the archive itself", **{**usual, "archive": str(place.source)})
     place.scene.refused(MODULE, StorageError, "has no hourly export", **{**usual, "source": str(tmp_path)})
     place.scene.refused(MODULE, StorageError, "check source", **{**usual, "source": str(tmp_path / "nowhere")})
-    place.scene.refused(MODULE, OptionError, "lies inside", **{**usual, "archive": str(place.scene.root / "backup")})
+    place.scene.refused(MODULE, OptionError, "is inside the repository", **{**usual, "archive": str(place.scene.root / "backup")})
 
 
 def test_exports_in_the_repository_itself(place: ArchiveScene) -> None:
@@ -195,10 +195,10 @@ def test_a_body_of_another_day_is_refused(place: ArchiveScene) -> None:
     place.fill()
     entry = place.entries()[0]
     entry.body["day"] = "2020-01-01"
-    with pytest.raises(TamperedData, match="not of its day"):
+    with pytest.raises(TamperedData, match="object of another day"):
         archive_days.entered([entry])
     entry.body["day"] = "someday"
-    with pytest.raises(TamperedData, match="wrong day"):
+    with pytest.raises(TamperedData, match="invalid day"):
         archive_days.entered([entry])
 
 

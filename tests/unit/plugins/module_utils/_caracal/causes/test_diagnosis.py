@@ -466,7 +466,7 @@ def test_a_clean_drill_has_no_cause() -> None:
     clean += [
         Check("journal.freshness", UNPROVEN, "this host has no high-water mark yet", required=False),
         Check("envelopes.operator_plan_secrets", UNPROVEN, "no sealed value in this column", required=False),
-        Check("set.drilled", UNPROVEN, "no drill has proved yet that this set restores", required=False),
+        Check("set.drilled", UNPROVEN, "no drill has passed with this set yet", required=False),
         Check("blocks.journal", UNPROVEN, "no earlier set or checkpoint has audit blocks", required=False),
         Check("envelopes.kek", WARN, "a rotation is not finished: 4 values under a, 2 under the previous KEK"),
         Check("audit.partitions", WARN, "leaf x: there is no such leaf, but older and newer ones"),

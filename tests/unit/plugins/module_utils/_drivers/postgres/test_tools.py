@@ -131,5 +131,5 @@ def test_what_a_tool_did_not_want_must_be_authentic_too(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 def test_a_tool_that_is_missing_is_named() -> None:
-    with pytest.raises(MissingDependency, match=r"^/nowhere/pg_dump cannot be run"):
+    with pytest.raises(MissingDependency, match=r"^cannot run /nowhere/pg_dump"):
         tools.stream_out(["/nowhere/pg_dump"], NOWHERE, "x", io.BytesIO())

@@ -121,7 +121,7 @@ def test_what_the_store_holds_is_retained_without_an_end_and_told() -> None:
     dump, shared = layout.dump_key(sets[0].set_id, "caracal"), leaf(sets[1].set_id)
     facts = repository(*sets, locked_until=lambda _key: NOW + DAY, is_held={dump, shared}.__contains__)
     locked = plans.make(facts, ONE)
-    assert locked.decisions[0].what == "retained" and locked.decisions[0].reasons == ("under a legal hold of the store",)
+    assert locked.decisions[0].what == "retained" and locked.decisions[0].reasons == ("under a legal hold in the store",)
     assert locked.decisions[1].reasons == ("locked until 2026-11-26T03:00:00Z",)
     held = plans.make(dataclasses.replace(facts, locked_until=lambda _key: None), ONE)
     assert [one.what for one in held.decisions] == ["retained", "pruned", "pruned", "kept"] and shared not in held.keys
@@ -172,7 +172,7 @@ def stopped(sets: t.Sequence[SetFacts], **policy: t.Any) -> tuple[str, ...]:
 def test_a_set_that_shrank_stops_it_until_a_newer_one_passes_a_drill() -> None:
     sets = [*nightly(5), a_set(5, HOUR / 2, size=499)]
     (words,) = stopped(sets)
-    assert sets[5].set_id in words and "499 bytes, the sets before it 1000" in words
+    assert sets[5].set_id in words and "499 bytes, but the sets before it have 1000" in words
     assert stopped(sets, accepted_sets=frozenset({sets[5].set_id})) == () == stopped(sets, max_shrinkage=0.6)
     assert stopped([*sets[:5], dataclasses.replace(sets[5], drill="pass")]) == ()
     assert stopped([*sets, a_set(6, HOUR / 3, drill="pass")]) == ()
@@ -183,7 +183,7 @@ def test_a_set_that_lost_an_asset_a_broken_one_and_a_failed_one_stop_it() -> Non
     sets = nightly(5)
     for change, words in (
         ({"contents": CONTENTS - {"secrets"}}, "has no secrets"),
-        ({"problem": "x is missing"}, "is not whole: x is missing"),
+        ({"problem": "x is missing"}, "is incomplete: x is missing"),
         ({"drill": "fail"}, "failed its last drill"),
     ):
         (found,) = stopped([*sets, a_set(5, HOUR / 2, **change)])
@@ -193,7 +193,7 @@ def test_a_set_that_lost_an_asset_a_broken_one_and_a_failed_one_stop_it() -> Non
 @pytest.mark.mutation
 def test_a_burst_stops_it() -> None:
     sets = [*nightly(5), *(a_set(5 + number, HOUR / 2 - number * HOUR / 100) for number in range(26))]
-    assert "more than 25 sets were made within 24 hours" in stopped(sets)[-1]
+    assert "more than 25 sets were created within 24 hours" in stopped(sets)[-1]
     assert stopped(sets, max_sets_per_day=31) == ()
     assert stopped(sets, accepted_sets=frozenset(one.set_id for one in sets[-3:])) == ()
 
@@ -206,4 +206,6 @@ def test_what_is_older_than_the_last_passed_drill_does_not_stop_it() -> None:
 
 @pytest.mark.mutation
 def test_without_any_good_set_nothing_goes() -> None:
-    assert "there is no good set" in stopped([dataclasses.replace(one, problem="x") for one in nightly(3)])
+    assert "no set is intact without a failed drill or verification" in stopped(
+        [dataclasses.replace(one, problem="x") for one in nightly(3)]
+    )
