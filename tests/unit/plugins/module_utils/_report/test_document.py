@@ -153,10 +153,10 @@ def test_a_waiver_is_shown_and_changes_the_verdict_only(make_drill: MakeDrill, b
 @pytest.mark.parametrize(
     ("fingerprint", "machine", "verdict", "words"),
     [
-        ("SHA256:drill", "drill-2", PASS, "set made on pg-1 by backup@prod"),
-        ("SHA256:backup", "drill-2", WARN, "signed by the set's own signer;"),
-        ("SHA256:drill", "pg-1", WARN, "run on pg-1, the machine that made the set;"),
-        ("SHA256:backup", "pg-1", WARN, "signed by the set's own signer and run on pg-1"),
+        ("SHA256:drill", "drill-2", PASS, "set created on pg-1 by backup@prod"),
+        ("SHA256:backup", "drill-2", WARN, "the report is signed with the set's signing key;"),
+        ("SHA256:drill", "pg-1", WARN, "the drill ran on pg-1, which created the set;"),
+        ("SHA256:backup", "pg-1", WARN, "the report is signed with the set's signing key and the drill ran on pg-1"),
     ],
 )
 def test_who_made_the_set_should_not_judge_it(fingerprint: str, machine: str, verdict: str, words: str) -> None:

@@ -129,7 +129,7 @@ def test_lines_name_what_is_well_and_number_the_rest() -> None:
         "prod: retention: (1) key /k is missing; make it",
         "drill: drill ok",
     ]
-    assert findings.lines(["prod"], {"prod": [WELL]}, []) == ["nothing is wrong on 1 host", "prod: backup ok"]
+    assert findings.lines(["prod"], {"prod": [WELL]}, []) == ["no findings on 1 host", "prod: backup ok"]
 
 
 def test_what_a_host_says_keeps_to_its_line() -> None:

@@ -75,7 +75,7 @@ def test_the_first_thing_said_of_a_failed_drill_is_the_check_that_failed(make_dr
 
 
 def test_an_unproven_drill_says_why(make_drill: MakeDrill) -> None:
-    assert "? unproven: Not proved No required check was made." in _read(make_drill(checks=[], steps=[])).text
+    assert "? unproven: Not proved No required check was run." in _read(make_drill(checks=[], steps=[])).text
     unproven = _read(make_drill(checks=[Check("sandbox.isolation", UNPROVEN, "no namespaces")], freshness="unproven"))
     assert "Not proved sandbox.isolation : no namespaces" in unproven.text
     assert "this host had no high-water mark to compare with" in unproven.text
@@ -89,13 +89,15 @@ def test_waivers_come_before_the_facts(make_drill: MakeDrill, broken_check: Chec
     )
     text = _read(drill).text
     assert "pass: This set restores; 2 checks waived" in text and "none waived" not in text
-    for words in ("\u2717 fail inventory.caracal.blocks is waived until 2026-12-31 because", "not made never.made is waived until"):
+    for words in ("\u2717 fail inventory.caracal.blocks is waived until 2026-12-31 because", "not run never.made is waived until"):
         assert words in text and text.index(words) < text.index("Set restored")
 
 
 def test_a_set_drilled_by_its_maker_is_shown_as_such(make_drill: MakeDrill) -> None:
     drill = make_drill()
-    assert "Separation of duties ! warn signed by the set's own signer" in _read(make_drill(signer=drill.restored.maker)).text
+    assert (
+        "Separation of duties ! warn the report is signed with the set's signing key" in _read(make_drill(signer=drill.restored.maker)).text
+    )
 
 
 @pytest.mark.mutation
@@ -181,7 +183,7 @@ def test_what_is_taken_back_left_out_and_not_verified_is_told(make_drill: MakeDr
     for words in (
         "2 revoked.grants grants are active again: delete them. For example g1.",
         "? revoked.tokens unknown: tokens: rotate them.",
-        "nothing else looked at, and nothing found: back.epochs",
+        "nothing else checked without a finding: back.epochs",
         "left out replay on another host",
         "? unproven envelopes.b no value",
         "Recipients proved ! warn SHA256:a: databases (2); no identity of this host: secrets (1); in brackets",
@@ -193,5 +195,5 @@ def test_what_is_taken_back_left_out_and_not_verified_is_told(make_drill: MakeDr
 def test_a_set_that_cannot_be_read_has_a_page(make_drill: MakeDrill) -> None:
     restored = dataclasses.replace(make_drill().restored, snapshot_time=None, artifacts=None, bytes=None, family=None)
     text = _read(make_drill(restored=restored, steps=[], checks=[Check("set.signature", FAIL, "altered")])).text
-    for words in ("Set age unknown", "objects unknown, unknown sealed", "Recovery point not measured", "in this set nothing that is known"):
+    for words in ("Set age unknown", "objects unknown, unknown encrypted", "Recovery point not measured", "in this set no known assets"):
         assert words in text, words
