@@ -220,9 +220,9 @@ def test_check_mode_is_the_same(caracal_database: TwinCluster) -> None:
         ("zz" * 32, "not hexadecimal"),
         ("ab" * 16, "has 16 bytes"),
         ("00" * 32, "all zeros"),
-        ("ab" * 32, "one byte over and over"),
+        ("ab" * 32, "one repeated byte"),
         (bytes(range(32)).hex(), "count up or down"),
-        ("a55b" * 16, "two bytes in turn"),
+        ("a55b" * 16, "two repeated bytes"),
     ],
     ids=["empty", "not-hex", "short", "zeros", "repeated", "sequence", "alternating"],
 )

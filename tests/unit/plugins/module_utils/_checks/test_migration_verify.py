@@ -159,7 +159,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "migration unknown": (
         ("INSERT INTO schema_migrations VALUES ('0002_other')",),
         {"migrations.versions": "fail"},
-        "unknown: 0002_other; give release_table if this is a newer release",
+        "unknown: 0002_other; set release_table if this is a newer release",
     ),
     "no migration": (("DELETE FROM schema_migrations",), {"migrations.versions": "fail"}, "missing: 0001_baseline, 0002"),
     "no table of migrations": (

@@ -124,7 +124,7 @@ def test_a_frame_that_names_no_event_is_unproven(scene: Scene, copy: Copy, data:
 def test_without_frames_nothing_is_claimed(scene: Scene, copy: Copy) -> None:
     copy.execute(f"DELETE FROM event_outbox WHERE stream_name = '{outbox.AUDIT_EVENTS}'")
     check = landed(scene, copy)
-    assert (check["verdict"], check["message"]) == ("not_applicable", "the outbox holds no audit frame")
+    assert (check["verdict"], check["message"]) == ("not_applicable", "the outbox contains no audit frame")
 
 
 @pytest.mark.mutation

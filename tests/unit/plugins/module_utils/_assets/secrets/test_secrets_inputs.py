@@ -54,7 +54,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "short KEK": (put(KEK, KEY[:-2]), (f"/{KEK} has 31 bytes", "exactly 32")),
     "KEK in base64": (put(KEK, base64.b64encode(bytes.fromhex(KEY))), (f"/{KEK} is not hexadecimal", "not base64")),
     "binary KEK": (put(KEK, bytes.fromhex(KEY)), (f"/{KEK} is not hexadecimal",)),
-    "patterned KEK": (put(KEK, "ab" * 32), (f"/{KEK} is no random key", "one byte over and over")),
+    "patterned KEK": (put(KEK, "ab" * 32), (f"/{KEK} is no random key", "one repeated byte")),
     "blank before the KEK": (put(KEK, " " + KEY), (f"/{KEK} has blanks",)),
     "no audit key": (gone(AUDIT), (f"secret {AUDIT} is in no source", "silently make a new one")),
     "empty audit key": (put(AUDIT, ""), (f"/{AUDIT} is empty", "silently make a new")),

@@ -80,7 +80,7 @@ def test_policy_is_active_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
         (status(ONE, active_version_id="v-9"), "another version"),
         (status(ONE, "failed", sts="failed"), "their GATEWAY_STS_HMAC_KEY differ"),
         (status(ONE, "waiting_for_sts", sts="not_configured"), "it has no GATEWAY_STS_HMAC_KEY"),
-        (status(ONE, "waiting_for_sts", sts="unreachable"), "the API does not reach the STS"),
+        (status(ONE, "waiting_for_sts", sts="unreachable"), "the API cannot reach the STS"),
         (status(ONE, code=404, error="policy_set_binding_not_found"), "policy_set_binding_not_found"),
         (status(ONE, code=401, **REFUSED), "invalid_admin_token"),
     ],

@@ -119,7 +119,7 @@ def without(*numbers: tuple[str, int]) -> list[Event]:
 
 
 GROWN = Event("june", "a", 9)
-PUT_IN = "rows were put in below the head of then"
+PUT_IN = "rows were inserted below the head that was recorded"
 Position = tuple[str, str, str, int, int, str]
 FAULTS: dict[str, tuple[list[Event], Position]] = {
     "content": (swap(BEFORE, 1, decision="deny"), ("block_edited", "a", "may", 1, 5, "content was changed")),

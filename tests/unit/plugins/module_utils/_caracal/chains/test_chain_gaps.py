@@ -69,7 +69,7 @@ def test_below_a_floor_nothing_is_missing() -> None:
 @pytest.mark.no_false_alarm
 def test_whole_chains_pass() -> None:
     check = sequence({b"a": zone((1, 9)), b"\\N": zone((1, 1))})
-    assert (check.id, check.verdict, check.message) == ("audit.sequence", PASS, "no number is missing or there twice")
+    assert (check.id, check.verdict, check.message) == ("audit.sequence", PASS, "no number is missing or duplicated")
     assert check.details["rows"] == 10
 
 

@@ -35,7 +35,7 @@ def reading(opened: dict[str, int], foreign: dict[str, int]) -> Reading:
     ("opened", "foreign", "family", "verdict", "words"),
     [
         ({NEW.id: 7}, {}, SECRET_STORE, PASS, f"right KEK {NEW.id}: it opens 7 sealed values"),
-        ({}, {}, SECRET_STORE, UNPROVEN, "no sealed value that is whole and in use shows which KEK is right"),
+        ({}, {}, SECRET_STORE, UNPROVEN, "no intact sealed value in use shows which KEK is correct"),
         ({}, {FOREIGN: 3}, SECRET_STORE, FAIL, f"{NEW.id} and {OLD.id} opens none of 3 sealed values, which name {FOREIGN} (3)"),
         ({}, {NO_KEY: 3}, ZONE_KEK, FAIL, f"wrong KEK: {NEW.id} and {OLD.id} opens none of 3 sealed values"),
         (
@@ -69,7 +69,7 @@ def test_zones_without_a_signing_key() -> None:
         (None, "", "", 0, f"the release of family {SECRET_STORE} is unknown"),
         ("v1.0.0", min(NEEDED), "", 0, f"column {min(NEEDED)} is missing"),
         ("v1.0.0", "", "custody.x", 0, "column custody.x is not known and was not read"),
-        ("v1.0.0", "", "", 1, "1 rows in secrets hold other secrets than signing keys and were not read"),
+        ("v1.0.0", "", "", 1, "1 rows of table secrets are not signing keys and were not read"),
     ],
 )
 def test_what_was_not_read(release: str | None, missing: str, strange: str, others: int, words: str) -> None:
