@@ -139,7 +139,7 @@ def _groups_only(invocation: Invocation[Options]) -> _StreamsResult:
     with Session(Address.from_options(invocation.options.redis), "groups") as session:
         facts = preflight.examine(session)
         if facts.replica:
-            raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
+            raise TargetRefused(f"Redis {session.address} is a read-only replica; use its primary")
         kinds = redis_provisioned.other_types(session)
         if kinds:
             words = redis_provisioned.describe(kinds)
