@@ -30,7 +30,7 @@ from . import recovery
 from .databases import dump_set
 from .databases.dump_database import SourceRecord
 
-UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
+UNPAIRED = Pairing(UNPROVEN, "the set contains no secrets, so nothing proves which keys open its sealed columns")
 SECRETS = ("secrets.1", "secrets.2")
 FIRST, SECOND = ".1", ".2"
 Value = t.TypeVar("Value")

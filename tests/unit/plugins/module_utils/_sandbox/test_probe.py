@@ -116,7 +116,7 @@ def test_without_a_control_nothing_is_proved() -> None:
     assert probe.judge(targets, [False, False], [False, True]).verdict == FAIL, "what is reached inside needs no control"
     passed = probe.judge(targets, [False, True], [False, False])
     assert passed.verdict == PASS and "(0 of 1 named as production)" in passed.message
-    assert "(none named as production)" in probe.judge(targets[1:], [True], [False]).message
+    assert "(none in production)" in probe.judge(targets[1:], [True], [False]).message
 
 
 def test_what_is_out_of_reach_anyway_is_no_alarm(shut: Bundle) -> None:

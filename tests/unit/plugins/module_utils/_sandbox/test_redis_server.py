@@ -60,7 +60,7 @@ def reachable() -> t.Iterator[pathlib.Path]:
 
 
 def test_from_its_start_to_its_end(own_bundle: Bundle) -> None:
-    with pytest.raises(ObjectMissing, match="has no Redis; take the step prepare of the drill"):
+    with pytest.raises(ObjectMissing, match="has no Redis; run the step prepare of the drill"):
         redis_server.attach(own_bundle)
     info, changed = redis_server.start(own_bundle, None)
     assert changed and redis_server.attach(own_bundle) == info
