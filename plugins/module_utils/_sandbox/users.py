@@ -54,7 +54,7 @@ def named_identity() -> Identity:
         except KeyError:
             continue
         return Identity(entry.pw_uid, entry.pw_gid)
-    raise MissingDependency("initdb needs the user postgres or nobody, and neither exists; create the user postgres or install bubblewrap")
+    raise MissingDependency("no suitable user for initdb exists; create the user postgres or install bubblewrap")
 
 
 def _named(number: int) -> bool:

@@ -176,9 +176,9 @@ def _all_there(made: int, left: t.Sequence[tuple[str, str]]) -> Check:
     if left:
         stream, group = left[0]
         return Check(
-            "redis.groups", FAIL, f"{len(left)} groups are missing again; first: {group} of {stream}; end what else uses this Redis"
+            "redis.groups", FAIL, f"{len(left)} groups are missing again, first {group} of {stream}; stop other clients of this Redis"
         )
-    return Check("redis.groups", PASS, f"{made} groups made at 0" if made else "every group is there")
+    return Check("redis.groups", PASS, f"{made} groups were created at 0" if made else "every group exists")
 
 
 def _target(session: Session, facts: Facts) -> str:

@@ -462,7 +462,7 @@ def test_a_signing_key_that_is_none_is_found(broken: Broken, caracal_database: T
     sealed = envelope(sealing.SIGNING_KEY, b"sk-not-a-pem", bytes.fromhex(key_of(caracal_database)))
     result = broken(put("secrets.envelope", sealed))
     assert verdicts(result) == {COLUMN_OF_KEYS: "fail"}
-    assert "opens, but holds no P-256 private key" in words(result, COLUMN_OF_KEYS)
+    assert "decrypts, but does not contain a P-256 private key" in words(result, COLUMN_OF_KEYS)
 
 
 # ---- nothing there

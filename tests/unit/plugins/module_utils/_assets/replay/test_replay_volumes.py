@@ -221,7 +221,7 @@ def test_one_directory_under_two_names_is_read_once(dumped: Scene, source: Repla
     assert not archive(dumped, 1, source, ReplayFolder(source.volume))["changed"]
     set_id = commit(dumped, source, ReplayFolder(source.volume))
     facts = dumped.call("backup_set_verify", set_id=set_id)["set_facts"]
-    assert facts["left_out"] == {"replay of sts-2": "the same directory as sts-1, in whose archive its files are"}
+    assert facts["left_out"] == {"replay of sts-2": "the same directory as sts-1; its files are in the archive of sts-1"}
 
 
 def test_a_service_without_a_durable_directory_is_told_apart(dumped: Scene) -> None:

@@ -182,7 +182,7 @@ def test_a_key_in_the_environment_that_overrides_its_file_is_told(made: Deployme
     told = told_with(made, f"export SECRET_STORE_KEK='{KEY}'\nAUDIT_HMAC_KEY={same}\nCARACAL_API_DB_PASSWORD=\"{KEY}\"\n")
     assert len(told) == 3 and all(one.endswith("; keep it in the file only") for one in told), told
     assert "sets CARACAL_API_DB_PASSWORD, which the product takes before the file apiDbPassword, with another value" in told[0]
-    assert "sets AUDIT_HMAC_KEY, which the product takes before the file auditHmacKey, with the same value now" in told[1]
+    assert "sets AUDIT_HMAC_KEY, which the product takes before the file auditHmacKey, currently with the same value" in told[1]
     assert (
         "sets SECRET_STORE_KEK, which the product takes before the file secretStoreKek, with another value, so the file's is not" in told[2]
     )

@@ -140,7 +140,7 @@ def test_pending_entries_that_are_gone_are_counted(streams: Streams, source: Red
     streams.read(source, 1)
     result = streams.read(source, 2)
     assert [check["message"] for check in result["checks"] if check["id"] == "redis.pending"] == [
-        f"stream {STREAM}: 1 pending entries were trimmed or deleted, so nobody can process them any more"
+        f"stream {STREAM}: 1 pending entries were trimmed or deleted, so they cannot be processed"
     ]
 
 
