@@ -239,4 +239,4 @@ def test_a_second_drill_in_the_same_place(store_drill: Drill, server_install: se
     first = lifecycle.attach(store_drill.directory)
     outcome = store_drill.run(stays=True)
     assert lifecycle.attach(store_drill.directory) == first and log.exists()
-    assert outcome.document is None and "holds the sandbox of another drill" in outcome.error, outcome.error
+    assert outcome.document is None and "contains the sandbox of another drill" in outcome.error, outcome.error

@@ -186,7 +186,7 @@ def test_a_report_that_could_not_be_written_is_found_before_the_first_change(bar
     (tmp_path / "file").touch()
     before = tree(bare.root)
     play = Play("restore_drill", settings_of(bare, sandbox_directory, report_dir=str(tmp_path / "file" / "reports")), tmp_path)
-    assert play.ended() != 0 and "no drill, and no report could be bound to a set" in said(play), play.output()
+    assert play.ended() != 0 and "no drill was run, and there is no report" in said(play), play.output()
     assert tree(bare.root) == before and not Path(sandbox_directory).exists()
 
 

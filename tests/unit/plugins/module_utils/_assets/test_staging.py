@@ -110,9 +110,9 @@ DAMAGES: dict[str, tuple[t.Callable[[t.Any], object], type[BackupError], str]] =
     "a shared object": (
         lambda one: first(one).update(path="objects/audit/x/1.20260102T030405Z-abcd.copy.zst.age", shared_from="20260102T030405Z-abcd"),
         TamperedData,
-        "is no sealed replay archive",
+        "is not an encrypted replay archive",
     ),
-    "another kind": (lambda one: first(one).update(kind="dump"), TamperedData, "is no sealed replay archive"),
+    "another kind": (lambda one: first(one).update(kind="dump"), TamperedData, "is not an encrypted replay archive"),
     "a forged pairing": (lambda one: one["content"].update(pairing={"verdict": "pass", "message": "yes"}), TamperedData, "is no part that"),
     "keys": (lambda one: one["content"].update(key_ids={"kek": "0"}), TamperedData, "is no part that"),
     "an excuse for others": (lambda one: one["content"].update(left_out={"secrets": "none"}), TamperedData, "is no part that"),
@@ -128,10 +128,14 @@ DAMAGES: dict[str, tuple[t.Callable[[t.Any], object], type[BackupError], str]] =
         "is no part that",
     ),
     "files that are none": (lambda one: one["content"].update(files={"x": {"size": "1"}}), TamperedData, "is no part that"),
-    "the archive of another directory": (lambda one: first(one).update(source="sts-2"), TamperedData, "is no sealed replay archive"),
-    "a source that is a command": (lambda one: first(one).update(source='"; touch pwned; "'), TamperedData, "is no sealed replay archive"),
-    "a database": (lambda one: first(one).update(database="caracal"), TamperedData, "is no sealed replay archive"),
-    "a recipient that is none": (lambda one: first(one).update(recipients=["`x`"]), TamperedData, "is no sealed replay archive"),
+    "the archive of another directory": (lambda one: first(one).update(source="sts-2"), TamperedData, "is not an encrypted replay archive"),
+    "a source that is a command": (
+        lambda one: first(one).update(source='"; touch pwned; "'),
+        TamperedData,
+        "is not an encrypted replay archive",
+    ),
+    "a database": (lambda one: first(one).update(database="caracal"), TamperedData, "is not an encrypted replay archive"),
+    "a recipient that is none": (lambda one: first(one).update(recipients=["`x`"]), TamperedData, "is not an encrypted replay archive"),
     "no artifacts": (lambda one: one["content"].pop("artifacts"), TamperedData, "is no part that"),
     "a newer format": (lambda one: one.update(format=2), VersionMismatch, "install a newer release"),
 }
@@ -159,7 +163,7 @@ def test_objects_that_were_tampered_with(dumped: Scene, source: ReplayFolder, st
     parts = stage / "sets" / set_id / "parts"
     shutil.copy(parts / "replay.sts-1.1.json", parts / "postgres.json")
     edit(parts / "postgres.json", lambda one: one.update(name="postgres"))
-    dumped.refused("backup_set", TamperedData, "is no part that replay_volume_archive makes", **given)
+    dumped.refused("backup_set", TamperedData, "is not a part from replay_volume_archive", **given)
     (parts / "postgres.json").unlink()
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

@@ -52,7 +52,7 @@ def test_an_unknown_release_is_unproven_and_tells_how_far_it_is_from_the_nearest
     assert (result["verdict"], result["failed"], result["release"], result["nearest"]) == ("unproven", True, None, "v1.0.0")
     words = said(result, "migrations.release")
     assert (
-        "the nearest is v1.0.0, from which it has migration(s) 0004_newer, differs in 4 table(s) or column(s), first: column newer.id"
+        "the closest is v1.0.0. This database has migration(s) 0004_newer, differs in 4 table(s) or column(s), first: column newer.id"
         in words
     )
     assert "give release_table" in words

@@ -186,15 +186,19 @@ def test_owners_without_the_other_database_are_unproven(committed: Committed, re
 @pytest.mark.parametrize(
     ("statement", "leaf_words", "block_words"),
     [
-        (f"UPDATE {LEAF} SET decision = 'deny' WHERE id = {{id}}", "rows differ in content", "content differs"),
+        (f"UPDATE {LEAF} SET decision = 'deny' WHERE id = {{id}}", "the content of rows differs", "the content differs"),
         (
             f"UPDATE {LEAF} SET metadata_json = metadata_json || '{{{{\"x\": 1}}}}' WHERE id = {{id}}",
-            "rows differ in content",
-            "content differs",
+            "the content of rows differs",
+            "the content differs",
         ),
-        (f"UPDATE {LEAF} SET occurred_at = occurred_at + interval '1 us' WHERE id = {{id}}", "rows differ in content", "content differs"),
-        (f"UPDATE {LEAF} SET prev_content_sha256 = NULL WHERE id = {{id}}", "rows differ in content", "chain columns differ"),
-        (f"UPDATE {LEAF} SET ingest_signature = 'x' WHERE id = {{id}}", "rows differ in content", "chain columns differ"),
+        (
+            f"UPDATE {LEAF} SET occurred_at = occurred_at + interval '1 us' WHERE id = {{id}}",
+            "the content of rows differs",
+            "the content differs",
+        ),
+        (f"UPDATE {LEAF} SET prev_content_sha256 = NULL WHERE id = {{id}}", "the content of rows differs", "the chain columns differ"),
+        (f"UPDATE {LEAF} SET ingest_signature = 'x' WHERE id = {{id}}", "the content of rows differs", "the chain columns differ"),
         (f"DELETE FROM {LEAF} WHERE id = {{id}}", "{fewer} rows, recorded {rows}", "{less} rows, recorded {size}"),
         (
             f'INSERT INTO {LEAF} SELECT (jsonb_populate_record(x, \'{{{{"id": "new"}}}}\')).* FROM {LEAF} x WHERE id = {{id}}',
@@ -226,8 +230,8 @@ def test_an_audit_row_that_differs_names_zone_leaf_and_block(
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("UPDATE admin_audit_events SET actor_name = 'somebody' WHERE id = {id}", "content differs"),
-        ("UPDATE admin_audit_events SET chain_hmac = prev_content_sha256 WHERE id = {id}", "chain columns differ"),
+        ("UPDATE admin_audit_events SET actor_name = 'somebody' WHERE id = {id}", "the content differs"),
+        ("UPDATE admin_audit_events SET chain_hmac = prev_content_sha256 WHERE id = {id}", "the chain columns differ"),
         ("DELETE FROM admin_audit_events WHERE id = {id}", "rows, recorded"),
     ],
 )
@@ -302,7 +306,7 @@ TOGETHER = {
     ),
     "owner": ("ALTER TABLE workloads OWNER TO caracalapi", "inventory.caracal.owners", "missing table public.workloads caracal"),
     "owner of the database": ("ALTER DATABASE caracal OWNER TO caracalapi", SETTINGS, "owner is caracalapi, recorded caracal"),
-    "setting": ("ALTER DATABASE caracal SET row_security = off", SETTINGS, "differ from the recorded: row_security"),
+    "setting": ("ALTER DATABASE caracal SET row_security = off", SETTINGS, "differ from the set: row_security"),
     "limit": ("ALTER DATABASE caracal CONNECTION LIMIT 3", SETTINGS, "connection_limit is 3, recorded -1"),
     "sequence": ("SELECT setval('audit_ingest_alerts_id_seq', 999)", "inventory.caracal.sequences", "stands at 999, expected 3 to 3"),
     "extra table": ("CREATE TABLE extra_table (a int)", "inventory.caracal.tables", "public.extra_table is not in the set"),
@@ -368,7 +372,7 @@ ROLES = [
     ("ALTER ROLE caracalsts SUPERUSER", "ALTER ROLE caracalsts NOSUPERUSER", "role caracalsts: superuser is True, recorded False"),
     ("ALTER ROLE caracalauth NOLOGIN", "ALTER ROLE caracalauth LOGIN", "role caracalauth: login is False, recorded True"),
     ("ALTER ROLE caracalapi CONNECTION LIMIT 1", "ALTER ROLE caracalapi CONNECTION LIMIT -1", "connection_limit is 1, recorded -1"),
-    ("ALTER ROLE caracalapi SET row_security = off", "ALTER ROLE caracalapi RESET ALL", "settings differ from the recorded: row_security"),
+    ("ALTER ROLE caracalapi SET row_security = off", "ALTER ROLE caracalapi RESET ALL", "settings differ from the set: row_security"),
     ("ALTER ROLE caracalapi RENAME TO other", "ALTER ROLE other RENAME TO caracalapi", "role caracalapi is missing"),
     ("GRANT caracal TO caracalapi", "REVOKE caracal FROM caracalapi", "role caracalapi is a member of caracal"),
 ]

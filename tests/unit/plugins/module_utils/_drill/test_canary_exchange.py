@@ -165,7 +165,7 @@ def test_policy_that_refuses_is_told_from_a_broken_sts(drilled: Drilled, applica
 def test_another_client_secret(drilled: Drilled, application: dict[str, t.Any], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("cs_of_somebody_else")
     result = run(drilled, application={**application, "client_secret_file": str(tmp_path / "secret")})
-    assert bad(result)["canary.exchange"] == "fail" and "client secret is another" in result["by_id"]["canary.exchange"]["message"]
+    assert bad(result)["canary.exchange"] == "fail" and "client secret is wrong" in result["by_id"]["canary.exchange"]["message"]
     assert result["verdict"] == "fail" and result["msg"].startswith("verdict fail: canary.exchange: ")
 
 

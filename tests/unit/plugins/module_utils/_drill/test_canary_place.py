@@ -71,5 +71,5 @@ def test_inside_a_sandbox_it_is_served_inside(postgres_server: SandboxInfo) -> N
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(Busy, match=f"port {port} of the sandbox cannot be served"):
+        with pytest.raises(Busy, match=f"the canary cannot listen on port {port} of the sandbox"):
             HERE.upstream(port).ask("GET", "http://127.0.0.1:9/", {}, None)

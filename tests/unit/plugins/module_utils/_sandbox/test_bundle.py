@@ -101,7 +101,7 @@ def test_a_sandbox_whose_server_died_is_not_entered(own_bundle: Bundle) -> None:
     with pytest.raises(Unreachable, match="dead"):
         Bundle.of(own_bundle.info.directory)
     if own_bundle.isolated:
-        with pytest.raises(StageFailed, match=r"cannot be entered: .*; work as the user who made it") as caught:
+        with pytest.raises(StageFailed, match=r"cannot enter the sandbox .*; run as the user who created it") as caught:
             own_bundle.run(seen, "/")
         assert "\n" not in caught.value.msg
 

@@ -251,7 +251,7 @@ def test_a_run_waits_for_the_one_before_it(
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing(spec: SandboxSpec) -> None:
-    with pytest.raises(StageFailed, match=f"no PostgreSQL cluster can be made in {spec.directory}") as caught:
+    with pytest.raises(StageFailed, match=f"cannot create a PostgreSQL cluster in {spec.directory}") as caught:
         call_as_child(lifecycle.create, spec, limit=1 << 20)
     assert "\n" not in str(caught.value) and leftovers(spec.directory) == []
 

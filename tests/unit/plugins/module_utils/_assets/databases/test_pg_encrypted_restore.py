@@ -145,7 +145,7 @@ def test_an_empty_database_is_an_empty_target(scene: Scene, target: Target) -> N
 def test_a_cluster_that_is_backed_up_is_refused(scene: Scene, caracal_database: TwinCluster) -> None:
     """Its name and address may be anything: the system identifier is what the journal knows."""
     before, identifier = state(caracal_database), caracal_database.info.system_identifier
-    words = (f"system_identifier {identifier}", "this repository backs up", f"set confirm to caracal@{identifier}")
+    words = (f"system_identifier {identifier}", "is backed up to this repository", f"set confirm to caracal@{identifier}")
     where = server(caracal_database, scene)
     scene.refused(RESTORE, TargetRefused, *words, check_mode=True, **where)
     scene.refused(RESTORE, TargetRefused, "caracal_auth@", check_mode=True, **where, databases=["caracal_auth"])
@@ -249,7 +249,7 @@ def test_a_leaf_with_other_rows_than_recorded_is_refused_and_nothing_stays(
     monkeypatch.setattr(dump_set, "_seal_inventory", wrong)
     scene.backup()
     before = state(target)[0]
-    with pytest.raises(TamperedData, match=r"audit_events_y2026m01.* rows, the inventory records"):
+    with pytest.raises(TamperedData, match=r"audit_events_y2026m01.* rows, but the inventory records"):
         scene.call(RESTORE, sandbox=target.info.directory)
     assert state(target)[0] == before
 

@@ -189,7 +189,7 @@ def test_more_files_than_an_inventory_can_name(dumped: Scene, bad: ReplayFolder,
     monkeypatch.setattr(replay_reading, "FILES_LIMIT", 2)
     for name in (A, B, C):
         bad.file(name, event(name))
-    with pytest.raises(Exception, match="holds 3 files; restart the service, which sends and removes them"):
+    with pytest.raises(Exception, match="contains 3 files, over the limit; restart the service"):
         archive(dumped, 1, bad)
     (bad.path / C).unlink()
     assert archive(dumped, 1, bad)["volumes"][0]["files"] == 2

@@ -184,7 +184,7 @@ def test_a_file_of_the_same_name_with_other_content_keeps_both(dumped: Scene, so
     source.file(A, event("other"))
     warnings: list[str] = []
     assert archive(dumped, 2, source, warnings=warnings)["volumes"][0]["other"] == 1
-    assert any("other content than reading 1" in one for one in warnings)
+    assert any("differs from the file with this name in reading 1" in one for one in warnings)
     commit(dumped)
     restore(dumped, copy)
     assert sorted(events(copy.content().values())) == ["a-1", "a-2", "b-1", "other"]
@@ -255,7 +255,7 @@ def test_options_that_cannot_work(dumped: Scene, source: ReplayFolder, copy: Rep
     other = {"service": "gateway", "path": str(copy.path)}
     dumped.refused("replay_volume_restore", OptionError, "no replay files of gateway-1; it has sts-1", volumes=[other], **ME)
     twice = [{"service": "sts", "path": str(copy.path)}, {"service": "gateway", "from": "sts-1", "path": str(copy.volume)}]
-    dumped.refused("replay_volume_restore", OptionError, "two volumes are one directory", volumes=twice, **ME)
+    dumped.refused("replay_volume_restore", OptionError, "two volumes have the same directory", volumes=twice, **ME)
 
 
 def test_by_hand_one_archive_over_the_other_gives_the_union(dumped: Scene, source: ReplayFolder, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_a_kek_that_changed_meanwhile_is_named_twice(deployment: Deployment) -> 
 
 def test_readings_stand_around_the_dump(deployment: Deployment) -> None:
     set_id = deployment.opened()
-    refused(deployment, OptionError, "no first reading", set_id=set_id, reading=2)
+    refused(deployment, OptionError, "reading 1 of the secrets is missing", set_id=set_id, reading=2)
     deployment.bundle(set_id, 1)
     refused(deployment, OptionError, "no database yet", set_id=set_id, reading=2, check_mode=False)
     deployment.scene.call("pg_encrypted_dump", set_id=set_id)

@@ -245,7 +245,7 @@ def test_a_set_without_secrets_says_so(made: Deployment) -> None:
     set_id = made.opened()
     made.scene.call("pg_encrypted_dump", set_id=set_id)
     made.commit(set_id)
-    refused(made, OptionError, f"set {set_id} holds no secrets")
+    refused(made, OptionError, f"set {set_id} contains no secrets")
     assert made.restore(set_id=made.scene.sets()[0])["changed"]
 
 
@@ -282,7 +282,7 @@ def test_keys_other_than_the_manifest_names_are_refused(made: Deployment, key: s
 
     rewrite_parts(made.scene, set_id, change)
     made.commit(set_id)
-    refused(made, TamperedData, f"holds another {key}", "than the manifest names", set_id=set_id)
+    refused(made, TamperedData, f"contains {key}", "which the manifest does not list", set_id=set_id)
 
 
 # ---- whatever happens

@@ -91,7 +91,7 @@ def test_tls_with_the_wrong_and_the_right_authority(streams: Streams, start: Sta
     source = start(7, *tls, "--tls-ca-cert-file", right[0])
     redis_server.fill(source)
     given = {"set_id": streams.set_id, "reading": 1, "redis_port": port}
-    streams.scene.refused(SNAPSHOT, Unreachable, "no trusted TLS", "redis_ca_cert", redis_tls=True, redis_ca_cert=wrong[0], **given)
+    streams.scene.refused(SNAPSHOT, Unreachable, "TLS connection", "redis_ca_cert", redis_tls=True, redis_ca_cert=wrong[0], **given)
     streams.scene.refused(SNAPSHOT, Unreachable, "redis_tls", **given)
     assert len(streams.scene.call(SNAPSHOT, redis_tls=True, redis_ca_cert=right[0], **given)["streams"]) == 8
 
@@ -103,7 +103,7 @@ def test_a_cluster_node_is_refused_by_name(streams: Streams, start: Start) -> No
 
 def test_the_second_reading_needs_the_first(streams: Streams, source: RedisServer) -> None:
     given = {"set_id": streams.set_id, "reading": 2, **source.login}
-    streams.scene.refused(SNAPSHOT, OptionError, "no first reading", check_mode=False, **given)
+    streams.scene.refused(SNAPSHOT, OptionError, "reading 1 of the streams is missing", check_mode=False, **given)
 
 
 def test_a_large_key_is_refused(streams: Streams, source: RedisServer) -> None:

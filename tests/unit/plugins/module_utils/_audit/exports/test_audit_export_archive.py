@@ -154,7 +154,7 @@ def test_what_is_gone_comes_back_with_the_same_bytes_only(place: ArchiveScene) -
     place.file(key).unlink()
     path.write_bytes(path.read_bytes() + b"PAR1")
     result = place.fill()
-    assert result["failed"] and "gone from the archive" in result["msg"] and not place.file(key).exists()
+    assert result["failed"] and "missing in the archive" in result["msg"] and not place.file(key).exists()
 
 
 @pytest.mark.mutation
@@ -163,7 +163,7 @@ def test_half_a_file_is_not_archived(place: ArchiveScene) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     for check_mode in (True, False):
         result = place.fill(check_mode=check_mode)
-        assert result["failed"] and "no whole Parquet file" in result["msg"] and path.stem not in result["archived"]
+        assert result["failed"] and "not a complete Parquet file" in result["msg"] and path.stem not in result["archived"]
     assert not [key for key in place.stored() if path.stem in key]
     assert not place.fill()["changed"]
 

@@ -75,7 +75,7 @@ def test_policy_is_active_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (status(ONE, "waiting_for_sts", sts="not_loaded"), "the STS has not loaded it"),
+        (status(ONE, "waiting_for_sts", sts="not_loaded"), "the STS did not load it"),
         (status(ONE, active=False), "another version"),
         (status(ONE, active_version_id="v-9"), "another version"),
         (status(ONE, "failed", sts="failed"), "their GATEWAY_STS_HMAC_KEY differ"),

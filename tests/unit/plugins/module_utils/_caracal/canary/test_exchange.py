@@ -89,7 +89,7 @@ def test_a_refusal_by_policy_is_no_broken_sts() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (answer(401, error="access_denied", error_description="invalid client credentials"), "its client secret is another"),
+        (answer(401, error="access_denied", error_description="invalid client credentials"), "its client secret is wrong"),
         (answer(403, error="zone_invalid", error_description="application is registered in zone z-2"), "correct application.zone"),
         (answer(403, error="policy_eval_failed", error_description="policy evaluation incomplete"), "no whole decision"),
         (answer(503, error="policy_eval_failed", error_description="policy evaluation unavailable"), "does not work"),

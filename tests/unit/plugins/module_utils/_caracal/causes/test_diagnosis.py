@@ -289,7 +289,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "a missing migration": ([failed("migrations.applied"), failed("inventory.caracal.migrations")], {}, ["schema.migrations"]),
     "row security off": ([failed("schema.policies"), failed("inventory.caracal.schema")], {}, ["schema.differs"]),
     "a missing role": ([failed("restore.roles")], {}, ["schema.differs"]),
-    "an altered table": ([failed("inventory.caracal.tables", "public.zones: rows differ in content")], {}, ["inventory.differs"]),
+    "an altered table": ([failed("inventory.caracal.tables", "public.zones: the content of rows differs")], {}, ["inventory.differs"]),
     "an emptied table": (
         [
             failed("inventory.caracal.tables", reason=reasons.EMPTIED_TABLE),

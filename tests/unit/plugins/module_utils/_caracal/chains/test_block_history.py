@@ -158,14 +158,14 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
         ("block_edited", "a", "june", 0, 0, "content was changed"),
     ),
     "row moved to another leaf": (swap(BEFORE, 1, leaf="june"), ("block_added_rows", "a", "june", 2, 8, PUT_IN)),
-    "tail cut by one": (without(("a", 8)), ("truncated", "a", "", 8, 8, "truncated: head is 7, the journal knows 8")),
+    "tail cut by one": (without(("a", 8)), ("truncated", "a", "", 8, 8, "truncated: the head is 7, but the journal records 8")),
     "tail cut across leaves": (
         without(("a", 4), ("a", 5), ("a", 6), ("a", 7), ("a", 8)),
-        ("truncated", "a", "", 4, 8, "truncated: head is 3, the journal knows 8"),
+        ("truncated", "a", "", 4, 8, "truncated: the head is 3, but the journal records 8"),
     ),
     "only rows without number left": (
         [one for one in BEFORE if one.zone == "b" or one.sequence is None],
-        ("truncated", "a", "", 1, 8, "truncated: head is 0, the journal knows 8"),
+        ("truncated", "a", "", 1, 8, "truncated: the head is 0, but the journal records 8"),
     ),
     "zone gone": (
         [one for one in BEFORE if one.zone != "b"],
@@ -210,13 +210,13 @@ def test_more_rows_without_number_are_unproven(zone: str) -> None:
     assert check.verdict == UNPROVEN
     assert [one[:2] for one in said(check)] == [("unnumbered_rows", zone)]
     assert (check.details["acknowledged"], check.details.get("recorded", [])) == (0, [])
-    assert "nothing tells new ones from old ones" in check.message
+    assert "new rows cannot be distinguished from old ones" in check.message
 
 
 @pytest.mark.mutation
 def test_without_an_earlier_set_nothing_is_proved() -> None:
     check = compare(BEFORE, before=[])
-    words = "no earlier set or checkpoint has audit blocks; from now on they bind every row"
+    words = "no earlier set or checkpoint has audit blocks; audit blocks bind every row from now on"
     assert (check.verdict, check.message) == (UNPROVEN, words)
 
 

@@ -195,7 +195,7 @@ def test_events_without_number_are_unproven_and_old_admin_rows_are_not() -> None
 def test_a_dropped_leaf_accounts_for_its_numbers() -> None:
     check = sequence({b"a": zone((5, 9), (12, 12))}, [block("may", 1, 4), block("june", 10, 11)])
     assert (check.verdict, check.details["accounted_for"]) == (PASS, 6)
-    assert check.message.endswith("; 6 are of dropped leaves")
+    assert check.message.endswith("; 6 numbers are in dropped partitions")
 
 
 @pytest.mark.mutation

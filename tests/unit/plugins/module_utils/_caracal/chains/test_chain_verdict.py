@@ -62,7 +62,7 @@ def test_clean_chains_pass() -> None:
     assert (hmac.verdict, hmac.details["rows"]) == (PASS, 8)
 
 
-EMPTY = "the deployment has recorded no event yet, or its events were deleted"
+EMPTY = "the deployment has not recorded an event yet, or its events were deleted"
 
 
 @pytest.mark.mutation

@@ -22,7 +22,7 @@ SOFT = Invariant("zones.named", "zones", "have no name", "name them", "public.zo
         (SOFT, Seen(3), False, PASS, False, "checked 3 zones: 0 have no name"),
         (HARD, Seen(3, 2, ("a", "b")), True, FAIL, True, "2 of 3 zones have no name; first: a; name them"),
         (SOFT, Seen(3, 2, ("a", "b")), True, WARN, False, "2 of 3 zones have no name; first: a; name them"),
-        (HARD, Seen(), False, UNPROVEN, True, "no zones in the copy, and its tables are not as the set records them; nothing was checked"),
+        (HARD, Seen(), False, UNPROVEN, True, "there are no zones in the copy, and its tables differ from the set; nothing was checked"),
         (HARD, Seen(), True, NOT_APPLICABLE, False, "no zones, and the set records none either"),
         (HARD, Seen(problem="table zones is missing"), True, UNPROVEN, True, "zones cannot be checked: table zones is missing"),
         # What is broken is broken, whatever else could not be seen.

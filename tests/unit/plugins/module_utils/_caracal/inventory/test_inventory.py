@@ -97,7 +97,7 @@ def drop(section: str, key: str) -> t.Callable[[Inventory], None]:
 
 CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
     ("tables", put("tables", "public.zones", {"rows": 2, "digest": "z"}), "1 table(s) differ; first: public.zones: 2 rows, recorded 3"),
-    ("tables", put("tables", "public.zones", {"rows": 3, "digest": "?"}), "first: public.zones: rows differ in content"),
+    ("tables", put("tables", "public.zones", {"rows": 3, "digest": "?"}), "first: public.zones: the content of rows differs"),
     ("tables", put("tables", "public.extra", {"rows": 0, "digest": "e"}), "first: public.extra is not in the set"),
     ("tables", drop("tables", "public.sessions"), "first: public.sessions is missing"),
     ("leaves", drop("leaves", "public.audit_events_y2026m06"), "1 audit leaf(s) differ; first: public.audit_events_y2026m06 is missing"),
@@ -119,11 +119,11 @@ CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
     ("extensions", drop("extensions", "pgcrypto"), "extension pgcrypto is missing"),
     ("settings", put("settings", "owner", "mallory"), "owner is mallory, recorded caracal"),
     ("settings", put("settings", "encoding", "SQL_ASCII"), "encoding is SQL_ASCII, recorded UTF8"),
-    ("settings", put("settings", "set", ["work_mem=1GB"]), "settings of the database here differ from the recorded: work_mem"),
-    ("settings", put("settings", "role_sets", {}), "settings of role caracalapi here differ from the recorded: statement_timeout"),
+    ("settings", put("settings", "set", ["work_mem=1GB"]), "the settings of the database differ from the set: work_mem"),
+    ("settings", put("settings", "role_sets", {}), "the settings of role caracalapi differ from the set: statement_timeout"),
     ("settings", put("settings", "role_sets", {"caracalapi": ["statement_timeout=5s"], "x": ["a.b=c"]}), "of role x here differ"),
     ("settings", put("settings", "connection_limit", 3), "connection_limit is 3, recorded -1"),
-    ("schema_dump", lambda one: one.update(schema_digest="?"), "the text of pg_dump --schema-only differs from the source's"),
+    ("schema_dump", lambda one: one.update(schema_digest="?"), "the output of pg_dump --schema-only differs from the source"),
 ]
 
 
@@ -149,7 +149,7 @@ def test_a_difference_fails_its_section_and_only_that(section: str, change: t.Ca
 @pytest.mark.parametrize(
     ("section", "change", "words"),
     [
-        ("extensions", put("extensions", "pgcrypto", "1.4"), "extension version differs: pgcrypto 1.4, recorded 1.3"),
+        ("extensions", put("extensions", "pgcrypto", "1.4"), "the version of an extension differs: pgcrypto 1.4 instead of 1.3"),
         ("settings", put("settings", "collate", "C"), "collate is C, recorded C.UTF-8; indexes on text order differently"),
         ("settings", put("settings", "ctype", "C"), "ctype is C, recorded C.UTF-8"),
         ("settings", put("settings", "provider", "icu"), "provider is icu, recorded libc"),
@@ -213,7 +213,7 @@ BLOCKS = [Block("audit", zone, "leaf", "0", 5, "1", "5", "content", "chain") for
 @pytest.mark.no_false_alarm
 def test_equal_blocks_pass_in_any_order() -> None:
     check = inventory.compare_blocks(BLOCKS, BLOCKS[::-1])
-    assert (check.verdict, check.message) == (PASS, "2 audit blocks equal, 10 rows")
+    assert (check.verdict, check.message) == (PASS, "2 audit blocks with 10 rows are equal")
 
 
 @pytest.mark.mutation

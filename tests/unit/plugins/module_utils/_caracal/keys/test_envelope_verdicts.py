@@ -43,11 +43,11 @@ def reading(opened: dict[str, int], foreign: dict[str, int]) -> Reading:
             {FOREIGN: 3},
             SECRET_STORE,
             FAIL,
-            "mixed keys: 7 sealed values open, 3 do not with any KEK that was given, which name",
+            "mixed keys: the given KEKs decrypt 7 sealed values, but not 3 others, which name",
         ),
         ({NEW.id: 7}, {NO_KEY: 3}, ZONE_KEK, FAIL, "mixed keys or damage: 7 sealed values open"),
         ({OLD.id: 7}, {}, SECRET_STORE, WARN, f"a rotation is not finished: 0 values under {NEW.id}, 7 under the previous KEK"),
-        ({OLD.id: 7}, {}, ZONE_KEK, FAIL, "mixed keys: 7 of 7 values open only with the previous KEK, which this release cannot use"),
+        ({OLD.id: 7}, {}, ZONE_KEK, FAIL, "mixed keys: only the previous KEK decrypts 7 of 7 values, and this release cannot use it"),
     ],
 )
 def test_the_key(opened: dict[str, int], foreign: dict[str, int], family: str, verdict: str, words: str) -> None:
@@ -58,7 +58,7 @@ def test_the_key(opened: dict[str, int], foreign: dict[str, int], family: str, v
 @pytest.mark.mutation
 def test_zones_without_a_signing_key() -> None:
     found = envelope_verdicts.judge_signing_keys([], 0, 3, 3, ["a", "b", "c"])
-    assert (found.verdict, found.message) == (UNPROVEN, "no signing key; 3 zones with sessions would get new ones")
+    assert (found.verdict, found.message) == (UNPROVEN, "no signing key found; 3 zones with sessions would get new ones")
     assert envelope_verdicts.judge_signing_keys([], 2, 3, 3, ["a"]).message == "none of 2 signing keys could be read"
 
 

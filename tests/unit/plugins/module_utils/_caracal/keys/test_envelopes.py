@@ -129,7 +129,7 @@ def test_an_envelope_of_another_place_does_not_open() -> None:
     assert isinstance(unseal(stored, row(envelope("a/ref"), row_id="a/ref"), Keyring(ONE), decrypt), Opened)
     for column, row_id in ((stored, "another/ref"), (PLACE, "a/ref")):
         refused = unseal(column, row(envelope("a/ref"), row_id=row_id), Keyring(ONE), decrypt)
-        assert isinstance(refused, Refused) and "sealed for another place" in refused.reason
+        assert isinstance(refused, Refused) and "sealed for another location" in refused.reason
 
 
 @pytest.mark.mutation

@@ -164,7 +164,7 @@ def test_flaws_of_the_programs_found_are_told_with_their_remedy(place: Place) ->
     cves = "CVE-2025-8714, CVE-2025-8715, CVE-2025-12818, CVE-2026-6477"
     assert found.doubt == f"pg_restore 17.5 in {old.bindir}: {cves}; install 17.10 or newer, or set pg_bin to its directory"
     ended = client_binaries.ClientTools("/x", (13, 23), {"psql": "/x/psql"})
-    assert "PostgreSQL 13 is mended no more; install a newer major" in ended.doubt
+    assert "PostgreSQL 13 gets no more updates; install a newer major" in ended.doubt
 
 
 @pytest.mark.no_false_alarm

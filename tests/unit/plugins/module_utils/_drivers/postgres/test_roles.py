@@ -158,7 +158,7 @@ def test_a_role_that_exists_is_left_alone_and_its_differences_are_told(fresh_clu
         "role here: createdb is False, recorded True",
         "role here: connection_limit is 9, recorded -1",
         "role here: valid_until is None, recorded 2030-01-01T00:00:00Z",
-        "role here: settings differ from the recorded: work_mem",
+        "role here: settings differ from the set: work_mem",
         "role here is no member of grp",
     ]
     assert attributes(server, "here") == before
@@ -175,7 +175,7 @@ def test_every_difference_is_told(fresh_cluster: FreshCluster) -> None:
             ("ALTER ROLE a NOLOGIN", "role a: login is False, recorded True"),
             ("ALTER ROLE a SUPERUSER", "role a: superuser is True, recorded False"),
             ("ALTER ROLE a BYPASSRLS", "role a: bypassrls is True, recorded False"),
-            ("ALTER ROLE a SET work_mem = '1MB'", "role a: settings differ from the recorded: work_mem"),
+            ("ALTER ROLE a SET work_mem = '1MB'", "role a: settings differ from the set: work_mem"),
             ("DROP ROLE b", "role b is missing"),
         ):
             session.rows("BEGIN")
@@ -216,7 +216,7 @@ def test_the_superuser_of_a_sandbox_is_not_compared(fresh_cluster: FreshCluster)
     }
     assert create(server_of(info), recorded, info.superuser) == []
     assert roles.as_recorded(recorded, info.superuser) == (
-        f"1 role(s) and 0 membership(s) as recorded; {info.superuser} is this sandbox's superuser, whatever it was"
+        f"1 role(s) and 0 membership(s) are as in the set; {info.superuser} was not compared, because it is the superuser of this sandbox"
     )
     assert roles.as_recorded(recorded, None) == "2 role(s) and 2 membership(s) as recorded"
     told = create(server_of(info), recorded)
