@@ -108,7 +108,7 @@ def test_a_drill_passes_whatever_the_owner_is_and_brings_all_rights_and_settings
     told = "the settings of role caracalsts differ from the set: statement_timeout"
     assert failed(scene, sandbox) == {"inventory.caracal.settings": told}
     copied.execute("ALTER ROLE caracalsts IN DATABASE caracal SET statement_timeout = '7s'", "REVOKE pg_monitor FROM caracalaudit")
-    assert failed(scene, sandbox) == {"inventory.roles": "1 difference(s); first: role caracalaudit is no member of pg_monitor"}
+    assert failed(scene, sandbox) == {"inventory.roles": "1 difference(s); first: role caracalaudit is not a member of pg_monitor"}
 
 
 def failed(scene: Scene, sandbox: SandboxInfo) -> dict[str, str]:

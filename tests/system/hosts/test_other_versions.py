@@ -162,7 +162,7 @@ DAMAGE = {
     "an audit event gone": (
         f"DELETE FROM {LEAF} WHERE ctid = (SELECT max(ctid) FROM {LEAF})",
         "inventory.caracal.leaves",
-        f"1 audit leaf(s) differ; first: public.{LEAF}: ",
+        f"1 audit partition(s) differ; first: public.{LEAF}: ",
         {BLOCKS},
     ),
     "NOT NULL": (
@@ -186,7 +186,7 @@ def test_what_was_changed_in_the_copy_is_found(broken: t.Callable[..., dict[str,
 
 def test_client_programs_of_the_older_major_are_refused_by_name(crossing: Crossing, server_install: server_binaries.Install) -> None:
     """Wherever they would fail half-way: none reads a newer server, none reads an archive of newer ones."""
-    words = ("of major 18 or later", f"{server_install.version_text} is older than 18", "pg_bin")
+    words = ("of version 18 or later", f"{server_install.version_text} is older than 18", "pg_bin")
     old = {"pg_bin": server_install.bindir}
     scene, sandbox = crossing.scene, crossing.copy.info.directory
     scene.refused("state_verify", MissingDependency, *words, sandbox=sandbox, **old)

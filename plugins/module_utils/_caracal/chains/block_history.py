@@ -79,7 +79,7 @@ def compare(
     """
     if not known.blocks:
         words = f"nothing to compare with: {known.problem}" if known.problem else "no earlier set or checkpoint has audit blocks"
-        return Check(CHECK_ID, UNPROVEN, f"{words}; audit blocks bind every row from now on", required=False)
+        return Check(CHECK_ID, UNPROVEN, f"{words}; new blocks bind every row from now on", required=False)
     found = differences(known, current, leaves, reread, now)
     old = sum(block.leaf in leaves for block in known.blocks)
     words = f"{old} audit blocks equal those recorded in {known.name}" + (

@@ -53,7 +53,7 @@ def _kek(
         return UNPROVEN, None, "no intact sealed value in use shows which KEK is correct"
     if not good:
         given = " and ".join(key.id for key in keyring.keys)
-        return FAIL, WRONG_KEK, f"wrong KEK: {given} decrypts none of {bad} sealed values{_carried(foreign)}"
+        return FAIL, WRONG_KEK, f"wrong KEK: none of {bad} sealed values can be decrypted with {given}{_carried(foreign)}"
     if bad > spared:
         what = "mixed keys or damage" if NO_KEY in foreign else "mixed keys"
         return FAIL, MIXED_KEKS, f"{what}: the given KEKs decrypt {good} sealed values, but not {bad} others{_carried(foreign)}"

@@ -38,7 +38,7 @@ def test_a_later_release_says_what_it_will_do(recorded: str, family: str, wanted
         ("v2026.06.21", "zone_kek", "v2026.06.25-rc.1", TargetRefused, "starts with other migrations"),
         ("v1.0.0", "secret_store", "v0.2.1", TargetRefused, "is older than the set"),
         (None, "zone_kek", "v1.0.0", TargetRefused, "family zone_kek"),
-        ("v1.0.0", "secret_store", "v9", OptionError, "'v9' is not known"),
+        ("v1.0.0", "secret_store", "v9", OptionError, "unknown release 'v9'"),
     ],
 )
 def test_what_cannot_run_is_refused(recorded: str | None, family: str, wanted: str, kind: type[BackupError], words: str) -> None:

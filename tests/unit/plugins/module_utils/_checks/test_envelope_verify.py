@@ -221,7 +221,7 @@ def test_check_mode_is_the_same(caracal_database: TwinCluster) -> None:
         ("ab" * 16, "has 16 bytes"),
         ("00" * 32, "all zeros"),
         ("ab" * 32, "one repeated byte"),
-        (bytes(range(32)).hex(), "count up or down"),
+        (bytes(range(32)).hex(), "ascending or descending bytes"),
         ("a55b" * 16, "two repeated bytes"),
     ],
     ids=["empty", "not-hex", "short", "zeros", "repeated", "sequence", "alternating"],
@@ -327,7 +327,7 @@ def test_an_expired_plan_secret_may_keep_an_old_key_and_a_live_one_may_not(broke
     old = envelope(sealing.PLAN_SECRETS)
     result = broken(put(plan, old, ", expires_at = now() - interval '1 second'"))
     assert verdicts(result) == {KEK: "warn", f"envelopes.{plan}": "warn"} and result["verdict"] == "pass"
-    assert "1 expired ones" in words(result, KEK) and OTHER_ID in words(result, KEK)
+    assert "1 expired values" in words(result, KEK) and OTHER_ID in words(result, KEK)
     result = broken(put(plan, old, ", expires_at = now() + interval '1 day'"))
     assert verdicts(result) == {KEK: "fail", f"envelopes.{plan}": "fail"}
 
@@ -382,11 +382,11 @@ def test_a_truncated_envelope_is_found(broken: Broken, length: int) -> None:
 @pytest.mark.parametrize(
     ("column", "value", "said"),
     [
-        ("secrets.nonce", "substring(nonce FROM 2)", "nonce of 11 bytes"),
-        ("secrets.ciphertext", "''", "ciphertext of 0 bytes"),
-        ("providers.secret_config_nonce", "NULL", "nonce of 0 bytes"),
-        ("provider_grants.access_token_ct", "substring(access_token_ct FROM 1 FOR 20)", "ciphertext of 8 bytes"),
-        ("provider_grants.refresh_token_ct", "''", "nonce of 0 bytes"),
+        ("secrets.nonce", "substring(nonce FROM 2)", "the nonce has 11 bytes"),
+        ("secrets.ciphertext", "''", "the ciphertext has 0 bytes"),
+        ("providers.secret_config_nonce", "NULL", "the nonce has 0 bytes"),
+        ("provider_grants.access_token_ct", "substring(access_token_ct FROM 1 FOR 20)", "the ciphertext has 8 bytes"),
+        ("provider_grants.refresh_token_ct", "''", "the nonce has 0 bytes"),
     ],
 )
 def test_a_bare_value_without_its_parts_is_found(bare_broken: Broken, column: str, value: str, said: str) -> None:

@@ -154,7 +154,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "newest migration missing": (
         ("DELETE FROM schema_migrations WHERE version = '0003_operator_run_token_usage'",),
         {"migrations.versions": "fail"},
-        "not that of v1.0.0; missing: 0003_operator_run_token_usage",
+        "differs from v1.0.0: missing: 0003_operator_run_token_usage",
     ),
     "migration unknown": (
         ("INSERT INTO schema_migrations VALUES ('0002_other')",),
@@ -462,7 +462,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "sequence nearly used up": (
         ("CREATE SCHEMA own", "CREATE SEQUENCE own.narrow AS smallint", "SELECT setval('own.narrow', 32000)"),
         {f"{OWN}.sequence_room": "warn"},
-        "sequence own.narrow stands at 32000 of 32767",
+        "sequence own.narrow is at 32000 of 32767",
     ),
     "sequence behind": (
         (

@@ -199,11 +199,11 @@ def test_owners_without_the_other_database_are_unproven(committed: Committed, re
         ),
         (f"UPDATE {LEAF} SET prev_content_sha256 = NULL WHERE id = {{id}}", "the content of rows differs", "the chain columns differ"),
         (f"UPDATE {LEAF} SET ingest_signature = 'x' WHERE id = {{id}}", "the content of rows differs", "the chain columns differ"),
-        (f"DELETE FROM {LEAF} WHERE id = {{id}}", "{fewer} rows, recorded {rows}", "{less} rows, recorded {size}"),
+        (f"DELETE FROM {LEAF} WHERE id = {{id}}", "{fewer} rows instead of {rows}", "{less} rows instead of {size}"),
         (
             f'INSERT INTO {LEAF} SELECT (jsonb_populate_record(x, \'{{{{"id": "new"}}}}\')).* FROM {LEAF} x WHERE id = {{id}}',
-            "{more} rows, recorded {rows}",
-            "{greater} rows, recorded {size}",
+            "{more} rows instead of {rows}",
+            "{greater} rows instead of {size}",
         ),
     ],
     ids=["content", "json", "time", "link", "signature", "removed", "added"],
@@ -219,7 +219,7 @@ def test_an_audit_row_that_differs_names_zone_leaf_and_block(
     failed = broken(FREELY, statement.format(id=row_id))
     numbers = {"fewer": rows - 1, "more": rows + 1, "rows": rows, "less": size - 1, "greater": size + 1, "size": size}
     leaf = failed.pop("inventory.caracal.leaves")["message"]
-    assert leaf == f"1 audit leaf(s) differ; first: public.{LEAF}: {leaf_words.format(**numbers)}"
+    assert leaf == f"1 audit partition(s) differ; first: public.{LEAF}: {leaf_words.format(**numbers)}"
     found = failed.pop("inventory.audit_blocks")["message"]
     name = f"audit chain of zone {zone}, leaf {LEAF}, block {block}"
     assert found == f"1 audit block(s) differ; first: {name}: {block_words.format(**numbers)}"
@@ -232,7 +232,7 @@ def test_an_audit_row_that_differs_names_zone_leaf_and_block(
     [
         ("UPDATE admin_audit_events SET actor_name = 'somebody' WHERE id = {id}", "the content differs"),
         ("UPDATE admin_audit_events SET chain_hmac = prev_content_sha256 WHERE id = {id}", "the chain columns differ"),
-        ("DELETE FROM admin_audit_events WHERE id = {id}", "rows, recorded"),
+        ("DELETE FROM admin_audit_events WHERE id = {id}", "rows instead of"),
     ],
 )
 def test_an_admin_audit_row_that_differs_names_its_block(broken: Verify, restored: Copy, statement: str, words: str) -> None:
@@ -307,8 +307,8 @@ TOGETHER = {
     "owner": ("ALTER TABLE workloads OWNER TO caracalapi", "inventory.caracal.owners", "missing table public.workloads caracal"),
     "owner of the database": ("ALTER DATABASE caracal OWNER TO caracalapi", SETTINGS, "owner is caracalapi, recorded caracal"),
     "setting": ("ALTER DATABASE caracal SET row_security = off", SETTINGS, "differ from the set: row_security"),
-    "limit": ("ALTER DATABASE caracal CONNECTION LIMIT 3", SETTINGS, "connection_limit is 3, recorded -1"),
-    "sequence": ("SELECT setval('audit_ingest_alerts_id_seq', 999)", "inventory.caracal.sequences", "stands at 999, expected 3 to 3"),
+    "limit": ("ALTER DATABASE caracal CONNECTION LIMIT 3", SETTINGS, "connection_limit is 3 instead of -1"),
+    "sequence": ("SELECT setval('audit_ingest_alerts_id_seq', 999)", "inventory.caracal.sequences", "is at 999, expected 3 to 3"),
     "extra table": ("CREATE TABLE extra_table (a int)", "inventory.caracal.tables", "public.extra_table is not in the set"),
 }
 
@@ -332,7 +332,7 @@ def test_an_object_that_differs_is_named_among_others(many_differences: dict[str
 ALONE = {
     "partition bounds": (f"ALTER TABLE audit_events DETACH PARTITION {LEAF}", SCHEMA, f"missing relation public.{LEAF} kind r"),
     "extension": ("DROP EXTENSION pgcrypto", "inventory.caracal.extensions", "extension pgcrypto is missing"),
-    "sequence behind": ("SELECT setval('audit_ingest_alerts_id_seq', 1)", "inventory.caracal.sequences", "stands at 1, expected 3 to 3"),
+    "sequence behind": ("SELECT setval('audit_ingest_alerts_id_seq', 1)", "inventory.caracal.sequences", "is at 1, expected 3 to 3"),
     "table gone": ("DROP TABLE sts_rate_limit", "inventory.caracal.tables", "public.sts_rate_limit is missing"),
     "leaf gone": (f"DROP TABLE {LEAF}", "inventory.caracal.leaves", f"public.{LEAF} is missing"),
     "comment": ("COMMENT ON TABLE zones IS 'mine'", "inventory.caracal.schema_dump", "pg_dump --schema-only differs"),

@@ -307,7 +307,7 @@ def test_secrets_that_are_none(caracal_database: TwinCluster, restored_secrets: 
 
 
 def test_two_ways_to_the_same(drilled: Drilled, application: dict[str, t.Any]) -> None:
-    with pytest.raises(OptionError, match="two ways to the same canaries"):
+    with pytest.raises(OptionError, match="are mutually exclusive"):
         run(drilled, application=application, self_made=True)
     Path(application["client_secret_file"]).with_name("empty").write_text("\n")
     with pytest.raises(OptionError, match="is empty"):

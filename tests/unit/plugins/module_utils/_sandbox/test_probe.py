@@ -156,7 +156,7 @@ def gets_a_way_out() -> None:
 def test_a_way_out_of_the_network_fails_whatever_it_leads_to(shut: Bundle) -> None:
     shut.run(gets_a_way_out)
     check = probe.verify(shut, [], "")
-    assert check.verdict == FAIL and "has a way out, by 192.0.2." in check.message
+    assert check.verdict == FAIL and "has a route to the outside through 192.0.2." in check.message
 
 
 @pytest.mark.mutation

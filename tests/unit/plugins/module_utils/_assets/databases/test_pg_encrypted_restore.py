@@ -324,7 +324,7 @@ def test_a_set_of_a_newer_server_is_refused(scene: Scene, empty: Target, monkeyp
     with monkeypatch.context() as later:
         later.setattr(dump_set, "_seal_inventory", newer)
         scene.backup()
-    scene.refused(RESTORE, MissingDependency, "no pg_restore of major 99", sandbox=empty.info.directory)
+    scene.refused(RESTORE, MissingDependency, "no pg_restore of version 99", sandbox=empty.info.directory)
     scene.refused("state_verify", MissingDependency, "99", sandbox=empty.info.directory)
 
 

@@ -54,7 +54,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "short KEK": (put(KEK, KEY[:-2]), (f"/{KEK} has 31 bytes", "exactly 32")),
     "KEK in base64": (put(KEK, base64.b64encode(bytes.fromhex(KEY))), (f"/{KEK} is not hexadecimal", "not base64")),
     "binary KEK": (put(KEK, bytes.fromhex(KEY)), (f"/{KEK} is not hexadecimal",)),
-    "patterned KEK": (put(KEK, "ab" * 32), (f"/{KEK} is no random key", "one repeated byte")),
+    "patterned KEK": (put(KEK, "ab" * 32), (f"/{KEK} is not a random key", "one repeated byte")),
     "blank before the KEK": (put(KEK, " " + KEY), (f"/{KEK} has blanks",)),
     "no audit key": (gone(AUDIT), (f"no source contains secret {AUDIT}", "silently create a new one")),
     "empty audit key": (put(AUDIT, ""), (f"/{AUDIT} is empty", "silently create a new")),
@@ -65,13 +65,13 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "no idempotency key": (gone("idempotencyHmacKey"), ("secret idempotencyHmacKey is in no source",)),
     "no admin token": (gone("caracalAdminToken"), ("secret caracalAdminToken is in no source",)),
     "empty database password": (put("apiDbPassword", ""), ("/apiDbPassword is empty", "silently create a new apiDbPassword")),
-    "previous KEK that is none": (put("secretStoreKekPrevious", "ab" * 32), ("secretStoreKekPrevious is no random key",)),
-    "name with a newline": (put("odd\nname", KEY), ("cannot be kept as",)),
-    "name that is no UTF-8": (put(os.fsdecode(b"odd\xff\x1b"), KEY), ("cannot be kept as",)),
+    "previous KEK that is none": (put("secretStoreKekPrevious", "ab" * 32), ("secretStoreKekPrevious is not a random key",)),
+    "name with a newline": (put("odd\nname", KEY), ("cannot be stored as",)),
+    "name that is no UTF-8": (put(os.fsdecode(b"odd\xff\x1b"), KEY), ("cannot be stored as",)),
     "large file": (put("core", b"x" * ((1 << 20) + 1)), ("/core is larger than 1 MiB",)),
     "too much": (
         lambda made: [made.put(f"core{number}", b"x" * (1 << 20)) for number in range(33)],
-        ("holds more than 1000 files or 32 MiB", "correct directory"),
+        ("contains more than 1000 files or 32 MiB", "correct the option directory"),
     ),
     "link that leads out": (
         lambda made: (made.directory / "link").symlink_to(made.scene.root / "allowed_signers"),
@@ -101,16 +101,16 @@ def test_what_cannot_be_read_is_refused_by_name(made: Deployment) -> None:
 def test_sources_that_contradict_each_other_are_refused(made: Deployment) -> None:
     other = made.file("other", KEY)
     refused(made, OptionError, "no source of secrets", directory=None)
-    refused(made, OptionError, "both give secrets/secretStoreKek", files={KEK: str(other)})
+    refused(made, OptionError, "are both sources of secrets/secretStoreKek", files={KEK: str(other)})
     refused(made, OptionError, "is no absolute path", "tmpfs", files={"x": "other"})
     refused(made, OptionError, "is no absolute path", files={"x": 7})
-    refused(made, OptionError, "cannot be kept as", files={"a\nb": str(other)})
-    refused(made, OptionError, "cannot be kept as", files={"../x": str(other)})
+    refused(made, OptionError, "cannot be stored as", files={"a\nb": str(other)})
+    refused(made, OptionError, "cannot be stored as", files={"../x": str(other)})
     first, second = made.scene.root / "one", made.scene.root / "two"
     for folder in (first, second):
         folder.mkdir()
         (folder / "ca.pem").write_text("x")
-    refused(made, OptionError, "both give extra/ca.pem", extra_files=[str(first / "ca.pem"), str(second / "ca.pem")])
+    refused(made, OptionError, "are both sources of extra/ca.pem", extra_files=[str(first / "ca.pem"), str(second / "ca.pem")])
     made.put("secretStoreKekPrevious", "1d" + "e7" * 31)
     refused(made, OptionError, "previous_kek", previous_kek=str(other))
     empty = made.scene.root / "empty"
@@ -155,7 +155,7 @@ def test_what_an_installer_would_make_is_asked_for(made: Deployment) -> None:
     warned: list[str] = []
     made.scene.call("secrets_bundle", warn=warned.append, set_id=made.scene.new_id(), reading=1, **made.sources())
     assert warned == [
-        "in no source, so not in the set: caracalAuthSecret, metricsBearer, postgresPassword, redisPassword; "
+        "not in any source, so not in the set: caracalAuthSecret, metricsBearer, postgresPassword, redisPassword; "
         "an installer creates new values for missing files"
     ]
 
@@ -180,12 +180,10 @@ def told_with(made: Deployment, environment: str) -> list[str]:
 def test_a_key_in_the_environment_that_overrides_its_file_is_told(made: Deployment) -> None:
     same = (made.directory / "auditHmacKey").read_text()
     told = told_with(made, f"export SECRET_STORE_KEK='{KEY}'\nAUDIT_HMAC_KEY={same}\nCARACAL_API_DB_PASSWORD=\"{KEY}\"\n")
-    assert len(told) == 3 and all(one.endswith("; keep it in the file only") for one in told), told
+    assert len(told) == 3 and all(one.endswith("; keep the value only in the file") for one in told), told
     assert "sets CARACAL_API_DB_PASSWORD, which the product takes before the file apiDbPassword, with another value" in told[0]
     assert "sets AUDIT_HMAC_KEY, which the product takes before the file auditHmacKey, currently with the same value" in told[1]
-    assert (
-        "sets SECRET_STORE_KEK, which the product takes before the file secretStoreKek, with another value, so the file's is not" in told[2]
-    )
+    assert "sets SECRET_STORE_KEK, which overrides the file secretStoreKek, with another value, so the value in the file is not" in told[2]
 
 
 @pytest.mark.no_false_alarm

@@ -125,7 +125,7 @@ def test_a_certificate_that_is_not_there(streams: Streams, source: RedisServer) 
 def test_a_connection_lost_while_reading_leaves_nothing(streams: Streams, source: RedisServer) -> None:
     proxy = CutProxy(source.socket, to_client=60_000)
     given: dict[str, t.Any] = {"set_id": streams.set_id, "reading": 1, "redis_port": proxy.port}
-    failed(streams, Unreachable, "was lost at XRANGE.*run again", **given)
+    failed(streams, Unreachable, "was lost during XRANGE.*run again", **given)
     assert streams.read(source, 1)["changed"]
 
 

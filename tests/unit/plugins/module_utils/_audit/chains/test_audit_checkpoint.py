@@ -515,7 +515,7 @@ def test_a_login_that_does_not_see_every_row_is_refused(source: Source) -> None:
 
 @pytest.mark.mutation
 def test_another_database_is_refused(source: Source) -> None:
-    source.scene.refused(MODULE, VersionMismatch, "no partitions of audit_events", "correct database", database="caracal_auth")
+    source.scene.refused(MODULE, VersionMismatch, "no partitions of audit_events", "correct the option database", database="caracal_auth")
 
 
 @pytest.mark.parametrize("release", sorted(RELEASES))

@@ -468,7 +468,7 @@ def test_a_clean_drill_has_no_cause() -> None:
         Check("envelopes.operator_plan_secrets", UNPROVEN, "this column contains no sealed value", required=False),
         Check("set.drilled", UNPROVEN, "no drill has proved yet that this set restores", required=False),
         Check("blocks.journal", UNPROVEN, "no earlier set or checkpoint has audit blocks", required=False),
-        Check("envelopes.kek", WARN, "a rotation is not finished: 4 values under a, 2 under the previous KEK"),
+        Check("envelopes.kek", WARN, "a KEK rotation is not finished: 4 values under a, 2 under the previous KEK"),
         Check("audit.partitions", WARN, "leaf x: the partition is missing, although older and newer ones exist"),
         Check("schema.partition_window", WARN, "there is no partition for the present month"),
     ]

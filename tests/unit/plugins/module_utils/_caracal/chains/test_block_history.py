@@ -93,7 +93,7 @@ def test_heads_are_the_highest_numbers_of_chain_and_zone() -> None:
 def test_the_same_rows_pass() -> None:
     check = compare(BEFORE)
     assert (check.id, check.verdict, check.required) == ("blocks.journal", PASS, True)
-    assert check.message == f"{len(blocks_of(BEFORE))} audit blocks as in set 20260617T123000Z-abcd"
+    assert check.message == f"{len(blocks_of(BEFORE))} audit blocks equal those recorded in set 20260617T123000Z-abcd"
 
 
 @pytest.mark.no_false_alarm
@@ -127,13 +127,13 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
         swap(BEFORE, 1, hmac="k"),
         ("block_chain_changed", "a", "may", 1, 5, "chain columns were changed, the content is the same"),
     ),
-    "row removed": (without(("a", 2)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are gone")),
-    "first row removed": (without(("a", 1)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are gone")),
+    "row removed": (without(("a", 2)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are missing")),
+    "first row removed": (without(("a", 1)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are missing")),
     "rows of a zone gone": (
         [one for one in BEFORE if (one.leaf, one.zone) != ("may", "b")],
-        ("block_missing_rows", "b", "may", 1, 5, "its 5 rows are gone"),
+        ("block_missing_rows", "b", "may", 1, 5, "its 5 rows are missing"),
     ),
-    "leaf emptied": ([one for one in BEFORE if one.leaf != "may"], ("block_missing_rows", "a", "may", 1, 5, "its 5 rows are gone")),
+    "leaf emptied": ([one for one in BEFORE if one.leaf != "may"], ("block_missing_rows", "a", "may", 1, 5, "its 5 rows are missing")),
     "row put in": ([*BEFORE, Event("may", "a", 3, "forged")], ("block_added_rows", "a", "may", 1, 5, PUT_IN)),
     "row put in, another grown": (
         [*BEFORE, Event("june", "a", 7, "forged"), GROWN],
@@ -142,7 +142,7 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
     "row put into a new leaf": ([*BEFORE, Event("july", "a", 4)], ("block_added_rows", "a", "july", 4, 4, PUT_IN)),
     "row replaced, another grown": (
         [*without(("a", 7)), GROWN],
-        ("block_missing_rows", "a", "june", 6, 8, "1 of 3 rows are gone"),
+        ("block_missing_rows", "a", "june", 6, 8, "1 of 3 rows are missing"),
     ),
     "content under a grown block": (
         [*swap(BEFORE, 11, decision="deny"), GROWN],
@@ -150,9 +150,9 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
     ),
     "all old rows of a grown block gone": (
         [*without(("a", 6), ("a", 7), ("a", 8)), GROWN],
-        ("block_missing_rows", "a", "june", 6, 8, "its 3 rows are gone"),
+        ("block_missing_rows", "a", "june", 6, 8, "its 3 rows are missing"),
     ),
-    "row without number gone": (BEFORE[:-1], ("block_missing_rows", "a", "june", 0, 0, "its 1 rows are gone")),
+    "row without number gone": (BEFORE[:-1], ("block_missing_rows", "a", "june", 0, 0, "its 1 rows are missing")),
     "row without number changed": (
         swap(BEFORE, len(BEFORE) - 1, decision="deny"),
         ("block_edited", "a", "june", 0, 0, "content was changed"),
@@ -169,7 +169,7 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
     ),
     "zone gone": (
         [one for one in BEFORE if one.zone != "b"],
-        ("zone_gone", "b", "", 1, BLOCK_ROWS + 1, "zone b is gone, and the journal knows 7 rows of it"),
+        ("zone_gone", "b", "", 1, BLOCK_ROWS + 1, "zone b is missing, although the journal records 7 rows of it"),
     ),
 }
 
@@ -181,7 +181,7 @@ def test_a_fault_below_a_head_is_found_and_named(fault: str) -> None:
     check = compare(now)
     assert check.verdict == FAIL
     assert position in said(check)
-    assert check.message.startswith(f"audit rows are not as in {NAME}: audit chain of zone "), check.message
+    assert check.message.startswith(f"audit rows differ from {NAME}: audit chain of zone "), check.message
 
 
 @pytest.mark.mutation
@@ -216,14 +216,14 @@ def test_more_rows_without_number_are_unproven(zone: str) -> None:
 @pytest.mark.mutation
 def test_without_an_earlier_set_nothing_is_proved() -> None:
     check = compare(BEFORE, before=[])
-    words = "no earlier set or checkpoint has audit blocks; audit blocks bind every row from now on"
+    words = "no earlier set or checkpoint has audit blocks; new blocks bind every row from now on"
     assert (check.verdict, check.message) == (UNPROVEN, words)
 
 
 @pytest.mark.mutation
 def test_what_the_newest_should_have_said_is_not_forgotten() -> None:
     check = compare(BEFORE, problem="its file was altered")
-    assert (check.verdict, check.message.split(": ")[0]) == (UNPROVEN, f"compared with {NAME} only, since its file was altered")
+    assert (check.verdict, check.message.split(": ")[0]) == (UNPROVEN, f"compared only with {NAME}, because its file was altered")
     assert compare(BEFORE, before=[], problem="its file was altered").message.startswith("nothing to compare with: its file was altered")
     assert compare(swap(BEFORE, 1, decision="deny"), problem="its file was altered").verdict == FAIL
 

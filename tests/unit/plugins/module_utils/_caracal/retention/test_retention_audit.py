@@ -39,7 +39,7 @@ def judged(found: Facts, effective: settings.Effective = KNOWN, least: int | Non
 def test_an_audit_log_that_is_kept_as_it_should_be() -> None:
     said = judged(facts(searched=frozenset({OLDEST})), least=365, most=365)
     assert [name for name, words in said.items() if not words.startswith("pass: ")] == [], said
-    assert said["exported"].endswith("the next, audit_events_y2025m11, goes on 2026-12-01")
+    assert said["exported"].endswith("the next, audit_events_y2025m11, is dropped on 2026-12-01")
 
 
 WITHOUT = {name: bounds for name, bounds in facts().leaves.items() if name != "audit_events_y2027m01"}
@@ -64,7 +64,7 @@ WITHOUT = {name: bounds for name, bounds in facts().leaves.items() if name != "a
             "overdue",
             "fail: 1 month should have been dropped, audit_events_y2025m11",
         ),
-        ({"override": 400}, "days", "warn: the database asks for 400 days"),
+        ({"override": 400}, "days", "warn: the database sets 400 days"),
         ({"watermark": NOW - 8 * HOUR}, "exports_current", "fail: the last exported hour ended 7 h ago"),
         ({"watermark": NOW + HOUR}, "exports_current", "fail: the export watermark "),
         ({"watermark": None}, "exports_current", "fail: AUDIT_EXPORT_S3_BUCKET is set"),

@@ -59,7 +59,7 @@ def test_streams_whose_readers_keep_up() -> None:
         ),
         ([stream(REVOKE, 1, old("sts-revocation", 2))], 1, "warn: "),
         ([stream(REVOKE, 1, old("sts-revocation", 2)), stream(AUDIT, 1, old("audit-ingestor", 3))], 1, "fail: 2 of 4"),
-        ([stream(AUDIT, 1, old("siem-export", 2), groups=("audit-ingestor", "siem-export"))], 1, "pass: 4 groups"),
+        ([stream(AUDIT, 1, old("siem-export", 2), groups=("audit-ingestor", "siem-export"))], 1, "pass: 4 consumer groups"),
         (
             [stream(f"{AUDIT}.dlq", 2), stream(f"{REVOKE}.dead", 1)],
             2,
@@ -76,6 +76,8 @@ def test_a_redis_without_streams_or_groups_proves_nothing() -> None:
     assert [one.verdict for one in streams.judge([], NOW, HOUR)] == ["unproven"] * 3
     check = streams.pending([stream("caracal.agents.lifecycle", 1)], NOW, HOUR)
     assert (
-        check.verdict == "unproven" and "4 groups are missing" in check.message and "coordinator-relay of caracal.agents" in check.message
+        check.verdict == "unproven"
+        and "4 consumer groups of Caracal are missing" in check.message
+        and "coordinator-relay of caracal.agents" in check.message
     )
     assert streams.bounds([stream("caracal.agents.lifecycle", 10**9)]).verdict == "unproven"

@@ -159,7 +159,7 @@ def test_a_role_that_exists_is_left_alone_and_its_differences_are_told(fresh_clu
         "role here: connection_limit is 9, recorded -1",
         "role here: valid_until is None, recorded 2030-01-01T00:00:00Z",
         "role here: settings differ from the set: work_mem",
-        "role here is no member of grp",
+        "role here is not a member of grp",
     ]
     assert attributes(server, "here") == before
 
@@ -171,7 +171,7 @@ def test_every_difference_is_told(fresh_cluster: FreshCluster) -> None:
     assert create(server, recorded) == []
     with Session(server, "postgres") as session:
         for statement, words in (
-            ("REVOKE b FROM a", "role a is no member of b"),
+            ("REVOKE b FROM a", "role a is not a member of b"),
             ("ALTER ROLE a NOLOGIN", "role a: login is False, recorded True"),
             ("ALTER ROLE a SUPERUSER", "role a: superuser is True, recorded False"),
             ("ALTER ROLE a BYPASSRLS", "role a: bypassrls is True, recorded False"),
@@ -200,8 +200,8 @@ def test_rights_of_the_server_come_back_in_a_sandbox_only(fresh_cluster: FreshCl
     """Programs, files and all rows of a cluster are nothing that a set may give away."""
     info = fresh_cluster()
     strong: Recorded = {"roles": {"a": role()}, "members": [["a", "pg_execute_server_program"], ["a", "pg_of_another_major"]]}
-    absent = "role a is no member of pg_of_another_major"
-    assert create(server_of(info), strong) == ["role a is no member of pg_execute_server_program", absent]
+    absent = "role a is not a member of pg_of_another_major"
+    assert create(server_of(info), strong) == ["role a is not a member of pg_execute_server_program", absent]
     run(server_of(info), "DROP ROLE a")
     assert create(server_of(info), strong, info.superuser) == [absent]
 
@@ -221,7 +221,7 @@ def test_the_superuser_of_a_sandbox_is_not_compared(fresh_cluster: FreshCluster)
     assert roles.as_recorded(recorded, None) == "2 role(s) and 2 membership(s) as recorded"
     told = create(server_of(info), recorded)
     assert f"role {info.superuser}: superuser is True, recorded False" in told
-    assert f"role {info.superuser} is no member of pg_monitor" in told
+    assert f"role {info.superuser} is not a member of pg_monitor" in told
 
 
 HOSTILE = 'x"; CREATE ROLE evil SUPERUSER; --'
