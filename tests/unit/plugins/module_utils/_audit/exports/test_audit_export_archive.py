@@ -137,7 +137,7 @@ def test_other_bytes_at_the_source_are_shadowed_and_hold_up_nothing_else(place: 
     path.write_bytes(kept)
     result = place.fill()
     assert result["failed"] and result["archived"] == [path.stem]
-    assert f"archive/{changed.relative_to(place.source)} is shadowed: its source has other bytes" in result["msg"]
+    assert f"archive/{changed.relative_to(place.source)} is shadowed: its source has other content" in result["msg"]
     assert place.verify()["verdict"] == "pass"
 
 
@@ -149,7 +149,7 @@ def test_what_is_gone_comes_back_with_the_same_bytes_only(place: ArchiveScene) -
     place.file(key).unlink()
     warnings: list[str] = []
     result = place.fill(warn=warnings.append)
-    assert (result["archived"], result["days"]) == ([path.stem], []) and "was gone" in warnings[0]
+    assert (result["archived"], result["days"]) == ([path.stem], []) and "is missing" in warnings[0]
     assert place.verify()["verdict"] == "pass"
     place.file(key).unlink()
     path.write_bytes(path.read_bytes() + b"PAR1")
@@ -179,7 +179,7 @@ def test_refusals(place: ArchiveScene, tmp_path: Path) -> None:
     place.scene.refused(MODULE, OptionError, "compare_days", **{**usual, "compare_days": -1})
     place.scene.refused(MODULE, OptionError, "is the archive itself", **{**usual, "archive": str(place.source)})
     place.scene.refused(MODULE, StorageError, "has no hourly export", **{**usual, "source": str(tmp_path)})
-    place.scene.refused(MODULE, StorageError, "check source", **{**usual, "source": str(tmp_path / "nowhere")})
+    place.scene.refused(MODULE, StorageError, "check the option source", **{**usual, "source": str(tmp_path / "nowhere")})
     place.scene.refused(MODULE, OptionError, "lies inside", **{**usual, "archive": str(place.scene.root / "backup")})
 
 
@@ -254,7 +254,7 @@ def test_what_lies_over_an_archived_export_is_refused(in_bucket: ArchiveScene, m
         in_bucket.client.put_object(**in_bucket.named(key), Body=b"PAR1 other PAR1")
     result = in_bucket.fill()
     assert result["failed"] and f"{key} is shadowed" in result["msg"]
-    assert ("delete marker" if marker else "another active version") in result["msg"] and not result["changed"]
+    assert ("delete marker" if marker else "another version") in result["msg"] and not result["changed"]
 
 
 def test_a_source_in_a_bucket_needs_only_what_the_guide_says(place: ArchiveScene, s3: S3Server) -> None:

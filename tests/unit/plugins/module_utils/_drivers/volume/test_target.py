@@ -92,7 +92,7 @@ def test_who_cannot_give_files_away_is_told_before(tmp_path: Path, monkeypatch: 
 @pytest.mark.mutation
 def test_more_than_there_is_room_for(place: Target) -> None:
     place.check_may(1)
-    with pytest.raises(StorageError, match="make room"):
+    with pytest.raises(StorageError, match="free disk space"):
         place.check_may(1 << 60)
 
 
