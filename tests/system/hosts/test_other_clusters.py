@@ -37,7 +37,7 @@ def test_under_another_superuser(scene: Scene, fresh_cluster: FreshCluster) -> N
     restored, verified = restore(scene, fresh_cluster("postgres"), login_user="postgres")
     assert verified["verdict"] == "pass", verified
     assert warned(verified).keys() == {"inventory.roles"} == {name.replace("restore", "inventory") for name in warned(restored)}
-    assert "role caracal: superuser is False, recorded True" in warned(verified)["inventory.roles"]
+    assert "role caracal: superuser is False instead of True" in warned(verified)["inventory.roles"]
 
 
 def test_where_we_are_no_superuser(scene: Scene, fresh_cluster: FreshCluster, committed: Committed) -> None:
@@ -80,7 +80,7 @@ def test_a_sandbox_gives_roles_all_that_they_had_and_a_real_cluster_does_not(
     scene.call("pg_encrypted_restore", sandbox=sandbox)
     assert scene.call("state_verify", sandbox=sandbox)["verdict"] == "pass"
     restored, verified = restore(scene, fresh_cluster())
-    assert "role backup: bypassrls is False, recorded True" in warned(restored)["restore.roles"]
+    assert "role backup: bypassrls is False instead of True" in warned(restored)["restore.roles"]
     assert verified["verdict"] == "pass" and "role backup" in warned(verified)["inventory.roles"]
 
 

@@ -63,7 +63,9 @@ class ReplayUnion:
         first = keys.replay_key(self._set_id, source, 1)
         if first not in mine:
             known = sorted({one.source for one in the_set.artifacts(artifacts.REPLAY) if one.source})
-            raise OptionError(f"set {self._set_id} has no replay files of {source}; set `from` to one of: {', '.join(known) or 'none'}")
+            raise OptionError(
+                f"set {self._set_id} has no replay files of {source}, only of: {', '.join(known) or 'none'}; set `from` to one of these"
+            )
         self._readings: dict[int, tuple[Artifact | None, dict[str, Kept]]] = {}
         for reading in (1, 2):
             path = keys.replay_key(self._set_id, source, reading)
@@ -123,4 +125,4 @@ def _copy(data: pipes.Reader, sink: pipes.Sink, one: Kept, path: str) -> None:
     if (size, digest.hexdigest()) != (one.size, one.sha256):
         raise TamperedData(f"{path}: {one.name} does not match its inventory; {_ELSE}")
     if last != NEWLINE and not one.incomplete:
-        raise TamperedData(f"{path}: {one.name} ends with an incomplete line, which a valid archive never does; {_ELSE}")
+        raise TamperedData(f"{path}: {one.name} ends with an incomplete line, which an intact archive never does; {_ELSE}")

@@ -208,7 +208,7 @@ def test_a_download_takes_no_name_from_a_text_that_nobody_signed(by_hand: HandMa
     text = by_hand.repository / layout.recovery_key(SET)
     text.write_text(f"{text.read_text(encoding='utf-8')}\n{'0' * 64}  ../elsewhere/authorized_keys\n", encoding="utf-8")
     done = by_hand.run(download)
-    assert done.returncode != 0 and "does not match the signed manifest" in done.stderr, done.stderr
+    assert done.returncode != 0 and "signed manifest" in done.stderr, done.stderr
     assert not (by_hand.root / "elsewhere").exists()
     assert not [one for one in by_hand.calls() if "elsewhere" in one]
 

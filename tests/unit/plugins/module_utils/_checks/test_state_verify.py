@@ -305,7 +305,7 @@ TOGETHER = {
         "not in the set: function public.audit_partition_drop(part_name text) PUBLIC EXECUTE",
     ),
     "owner": ("ALTER TABLE workloads OWNER TO caracalapi", "inventory.caracal.owners", "missing table public.workloads caracal"),
-    "owner of the database": ("ALTER DATABASE caracal OWNER TO caracalapi", SETTINGS, "owner is caracalapi, recorded caracal"),
+    "owner of the database": ("ALTER DATABASE caracal OWNER TO caracalapi", SETTINGS, "owner is caracalapi instead of caracal"),
     "setting": ("ALTER DATABASE caracal SET row_security = off", SETTINGS, "differ from the set: row_security"),
     "limit": ("ALTER DATABASE caracal CONNECTION LIMIT 3", SETTINGS, "connection_limit is 3 instead of -1"),
     "sequence": ("SELECT setval('audit_ingest_alerts_id_seq', 999)", "inventory.caracal.sequences", "is at 999, expected 3 to 3"),
@@ -367,11 +367,11 @@ def test_a_database_that_is_gone_is_named(broken: Verify, database: str) -> None
 
 
 ROLES = [
-    ("ALTER ROLE caracalapi BYPASSRLS", "ALTER ROLE caracalapi NOBYPASSRLS", "role caracalapi: bypassrls is True, recorded False"),
-    ("ALTER ROLE caracalsts CREATEROLE", "ALTER ROLE caracalsts NOCREATEROLE", "role caracalsts: createrole is True, recorded False"),
-    ("ALTER ROLE caracalsts SUPERUSER", "ALTER ROLE caracalsts NOSUPERUSER", "role caracalsts: superuser is True, recorded False"),
-    ("ALTER ROLE caracalauth NOLOGIN", "ALTER ROLE caracalauth LOGIN", "role caracalauth: login is False, recorded True"),
-    ("ALTER ROLE caracalapi CONNECTION LIMIT 1", "ALTER ROLE caracalapi CONNECTION LIMIT -1", "connection_limit is 1, recorded -1"),
+    ("ALTER ROLE caracalapi BYPASSRLS", "ALTER ROLE caracalapi NOBYPASSRLS", "role caracalapi: bypassrls is True instead of False"),
+    ("ALTER ROLE caracalsts CREATEROLE", "ALTER ROLE caracalsts NOCREATEROLE", "role caracalsts: createrole is True instead of False"),
+    ("ALTER ROLE caracalsts SUPERUSER", "ALTER ROLE caracalsts NOSUPERUSER", "role caracalsts: superuser is True instead of False"),
+    ("ALTER ROLE caracalauth NOLOGIN", "ALTER ROLE caracalauth LOGIN", "role caracalauth: login is False instead of True"),
+    ("ALTER ROLE caracalapi CONNECTION LIMIT 1", "ALTER ROLE caracalapi CONNECTION LIMIT -1", "connection_limit is 1 instead of -1"),
     ("ALTER ROLE caracalapi SET row_security = off", "ALTER ROLE caracalapi RESET ALL", "settings differ from the set: row_security"),
     ("ALTER ROLE caracalapi RENAME TO other", "ALTER ROLE other RENAME TO caracalapi", "role caracalapi is missing"),
     ("GRANT caracal TO caracalapi", "REVOKE caracal FROM caracalapi", "role caracalapi is a member of caracal"),

@@ -284,7 +284,7 @@ def test_after_a_real_restore_only_reading_is_done(caracal_database: TwinCluster
     ("given", "kind", "words"),
     [
         ({"self_made": True}, OptionError, "self_made adds rows, so it needs a sandbox"),
-        ({"urls": {"sts": "nowhere"}}, OptionError, "urls.sts is no address"),
+        ({"urls": {"sts": "nowhere"}}, OptionError, "urls.sts is not the address"),
         ({"secrets_directory": "/nowhere"}, KeyProblem, "/nowhere/caracalAdminToken cannot be read"),
         ({"database": "postgres"}, BackupError, "not a Caracal database"),
     ],

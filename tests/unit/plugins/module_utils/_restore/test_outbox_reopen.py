@@ -171,7 +171,7 @@ def test_what_cannot_work_is_refused(scene: Scene, restored: Copy) -> None:
 def test_a_cluster_that_is_backed_up_is_not_touched_unless_it_is_named(scene: Scene, caracal_database: TwinCluster) -> None:
     before, identifier = caracal_database.execute(OUTBOXES), caracal_database.info.system_identifier
     for wrong in ([], ["caracal"], [f"caracal@{identifier}0"]):
-        scene.refused(REOPEN, TargetRefused, "is backed up to this repository", f"set confirm to caracal@{identifier}", confirm=wrong)
+        scene.refused(REOPEN, TargetRefused, "is backed up to", f"set confirm to caracal@{identifier}", confirm=wrong)
     assert scene.call(REOPEN, check_mode=True, confirm=[f"caracal@{identifier}"])["target"] == identifier
     assert caracal_database.execute(OUTBOXES) == before
 

@@ -135,7 +135,7 @@ def test_a_marker_that_is_a_link_is_not_followed(tmp_path: pathlib.Path) -> None
     layout = Layout.of(str(tmp_path / "box"))
     os.mkdir(layout.root)
     os.symlink("/etc/passwd", layout.marker)
-    with pytest.raises(TargetRefused, match="cannot be read"):
+    with pytest.raises(TargetRefused, match="cannot read "):
         lifecycle.destroy(layout.root)
     assert os.path.lexists(layout.marker)
 

@@ -120,7 +120,7 @@ def test_volumes_that_cannot_be_read(dumped: Scene, engine: Engine, sts: ReplayF
     dumped.refused(ARCHIVE, OptionError, "caracal_stsReplay of driver rexray has no directory", **usual)
     engine.volumes = [volume("stsReplay", str(sts.volume))]
     twice = [{"service": "sts", "path": str(sts.volume)}]
-    dumped.refused(ARCHIVE, OptionError, "named twice", volumes=twice, **usual)
+    dumped.refused(ARCHIVE, OptionError, "service and replica twice", volumes=twice, **usual)
 
 
 @pytest.mark.no_false_alarm

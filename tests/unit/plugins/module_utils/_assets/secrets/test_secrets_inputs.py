@@ -60,10 +60,10 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "empty audit key": (put(AUDIT, ""), (f"/{AUDIT} is empty", "silently create a new")),
     "short audit key": (put(AUDIT, KEY[:-2]), (f"/{AUDIT} has 31 bytes", "at least 32")),
     "audit key in base64": (put(AUDIT, base64.b64encode(bytes.fromhex(KEY))), (f"/{AUDIT} is not hexadecimal", "not base64")),
-    "no streams key": (gone("streamsHmacKey"), ("secret streamsHmacKey is in no source",)),
-    "streams key that is none": (put("streamsHmacKey", "x" * 64), ("streamsHmacKey is not hexadecimal", "the streamsHmacKey is")),
-    "no idempotency key": (gone("idempotencyHmacKey"), ("secret idempotencyHmacKey is in no source",)),
-    "no admin token": (gone("caracalAdminToken"), ("secret caracalAdminToken is in no source",)),
+    "no streams key": (gone("streamsHmacKey"), ("no source contains secret streamsHmacKey",)),
+    "streams key that is none": (put("streamsHmacKey", "x" * 64), ("streamsHmacKey is not hexadecimal", "the streamsHmacKey")),
+    "no idempotency key": (gone("idempotencyHmacKey"), ("no source contains secret idempotencyHmacKey",)),
+    "no admin token": (gone("caracalAdminToken"), ("no source contains secret caracalAdminToken",)),
     "empty database password": (put("apiDbPassword", ""), ("/apiDbPassword is empty", "silently create a new apiDbPassword")),
     "previous KEK that is none": (put("secretStoreKekPrevious", "ab" * 32), ("secretStoreKekPrevious is not a random key",)),
     "name with a newline": (put("odd\nname", KEY), ("cannot be stored as",)),
@@ -89,21 +89,21 @@ def test_bad_secrets_are_refused_by_name(made: Deployment, name: str) -> None:
 
 
 def test_what_cannot_be_read_is_refused_by_name(made: Deployment) -> None:
-    refused(made, KeyProblem, "nowhere cannot be read: No such file", directory=str(made.scene.root / "nowhere"))
-    refused(made, KeyProblem, "env cannot be read: No such file", environment_file=str(made.scene.root / "env"))
+    refused(made, KeyProblem, "cannot read directory ", "nowhere: No such file", directory=str(made.scene.root / "nowhere"))
+    refused(made, KeyProblem, "cannot read ", "env: No such file", environment_file=str(made.scene.root / "env"))
     (made.directory / "dangling").symlink_to("nothing")
-    refused(made, KeyProblem, "dangling cannot be read")
+    refused(made, KeyProblem, "cannot read ", "dangling: ")
     (made.directory / "dangling").unlink()
     os.mkfifo(made.directory / "pipe")
-    refused(made, KeyProblem, "pipe cannot be read", "plain file")
+    refused(made, KeyProblem, "cannot read ", "pipe: ", "regular file")
 
 
 def test_sources_that_contradict_each_other_are_refused(made: Deployment) -> None:
     other = made.file("other", KEY)
     refused(made, OptionError, "no source of secrets", directory=None)
     refused(made, OptionError, "are both sources of secrets/secretStoreKek", files={KEK: str(other)})
-    refused(made, OptionError, "is no absolute path", "tmpfs", files={"x": "other"})
-    refused(made, OptionError, "is no absolute path", files={"x": 7})
+    refused(made, OptionError, "is not an absolute path", "tmpfs", files={"x": "other"})
+    refused(made, OptionError, "is not an absolute path", files={"x": 7})
     refused(made, OptionError, "cannot be stored as", files={"a\nb": str(other)})
     refused(made, OptionError, "cannot be stored as", files={"../x": str(other)})
     first, second = made.scene.root / "one", made.scene.root / "two"
@@ -115,7 +115,7 @@ def test_sources_that_contradict_each_other_are_refused(made: Deployment) -> Non
     refused(made, OptionError, "previous_kek", previous_kek=str(other))
     empty = made.scene.root / "empty"
     empty.mkdir()
-    refused(made, OptionError, "holds no file", directory=str(empty))
+    refused(made, OptionError, "contains no file", directory=str(empty))
 
 
 def test_a_value_given_for_a_path_is_not_repeated(made: Deployment) -> None:
@@ -181,8 +181,8 @@ def test_a_key_in_the_environment_that_overrides_its_file_is_told(made: Deployme
     same = (made.directory / "auditHmacKey").read_text()
     told = told_with(made, f"export SECRET_STORE_KEK='{KEY}'\nAUDIT_HMAC_KEY={same}\nCARACAL_API_DB_PASSWORD=\"{KEY}\"\n")
     assert len(told) == 3 and all(one.endswith("; keep the value only in the file") for one in told), told
-    assert "sets CARACAL_API_DB_PASSWORD, which the product takes before the file apiDbPassword, with another value" in told[0]
-    assert "sets AUDIT_HMAC_KEY, which the product takes before the file auditHmacKey, currently with the same value" in told[1]
+    assert "sets CARACAL_API_DB_PASSWORD, which overrides the file apiDbPassword, with another value" in told[0]
+    assert "sets AUDIT_HMAC_KEY, which overrides the file auditHmacKey, currently with the same value" in told[1]
     assert "sets SECRET_STORE_KEK, which overrides the file secretStoreKek, with another value, so the value in the file is not" in told[2]
 
 

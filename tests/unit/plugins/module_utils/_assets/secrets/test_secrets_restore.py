@@ -224,8 +224,8 @@ def test_a_bundle_does_not_choose_which_folders_are_made(
 
 def test_options_that_cannot_work_are_refused(made: Deployment) -> None:
     refused(made, OptionError, "owner or group", owner="nobody-of-that-name")
-    refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "a" / "b"))
-    refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "ca.pem"))
+    refused(made, StorageError, "cannot create", directory=str(made.scene.root / "a" / "b"))
+    refused(made, StorageError, "cannot create", directory=str(made.scene.root / "ca.pem"))
     refused(made, OptionError, "has no state 'abc'", key_set="abc")
     refused(made, WrongIdentity, ".tar.zst.age: ", identity_files=[str(made.scene.identity)])
 

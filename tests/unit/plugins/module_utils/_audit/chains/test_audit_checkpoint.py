@@ -229,7 +229,7 @@ FAULTS = {
         "block_missing_rows",
         "1 of ",
     ),
-    "zone": ("DELETE FROM audit_events WHERE zone_id = '{quiet}'", "zone_gone", "is gone, and the journal knows "),
+    "zone": ("DELETE FROM audit_events WHERE zone_id = '{quiet}'", "zone_gone", "is missing, although the journal records "),
     "admin": (
         "UPDATE admin_audit_events SET action = 'x' WHERE zone_id IS NULL AND chain_seq = 2",
         "block_edited",

@@ -382,7 +382,7 @@ def test_how_text_sorts_and_what_a_letter_is_are_recorded_apart(
 def test_a_provider_that_the_server_does_not_have_is_replaced_with_a_warning(server: Server, name: str, provider: str, locale: str) -> None:
     """Ours is 17 and knows no ICU."""
     assert target.create(server, name, {**SETTINGS, "provider": provider, "locale": locale, "collate": "C"}) == [
-        f"the server has no locale {locale} of {provider}; database {name} uses C.UTF-8, so text sorts differently"
+        f"the server does not have locale {locale} of {provider}; database {name} uses C.UTF-8, so text sorts differently"
     ]
     with Session(server, name) as session:
         assert catalog.settings(session) == SETTINGS
@@ -391,7 +391,7 @@ def test_a_provider_that_the_server_does_not_have_is_replaced_with_a_warning(ser
 @pytest.mark.mutation
 def test_a_locale_that_the_server_does_not_have_is_replaced_with_a_warning(server: Server, name: str) -> None:
     assert target.create(server, name, {**SETTINGS, "collate": "xx_YY.UTF-8", "ctype": "xx_YY.UTF-8"}) == [
-        f"the server has no locale xx_YY.UTF-8; database {name} uses C.UTF-8, so text sorts differently"
+        f"the server does not have locale xx_YY.UTF-8; database {name} uses C.UTF-8, so text sorts differently"
     ]
     assert run(server, f"SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = '{name}'") == [
         ("C.UTF-8", "UTF8")
