@@ -72,7 +72,7 @@ _value:
         message:
           description: The problem and its remedy.
           type: str
-          sample: "no redis-server of at least 7.0 was found; install Redis on this host, or name the program"
+          sample: "no redis-server 7.0 or later found; install Redis on this host, or set the path of redis-server"
     lines:
       description: The same for the console.
       type: list

@@ -127,7 +127,7 @@ without_redis:
   returned: with O(groups_only)
   type: list
   elements: str
-  sample: ["Audit events that no service had read, and dead letters, are gone."]
+  sample: ["Unread audit events and dead letters are lost."]
 checks:
   description: Results of the comparisons, in the form that M(caracal_ops.backup.backup_set_verify) returns. Empty in check mode.
   returned: always

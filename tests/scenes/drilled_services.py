@@ -71,7 +71,7 @@ class Drilled:
         with socket.create_server(("127.0.0.1", 0)) as outside:
             started = service_sandbox.start(self.bundle, self.terms(services, production=[f"127.0.0.1:{outside.getsockname()[1]}"]))
         wrong = [one for one in started.checks if one.required and one.verdict not in ("pass", "warn")]
-        bad = [one for one in wrong if "no command is given" not in one.message]
+        bad = [one for one in wrong if "no command is configured" not in one.message]
         assert not bad, (bad, self.logs())
         return started
 

@@ -36,34 +36,36 @@ _HEAD = """\
 Deployment `{deployment}`, Caracal {release}, family {family}, snapshot {snapshot}.
 
 These commands need `bash`, `awk`, `ssh-keygen`, `sha256sum`, `age`, `zstd`, and `pg_restore` and `psql` of PostgreSQL {major} or newer.
-They restore into an **empty** cluster where you are superuser; its address comes from the usual `PGHOST`, `PGPORT`, `PGUSER`.
-Start a shell for them with `bash`, set the variables below in it with `export`, to absolute paths, and run them there from top to
-bottom. The first error ends that shell.
+They restore into an **empty** cluster in which you are superuser. Set its address with `PGHOST`, `PGPORT` and `PGUSER`.
 
-| variable | what it names |
+1. Start a new shell with `bash`.
+2. In this shell, set the variables below with `export`. All paths must be absolute.
+3. Run the commands from top to bottom. The first error ends the shell.
+
+| variable | value |
 |---|---|
-| `REPOSITORY` | the folder that holds `repository.json`; for a set in a bucket an empty folder, which is filled |
-| `ALLOWED_SIGNERS` | the operator's list of signers; never one that lay in the repository |
+| `REPOSITORY` | the directory with `repository.json`; for a set in a bucket, an empty directory for the download |
+| `ALLOWED_SIGNERS` | the operator's list of signers; never a copy from the repository |
 | `IDENTITY` | an age identity of one of: {recipients} |
 {variables}
 {download}
-## On with the folder
+## Prepare the shell
 
 ```sh
 set -euo pipefail
 cd "$REPOSITORY"
 test -r "$ALLOWED_SIGNERS"
 test -r "$IDENTITY"
-export IDENTITY                 # psql starts programs that read it
-unpack() {{                      # the archive $2, sealed to the identity $1, into the folder $3
-  # Plain files only: links and devices are printed, and end it. No owner, no set-user-ID bit.
+export IDENTITY                 # programs that psql starts read it
+unpack() {{                      # decrypts archive $2 with identity $1 into directory $3
+  # Regular files only: links and devices are printed and end the shell. Owners and set-user-ID bits are not restored.
   age --decrypt --identity "$1" "$2" | zstd --decompress --stdout | tar --list --verbose | {{ ! grep '^[^-]' >&2; }}
   age --decrypt --identity "$1" "$2" | zstd --decompress --stdout |
     tar --extract --no-same-owner --no-same-permissions --directory "$3"
 }}
 ```
 
-## 1. Is it what was signed?
+## 1. Verify the signature
 
 ```sh
 {verify}
@@ -72,13 +74,13 @@ sha256sum --check --strict --quiet <<'END'
 END
 ```
 
-A signer that has retired since is verified as of the time when the set was stored: add `-O verify-time=YYYYMMDDHHMMSSZ` to each
-`ssh-keygen`, with the store's time of the manifest and not with a time that stands in it.
+If the signer has been retired since, verify as of the time when the set was stored: add `-O verify-time=YYYYMMDDHHMMSSZ` to each
+`ssh-keygen`. Use the time at which the storage received the manifest, not a time in the manifest.
 
 ## 2. Roles and empty databases
 
-Roles come back without passwords; Caracal's own migration step sets them again. Their memberships come back too, also in the server's
-own roles, as `pg_monitor`.
+Roles are restored without passwords; Caracal's migration step sets them again. Memberships are restored too, also in built-in roles
+such as `pg_monitor`.
 
 ```sh
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
@@ -114,11 +116,11 @@ _DATABASE = """
 ```sh
 {open_schema} |
   pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=pre-data --dbname {name}
-# Functions of its owners that loading its rows would run as you are printed, and end it. Look at them before you go on behind this.
+# Prints functions of the owners that loading the rows would run with your privileges, then ends the shell. Inspect them to continue.
 psql --no-psqlrc --quiet --tuples-only --no-align --set ON_ERROR_STOP=1 --dbname {name} <<'END' | {{ ! grep . >&2; }}
 SET search_path = '';{functions};
 END
-# So are checks that look at the rows once they are there.
+# Prints check constraints that would run such functions, then ends the shell.
 {open_schema} |
   pg_restore --list --verbose --section=post-data |
   awk '/^;/ && check {{ for (i = 5; i <= NF; i++) if ($i != $4) {{ print check; break }} }}
@@ -127,7 +129,7 @@ END
   pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=data --dbname {name}
 {leaves}{open_schema} |
   pg_restore --exit-on-error --no-tablespaces --no-subscriptions --no-publications --section=post-data --dbname {name}
-# What no dump holds: values of sequences that only audit rows use, and content of materialized views.
+# Not in the dump: values of sequences that only audit rows use, and the content of materialized views.
 psql --no-psqlrc --quiet --output /dev/null --set ON_ERROR_STOP=1 --dbname {name} <<'END'
 SET search_path = '';
 \\set inventory `age --decrypt --identity "$IDENTITY" {inventory} | zstd --decompress --stdout`
@@ -136,7 +138,7 @@ SELECT format('SELECT setval(%L, %s)', format('%I.%I', q.schemaname, q.sequencen
        LATERAL (SELECT d -> 'sequences' ->> (q.schemaname || '.' || q.sequencename)) l(v)
  WHERE d->>'database' = current_database() AND q.last_value IS NULL AND v IS NOT NULL \\gexec
 \\set ON_ERROR_STOP 0
--- One whose query fails stays empty, and is printed.
+-- A view whose query fails is printed and stays empty.
 SELECT format('REFRESH MATERIALIZED VIEW %I.%I', n.nspname, c.relname)
   FROM jsonb_array_elements(:'inventory'::jsonb -> 'databases') d, pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE d->>'database' = current_database() AND c.relkind = 'm' AND NOT c.relispopulated
@@ -147,7 +149,7 @@ END
 """
 
 _TAIL = """
-## {number}. Settings of the databases, and statistics
+## {number}. Database settings and statistics
 
 ```sh
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --dbname postgres <<'END'
@@ -178,14 +180,18 @@ END
 _LAST = """
 ## {number}. Before any service starts
 
-Services change a restored database within seconds, and `/ready` answers 200 with a wrong key-encryption key. Restore the secrets
-that belong to this set first, make the audit partitions of this month and the next three, and start with the audit service.
-What is not in this set: {left_out}.
+Services change a restored database within seconds, and `/ready` returns 200 even with a wrong key-encryption key.
+
+1. Restore the secrets of this set.
+2. Create the audit partitions of this month and the next three months.
+3. Start the audit service first.
+
+Not in this set: {left_out}.
 {services}"""
 
 
 _SERVICES = """
-These images ran when the set was made. A registry has an image by its digest, `docker image inspect` shows its id.
+These images ran when the set was created. Pull an image from a registry by its digest; `docker image inspect` shows its ID.
 
 | service | image | digest | id |
 |---|---|---|---|"""
@@ -250,7 +256,7 @@ def _tail(manifest: Manifest, databases: list[str]) -> str:
 
 def _last(manifest: Manifest, number: int) -> str:
     left_out = "; ".join(markdown(f"{asset} ({reason})") for asset, reason in sorted(manifest.left_out.items()))
-    return _LAST.format(number=number, left_out=left_out or "nothing that was asked for", services=_services(manifest))
+    return _LAST.format(number=number, left_out=left_out or "nothing was left out", services=_services(manifest))
 
 
 def _services(manifest: Manifest) -> str:

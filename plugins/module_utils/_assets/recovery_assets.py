@@ -18,9 +18,9 @@ from .recovery_quoting import code
 _SECRETS = """
 ## {number}. Runtime secrets
 
-{both}Put `secrets/` where Caracal looks for it (directory 0700, files 0444) before anything starts: it silently makes a new key
-for every file that is missing. `index.json` says what each file was. Each file in `folders/`, where there is one, stands for a directory
-in `secrets/` that was empty (0755): make it too.
+{both}Copy `secrets/` to the directory from which Caracal reads its secrets (directory 0700, files 0444), before any service starts.
+Caracal silently creates a new key for every missing file. `index.json` describes each file. If there are files in `folders/`, each
+one stands for a directory in `secrets/` that was empty (0755): create it too.
 
 ```sh
 test -r "$SECRETS_IDENTITY"
@@ -33,8 +33,8 @@ mkdir --mode 0700 {folders}
 _REPLAY = """
 ## {number}. Replay files of STS and Gateway
 
-Stop the service that owns the directory. Move the files into its `audit-replay` without replacing any (`mv --no-clobber`), owner
-65532, mode 0600. What lies in `incomplete/` ended in the middle of a line; the service would drop it silently, so keep it elsewhere.
+Stop the service that owns the directory. Move the files to its `audit-replay` without replacing any (`mv --no-clobber`), owner
+65532, mode 0600. Files in `incomplete/` end with an incomplete line, which the service would silently drop, so keep them elsewhere.
 
 ```sh
 test -d "$RESTORED"
@@ -46,7 +46,7 @@ mkdir --parents {folders}
 _REDIS = """
 ## {number}. Redis streams
 
-Into an **empty** Redis of release 7.0 or newer, before any service starts.
+Restore into an **empty** Redis 7.0 or newer, before any service starts.
 
 ```sh
 test -n "$REDIS_URL"
@@ -74,8 +74,8 @@ def variables(manifest: Manifest) -> str:
     sealed = {one.kind: ", ".join(map(code, one.recipients)) for one in manifest.artifacts}
     rows = [
         ("SECRETS_IDENTITY", f"an age identity of one of: {sealed.get(SECRETS)}", SECRETS in sealed),
-        ("RESTORED", "an empty folder on a tmpfs or an encrypted disk, for what comes out in clear", bool(sealed.keys() & _IN_CLEAR)),
-        ("REDIS_URL", "`redis://user@host:port/0` of an empty Redis; its password belongs in `REDISCLI_AUTH`", REDIS in sealed),
+        ("RESTORED", "an empty directory on a tmpfs or an encrypted disk, for decrypted files", bool(sealed.keys() & _IN_CLEAR)),
+        ("REDIS_URL", "`redis://user@host:port/0` of an empty Redis; set its password in `REDISCLI_AUTH`", REDIS in sealed),
     ]
     return "".join(f"| `{name}` | {meaning} |\n" for name, meaning, used in rows if used)
 
@@ -86,7 +86,7 @@ def _unpacked(artifact: Artifact, identity: str, folder: str) -> str:
 
 def _secrets(found: t.Sequence[Artifact], number: int) -> str:
     folders = [f'"$RESTORED"/secrets-{reading}' for reading in range(1, len(found) + 1)]
-    both = "The secrets changed while the backup ran: the later folder is the newer state, rows may need the keys of either. "
+    both = "The secrets changed during the backup. The second directory is the newer state; rows can need the keys of both. "
     return _SECRETS.format(
         number=number,
         both=both if len(found) > 1 else "",

@@ -13,10 +13,13 @@ from .recovery_quoting import shell
 _DOWNLOAD = """\
 ## If the set is in a bucket
 
-It is downloaded first, into `$REPOSITORY`, with the command line of AWS. `BUCKET` names the bucket, and `PREFIX`, which ends with its
-slash, what stands before each key; AWS's `AWS_PROFILE`, and `AWS_ENDPOINT_URL` for another server, say how the bucket is reached. Of each
-object the **oldest** version counts: who may write can put another one or a delete marker on top. If step 1 refuses a file all the same,
-take its next version. Only what was verified says what else to download.
+Download the set to `$REPOSITORY` first, with the AWS command line:
+
+- Set `BUCKET` to the bucket, and `PREFIX` to the prefix of all keys, with a slash at its end.
+- Configure access with `AWS_PROFILE`, and with `AWS_ENDPOINT_URL` for a server other than AWS.
+
+The commands download the **oldest** version of each object, because anyone with write access can add a newer version or a delete
+marker. If step 1 still refuses a file, download its next version. Further names come only from the verified file.
 
 ```bash
 set -euo pipefail
@@ -42,7 +45,7 @@ sed --regexp-extended --quiet 's#^[0-9a-f]{{64}}  ([A-Za-z0-9_~-][A-Za-z0-9._~-]
 _VERIFY = """\
 ssh-keygen -Y verify -f "$ALLOWED_SIGNERS" -I {principal} -n {namespace} -s {signature} < {manifest}
 text=$(sha256sum < {recovery} | cut -c 1-64)
-grep --quiet "\\"$text\\"" {manifest} || {{ echo "{recovery} is not what was signed" >&2; false; }}"""
+grep --quiet "\\"$text\\"" {manifest} || {{ echo "{recovery} does not match the signed manifest" >&2; false; }}"""
 
 
 def download(manifest: Manifest) -> str:

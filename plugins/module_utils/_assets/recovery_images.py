@@ -15,9 +15,10 @@ from .._repository.manifest import Manifest
 _IMAGES = """
 ## {number}. Images
 
-What ran as services. The id of an image is the SHA-256 of its configuration, or of a document that names it by its own; all of these are
-compared below. Load them where the services will run with `docker load --input` or `podman load --input` and `images.tar`, and give each
-its name in the table at the end with `docker tag`. An engine of another kind may call an image by another id than it had.
+The images of the services. The ID of an image is the SHA-256 of its configuration, or of a document with the SHA-256 of the
+configuration; the commands below verify all of them. On the host of the services, load `images.tar` with `docker load --input` or
+`podman load --input`. Then give each image its name from the table at the end with `docker tag`. A different container engine can
+show another ID for the same image.
 
 ```sh
 test -d "$RESTORED"

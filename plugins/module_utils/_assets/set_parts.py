@@ -30,7 +30,7 @@ from . import recovery
 from .databases import dump_set
 from .databases.dump_database import SourceRecord
 
-UNPAIRED = Pairing(UNPROVEN, "the set holds no secrets, so nothing proves which keys open its sealed columns")
+UNPAIRED = Pairing(UNPROVEN, "the set contains no secrets, so it is not verified which keys decrypt its sealed columns")
 SECRETS = ("secrets.1", "secrets.2")
 FIRST, SECOND = ".1", ".2"
 Value = t.TypeVar("Value")
@@ -125,13 +125,13 @@ def _check(fields: Fields, part: t.Container[str]) -> None:
 
 def _complete(set_id: str, database: SetPart) -> None:
     """A set that has not all of its databases, or of which nobody knows, is never signed."""
-    again = f"backup_set state=aborted set_id={set_id}, and begin the set anew"
+    again = f"backup_set state=aborted set_id={set_id}, then create a new set"
     found = next((one for one in database.get("checks", []) if one["id"] == completeness.CHECK_ID), None)
     if found is None:
-        raise VerificationFailed(f"set {set_id}: its dump, of another version, does not say whether it has all of its source; {again}")
+        raise VerificationFailed(f"set {set_id}: its dump is from another version and does not record whether it is complete; run {again}")
     if found["verdict"] != PASS:
-        words = f"set {set_id} is not committed, since {found['id']} is {found['verdict']}: {found['message']}"
-        raise VerificationFailed(f"{words}; then {again}", checks=[found])
+        words = f"set {set_id} was not committed, because {found['id']} is {found['verdict']}: {found['message']}"
+        raise VerificationFailed(f"{words}; then run {again}", checks=[found])
 
 
 def _checks(fields: Fields, field: str) -> None:
@@ -151,7 +151,7 @@ def _pairing(fields: Fields, field: str) -> None:
 def _sources(fields: Fields, field: str) -> None:
     for one in fields.inners(field):
         if not all(type(one.take(name)) in (int, float) for name in ("seconds", "longest_wait")):
-            raise one.fault("has wrong seconds")
+            raise one.fault("has invalid seconds")
         manifests.source(one)
         one.later_integer(audit_retention.FIELD)
 

@@ -30,7 +30,7 @@ SEEN = {"size", "sha256", "seen", "mtime_ns"}
 TEXT_LIMIT = 1000
 _NAME = re.compile(r"replay\.((?:sts|gateway)(?:-[A-Za-z0-9][A-Za-z0-9_-]{0,62})?)\.([12])\Z")
 _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}\Z")
-_ELSE = "remove the stage and make the set anew"
+_ELSE = "remove the stage and create a new set"
 
 
 class Stage:
@@ -42,7 +42,7 @@ class Stage:
         self._set_id = set_id
         self.parts = parts.read_unsigned(self._store, set_id)
         if not self.parts:
-            raise OptionError(f"{path} has nothing of set {set_id}; run replay_volume_archive with this set_id and stage first")
+            raise OptionError(f"{path} contains nothing of set {set_id}; run replay_volume_archive with this set_id and stage first")
         self.artifacts: dict[str, Artifact] = {}
         for name, part in self.parts.items():
             for one in self._named(name, part):
@@ -50,7 +50,7 @@ class Stage:
         known = {*self.artifacts, *(keys.part_key(set_id, name) for name in self.parts)}
         unknown = sorted({one.key for one in self._store.list("")} - known)
         if unknown:
-            raise TamperedData(f"{path}/{unknown[0]} is named by no part of set {set_id}; {_ELSE}")
+            raise TamperedData(f"{path}/{unknown[0]} is not in any part of set {set_id}; {_ELSE}")
         bad = [one for one in objects.verify(self._store, list(self.artifacts.values())) if one.verdict == FAIL]
         if bad:
             raise TamperedData(bad[0].message)
@@ -60,24 +60,24 @@ class Stage:
         named = _NAME.match(name)
         listed = part.get("artifacts")
         if not named or not isinstance(listed, list) or not _is_part(part, named[1]):
-            raise TamperedData(f"{where} is no part that replay_volume_archive makes; {_ELSE}")
+            raise TamperedData(f"{where} is not a part from replay_volume_archive; {_ELSE}")
         archive = keys.replay_key(self._set_id, named[1], int(named[2]))
         right = {artifacts.REPLAY: archive, artifacts.DETAILS: keys.details_key(archive)}
         found = [artifacts.parse(one, where, self._set_id) for one in listed]
         for one in found:
             if one.path != right.get(one.kind) or one.source != named[1]:
-                raise TamperedData(f"{self._store.location}/{one.path} is no sealed replay archive of {named[1]}; {_ELSE}")
+                raise TamperedData(f"{self._store.location}/{one.path} is not an encrypted replay archive of {named[1]}; {_ELSE}")
             self._check(one)
         return found
 
     def _check(self, one: Artifact) -> None:
         others = (one.database, one.leaf, one.shared_from)
         if others != (None, None, None) or not one.recipients or not all(map(_FINGERPRINT.match, one.recipients)):
-            raise TamperedData(f"{self._store.location}/{one.path} is no sealed replay archive; {_ELSE}")
+            raise TamperedData(f"{self._store.location}/{one.path} is not an encrypted replay archive; {_ELSE}")
         if one.kind == artifacts.DETAILS and one.size > strict_json.SIZE_LIMIT:
-            raise TamperedData(f"{self._store.location}/{one.path} is larger than any inventory; {_ELSE}")
+            raise TamperedData(f"{self._store.location}/{one.path} is larger than the limit of an inventory; {_ELSE}")
         if self._signer.fingerprint in one.recipients:
-            raise KeyProblem(f"{one.path} is sealed to the signing key, so this host could open it; seal it to another key pair")
+            raise KeyProblem(f"{one.path} is encrypted for the signing key, so this host could decrypt it; encrypt it for another key pair")
 
     def missing_in(self, store: Store) -> tuple[list[Artifact], list[str]]:
         """Artifacts and names of parts that `store` has not yet. Raises ObjectExists where it has others."""
@@ -85,11 +85,13 @@ class Stage:
         there = [one for one in self.artifacts.values() if one not in new]
         bad = [one for one in objects.verify(store, there) if one.verdict == FAIL]
         if bad:
-            raise ObjectExists(f"{bad[0].message.partition(';')[0]}, compared with the stage; abort set {self._set_id} and make it anew")
+            raise ObjectExists(
+                f"{bad[0].message.partition(';')[0]}, compared with the stage; abort set {self._set_id} and create a new one"
+            )
         taken = parts.read(store, self._set_id, self._signer)
         for name, part in self.parts.items():
             if taken.get(name, part) != part:
-                raise ObjectExists(f"set {self._set_id} has another part {name} already; abort the set and make it anew")
+                raise ObjectExists(f"set {self._set_id} already has a different part {name}; abort the set and create a new one")
         return new, [name for name in self.parts if name not in taken]
 
     def copy(self, new: t.Sequence[Artifact], names: t.Sequence[str], store: Store) -> None:
@@ -101,7 +103,7 @@ class Stage:
                     digest.update(data)
                     out.write(data)
                 if digest.hexdigest() != one.sha256:
-                    raise TamperedData(f"{self._store.location}/{one.path} changed while it was taken in; {_ELSE}")
+                    raise TamperedData(f"{self._store.location}/{one.path} changed while it was copied; {_ELSE}")
                 out.publish(one.path)
         for name in names:
             parts.write(store, self._set_id, name, self.parts[name], self._signer)

@@ -36,4 +36,4 @@ class Backlog:
 
     def __str__(self) -> str:
         left = f"{self.now} of {self.first} entries were left after {text.duration(self.seconds)}"
-        return f"{left}; at this speed they take {text.duration(self.rest)} more" if self.shrinks else left
+        return f"{left}; at this rate they need {text.duration(self.rest)} more" if self.shrinks else left

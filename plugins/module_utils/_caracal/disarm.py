@@ -68,7 +68,7 @@ ARMS = (
         (),
         f"pg_catalog.regexp_replace(config_json::text, '\"{NOWHERE}\"', '', 'g') ~* '\"https?://'",
         f"config_json = pg_catalog.regexp_replace(config_json::text, '{_ADDRESS}', '\"{NOWHERE}\"', 'gi')::jsonb",
-        "providers lead nowhere",
+        "provider addresses are replaced",
     ),
 )
 

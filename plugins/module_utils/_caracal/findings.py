@@ -48,7 +48,7 @@ class Finding:
         numbers = str(self.low) if self.low == self.high else f"{self.low} to {self.high}"
         where = [f"{self.chain} chain of {zone_name(self.zone)}"] if self.zone else []
         where += [f"sequence {numbers}"] if self.high else []
-        where += [f"leaf {self.leaf}"] if self.leaf else []
+        where += [f"partition {self.leaf}"] if self.leaf else []
         return f"{', '.join(where)}: {self.words}" if where else self.words
 
 

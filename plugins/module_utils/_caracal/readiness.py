@@ -14,28 +14,28 @@ import typing as t
 
 # Reason or error in the body of an answer that is not 200.
 REASONS = {
-    "postgres_unreachable": "its database does not answer, or, at a Gateway, the row of gateway_binding_revision is missing",
+    "postgres_unreachable": "its database does not answer; for a Gateway also: gateway_binding_revision has no row",
     "redis_unavailable": "it has no connection to Redis",
     "redis_unreachable": "Redis does not answer",
     "audit_evidence_lost": "it has dropped audit events",
     "audit_replay_unavailable": "it cannot write its replay directory",
     "stream_consumers_not_ready": "its readers of the Redis streams have not started",
     "bindings_unavailable": "it could not load the resource bindings",
-    "revocation_snapshot_stale": "its list of revocations is older than it accepts",
-    "sts_unavailable": "it knows no STS",
+    "revocation_snapshot_stale": "its list of revocations is too old",
+    "sts_unavailable": "no STS is configured",
     "sts_unreachable": "the STS does not answer",
-    "consumer_unhealthy": "its reader of caracal.audit.events stands still",
+    "consumer_unhealthy": "its reader of caracal.audit.events has stopped",
     "audit_dlq_threshold": "more dead letters than its limit",
     "audit_lag_threshold": "more unread audit events than its limit",
     "audit_pel_oldest_threshold": "an audit event waits longer than its limit to be acknowledged",
     "outbox_unreachable": "it cannot read its outbox",
     "outbox_dead_messages": "more dead rows in event_outbox than its limit",
     "outbox_dead": "a dead row in caracal_outbox",
-    "unavailable": "it reaches its database or its services no more",
-    "draining": "it was asked to end",
-    "rate_limited": "it was asked more often than it allows in a minute",
-    "internal_error": "it failed, as it does when Redis is down",
-    "control disabled": "the control gate is shut, which is normal",
+    "unavailable": "it lost the connection to its database or its services",
+    "draining": "it is shutting down",
+    "rate_limited": "more requests than it allows in a minute",
+    "internal_error": "an internal error, for example because Redis is down",
+    "control disabled": "the control gate is closed, which is normal",
 }
 
 
@@ -52,4 +52,4 @@ def reason(body: bytes) -> str:
 
 
 def explain(named: str) -> str:
-    return f"{named} ({REASONS[named]})" if named in REASONS else named or "it says no reason"
+    return f"{named} ({REASONS[named]})" if named in REASONS else named or "no reason given"

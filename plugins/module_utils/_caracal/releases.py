@@ -118,7 +118,9 @@ def detect(tables: t.Collection[str], migrations: t.Sequence[str]) -> Detected:
     """
     families = [family for family, mark in FAMILY_MARKS.items() if mark in tables]
     if len(families) != 1 or "schema_migrations" not in tables:
-        raise VersionMismatch("this is not a Caracal database: it has the tables of neither family; correct the database name")
+        raise VersionMismatch(
+            "this is not a Caracal database: it does not have the tables of one release family; correct the database name"
+        )
     known = tuple(sorted(migrations))
     for release in RELEASES:
         if release.family == families[0] and release.migrations == known:

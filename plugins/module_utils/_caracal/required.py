@@ -121,6 +121,6 @@ def complete(
     found = [dataclasses.replace(check, required=True) if check.id in forced - JUDGES_ITSELF else check for check in checks]
     missing = sorted(wanted - {check.id for check in checks})
     if missing:
-        words = f"{len(missing)} of {len(wanted)} required checks were not made; first: {missing[0]}"
+        words = f"{len(missing)} of {len(wanted)} required checks were not run; first: {missing[0]}"
         return [*found, Check(CHECK_ID, UNPROVEN, words, details={"missing": missing})]
-    return [*found, Check(CHECK_ID, PASS, f"all {len(wanted)} required checks were made")]
+    return [*found, Check(CHECK_ID, PASS, f"all {len(wanted)} required checks were run")]

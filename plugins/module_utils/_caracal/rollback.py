@@ -80,20 +80,24 @@ def _made(category: str, table: str, words: str, remedy: str, where: str = "true
 ACTIVE = "status = 'active'"
 LIVE = f"{ACTIVE} AND expires_at > now()"
 UNUSED = "consumed_at IS NULL AND expires_at > now()"
-SEND = "what is sent twice does no harm inside Caracal; nothing to do"
-AGAIN = "make them again, or take them from the former database"
+SEND = "nothing to do: repeated events are harmless inside Caracal"
+AGAIN = "create them again, or copy them from the former database"
 SUBJECTS = "subject sessions that were revoked are valid again"
 AGENTS = "agent sessions that were ended or suspended are active again"
 END_AGENT = "end them again: DELETE /zones/{zone}/agents/{id} at the coordinator"
 APPROVED = "approvals that were used or refused are open again"
 APPROVALS = "keep the services stopped until they expire, or refuse them again"
-CLIENTS = "tell the clients: rotate their secrets and hand the new ones out"
+CLIENTS = "rotate these secrets and give the new ones to the clients"
 CONNECTIONS = "connections to providers that were ended are active again"
-PROVIDERS = "providers have a credential again that was replaced"
+PROVIDERS = "providers have a replaced credential again"
 CREDENTIAL = "enter the newest credential of each provider again"
-REFRESHED = "connections have a refresh token that was replaced; the provider may refuse it"
-RECONNECT = "their users connect again"
-REREAD = "if Redis is whole, let the STS read the revocations again before it starts: XGROUP SETID caracal.sessions.revoke sts-revocation"
+REFRESHED = "connections have a replaced refresh token; the provider may refuse it"
+RECONNECT = "ask their users to connect again"
+REREAD = (
+    "if Redis kept its data, let the STS read the revocations again before it starts: XGROUP SETID caracal.sessions.revoke sts-revocation"
+)
+LOST_SUBJECTS = "subject sessions created since the backup are lost"
+LOG_IN = "ask their users to log in again"
 REVOKE_SUBJECT = "revoke their subjects again: POST /v1/zones/{zone}/subjects/revoke at the API"
 
 _COMMON = (
@@ -104,29 +108,30 @@ _COMMON = (
     _open("revoked.admin_tokens", "admin_tokens", "revoked_at IS NULL", "admin tokens that were revoked are valid again",
           "revoke them again: DELETE /v1/admin-tokens/{id} at the API"),
     _secret("rotated.client_secrets", "applications", "convert_to(coalesce(client_secret_hash, ''), 'UTF8')",
-            "applications have a client secret again that was replaced", CLIENTS),
-    _made("rotated.signing_keys", "secrets", "keys that signed tokens are unknown; their tokens are refused",
-          "clients fetch new tokens; if a key was replaced because it leaked, replace the one that is back: "
+            "applications have a replaced client secret again", CLIENTS),
+    _made("rotated.signing_keys", "secrets", "signing keys created since the backup are lost; their tokens are refused",
+          "clients must fetch new tokens; if a key had been replaced because it leaked, replace the restored key again: "
           "POST /internal/zones/{zone}/signing-key/rotate at the STS", "name = 'zone_signing_key'"),
-    _made("rotated.admin_tokens", "admin_tokens", "admin tokens made since are unknown", "make new ones: POST /v1/admin-tokens at the API"),
+    _made("rotated.admin_tokens", "admin_tokens", "admin tokens created since the backup are lost",
+          "create new ones: POST /v1/admin-tokens at the API"),
     _number("back.delegation_epochs", "delegation_graph_epochs", "zone_id", "epoch",
-            "zones have a lower delegation epoch, so that resource servers refuse new tokens as delegation_stale for up to a day",
-            "raise epoch in delegation_graph_epochs above the former value"),
+            "zones have a lower delegation epoch, so resource servers refuse new tokens as delegation_stale for up to a day",
+            "set epoch in delegation_graph_epochs above the former value"),
     _number("back.edge_versions", "delegation_edges", "id", "edge_version", "delegations have an older version",
-            "compare and change them again"),
+            "compare them with the former database and change them again"),
     Category("back.policy_activations", ("policy_set_bindings",),
              "SELECT zone_id || ' ' || policy_set_id, coalesce(active_version_id, '') FROM public.policy_set_bindings", changed,
-             "policy sets have another active version than they had", "activate the right version: "
+             "policy sets have another active version than before", "activate the correct version: "
              "POST /v1/zones/{zone}/policy-sets/{id}/activate at the API"),
     Category("audit.events", ("audit_events", "zones"),
              "SELECT z.id, (SELECT e.chain_seq FROM public.audit_events e WHERE e.zone_id = z.id AND e.chain_seq IS NOT NULL "
-             "ORDER BY e.chain_seq DESC LIMIT 1)::text FROM public.zones z", cut, "audit events of these zones are cut off",
-             "keep the former database or its exports as evidence; what Redis still holds can be read again: "
+             "ORDER BY e.chain_seq DESC LIMIT 1)::text FROM public.zones z", cut, "the newest audit events of these zones are lost",
+             "keep the former database or its exports as evidence; let the audit service read again what Redis still has: "
              "XGROUP SETID caracal.audit.events audit-ingestor"),
     _open("again.event_outbox", "event_outbox", "dispatched_at IS NULL AND available_at <> 'infinity'", "events of the API are sent again",
           SEND),
     _open("again.coordinator_outbox", "caracal_outbox", "status = 'pending'", "events of the coordinator are sent again", SEND),
-    *(_made(f"created.{table}", table, f"{table.replace('_', ' ')} made since are gone", AGAIN)
+    *(_made(f"created.{table}", table, f"{table.replace('_', ' ')} created since the backup are lost", AGAIN)
       for table in ("zones", "applications", "providers", "resources", "policies", "policy_sets")),
 )  # fmt: skip
 
@@ -137,15 +142,16 @@ CATEGORIES = {
         _open("revoked.provider_connections", "provider_connections", ACTIVE, CONNECTIONS, REVOKE_SUBJECT),
         _open("reopened.approvals", "step_up_challenges", f"{UNUSED} AND rejected_at IS NULL", APPROVED, APPROVALS),
         _secret("rotated.workload_secrets", "workloads", "convert_to(secret_hash, 'UTF8')",
-                "workloads have a secret again that was replaced", CLIENTS),
+                "workloads have a replaced secret again", CLIENTS),
         _secret("rotated.provider_secrets", "secret_store", "envelope", PROVIDERS, CREDENTIAL, "ref", "ref LIKE '%/providers/%'"),
         _number("rotated.refresh_tokens", "provider_connections", "id", "refresh_token_version", REFRESHED, RECONNECT),
         _open("again.notifications", "notification_deliveries", "delivered_at IS NULL AND abandoned_at IS NULL",
-              "notifications are delivered again to their real addresses", "tell who gets them, or delete the rows before the API starts"),
+              "notifications are delivered again to their real addresses",
+              "warn their recipients, or delete the rows before the API starts"),
         *_COMMON,
-        _made("created.workloads", "workloads", "workloads made since are gone", AGAIN),
-        _made("created.subject_sessions", "authority_records", "subject sessions made since are unknown", "their users log in again"),
-        _made("created.agent_sessions", "sessions", "agent sessions made since are unknown", "agents start again"),
+        _made("created.workloads", "workloads", "workloads created since the backup are lost", AGAIN),
+        _made("created.subject_sessions", "authority_records", LOST_SUBJECTS, LOG_IN),
+        _made("created.agent_sessions", "sessions", "agent sessions created since the backup are lost", "start the agents again"),
     ),
     ZONE_KEK: (
         _open("revoked.subject_sessions", "sessions", LIVE, SUBJECTS, REREAD),
@@ -157,8 +163,8 @@ CATEGORIES = {
         _number("rotated.refresh_tokens", "provider_grants", "id", "refresh_token_version", REFRESHED, RECONNECT),
         *_COMMON,
         _number("back.binding_revision", "gateway_binding_revision", "id::text", "version",
-                "the revision of the Gateway's bindings is lower", "restart every Gateway, so that it reads all bindings"),
-        _made("created.subject_sessions", "sessions", "subject sessions made since are unknown", "their users log in again"),
-        _made("created.agent_sessions", "agent_sessions", "agent sessions made since are unknown", "agents start again"),
+                "the revision of the Gateway's bindings is lower", "restart every Gateway, so it reads all bindings again"),
+        _made("created.subject_sessions", "sessions", LOST_SUBJECTS, LOG_IN),
+        _made("created.agent_sessions", "agent_sessions", "agent sessions created since the backup are lost", "start the agents again"),
     ),
 }  # fmt: skip

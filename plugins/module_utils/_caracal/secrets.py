@@ -77,11 +77,12 @@ def family(names: t.Collection[str]) -> str:
     found = [one for one, name in CURRENT_KEK.items() if name in names]
     if len(found) == 2:
         raise OptionError(
-            "the sources hold both zoneKek and secretStoreKek, which no release has together; leave out the one that is not in use"
+            "the sources contain both zoneKek and secretStoreKek, but no release uses both; remove the one that is not in use"
         )
     if not found:
         raise OptionError(
-            "no source holds secretStoreKek or zoneKek, and without one the product silently makes a new KEK; name its directory or file"
+            "no source contains secretStoreKek or zoneKek, and without it "
+            "Caracal would silently create a new KEK; add its directory or file"
         )
     return found[0]
 
@@ -122,10 +123,10 @@ def require(name: str, secrets: t.Mapping[str, bytes], places: t.Mapping[str, st
     """A secret that is there and not empty."""
     if name not in secrets:
         raise OptionError(
-            f"secret {name} is in no source, and the product would silently make a new one; add its file to directory or files"
+            f"no source contains secret {name}, and Caracal would silently create a new one; add its file to directory or files"
         )
     if not secrets[name].strip():
-        raise OptionError(f"{places[name]} is empty, and the product would silently make a new {name}; put the secret in use back first")
+        raise OptionError(f"{places[name]} is empty, and Caracal would silently create a new {name}; restore the secret in use first")
     return secrets[name]
 
 

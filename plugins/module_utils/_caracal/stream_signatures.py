@@ -96,12 +96,12 @@ def _key(found: Signed) -> Check:
     details = {"signed": dict(signed), "other_key": dict(other)}
     earlier = len(found.wrong) - len(found.forged())
     if not found.total:
-        return Check(CHECK_ID, UNPROVEN, "no entry of the restored streams is signed, so nothing proves the key", False, details)
+        return Check(CHECK_ID, UNPROVEN, "no entry of the restored streams is signed, so the key cannot be verified", False, details)
     if not found.right:
         words = f"none of {found.total} entries of the restored streams is signed with the restored {found.secret}"
         return Check(CHECK_ID, FAIL, words, details=details)
     if earlier:
-        words = f"{earlier} of {found.total} entries of the restored streams are signed with another key, as before a rotation"
+        words = f"{earlier} of {found.total} entries of the restored streams are signed with an earlier key, as after a rotation"
         return Check(CHECK_ID, WARN, words, details=details)
     words = f"{len(found.right)} entries of the restored streams are signed with the restored {found.secret}"
     return Check(CHECK_ID, PASS, words, details=details)
@@ -118,18 +118,23 @@ def _forged(kinds: t.Sequence[Signed]) -> Check:
         secret, first = forged[0]
         more = f" ({len(forged) - 1} more)" if len(forged) > 1 else ""
         words = (
-            f"entry {first.entry} of {first.stream} is not signed with {secret}, although entries before it are: forged or damaged{more}"
+            f"entry {first.entry} of {first.stream} is not signed with {secret}, "
+            f"although earlier entries are: it is forged or damaged{more}"
         )
         entries = [{"stream": frame.stream, "entry": frame.entry, "secret": secret} for secret, frame in forged[:SHOWN]]
         return Check(FORGED, FAIL, words, details={**details, "count": len(forged), "entries": entries})
     if not proved:
         return Check(
-            FORGED, UNPROVEN, "no entry of the restored streams fits a restored key, so forged entries cannot be recognized", False, details
+            FORGED,
+            UNPROVEN,
+            "no entry of the restored streams matches a restored key, so forged entries cannot be detected",
+            False,
+            details,
         )
     total = sum(len(kind.right) for kind in proved)
     return Check(
         FORGED,
         PASS,
-        f"no entry is forged as far as {total} signatures of {', '.join(kind.secret for kind in proved)} tell",
+        f"no forged entry found with {total} signatures of {', '.join(kind.secret for kind in proved)}",
         details=details,
     )

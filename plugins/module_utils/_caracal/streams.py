@@ -49,12 +49,12 @@ RATE_LIMITS = "caracal.providers.ratelimit"
 NAMES = (*(known.name for known in STREAMS), *(f"{known.name}.dead" for known in STREAMS), RATE_LIMITS)
 
 WITHOUT_REDIS = (
-    "Tokens for one use that were used already can be used again until they expire: 15 minutes for resources, 60 for sessions. "
+    "One-time tokens that were already used can be used again until they expire: 15 minutes for resources, 60 for sessions. "
     "Expose the gateway after that, or rotate the zones' signing keys.",
-    "Audit events that no service had read, and dead letters, are gone.",
-    "Invalidations and revocations on their way are gone; the services read the state from PostgreSQL when they start.",
-    "Rate limits count from zero, and logins with a provider that were under way must begin again.",
-    "Resource servers that keep revocations in this Redis have forgotten them; send the events of the outbox again.",
+    "Unread audit events and dead letters are lost.",
+    "Invalidations and revocations in flight are lost; the services read the state from PostgreSQL when they start.",
+    "Rate limits start at zero, and users must restart provider logins that were in progress.",
+    "Resource servers that store revocations in this Redis have lost them; send the events of the outbox again.",
 )
 
 

@@ -23,28 +23,30 @@ def judge(recorded: str | None, family: str | None, wanted: str | None) -> Check
     """
     if wanted is None or wanted == recorded:
         return Check(
-            CHECK_ID, PASS, f"restored for release {recorded}" if recorded else "restored for the release that made it, whichever that was"
+            CHECK_ID,
+            PASS,
+            f"restored for release {recorded}" if recorded else "restored for the release that created it, which is not recorded",
         )
     into = _known(wanted)
     if family != into.family:
         raise TargetRefused(
-            f"the set is of family {family}, release {wanted} of family {into.family}; no migration leads from one to the other, "
+            f"the set is of family {family}, release {wanted} of family {into.family}; no migration converts one into the other, "
             f"so restore it for {recorded}"
         )
     if recorded is None:
-        return Check(CHECK_ID, UNPROVEN, f"the set's release is unknown, so nothing says what the first start of {wanted} does to it")
+        return Check(CHECK_ID, UNPROVEN, f"the set's release is unknown, so the effect of the first start of {wanted} is unknown")
     before = _known(recorded).migrations
     if into.migrations[: len(before)] != before:
         why = (
             "is older than the set"
             if before[: len(into.migrations)] == into.migrations
-            else "begins with other migrations, which do not run on it"
+            else "starts with other migrations, which cannot run on the set"
         )
         raise TargetRefused(f"release {wanted} {why}; the set is of {recorded}, so restore it for {recorded}")
     pending = into.migrations[len(before) :]
     words = f"the set is of {recorded}; the first start of {wanted} runs {len(pending)} migration(s): {', '.join(pending)}"
     if REHASH in pending:
-        words += "; its audit service then writes every audit hash anew, so verify the audit chain before that"
+        words += "; its audit service then recomputes every audit hash, so verify the audit chain first"
     return Check(CHECK_ID, WARN, words)
 
 
@@ -52,4 +54,4 @@ def _known(name: str) -> Release:
     for release in RELEASES:
         if release.name == name:
             return release
-    raise OptionError(f"release {name!r} is not known; give one of {', '.join(release.name for release in RELEASES)}")
+    raise OptionError(f"unknown release {name!r}; use one of {', '.join(release.name for release in RELEASES)}")

@@ -113,7 +113,7 @@ def _read(path: str, name: str) -> str:
         with paths.reading(path) as stream:
             return stream.read(_FILE_LIMIT).decode("ascii", "replace")
     except OSError as exc:
-        raise KeyProblem(f"{name} {path} cannot be read: {exc.strerror}; check path and owner", reason=MISSING_SECRET) from exc
+        raise KeyProblem(f"cannot read {name} {path}: {exc.strerror}; check path and owner", reason=MISSING_SECRET) from exc
 
 
 class _Census:
@@ -128,7 +128,9 @@ class _Census:
 
     def _detect(self, database: str) -> releases.Detected:
         if "schema_migrations" not in self._tables:
-            raise VersionMismatch(f"database {database} has no schema_migrations, so it is not Caracal's own; correct the database name")
+            raise VersionMismatch(
+                f"database {database} has no schema_migrations, so it is not the database of Caracal; correct the database name"
+            )
         migrations = [row[0] for row in self._session.rows("SELECT version FROM public.schema_migrations ORDER BY 1")]
         return releases.detect(self._tables, migrations)
 
@@ -155,7 +157,7 @@ class _Census:
         """Keep the public half of a signing key."""
         point = envelope_ciphers.public_point(plaintext)
         if point is None:
-            return "opens, but holds no P-256 private key"
+            return "decrypts, but does not contain a P-256 private key"
         self.keys.append(SigningKey(row.id, row.zone, row.version, point.x, point.y))
         return None
 

@@ -48,15 +48,15 @@ def check(session: Session, expected: t.Collection[Key]) -> Check:
             tried += problem is not None
             wrong += [f"{name}: {problem}"] if problem else []
     except BackupError as exc:
-        return Check(CHECK_ID, UNPROVEN, f"the functions of the release could not be tried: {exc.msg}")
+        return Check(CHECK_ID, UNPROVEN, f"the functions of the release could not be tested: {exc.msg}")
     finally:
         watch.cancel()
     if wrong:
-        words = f"{len(wrong)} function(s) do something else than in this release; first: {wrong[0]}"
+        words = f"{len(wrong)} function(s) behave differently than in this release; first: {wrong[0]}"
         return Check(CHECK_ID, FAIL, words, details={"functions": wrong})
     if not tried:
-        return Check(CHECK_ID, NOT_APPLICABLE, "this release has no function that could be tried, or no rows to try it on")
-    return Check(CHECK_ID, PASS, f"{tried} effect(s) of functions are those of the release")
+        return Check(CHECK_ID, NOT_APPLICABLE, "this release has no function to test, or no rows to test it with")
+    return Check(CHECK_ID, PASS, f"{tried} effect(s) of functions are as in the release")
 
 
 Effect = t.Callable[[Session], "str | None"]
@@ -99,7 +99,7 @@ def _makes_partition(session: Session) -> str:
             return "it fails"
         after = dict(session.rows(_PARTITIONS))
     made = {name: bound for name, bound in after.items() if before.get(name) != bound}
-    return "" if made == {_PARTITION: _BOUND} and before.keys() < after.keys() else "it does not make the partition of the month"
+    return "" if made == {_PARTITION: _BOUND} and before.keys() < after.keys() else "it does not create the partition of the month"
 
 
 def _refused(session: Session, statement: str, *parameters: str) -> bool:

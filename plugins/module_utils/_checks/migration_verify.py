@@ -111,7 +111,7 @@ def user_table(path: str) -> ReleaseTable:
             return schema_tables.from_json(stream.read(_FILE_LIMIT).decode(), f"release_table {path}")
     except (OSError, UnicodeDecodeError) as exc:
         raise OptionError(
-            f"release_table {path} cannot be read: {getattr(exc, 'strerror', None) or 'no UTF-8 text'}; check the path"
+            f"cannot read release_table {path}: {getattr(exc, 'strerror', None) or 'not UTF-8 text'}; check the path"
         ) from exc
 
 
@@ -120,8 +120,8 @@ def _refuse_stranger(own: Reading, nearest: ReleaseTable, database: str) -> None
     wanted = {key.of for key in nearest.own if key.kind == "table"}
     if len(own.tables & wanted) * 2 < len(wanted):
         raise VersionMismatch(
-            f"database {database} has {len(own.tables & wanted)} of the {len(wanted)} tables of {nearest.release}, the nearest release, "
-            "so it is not Caracal's own; correct the database name"
+            f"database {database} has {len(own.tables & wanted)} of the {len(wanted)} tables of {nearest.release}, the closest release, "
+            "so it is not the database of Caracal; correct the database name"
         )
 
 
@@ -158,7 +158,8 @@ def _auth(
 ) -> list[Check]:
     if reading is None:
         words = (
-            f"database {name} does not exist; {nearest.table.release} keeps its console's users there; restore it or correct auth_database"
+            f"database {name} does not exist, but {nearest.table.release} stores "
+            "its console users there; restore it or correct auth_database"
         )
         return [Check(f"schema.{releases.AUTH_DATABASE}.tables", FAIL if nearest.known else UNPROVEN, words)]
     return _of_database(releases.AUTH_DATABASE, reading, nearest, roles, additions)

@@ -120,5 +120,5 @@ def _break_glass(given: RetentionOptions) -> set[str]:
 def _copies(given: RetentionOptions) -> list[holdings.Copy]:
     found = [holdings.Copy(one.name, moment.of("copies[].verified", one.verified)) for one in given.copies]
     if len({one.name for one in found}) != len(found):
-        raise OptionError("copies names a place twice, and it counts once; leave the older entry out")
+        raise OptionError("copies contains a location twice, which counts only once; remove the older entry")
     return found

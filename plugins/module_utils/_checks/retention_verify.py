@@ -116,18 +116,18 @@ def _check(given: RetentionOptions) -> None:
     bounds = {**{name: getattr(given, name) for name in BUDGETS}, **vars(legal)}
     for name, value in bounds.items():
         if value is not None and not (math.isfinite(value) and 0 < value <= 24 * settings.LONGEST):
-            raise OptionError(f"{name} is {value}; give a time above zero, at most a century")
+            raise OptionError(f"{name} is {value}; use a time above zero and at most a century")
     days = {"audit": (legal.audit_at_least, legal.audit_at_most), "backups": (legal.backups_at_least, legal.backups_at_most)}
     for what, (least, most) in days.items():
         if least and most and least > most:
-            raise OptionError(f"legal asks for {what} of at least {least} and at most {most} days; correct one of them")
+            raise OptionError(f"legal requires {what} of at least {least} and at most {most} days; correct one of them")
     if given.copies_at_least < 0:
-        raise OptionError("copies_at_least is below zero; give a number of copies")
+        raise OptionError("copies_at_least is below zero; set it to a number of copies")
     for name, reason in given.left_out.items():
         if name not in PARTS:
-            raise OptionError(f"left_out names {str(name)[:40]!a}; it may name {', '.join(PARTS)}")
+            raise OptionError(f"left_out contains {str(name)[:40]!a}; allowed are {', '.join(PARTS)}")
         if not one_line(str(reason or "")):
-            raise OptionError(f"left_out names {name} without a reason; say why, for the result shows it")
+            raise OptionError(f"left_out contains {name} without a reason; add one, because the result shows it")
 
 
 def _effective(given: RetentionOptions) -> Effective:
@@ -138,7 +138,7 @@ def _effective(given: RetentionOptions) -> Effective:
 
 def _ask(name: str, ask: t.Callable[[], list[Check]], left_out: t.Mapping[str, object]) -> list[Check]:
     if name in left_out:
-        return [Check(f"retention.{name}", NOT_APPLICABLE, f"not asked: {one_line(str(left_out[name]))}", required=False)]
+        return [Check(f"retention.{name}", NOT_APPLICABLE, f"left out: {one_line(str(left_out[name]))}", required=False)]
     try:
         return ask()
     except _UNREADABLE as exc:

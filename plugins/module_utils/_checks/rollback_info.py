@@ -108,7 +108,7 @@ def _side(server: Server, database: str) -> t.Iterator[Side]:
         session.rows(BEGIN)
         read = database_layout.read(session)
         if read.detected is None:
-            raise VersionMismatch(f"database {database} is not Caracal's own; correct the database name")
+            raise VersionMismatch(f"database {database} is not the database of Caracal; correct the database name")
         yield Side(session, read.detected.family, _names(session))
 
 
@@ -120,8 +120,8 @@ def _names(session: Session) -> frozenset[str]:
 def _same_family(former: Side, restored: Side) -> None:
     if former.family != restored.family:
         raise VersionMismatch(
-            f"{former.session.database} is of family {former.family}, {restored.session.database} of {restored.family}; "
-            "name the database that the restore replaced"
+            f"{former.session.database} is of release family {former.family}, but {restored.session.database} of {restored.family}; "
+            "give the database that the restore replaced"
         )
 
 

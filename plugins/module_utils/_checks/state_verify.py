@@ -28,7 +28,7 @@ from .._stream import workers
 from . import invariant_reading
 from .invariant_reading import Wanted
 
-NO_DEPLOYMENT = "the set records no migrations or no zones, which each running Caracal has; back up with a role that reads all rows"
+NO_DEPLOYMENT = "the set records no migrations or no zones, but every running Caracal has both; back up with a role that can read all rows"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ def without_services(checks: t.Sequence[CheckResult], before: t.Sequence[CheckRe
     missing = [one["id"].split(".")[1] for one in known if _is_ready_check(one["id"]) and one["required"] and one["verdict"] == UNPROVEN]
     if not missing:
         return list(checks)
-    because = f"{' and '.join(missing)} did not run, so this says nothing about the set: "
+    because = f"{' and '.join(missing)} did not run, so this is not a finding about the set: "
     return [{**one, "verdict": UNPROVEN, "message": because + one["message"]} if _asks_and_fails(one) else one for one in checks]
 
 

@@ -94,9 +94,9 @@ def run(invocation: Invocation[Options]) -> CanaryExchangeResult:
     given = invocation.options
     require_cryptography()
     if given.self_made and not given.copy.sandbox:
-        raise OptionError("self_made adds rows, so it needs a sandbox; after a real restore name an application instead")
+        raise OptionError("self_made adds rows, so it needs a sandbox; after a real restore, set application instead")
     if given.self_made and given.application:
-        raise OptionError("application and self_made are two ways to the same canaries; give one of them")
+        raise OptionError("application and self_made are mutually exclusive; set only one of them")
     server, _sandbox = place.server_of(given.copy)
     with Session(server, given.database) as session:
         layout = database_layout.read(session)
@@ -168,29 +168,29 @@ class _Canaries:
             return [*found, *self._self_made()]
         if self._given.application:
             return [*found, *self._asked(self._application(self._given.application))]
-        return [*found, *self.unasked("no application was named")]
+        return [*found, *self.unasked("no application is configured")]
 
     def unasked(self, why: str) -> list[Check]:
         """What only an application can show."""
         unasked = (exchange.CHECK_ID, gateway.CHECK_ID, audit_rows.CHECK_ID)
-        return [Check(check_id, UNPROVEN, f"not asked: {why}", required=False) for check_id in unasked]
+        return [Check(check_id, UNPROVEN, f"not run: {why}", required=False) for check_id in unasked]
 
     def _revoked(self) -> Check:
         """Only in a sandbox, since the drill itself signs the token."""
         found = facts.revoked(self._session, self._dialect.family)
         if found is None:
-            words = "no session of the copy was revoked within the day that the Gateway remembers, so there is none to ask with"
+            words = "the copy has no session that was revoked within the last day, which the Gateway remembers"
             return Check(gateway.REVOKED, UNPROVEN, words, required=False)
         token = self._keys.token(found, self._dialect)
         if token is None:
-            return gateway.not_asked(gateway.REVOKED, f"the signing key of zone {found.zone} does not open with the restored KEK")
+            return gateway.not_asked(gateway.REVOKED, f"the restored KEK does not decrypt the signing key of zone {found.zone}")
         return gateway.revoked(self._services, found.resource, self._services.hide(token), found.kind)
 
     def _application(self, given: ApplicationOptions) -> Application:
         """The operator's."""
         secret = files.named("client_secret", given.client_secret_file).content.decode("utf-8", "replace").strip()
         if not secret:
-            raise OptionError(f"client_secret_file {given.client_secret_file} is empty; write the application's client secret into it")
+            raise OptionError(f"client_secret_file {given.client_secret_file} is empty; write the application's client secret to it")
         return Application(given.zone, given.id, self._services.hide(secret), given.resource, given.scopes, given.labels, given.path)
 
     def _asked(self, application: Application) -> list[Check]:
@@ -214,7 +214,7 @@ class _Canaries:
         except Refused as exc:
             if zone:
                 self_made.remove(self._services, zone[0])
-            return [self_made.judge(exc, None), *self.unasked(f"the canary could not be made ({exc.step})")]
+            return [self_made.judge(exc, None), *self.unasked(f"the canary could not be created ({exc.step})")]
         found = self._judged(application, self._place.upstream(port), [*chains, _Chain(Head(zone[0], 0, ""))])
         return [self_made.judge(None, self_made.remove(self._services, zone[0])), *found]
 

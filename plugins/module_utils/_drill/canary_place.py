@@ -54,7 +54,7 @@ def of(urls: t.Mapping[str, str], sandbox: str | None, family: str) -> Place:
     given = {service: url for service, url in urls.items() if url}
     for service, url in given.items():
         if not _is_address(url):
-            raise OptionError(f"urls.{service} is no address of a service; give one such as http://127.0.0.1:8080")
+            raise OptionError(f"urls.{service} is not the address of a service; use one such as http://127.0.0.1:8080")
     if not sandbox:
         return Place(given, None)
     local = {one.name: one.url for one in services.services(family) if one.name in SERVICES}
@@ -93,7 +93,7 @@ def _ask_beside(port: int, nonce: str, request: client.Request) -> client.Answer
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"nonce": nonce}))
     except OSError as exc:
-        raise Busy(f"port {port} of the sandbox cannot be served for the canary: {exc.strerror}; end what listens there") from exc
+        raise Busy(f"the canary cannot listen on port {port} of the sandbox: {exc.strerror}; end the process that listens there") from exc
     with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()

@@ -96,7 +96,7 @@ def _checks(given: t.Sequence[CheckResult], drilled: DrilledSet) -> list[Check]:
 def _time(what: str, text: str, now: datetime.datetime) -> datetime.datetime:
     moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     if moment - now > CLOCK_TOLERANCE:
-        raise OptionError(f"{what} started at {text}, which is in the future, so the clock of this host was set back; drill again")
+        raise OptionError(f"{what} started at {text}, which is in the future: the clock of this host was set back; drill again")
     return moment
 
 
@@ -109,14 +109,14 @@ def _freshness(checks: t.Sequence[Check], now: str) -> str:
 def _waivers(given: t.Sequence[WaiverOptions], now: datetime.datetime, drilled: DrilledSet) -> list[waiver.Waiver]:
     found = waiver.parse(given, now.date())
     if drilled.problem and any(one.check == drilled.problem.id for one in found):
-        raise OptionError(f"{drilled.problem.id} is waived, but {drilled.problem.message}; nothing is known of this set, drill another")
+        raise OptionError(f"{drilled.problem.id} is waived, but {drilled.problem.message}; this set cannot be drilled, drill another one")
     return found
 
 
 def _budget(option: str, hours: float | None) -> float | None:
     """In seconds."""
     if hours is not None and not (math.isfinite(hours) and hours > 0):
-        raise OptionError(f"{option} is {hours} hours; give a time above zero")
+        raise OptionError(f"{option} is {hours} hours; set a value above zero")
     return None if hours is None else hours * 3600
 
 
@@ -137,7 +137,7 @@ def _logs(files: t.Mapping[str, str]) -> dict[str, list[str]]:
         except FileNotFoundError:
             found[service] = []
         except OSError as exc:
-            raise OptionError(f"log {path}: {exc.strerror}; drill as the user who made the sandbox") from exc
+            raise OptionError(f"cannot read log {path}: {exc.strerror}; drill as the user who created the sandbox") from exc
     return found
 
 
@@ -150,7 +150,7 @@ def _step(given: RecordedStep, now: datetime.datetime) -> Step:
     """Raises OptionError for a time that cannot be, by which a recovery would look faster than it was."""
     name = one_line(given["name"])
     if given["seconds"] < 0:
-        raise OptionError(f"step {name} took {given['seconds']} seconds, so the clock of this host was set back; drill again")
+        raise OptionError(f"step {name} took {given['seconds']} seconds: the clock of this host was set back; drill again")
     return Step(name, given["seconds"], given.get("bytes"), _time(f"step {name}", given["started"], now))
 
 

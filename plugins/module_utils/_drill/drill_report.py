@@ -129,7 +129,7 @@ def run(opened: Opened, given: DrillOptions, findings: Findings, *, check_mode: 
 def _prepare(opened: Opened, given: DrillOptions, findings: Findings, now: datetime.datetime) -> Case:
     """Everything that can be wrong with settings, keys and the set shows here, before the first write."""
     if not given.signing_key:
-        raise OptionError("signing_key is missing; name the key of drill@<deployment>")
+        raise OptionError("signing_key is missing; set it to the key of drill@<deployment>")
     signer = Signer(given.signing_key, layout.principal(layout.DRILL, opened.repository.deployment))
     recipients = age.load(given.recipients.recipients, given.recipients.recipients_files)
     age.refuse_signing_key(recipients, signer.fingerprint)
@@ -256,7 +256,7 @@ def _result(case: Case, report: Report, local: LocalStore | None, check_mode: bo
         result["summary_lines"][-1] += " (check mode: nothing was written or signed)"
     if found["verdict"] != PASS:
         check = document.deciding_check(found)
-        why = f"{check['id']}: {check['message']}" if check else "no required check was made"
+        why = f"{check['id']}: {check['message']}" if check else "no required check was run"
         result["failed"] = True
         result["msg"] = f"verdict {found['verdict']}: {why}"
     return result

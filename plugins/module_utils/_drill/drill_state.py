@@ -124,7 +124,7 @@ class DrillState:
         with _alone(self.path):
             found = _read(self.path)
             if found is None or found.drill != self.drill:
-                raise TargetRefused(f"the drill in {self.directory} was ended by somebody else, so it goes on no further; drill again")
+                raise TargetRefused(f"the drill in {self.directory} was ended or replaced by another run, so this run stops; drill again")
             self._write()
 
     def _write(self) -> None:
@@ -179,8 +179,8 @@ def refuse(found: DrillState | None) -> None:
         is_over = not 0 <= time.time() - found.touched < LEASE_SECONDS
     if not is_over or (found.worker and not lease.gone(found.worker)):
         raise Busy(
-            f"another drill is at work in {found.directory}, begun {found.started}; wait until it ends, or give each drill a directory of "
-            "its own (one that was killed: take the step destroy)"
+            f"another drill is running in {found.directory} since {found.started}; wait until it ends, or use a separate directory for "
+            "each drill (after a killed drill, run the step destroy)"
         )
 
 
@@ -188,15 +188,15 @@ def load(given: DrillOptions, check_mode: bool = False) -> DrillState:
     """Of the drill that `given` names. Raises OptionError where there is none, TargetRefused where it is another's or for another."""
     found = _read(find(given, check_mode))
     if found is None:
-        raise OptionError(f"no drill has begun in {given.sandbox_directory}; take the step verify first")
+        raise OptionError(f"no drill was started in {given.sandbox_directory}; run the step verify first")
     if found.drill != given.drill:
         raise TargetRefused(
-            f"the drill in {found.directory} is another one, begun {found.started}; take the step verify first, or name another directory"
+            f"the drill in {found.directory} is another one, started {found.started}; run the step verify first, or use another directory"
         )
     for name, wanted in {"deployment": given.access.deployment, "repository": given.access.repository}.items():
         if getattr(found, name) != wanted:
             raise TargetRefused(
-                f"{name} is not the one that this drill began with; give every step the same, or take the step verify first"
+                f"{name} differs from the start of this drill; use the same value for every step, or run the step verify first"
             )
     return found
 
@@ -229,7 +229,9 @@ def _alone(path: str) -> t.Iterator[None]:
 
 
 def _problem(path: str, exc: OSError) -> StorageError:
-    return storage_error(exc)(f"state of the drill {path}: {exc.strerror}; make room there, or let this user write there")
+    return storage_error(exc)(
+        f"cannot use the state of the drill {path}: {exc.strerror}; free disk space, or allow this user to write there"
+    )
 
 
 def _read(path: str) -> DrillState | None:

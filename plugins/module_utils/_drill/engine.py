@@ -65,7 +65,7 @@ BY_NAME = {step.name: step for step in STEPS}
 PREFLIGHT, REPORT, DESTROY, VERDICT = "preflight", "report", "destroy", "verdict"
 FROM_THE_JOURNAL = ("latest", "oldest", "random")
 Options = DrillOptions
-OF_HOST = "this drill host could not do it: "
+OF_HOST = "this drill host could not run the step: "
 
 
 class EndedDrill(t.TypedDict):
@@ -139,20 +139,21 @@ def _begun(invocation: Invocation[DrillOptions]) -> DrillState:
         )
         made.begin()
     except BackupError as exc:
-        raise exc.reworded(f"{exc.msg} (no drill, and no report could be bound to a set)") from exc
+        raise exc.reworded(f"{exc.msg} (no drill was run, and there is no report)") from exc
     return made
 
 
 def check_settings(given: DrillOptions) -> None:
     """Raises OptionError for what no drill can begin with."""
     if not given.identities:
-        raise OptionError("identity_files is empty, so nothing could open the set; name this host's identity")
+        raise OptionError("identity_files is empty, so the set cannot be decrypted; set it to this host's identity")
     if not [*given.recipients.recipients, *given.recipients.recipients_files]:
         raise OptionError(
-            "recipients and recipients_files are empty, so nobody could read the details of the report; name a public key in one of them"
+            "recipients and recipients_files are empty, so the details of the "
+            "report could not be decrypted; set one of them to a public key"
         )
     if given.jobs < 1:
-        raise OptionError(f"jobs is {given.jobs}; give 1 or more")
+        raise OptionError(f"jobs is {given.jobs}; set it to 1 or more")
     since_previous.check_budget(given.shrink_budget)
 
 
@@ -206,7 +207,7 @@ def _taken(work: Work, step: Step) -> Made:
         # Its own words may hold anything.
         where = traceback.extract_tb(exc.__traceback__)[-1]
         fails, reason = False, HOST_FAILED
-        words = f"{OF_HOST}{type(exc).__name__} in {os.path.basename(where.filename)}, line {where.lineno}; report it"
+        words = f"{OF_HOST}{type(exc).__name__} in {os.path.basename(where.filename)}, line {where.lineno}; report this bug"
     work.state.failed.append(step.name)
     check = Check(f"drill.{step.name}", FAIL if fails else UNPROVEN, words, details=because(reason))
     work.invocation.warn(f"step {step.name}: {check.message}")
@@ -239,7 +240,7 @@ def _reported(invocation: Invocation[DrillOptions], kept: DrillState) -> Reporte
     from .drill_facts import Findings
 
     if kept.verdict:
-        raise OptionError(f"the report of the drill in {kept.directory} is written; begin another drill")
+        raise OptionError(f"the report of the drill in {kept.directory} is already written; start another drill")
     made = [check.to_result() for step in STEPS if (check := _not_taken(invocation, kept, step))]
     findings = Findings(
         kept.set_id,
@@ -264,16 +265,16 @@ def _not_taken(invocation: Invocation[DrillOptions], kept: DrillState, step: Ste
     if name in (*kept.done, *kept.failed) or kept.why.get(name) == "":
         return None
     if name == kept.begun:
-        words = f"{OF_HOST}the step did not come to its end; the output of the play says why"
+        words = f"{OF_HOST}the step did not finish; see the output of the play"
         return Check(f"drill.{name}", UNPROVEN, words, details=because(HOST_FAILED))
     lacking = _lacking(kept, step)
     if invocation.check_mode:
-        why = "not a step of check mode"
+        why = "check mode does not run this step"
     elif lacking:
         why = f"it needs the step {lacking[0]}"
     else:
-        why = step.lacks(Work(invocation, kept)) or kept.why.get(name) or "the step was left out"
-    return Check(f"drill.{name}", UNPROVEN, f"not done: {why}")
+        why = step.lacks(Work(invocation, kept)) or kept.why.get(name) or "the step was skipped"
+    return Check(f"drill.{name}", UNPROVEN, f"not run: {why}")
 
 
 def _logs(work: Work) -> dict[str, str]:
@@ -298,7 +299,7 @@ def _judged(invocation: Invocation[DrillOptions]) -> DrillVerdict:
     """What the report says, as the end of the play. In check mode the steps that prove most are not taken, so only a failure counts."""
     kept = drill_state.load(invocation.options, invocation.check_mode)
     if not kept.verdict:
-        raise OptionError(f"the drill in {kept.directory} has no report yet; take the step {REPORT} first")
+        raise OptionError(f"the drill in {kept.directory} has no report yet; run the step {REPORT} first")
     drill_state.remove(invocation.options, invocation.check_mode)
     result: DrillVerdict = {"changed": False, "drill": kept.drill, "set_id": kept.set_id, "verdict": kept.verdict}
     if kept.verdict == FAIL or (kept.verdict != PASS and not invocation.check_mode):

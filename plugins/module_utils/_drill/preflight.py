@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
     from .server_images import Server
     from .service_option import ServiceStart
 
-WHAT = "no drill can be made"
+WHAT = "a drill cannot run"
 SECRETS = "secrets"
 SANDBOX = "sandbox"
 
@@ -125,7 +125,7 @@ class _Host:
 
     def signer(self, opened: Opened | None) -> None:
         if not self.given.signing_key:
-            raise OptionError("signing_key is missing; name the key of drill@<deployment>")
+            raise OptionError("signing_key is missing; set it to the key of drill@<deployment>")
         if opened:
             access.signer(opened, self.given.access.deployment, self.given.signing_key, layout.DRILL)
         else:
@@ -153,10 +153,10 @@ class _Host:
             if not wanted(one["assets"]) or one["opened_by"]:
                 continue
             if one["opened_by"] is None:
-                raise TamperedData(f"{one['assets']} of set {facts.id} cannot be read; verify the repository")
+                raise TamperedData(f"cannot read {one['assets']} of set {facts.id}; verify the repository")
             raise KeyProblem(
-                f"none of {', '.join(identity_files)} opens {one['assets']} of set {facts.id}, which is sealed to "
-                f"{', '.join(one['sealed_to'])}; bring an identity of these, or back up to this host's recipients and drill that set"
+                f"none of {', '.join(identity_files)} decrypts {one['assets']} of set {facts.id}, which is encrypted for "
+                f"{', '.join(one['sealed_to'])}; provide one of their identities, or back up for this host's recipients and drill that set"
             )
 
     def place(self, chosen: _Chosen | None) -> None:
@@ -216,7 +216,7 @@ class _Host:
             try:
                 self._image(service_images.image_of(ran[0]), chosen)
             except BackupError as other:
-                raise MissingDependency.caused_by(other, f"{exc.msg}; and of the image of the set: {other.msg}") from other
+                raise MissingDependency.caused_by(other, f"{exc.msg}; for the image of the set: {other.msg}") from other
 
     def services(self, chosen: _Chosen | None) -> None:
         """Those of the settings, else those that ran when the set was made."""
@@ -225,7 +225,10 @@ class _Host:
 
         wanted = list(self.given.services) or service_images.recorded(chosen.services if chosen else [])
         if not wanted and chosen:
-            words = f"set {chosen.drilled.record.set_id} does not say what ran; name the programs of this host in caracal_drill_services"
+            words = (
+                f"set {chosen.drilled.record.set_id} does not record which services "
+                "ran; set caracal_drill_services to programs of this host"
+            )
             self.problems.append(("services", OptionError(words)))
         for one in wanted:
             self.look("services", functools.partial(service_option.check, one))

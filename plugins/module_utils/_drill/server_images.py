@@ -59,13 +59,13 @@ def start(
         return make(service_images.bring([service_images.image_of(ran[0])], sources())[server.service])
     except BackupError as exc:
         # What is wrong with the host is said once.
-        words = exc.msg if exc.msg == lacking.msg else f"{lacking.msg}; and of the image of the set: {exc.msg}"
+        words = exc.msg if exc.msg == lacking.msg else f"{lacking.msg}; for the image of the set: {exc.msg}"
         raise exc.reworded(words) from exc
 
 
 def told(server: Server, version: str, image: str) -> Check:
     """Whose server it was that all other checks of the copy have asked."""
     if not image:
-        return Check(server.check, PASS, f"{server.words} {version} of this host", required=False)
-    words = f"{server.words} {version} is of the image that the set names, so whoever made the set chose what answers for the copy"
-    return Check(server.check, WARN, f"{words}; with {server.words} installed on this host, the drill takes that", required=False)
+        return Check(server.check, PASS, f"{server.words} {version} is installed on this host", required=False)
+    words = f"{server.words} {version} is from an image in the set, so the creator of the set chose the program that answers for the copy"
+    return Check(server.check, WARN, f"{words}; if you install {server.words} on this host, the drill uses it instead", required=False)

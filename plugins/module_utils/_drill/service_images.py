@@ -42,16 +42,19 @@ def compare(given: t.Sequence[ServiceStart], services: t.Sequence[RecordedServic
     """Whether what is started is what ran when the set was made, by digest."""
     ran = {name: {one["image_id"] for one in services if one["service"] == name} for name in service_option.NAMES}
     if not any(ran.values()):
-        return Check(CHECK_ID, NOT_APPLICABLE, "the set does not say which images ran when it was made", required=False)
+        return Check(CHECK_ID, NOT_APPLICABLE, "the set does not record which images ran when it was created", required=False)
     others = sorted(one.name for one in given if one.image and one.image not in ran[one.name])
     if others:
-        words = f"{', '.join(others)}: another image than ran when the set was made; leave services out, and the drill starts those"
+        words = (
+            f"{', '.join(others)}: not the image that ran when the set was "
+            "created; remove the option services to start the images of the set"
+        )
         return Check(CHECK_ID, UNPROVEN, words, details={**because(OTHER_IMAGE), "others": others})
     by_path = sorted(one.name for one in given if not one.image)
     if by_path:
-        words = f"{', '.join(by_path)}: programs by path, of which nobody knows whether they are those that ran when the set was made"
+        words = f"{', '.join(by_path)}: programs by path, so it is unknown whether they are the ones that ran when the set was created"
         return Check(CHECK_ID, UNPROVEN, words, required=False, details={"by_path": by_path})
-    return Check(CHECK_ID, PASS, "each service is of the very image that ran when the set was made")
+    return Check(CHECK_ID, PASS, "each service runs from the image that ran when the set was created")
 
 
 def bring(services: t.Sequence[ServiceStart], sources: Sources) -> dict[str, Unpacked]:
@@ -74,5 +77,5 @@ def command(image: Unpacked) -> list[str]:
     """What the image itself starts. Raises MissingDependency for one that says nothing."""
     words = image.command()
     if not words:
-        raise MissingDependency(f"image {image.image_id[:19]} does not say what it starts; name a command")
+        raise MissingDependency(f"image {image.image_id[:19]} does not define a command to start; set command")
     return words

@@ -37,7 +37,7 @@ class ServiceStart(Suboptions):
 def refuse_empty(one: ServiceStart) -> None:
     """Raises OptionError for a service without a program."""
     if not (one.command or one.image):
-        raise OptionError(f"service {one.name} has neither command nor image; name one of them")
+        raise OptionError(f"service {one.name} has neither command nor image; set one of them")
 
 
 def check(one: ServiceStart) -> None:
@@ -45,7 +45,9 @@ def check(one: ServiceStart) -> None:
     refuse_empty(one)
     own = _from_the_set(one.name)
     if taken := sorted(variable for variable in one.environment if variable.removesuffix("_FILE") in own):
-        raise OptionError(f"environment of service {one.name} sets {', '.join(taken)}, which the drill takes from the set; remove it")
+        raise OptionError(
+            f"the environment of service {one.name} sets {', '.join(taken)}, but the drill uses the values of the set; remove it"
+        )
 
 
 def _from_the_set(name: str) -> set[str]:

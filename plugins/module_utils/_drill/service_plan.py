@@ -78,7 +78,7 @@ def _read(path: str) -> str:
         with paths.reading(path) as stream:
             value = stream.read().decode().strip()
     except (OSError, UnicodeDecodeError) as exc:
-        words = f"secret {path} cannot be read: {exc}; restore the secrets of the set there first"
+        words = f"cannot read secret {path}: {exc}; restore the secrets of the set there first"
         raise OptionError(words, reason=MISSING_SECRET) from exc
     if not value:
         raise OptionError(f"secret {path} is empty; restore the secrets of the set there first", reason=MISSING_SECRET)
@@ -100,7 +100,7 @@ class Plan:
         self.own = {one.name: Own.of(one, images.get(one.name)) for one in starts}
         unknown = self.own.keys() - {service.name for service in self.services}
         if unknown:
-            raise OptionError(f"family {family} has no service {min(unknown)}; leave it out of services")
+            raise OptionError(f"family {family} has no service {min(unknown)}; remove it from services")
         self._values: set[str] = set()
         self.passwords: dict[str, str] = {}
         self._owner_only = family == ZONE_KEK
@@ -186,5 +186,5 @@ class Plan:
             with paths.folder(self._folder) as held:
                 held.replace(name, content.encode(), 0o400, Owner(self._bundle.info.uid))
         except OSError as exc:
-            raise StorageError(f"{path}: {exc.strerror}; see to it, or use another directory for the sandbox") from exc
+            raise StorageError(f"{path}: {exc.strerror}; correct this, or use another directory for the sandbox") from exc
         return path

@@ -38,7 +38,7 @@ ANSWER_SECONDS = 25.0
 PAUSE = 0.25
 # A service that answers needs as long at least before its answer says something about the set.
 LEAST_SECONDS = 10
-NOT_HERE = "which this host does not have"
+NOT_HERE = "which does not exist on this host"
 _ERROR = re.compile(r"^\W*(\w*(Error|Exception)|panic|fatal|error)\b.*:|\"level\":\s*(\"(error|fatal|panic)\"|[56]0\b)", re.IGNORECASE)
 OUTBOX_DEAD = "outbox_dead"
 _ALTER_ROLE = "SELECT pg_catalog.format('ALTER ROLE %%I LOGIN PASSWORD %%L', rolname, %s) FROM pg_catalog.pg_roles WHERE rolname = %s"
@@ -74,7 +74,7 @@ def start(bundle: Bundle, terms: Terms) -> Started:
     plan = Plan(bundle, family, terms.restored, terms.starts, service_images.bring(terms.starts, terms.sources))
     checks = [probe.verify(bundle, [probe.parse(one) for one in terms.production], terms.unisolated_reason)]
     if checks[0].verdict in (FAIL, UNPROVEN):
-        words = "the sandbox is not proved to be isolated"
+        words = "the isolation of the sandbox is not proven"
         checks += [_not_started(service, words, UNSAFE_TO_START) for service in plan.services if service.required]
     else:
         checks += _run(bundle, plan, terms)
@@ -85,7 +85,7 @@ def _family(server: Server) -> str:
     with Session(server, releases.OWN_DATABASE) as session:
         detected = database_layout.read(session).detected
     if detected is None:
-        raise VersionMismatch("the copy in the sandbox is not Caracal's own database; restore a set into it first")
+        raise VersionMismatch("the copy in the sandbox is not the database of Caracal; restore a set into it first")
     return detected.family
 
 
@@ -103,11 +103,11 @@ def _run(bundle: Bundle, plan: Plan, terms: Terms) -> list[Check]:
     checks.append(disarmed)
     for service in plan.services:
         if service.name not in commands:
-            checks += [_not_started(service, "no command is given for it")] if service.required else []
+            checks += [_not_started(service, "no command is configured for it")] if service.required else []
         elif disarmed.verdict != PASS:
-            checks.append(_not_started(service, "the copy is not disarmed", UNSAFE_TO_START))
+            checks.append(_not_started(service, "the copy could still reach external systems", UNSAFE_TO_START))
         elif _is_taken(bundle, service):
-            words = f"another program has its port {service.port}, and would answer in its place; end that"
+            words = f"another program uses its port {service.port} and would answer instead; end that program"
             checks.append(_not_started(service, words))
         else:
             programs.start(bundle, commands[service.name])
@@ -142,7 +142,7 @@ def _prepare(server: Server, plan: Plan) -> Check:
         session.rows("COMMIT")
         left = [f"{count} rows of {arm.table}" for arm in there if (count := session.value(arm.left))]
     if left:
-        return Check("sandbox.disarmed", FAIL, f"{', '.join(left)} can still act on the world; look for triggers on those tables")
+        return Check("sandbox.disarmed", FAIL, f"{', '.join(left)} can still reach external systems; check the triggers of these tables")
     return Check("sandbox.disarmed", PASS, f"in the copy, {', '.join(done)}")
 
 
@@ -171,7 +171,7 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
         if gone or took > timeout or (named == OUTBOX_DEAD and dead[outbox.COORDINATOR]):
             break
         time.sleep(PAUSE)
-    state = "it ended by itself" if gone else f"not ready within {timeout} s"
+    state = "it exited" if gone else f"not ready within {timeout} s"
     fails = answered and (named == OUTBOX_DEAD or took >= LEAST_SECONDS)
     why = answer.error if answer.status is None else f"HTTP {answer.status}, {readiness.explain(named)}"
     last = _last_words(bundle, service, plan)
@@ -181,13 +181,13 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     paths = [one for one in own.command[1:] if one.startswith("/") and not (own.rootfs or os.path.lexists(one))]
     absent = [one for one in paths if any(one in line for line in last)]
     if gone and absent:
-        words = f"{state}, and its command names {absent[0]}, {NOT_HERE}; correct the path, or bring the file"
+        words = f"{state}, and its command contains {absent[0]}, {NOT_HERE}; correct the path, or provide the file"
         return Check(_id(service), UNPROVEN, words, service.required, {**details, **because(MISSING_FILE)})
     words = f"{state}: {_telling(last) if gone and last else why}"
     if not answered:
         words = f"{words}; it never listened on port {service.port}: check its command and its log, or raise ready_timeout"
     elif not fails:
-        words = f"{words}; less than {LEAST_SECONDS} s say nothing about the set: raise ready_timeout"
+        words = f"{words}; less than {LEAST_SECONDS} s prove nothing about the set: raise ready_timeout"
     return Check(_id(service), FAIL if fails else UNPROVEN, words, service.required, details)
 
 
@@ -201,12 +201,12 @@ def _as_before(check: Check, dead: t.Mapping[str, int]) -> Check:
     accepted = dead[outbox.EVENTS] if check.details["service"] == "api" else 0
     if check.verdict == PASS and accepted:
         return dataclasses.replace(
-            check, message=f"{check.message}, with a limit of {accepted} dead rows in {outbox.EVENTS}, as the set has them"
+            check, message=f"{check.message}, with a limit of {accepted} dead rows in {outbox.EVENTS}, as in the set"
         )
     rows = dead[outbox.COORDINATOR]
     if check.verdict != FAIL or check.details["answer"] != OUTBOX_DEAD or not rows:
         return check
-    words = f"not ready, as it was when the backup was made: {rows} dead rows in {outbox.COORDINATOR}; send them again or remove them"
+    words = f"not ready, as at the time of the backup: {rows} dead rows in {outbox.COORDINATOR}; send them again or delete them"
     return dataclasses.replace(check, verdict=WARN, message=words)
 
 

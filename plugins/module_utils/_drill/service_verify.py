@@ -60,7 +60,7 @@ class _Watch:
         with Session(self._bundle.server, releases.OWN_DATABASE) as session, before.redis(self._bundle) as redis:
             detected = database_layout.read(session).detected
             if detected is None:
-                raise VersionMismatch("the copy in the sandbox is not Caracal's own database; restore a set into it first")
+                raise VersionMismatch("the copy in the sandbox is not the database of Caracal; restore a set into it first")
             recompute = detected.release != block_history.HASHES_RECEIVED
             found = list(groups.read(redis))
             return [

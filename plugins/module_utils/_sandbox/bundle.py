@@ -76,7 +76,7 @@ def _join(pid: int, namespaces: t.Sequence[str]) -> None:
         for place in places:
             _set_namespace(place)
     except OSError as exc:
-        raise StageFailed(f"the sandbox of process {pid} cannot be entered: {exc.strerror}; work as the user who made it") from exc
+        raise StageFailed(f"cannot enter the sandbox of process {pid}: {exc.strerror}; run as the user who created it") from exc
     finally:
         for place in places:
             os.close(place)

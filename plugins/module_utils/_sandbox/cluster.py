@@ -93,7 +93,7 @@ def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuse
             break
         except StageFailed as exc:
             if locale == locales[-1]:
-                raise exc.reworded(f"no PostgreSQL cluster can be made in {layout.root}: {exc.msg}") from exc
+                raise exc.reworded(f"cannot create a PostgreSQL cluster in {layout.root}: {exc.msg}") from exc
     if install.rootfs:
         # What initdb of an image has left at work would change what we write and give away there as root.
         processes.kill_all(layout, None if server is None else server.uid)
@@ -208,7 +208,7 @@ def _end_of(folder: str, *names: str) -> bytes:
     with open(descriptor, "rb") as source:
         about = os.fstat(descriptor)
         if not stat.S_ISREG(about.st_mode):
-            raise OSError(errno.EINVAL, "is no file")
+            raise OSError(errno.EINVAL, "is not a file")
         source.seek(max(0, about.st_size - END_LIMIT))
         return source.read(END_LIMIT)
 
@@ -218,4 +218,4 @@ def system_identifier(layout: Layout) -> str:
     try:
         return str(struct.unpack_from("=Q", _end_of(layout.data, "global", "pg_control"))[0])
     except (OSError, struct.error) as exc:
-        raise StorageError(f"{layout.data} has no readable control file; remove the sandbox and make it again") from exc
+        raise StorageError(f"{layout.data} has no readable control file; remove the sandbox and drill again") from exc

@@ -24,7 +24,7 @@ def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
         return (program,)
     bwrap = find_bwrap()
     if bwrap is None:
-        raise MissingDependency("bubblewrap, in which the sandbox was made, is not there any more; install it again")
+        raise MissingDependency("bubblewrap, which runs the sandbox, is not installed any more; install it again")
     launcher = Launcher(Identity(sandbox.uid, sandbox.uid) if os.geteuid() == 0 else None, bwrap)
     words = launcher.command(
         [program],
@@ -38,7 +38,7 @@ def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
     except BackupError as exc:
         raise MissingDependency.caused_by(
             exc,
-            f"{program} does not run inside the sandbox: {exc.msg}; name in pg_bin a folder of programs whose libraries lie beside it",
+            f"{program} does not run inside the sandbox: {exc.msg}; set pg_bin to a directory of programs with their libraries next to it",
         ) from exc
     return tuple(words)
 

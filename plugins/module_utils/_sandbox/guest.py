@@ -107,7 +107,7 @@ def _free_uid(plan: GuestPlan) -> int:
     for uid in ids:
         if uid not in taken and not _is_named(uid):
             return uid
-    raise SystemExit(f"no uid between {plan.ids[0]} and {plan.ids[1]} is free; end what uses them")
+    raise SystemExit(f"no uid between {plan.ids[0]} and {plan.ids[1]} is free; end processes that use these uids")
 
 
 def _names(folder: str) -> list[str]:
@@ -261,7 +261,7 @@ def _enter(inside: int) -> None:
     places = [network] if os.path.samestat(os.fstat(owner), os.stat("/proc/self/ns/user")) else [owner, network]
     for place in places:
         if ctypes.CDLL(None).setns(place, 0) != 0:
-            raise OSError(f"the network of process {inside} cannot be entered")
+            raise OSError(f"cannot enter the network of process {inside}")
 
 
 def _accept(listener: socket.socket, server: str, port: int) -> None:

@@ -33,7 +33,7 @@ def programs(image: Unpacked) -> str:
     bwrap = isolation.find_bwrap()
     if bwrap is None:
         raise MissingDependency(
-            "the client programs of the image run in bubblewrap, which is not there; install the package bubblewrap,"
+            "the client programs of the image run in bubblewrap, which is not installed; install the package bubblewrap"
             " or PostgreSQL's client programs"
         )
     inside = image_programs.folder(image, tools.PROGRAMS, REMEDY)

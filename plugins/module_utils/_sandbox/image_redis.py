@@ -17,13 +17,15 @@ from .bundle import Bundle
 from .redis_program import Found
 
 PROGRAM = "redis-server"
-REMEDY = "install Redis on this host, or name the program"
+REMEDY = "install Redis on this host, or set the path of redis-server"
 
 
 def find(bundle: Bundle, bring: t.Callable[[], Unpacked]) -> Found:
     """Raises MissingDependency for an image without a Redis that reads what we restore, and without bubblewrap."""
     if not bundle.isolated:
-        raise MissingDependency("an image is started in bubblewrap only; make the sandbox with it, or name a redis-server of this host")
+        raise MissingDependency(
+            "an image runs only in bubblewrap; create the sandbox with bubblewrap, or set the path of a redis-server on this host"
+        )
     image = bring()
     program = os.path.join(image_programs.folder(image, (PROGRAM,), REMEDY), PROGRAM)
     launcher = isolation.Launcher(programs.identity(bundle), isolation.find_bwrap())
@@ -34,5 +36,5 @@ def find(bundle: Bundle, bring: t.Callable[[], Unpacked]) -> Found:
         raise MissingDependency.caused_by(exc, f"{name} does not run: {exc.msg}; {REMEDY}") from exc
     version, fits = redis_program.version_said(said)
     if not fits:
-        raise MissingDependency(f"{name} is {version or 'not a Redis server'}, and 7.0 is needed at least; {REMEDY}")
+        raise MissingDependency(f"{name} is {version or 'not a Redis server'}, but at least 7.0 is required; {REMEDY}")
     return Found(program, version, image.image_id, image.rootfs, image.environment())

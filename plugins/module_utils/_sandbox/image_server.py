@@ -28,7 +28,7 @@ def find(image: Unpacked, minimum_major: int) -> Install:
     version = _version(image, bindir, variables)
     text = f"the PostgreSQL {version[0]}.{version[1]} of image {image.image_id[:19]}"
     if version[0] < minimum_major:
-        raise MissingDependency(f"{text} is older than {minimum_major}; {REMEDY}, of release {minimum_major} or later")
+        raise MissingDependency(f"{text} is older than {minimum_major}; {REMEDY}, version {minimum_major} or later")
     if not any(_has(image, f"{folder}/extension/{EXTENSION}.control") for folder in shared_folders(bindir, version[0])):
         raise MissingDependency(f"{text} has no extension {EXTENSION}; {REMEDY}")
     return Install(bindir, "", "", version, f"image {image.image_id[:19]}", image.image_id, image.rootfs, variables)
@@ -45,7 +45,7 @@ def _folder(image: Unpacked) -> str:
     named = image_programs.folder(image, PROGRAMS, REMEDY)
     found = {os.path.dirname(image.tree.resolve(f"{named}/{name}") or "") for name in PROGRAMS}
     if len(found) > 1:
-        raise MissingDependency(f"image {image.image_id[:19]} has {' and '.join(PROGRAMS)} in different folders; {REMEDY}")
+        raise MissingDependency(f"image {image.image_id[:19]} has {' and '.join(PROGRAMS)} in different directories; {REMEDY}")
     return f"/{os.path.relpath(found.pop(), image.rootfs)}"
 
 

@@ -59,15 +59,17 @@ class Layout:
     def of(cls, directory: str) -> Layout:
         """Raises OptionError for a path that no server socket can live under."""
         if not os.path.isabs(directory):
-            raise OptionError(f"{directory} is not an absolute path; give the sandbox one such as /var/tmp/caracal-drill")
+            raise OptionError(f"{directory} is not an absolute path; use a path such as /var/tmp/caracal-drill")
         clean = os.path.normpath(directory)
         root = os.path.join(os.path.realpath(os.path.dirname(clean)), os.path.basename(clean))
         if any(char in root for char in "\"',\\") or not root.isprintable():
-            raise OptionError(f"{root!r} has characters that a socket path cannot have; use letters, digits and hyphens")
+            raise OptionError(f"{root!r} has characters that a socket path cannot contain; use letters, digits and hyphens")
         layout = cls(root)
         length = len(os.fsencode(layout.socket))
         if length > SOCKET_PATH_LIMIT:
-            raise OptionError(f"{layout.socket} has {length} bytes, a socket path has at most {SOCKET_PATH_LIMIT}; use a shorter directory")
+            raise OptionError(
+                f"{layout.socket} has {length} bytes, but a socket path has at most {SOCKET_PATH_LIMIT}; use a shorter directory"
+            )
         return layout
 
     @property

@@ -86,7 +86,7 @@ class Launcher:
     def refuse_unisolated(self, wanted: str) -> None:
         """Raises MissingDependency where isolation is wanted and cannot be had."""
         if wanted == REQUIRED and self.bwrap is None:
-            words = f"isolation is required, but {self.reason}; install bubblewrap and allow it to make namespaces"
+            words = f"isolation is required, but {self.reason}; install bubblewrap and allow it to create namespaces"
             raise MissingDependency(words, reason=NO_ISOLATION)
 
     def command(
@@ -111,7 +111,7 @@ class Launcher:
         MissingDependency for an image without bubblewrap.
         """
         if self.bwrap is None and rootfs:
-            raise MissingDependency("an image is started in bubblewrap only, which is not there; install the package bubblewrap")
+            raise MissingDependency("an image runs only in bubblewrap, which is not installed; install the package bubblewrap")
         if self.bwrap is None:
             return list(argv)
         shown = [*readable, *writable]
@@ -252,7 +252,7 @@ def _of_host(name: str, rootfs: str) -> list[str]:
     # A link of this host's may name its target from the root, which inside is the image's.
     loader = next((os.path.realpath(path) for pattern in LOADERS for path in sorted(glob.glob(pattern))), None)
     if program is None or loader is None:
-        raise MissingDependency(f"no {name}, or no loader for it at {' or '.join(LOADERS)}; name programs of this host instead of images")
+        raise MissingDependency(f"{name} or its loader ({' or '.join(LOADERS)}) is missing; use programs of this host instead of images")
     libraries = ":".join(f"{HOST}{os.path.realpath(path)}" for pattern in LIBRARIES for path in sorted(glob.glob(pattern)))
     return [f"{HOST}{loader}", "--library-path", libraries, f"{HOST}{os.path.realpath(program)}"]
 
@@ -275,8 +275,8 @@ def _core() -> str:
             return "0:0"
     if not _may_raise():
         raise PermissionMissing(
-            f"{CORE_PATTERN} pipes what a crash leaves of restored secrets to a program, and this process, whose limit of core files is 0, "
-            "may not forbid it; run it with a higher limit, or with CAP_SYS_RESOURCE"
+            f"{CORE_PATTERN} pipes core dumps, which can contain restored secrets, to a program. This process has a core file limit of 0 "
+            "and cannot prevent this; run it with a higher limit, or with CAP_SYS_RESOURCE"
         )
     return "1:1"
 

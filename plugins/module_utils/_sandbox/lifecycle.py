@@ -64,7 +64,9 @@ def predict(spec: SandboxSpec) -> Outcome:
 
 def _same(info: SandboxInfo, spec: SandboxSpec) -> SandboxInfo:
     if info.superuser != spec.superuser:
-        raise OptionError(f"the sandbox in {info.directory} has the superuser {info.superuser!r}; remove it first or name that one")
+        raise OptionError(
+            f"the sandbox in {info.directory} has the superuser {info.superuser!r}; remove the sandbox first, or use that superuser"
+        )
     return info
 
 
@@ -88,14 +90,14 @@ def _make(spec: SandboxSpec, forecast: preflight.Forecast) -> SandboxInfo:
     cluster.start(layout, install, launcher)
     warnings = list(forecast.warnings)
     if spec.source.locale and locale != forecast.locales[0]:
-        warnings.append(f"the image has no UTF-8 locale {spec.source.locale!r}; the sandbox sorts as {locale} does")
+        warnings.append(f"the image has no UTF-8 locale {spec.source.locale!r}; the sandbox sorts like {locale}")
     pg_bin, lacking = _clients(layout, install, launcher)
     warnings += lacking
     if not processes.raise_oom_score(layout, note.exclusive_uid, OOM_SCORE):
-        warnings.append("the server's oom_score_adj could not be raised; when memory runs out, something else may die first")
+        warnings.append("the server's oom_score_adj could not be raised; if memory runs out, the kernel can end other processes first")
     server = processes.postmaster(layout, note.exclusive_uid)
     if server is None:
-        raise StageFailed(f"the sandbox's PostgreSQL in {layout.root} ended at once; look for what kills processes on this host")
+        raise StageFailed(f"the sandbox's PostgreSQL in {layout.root} ended immediately; find out what kills processes on this host")
     identifier = cluster.system_identifier(layout)
     described = _describe(spec, forecast, pid=server.pid, system_identifier=identifier, warnings=tuple(warnings))
     info = dataclasses.replace(described, pg_bin=pg_bin)
@@ -168,13 +170,13 @@ def attach(directory: str) -> SandboxInfo:
     found = marker.read(layout)
     token = os.environ.get(TOKEN, "")
     if found is not None and token and found.token != token:
-        raise TargetRefused(f"the sandbox in {layout.root} is another drill's; give each drill a directory of its own")
+        raise TargetRefused(f"the sandbox in {layout.root} belongs to another drill; use a separate directory for each drill")
     if found is None and token:
-        raise Unreachable(f"the sandbox of this drill in {layout.root} is gone; the system log says which bound of it was passed")
+        raise Unreachable(f"the sandbox of this drill in {layout.root} was removed; the system log contains the limit that it exceeded")
     if found is None:
-        raise ObjectMissing(f"{layout.root} holds no sandbox; a drill makes one: run the playbook restore_drill")
+        raise ObjectMissing(f"{layout.root} contains no sandbox; run the playbook restore_drill, which creates one")
     if found.info is None or not marker.running(found):
-        raise Unreachable(f"the server of the sandbox in {layout.root} is dead; remove the sandbox and make it again")
+        raise Unreachable(f"the server of the sandbox in {layout.root} is not running; remove the sandbox and drill again")
     _check_socket(layout)
     with removal.storage(layout):
         lease.hold(layout)
@@ -189,7 +191,7 @@ def _check_socket(layout: Layout) -> None:
         kept = False
     if not kept:
         raise TargetRefused(
-            f"{layout.socket} is no socket any more, so something in the sandbox has replaced it; remove the sandbox and do not use its set"
+            f"{layout.socket} is not a socket: a program in the sandbox has replaced it; remove the sandbox and do not use its set"
         )
 
 
@@ -197,13 +199,13 @@ def exists(directory: str) -> bool:
     """Whether `destroy` has something to do. Raises TargetRefused as it does."""
     layout = Layout.of(directory)
     if os.path.islink(layout.root):
-        raise TargetRefused(f"{layout.root} is a symbolic link; name the directory itself")
+        raise TargetRefused(f"{layout.root} is a symbolic link; use the path of the directory itself")
     if not os.path.lexists(layout.root):
         return False
     with removal.storage(layout):
         begun = marker.unmarked(layout)
     if not begun and marker.read(layout) is None:
-        raise TargetRefused(f"{layout.root} carries no marker of a sandbox, so nothing in it is removed; name a sandbox's directory")
+        raise TargetRefused(f"{layout.root} has no marker of a sandbox, so nothing in it is removed; use the directory of a sandbox")
     return True
 
 

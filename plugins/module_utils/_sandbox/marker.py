@@ -78,7 +78,7 @@ def read(layout: Layout) -> Marker | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as exc:
-        raise TargetRefused(f"{layout.marker} cannot be read: {exc.strerror}; use the user who made the sandbox") from exc
+        raise TargetRefused(f"cannot read {layout.marker}: {exc.strerror}; run as the user who created the sandbox") from exc
     if about.st_uid != os.geteuid() or not stat.S_ISREG(about.st_mode):
         raise TargetRefused(f"{layout.marker} belongs to uid {about.st_uid}; remove the sandbox as that user")
     return _parse(layout, content)
@@ -101,7 +101,7 @@ def _parse(layout: Layout, text: str) -> Marker:
     except BackupError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as exc:
-        raise TargetRefused(f"{layout.marker} is not a sandbox's marker; look at the directory and remove it by hand") from exc
+        raise TargetRefused(f"{layout.marker} is not the marker of a sandbox; inspect the directory and remove it manually") from exc
 
 
 def running(marker: Marker) -> bool:

@@ -50,15 +50,15 @@ def preflight(spec: SandboxSpec) -> Forecast:
         identity, install.program("postgres"), install.folders, bwrap=find_bwrap(), rootfs=install.rootfs, variables=install.variables
     )
     if install.rootfs and launcher.bwrap is None:
-        raise MissingDependency(f"the server is of an image, which is started in bubblewrap only, but {launcher.reason}; see to that first")
+        raise MissingDependency(f"the server is in an image, which runs only in bubblewrap, but {launcher.reason}; fix this first")
     copies = _check_reach(layout, spec, launcher)
     locales, doubts = _locales(spec)
     warnings += [*_check_isolation(spec, launcher), *doubts]
     if state == DEAD:
-        warnings.append(f"the server of the sandbox in {layout.root} is dead, or its drill was killed; the sandbox is made anew")
+        warnings.append(f"the server of the sandbox in {layout.root} is not running, or its drill was killed; the sandbox is created again")
     protection = space.protection(layout.root)
     if protection == space.CLEAR:
-        warnings.append(f"{layout.root} is on a disk without encryption that we can see; use tmpfs or a dm-crypt volume for real data")
+        warnings.append(f"{layout.root} is on a disk without detectable encryption; use tmpfs or a dm-crypt volume for real data")
     return Forecast(state, layout, launcher, locales, copies, protection, tuple(warnings))
 
 
@@ -66,15 +66,15 @@ def state_of(layout: Layout, token: str) -> str:
     """`dead` too when the drill that made it was killed. Raises TargetRefused when something that is not ours lies there, Busy when it is
     another drill's that may be at work."""
     if os.path.islink(layout.root):
-        raise TargetRefused(f"{layout.root} is a symbolic link; name the directory itself")
+        raise TargetRefused(f"{layout.root} is a symbolic link; use the path of the directory itself")
     found = marker.read(layout)
     if found is not None:
         if not marker.running(found) or (found.token != token and lease.gone(found.controller)):
             return DEAD
         if found.token != token:
             raise Busy(
-                f"{layout.root} holds the sandbox of another drill; wait until it ends (one that was killed: by itself, when its lease is "
-                "over), or name another directory"
+                f"{layout.root} contains the sandbox of another drill; wait until it ends (after a killed drill: until its lease is "
+                "over), or use another directory"
             )
         return RUNNING
     if not os.path.lexists(layout.root):
@@ -83,15 +83,19 @@ def state_of(layout: Layout, token: str) -> str:
         if marker.unmarked(layout):
             return NEW
     except OSError as exc:
-        raise TargetRefused(f"{layout.root} cannot be read: {exc.strerror}; name a new directory") from exc
-    raise TargetRefused(f"{layout.root} exists, is not empty or not ours, and carries no marker of a sandbox; name a new directory")
+        raise TargetRefused(f"cannot read {layout.root}: {exc.strerror}; use a new directory") from exc
+    raise TargetRefused(
+        f"{layout.root} exists, is not empty or belongs to another user, and has no marker of a sandbox; use a new directory"
+    )
 
 
 def _check_superuser(name: str) -> None:
     if not name or len(name.encode()) > 63 or not name.isprintable() or name.startswith("pg_"):
-        raise OptionError(f"superuser {name!r} is no name that PostgreSQL takes; give 1 to 63 printable characters without pg_ in front")
+        raise OptionError(
+            f"superuser {name!r} is not a valid name in PostgreSQL; use 1 to 63 printable characters that do not start with pg_"
+        )
     if '"' in name or "\\" in name:
-        raise OptionError(f"superuser {name!r} has a quote or backslash; give a plain name")
+        raise OptionError(f"superuser {name!r} contains a quote or backslash; use a name without them")
 
 
 def _check_place(layout: Layout, spec: SandboxSpec) -> list[str]:
@@ -101,12 +105,12 @@ def _check_place(layout: Layout, spec: SandboxSpec) -> list[str]:
         return []
     data = os.path.realpath(data)
     if os.path.commonpath([data, layout.root]) == data:
-        raise TargetRefused(f"{layout.root} lies inside the source's data directory; choose a directory elsewhere")
+        raise TargetRefused(f"{layout.root} is inside the source's data directory; choose another directory")
     if os.stat(space.nearest(data)).st_dev != os.stat(space.nearest(layout.root)).st_dev:
         return []
     if not spec.allow_shared_filesystem:
         raise StorageError(
-            f"{layout.root} is on the file system that holds the source's data directory {data}, which a restore could fill; "
+            f"{layout.root} is on the file system of the source's data directory {data}, which a restore could fill; "
             "choose another file system or set allow_shared_filesystem",
             reason=SHARED_FILE_SYSTEM,
         )
@@ -128,12 +132,14 @@ def check_room(layout: Layout, minimum_free: int, state: str) -> None:
     """Raises StorageError where no sandbox can be made, or none of so many bytes."""
     parent = os.path.dirname(layout.root)
     if not os.path.isdir(parent):
-        raise StorageError(f"{parent} does not exist; create it or name another directory")
+        raise StorageError(f"{parent} does not exist; create it or use another directory")
     if not os.access(parent, os.W_OK | os.X_OK) and not os.path.isdir(layout.root):
         raise StorageError(f"{parent} is not writable; choose another directory such as one under /var/tmp")
     free = space.free_bytes(layout.root)
     if state != RUNNING and free < minimum_free:
-        raise NoRoom(f"{layout.root} has {free >> 20} MiB free and needs {minimum_free >> 20} MiB; make room or choose another file system")
+        raise NoRoom(
+            f"{layout.root} has {free >> 20} MiB free but needs {minimum_free >> 20} MiB; free disk space or choose another file system"
+        )
 
 
 def _check_reach(layout: Layout, spec: SandboxSpec, launcher: Launcher) -> bool:
@@ -145,7 +151,9 @@ def _check_reach(layout: Layout, spec: SandboxSpec, launcher: Launcher) -> bool:
         return False
     blocked = users.blocking_folder(os.path.dirname(layout.root), launcher.identity)
     if blocked is not None:
-        raise StorageError(f"{blocked} cannot be entered by other users, so no server can run in {layout.root}; choose one under /var/tmp")
+        raise StorageError(
+            f"other users cannot enter {blocked}, so a server cannot run in {layout.root}; choose a directory under /var/tmp"
+        )
     return any(users.blocking_folder(folder, launcher.identity) for folder in spec.install.folders)
 
 
@@ -153,7 +161,7 @@ def _check_isolation(spec: SandboxSpec, launcher: Launcher) -> list[str]:
     if spec.isolation not in (AUTO, REQUIRED):
         raise OptionError(f"isolation {spec.isolation!r} is unknown; use {AUTO} or {REQUIRED}")
     if spec.isolation == AUTO and not spec.unisolated_reason.strip():
-        raise OptionError(f"isolation {AUTO} needs a reason; say in unisolated_reason why a sandbox without isolation is accepted")
+        raise OptionError(f"isolation {AUTO} needs a reason; explain in unisolated_reason why you accept a sandbox without isolation")
     if launcher.bwrap is not None:
         return []
     launcher.refuse_unisolated(spec.isolation)
@@ -176,7 +184,7 @@ def _locale(wanted: str | None) -> tuple[str, list[str]]:
     if _has_locale(wanted):
         return wanted, []
     fallback, _none = _locale(None)
-    return fallback, [f"this host has no UTF-8 locale {wanted!r}; the sandbox sorts as {fallback} does"]
+    return fallback, [f"this host has no UTF-8 locale {wanted!r}; the sandbox sorts like {fallback}"]
 
 
 def _has_locale(name: str) -> bool:

@@ -54,7 +54,9 @@ def parse(text: str) -> Target:
     host, _colon, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
-        raise OptionError("one of production is no host:port and no absolute path of a socket; give addresses without user or password")
+        raise OptionError(
+            "an address in production is not host:port or the absolute path of a socket; use addresses without user or password"
+        )
     return Target(host, int(port), recorded=True)
 
 
@@ -63,7 +65,9 @@ def verify(bundle: Bundle, recorded: t.Sequence[Target], reason: str) -> Check:
     if not bundle.isolated:
         if reason:
             return Check(CHECK_ID, WARN, f"the sandbox is not isolated ({bundle.info.isolation_reason}); accepted: {reason}")
-        return Check(CHECK_ID, FAIL, f"the sandbox is not isolated ({bundle.info.isolation_reason}); install bubblewrap, or give a reason")
+        return Check(
+            CHECK_ID, FAIL, f"the sandbox is not isolated ({bundle.info.isolation_reason}); install bubblewrap, or set unisolated_reason"
+        )
     with _own_listeners() as own:
         taken = {port for _address, port in bundle.run(listening)}
         hidden = [target for target in recorded if target.port in taken and _is_loopback(target.host)]
@@ -74,7 +78,7 @@ def verify(bundle: Bundle, recorded: t.Sequence[Target], reason: str) -> Check:
         try:
             shown = reach.shown(bundle.info.pid, ["" if target.port else target.host for target in targets])
         except OSError as exc:
-            return Check(CHECK_ID, UNPROVEN, f"the files of the sandbox cannot be looked at: {exc.strerror}; it takes Linux 5.6")
+            return Check(CHECK_ID, UNPROVEN, f"cannot inspect the files of the sandbox: {exc.strerror}; this requires Linux 5.6")
     return judge(targets, outer, [one or other for one, other in zip(inner, shown, strict=True)], ways, hidden)
 
 
@@ -96,20 +100,20 @@ def judge(
     }
     details |= {"not_tried": [str(target) for target in hidden]} if hidden else {}
     if reached:
-        words = f"from inside the sandbox {len(reached)} of {len(targets)} places of this host or of production are reached"
+        words = f"the sandbox can reach {len(reached)} of {len(targets)} addresses of this host or of production"
         return Check(CHECK_ID, FAIL, f"{words}; first: {reached[0]}", details=details)
     if ways:
-        return Check(CHECK_ID, FAIL, f"the sandbox's network has a way out, by {ways[0]}; look for who set it up", details=details)
+        return Check(
+            CHECK_ID, FAIL, f"the sandbox's network has a route to the outside through {ways[0]}; find out what created it", details=details
+        )
     if not control:
-        words = f"none of {len(targets)} places is reached from the sandbox, but none from this host either, so the attempts prove nothing"
+        words = f"the sandbox can reach none of {len(targets)} addresses, but neither can this host, so the attempts prove nothing"
         return Check(CHECK_ID, UNPROVEN, words, details=details)
     recorded = [target for target in targets if target.recorded]
-    named = (
-        f"{sum(target.recorded for target in control)} of {len(recorded)} named as production" if recorded else "none named as production"
-    )
-    words = f"{len(control)} places that this host reaches ({named}) are out of reach from the sandbox"
+    named = f"{sum(target.recorded for target in control)} of {len(recorded)} in production" if recorded else "none in production"
+    words = f"the sandbox cannot reach {len(control)} addresses that this host reaches ({named})"
     if hidden:
-        words += f"; {hidden[0]} could not be tried, since the sandbox listens there itself"
+        words += f"; {hidden[0]} could not be tried, because the sandbox itself listens there"
     return Check(CHECK_ID, PASS, words, details=details)
 
 

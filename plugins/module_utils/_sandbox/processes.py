@@ -158,7 +158,7 @@ def kill_all(layout: Layout, own_uid: int | None) -> None:
                     f"process {process.pid} of {layout.root} belongs to uid {process.uid}; remove the sandbox as that user or root"
                 ) from exc
         if time.monotonic() > deadline:
-            raise Busy(f"process {left[0].pid} of {layout.root} does not die; look for a hanging disk, then remove the sandbox again")
+            raise Busy(f"process {left[0].pid} of {layout.root} does not end; check for a hanging disk, then remove the sandbox again")
         time.sleep(0.02)
 
 

@@ -58,7 +58,7 @@ def folder(bundle: Bundle, name: str) -> str:
             os.mkdir(path, mode=0o700)
             users.give(path, identity(bundle))
     except OSError as exc:
-        raise storage_error(exc)(f"{path} cannot be made: {exc.strerror}; make room there") from exc
+        raise storage_error(exc)(f"cannot create {path}: {exc.strerror}; free space on its file system") from exc
     return path
 
 
@@ -79,7 +79,7 @@ def start(bundle: Bundle, program: Program) -> None:
     if alive(bundle, program.name):
         return
     if program.rootfs and not bundle.isolated:
-        raise MissingDependency(f"{program.name} is started from an image, which needs bubblewrap; make the sandbox with it")
+        raise MissingDependency(f"{program.name} runs from an image, which needs bubblewrap; create the sandbox with bubblewrap")
     look(program.name, [] if program.rootfs else program.argv, program.readable)
     home = folder(bundle, program.name)
     who = identity(bundle)
@@ -106,7 +106,7 @@ def look(name: str, command: t.Sequence[str], readable: t.Sequence[str]) -> None
         raise MissingDependency(f"{command[0]!r} is not the absolute path of a program on this host; correct the command of {name}")
     gone = next((path for path in readable if not os.path.lexists(path)), None)
     if gone is not None:
-        raise MissingDependency(f"{gone!r} is not there; correct what {name} may read")
+        raise MissingDependency(f"{gone!r} does not exist; correct the list of files that {name} can read")
 
 
 def _inside(program: Program) -> dict[str, str]:
@@ -166,7 +166,7 @@ def stop(bundle: Bundle, name: str, patience: float) -> bool:
             _send(left, signal.SIGKILL)
         time.sleep(0.02)
     if left:
-        raise StageFailed(f"{name} (process {left[0].pid}) does not end; look for a hanging disk, then remove the sandbox")
+        raise StageFailed(f"{name} (process {left[0].pid}) does not end; check for a hanging disk, then remove the sandbox")
     return True
 
 
@@ -187,4 +187,4 @@ def log_lines(bundle: Bundle, name: str, most: int) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as exc:
-        raise StorageError(f"the log of {name} cannot be read: {exc.strerror}; work as the user who made the sandbox") from exc
+        raise StorageError(f"cannot read the log of {name}: {exc.strerror}; run as the user who created the sandbox") from exc

@@ -48,7 +48,7 @@ def find(path: str | None) -> tuple[str, str]:
             return place, version
         refused.append(f"{place} is {version or 'not a Redis server'}")
     looked = f" ({'; '.join(refused)})" if refused else ""
-    raise MissingDependency(f"no redis-server of at least 7.0 was found{looked}; install Redis on this host, or name the program")
+    raise MissingDependency(f"no redis-server 7.0 or later found{looked}; install Redis on this host, or set the path of redis-server")
 
 
 def version_said(said: bytes) -> tuple[str, bool]:

@@ -63,7 +63,7 @@ def attach(bundle: Bundle) -> RedisInfo:
     """The server that runs. Raises ObjectMissing where there is none."""
     place = _note(bundle)
     if not programs.alive(bundle, NAME) or not os.path.exists(place):
-        raise ObjectMissing(f"the sandbox in {bundle.info.directory} has no Redis; take the step prepare of the drill")
+        raise ObjectMissing(f"the sandbox in {bundle.info.directory} has no Redis; run the step prepare of the drill")
     with open(place, encoding="utf-8") as text:
         return RedisInfo(**json.load(text))
 
@@ -77,7 +77,9 @@ def predict(bundle: Bundle, version: str, port: int, image_id: str = "") -> Redi
     home = os.path.join(Layout.of(bundle.info.directory).programs, NAME)
     path = os.path.join(home, "redis.sock")
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
-        raise OptionError(f"{path} is longer than the {SOCKET_PATH_LIMIT} bytes of a socket path; use a shorter directory for the sandbox")
+        raise OptionError(
+            f"{path} is longer than {SOCKET_PATH_LIMIT} bytes, the limit of a socket path; use a shorter directory for the sandbox"
+        )
     password = os.path.join(Layout.of(bundle.info.directory).programs, f"{NAME}.password")
     return RedisInfo(path, port, password, version, image_id)
 
@@ -100,7 +102,7 @@ def start(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | No
         with contextlib.suppress(FileNotFoundError):
             os.unlink(found.unix_socket)  # of a server that was killed; it must not pass for the new one's
     except OSError as exc:
-        raise StorageError(f"{exc.filename}: {exc.strerror}; see to it, or use another directory for the sandbox") from exc
+        raise StorageError(f"{exc.filename}: {exc.strerror}; correct this, or use another directory for the sandbox") from exc
     readable = [config] if server.rootfs else [os.path.dirname(server.program), config]
     argv = [server.program, config]
     programs.start(bundle, Program(NAME, argv, {}, readable=readable, rootfs=server.rootfs, variables=server.variables))
@@ -118,7 +120,7 @@ def _keep_socket(bundle: Bundle, home: str, path: str) -> None:
         os.chmod(home, 0o710)
     if not stat.S_ISSOCK(os.lstat(path).st_mode):
         programs.stop(bundle, NAME, 0)
-        raise StageFailed(f"{path} is no socket: the image's Redis has put something else there; do not use that image")
+        raise StageFailed(f"{path} is not a socket: the image's Redis has replaced it; do not use this image")
 
 
 def _free_port() -> int:

@@ -31,7 +31,7 @@ def storage(layout: Layout) -> t.Iterator[None]:
         yield
     except OSError as exc:
         raise StorageError(
-            f"{exc.filename or layout.root}: {exc.strerror}; see to it, or choose another directory than {layout.root}"
+            f"{exc.filename or layout.root}: {exc.strerror}; correct this, or use another directory than {layout.root}"
         ) from exc
 
 
@@ -44,7 +44,7 @@ def alone(layout: Layout, patience: float = 0.0, *, make: bool = False) -> t.Ite
     until = time.monotonic() + patience
     while (folder := _locked(layout, make)) is None:
         if time.monotonic() > until:
-            raise Busy(f"another run makes or removes the sandbox in {layout.root}; wait for it or name another directory")
+            raise Busy(f"another run is creating or removing the sandbox in {layout.root}; wait for it, or use another directory")
         time.sleep(0.02)
     try:
         yield
@@ -62,7 +62,7 @@ def _locked(layout: Layout, make: bool) -> int | None:
         except FileNotFoundError as exc:
             if make:
                 return None
-            raise ObjectMissing(f"{layout.root} is gone, another run has removed it; drill again") from exc
+            raise ObjectMissing(f"another run has removed {layout.root}; drill again") from exc
     with contextlib.suppress(BlockingIOError, FileNotFoundError):
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.samestat(os.fstat(folder), os.stat(layout.root)):
@@ -145,4 +145,4 @@ def remove_root(layout: Layout) -> None:
         os.rmdir(layout.root)
     except OSError as exc:
         if exc.errno not in (errno.EBUSY, errno.ENOTEMPTY, errno.ENOENT):  # a mount point stays, empty; what is not ours stays as it is
-            raise StorageError(f"{layout.root} cannot be removed: {exc.strerror}; remove the empty folder by hand") from exc
+            raise StorageError(f"cannot remove {layout.root}: {exc.strerror}; remove the empty directory manually") from exc

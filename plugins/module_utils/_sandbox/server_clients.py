@@ -39,7 +39,7 @@ def make(layout: Layout, install: Install, launcher: Launcher) -> tuple[str, lis
     try:
         client_binaries.find(layout.clients, minimum_major=install.version[0], tools=tools.PROGRAMS)
     except MissingDependency as exc:
-        return "", [f"client programs are those of this host, since the image has none that fit: {exc.msg}"]
+        return "", [f"the client programs of this host are used, because the image has no suitable ones: {exc.msg}"]
     return layout.clients, []
 
 

@@ -88,7 +88,7 @@ def _unshare() -> None:
     """
     uid, gid = os.geteuid(), os.getegid()
     if ctypes.CDLL(None).unshare(_CLONE_NEWPID | (_CLONE_NEWUSER if uid else 0)) != 0:
-        raise PermissionError("no namespace may be made")
+        raise PermissionError("cannot create a namespace")
     if uid:
         for name, text in (("setgroups", "deny"), ("uid_map", f"{uid} {uid} 1"), ("gid_map", f"{gid} {gid} 1")):
             with open(f"/proc/self/{name}", "w", encoding="ascii") as file:

@@ -62,4 +62,4 @@ def _lacking(isolated: bool, wanted: str) -> list[str]:
 
 
 def _told(lacking: t.Sequence[str]) -> str:
-    return f"this host lacks what a sandbox is made with: {'; '.join(lacking)}"
+    return f"this host lacks programs that a sandbox needs: {'; '.join(lacking)}"

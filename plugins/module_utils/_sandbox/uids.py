@@ -45,7 +45,7 @@ def _alone() -> t.Iterator[None]:
         os.makedirs(PLACE, mode=0o700, exist_ok=True)
         place = os.open(PLACE, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as exc:
-        raise StorageError(f"{PLACE} cannot be made: {exc.strerror}; let root write in {os.path.dirname(PLACE)}") from exc
+        raise StorageError(f"cannot create {PLACE}: {exc.strerror}; allow root to write to {os.path.dirname(PLACE)}") from exc
     try:
         fcntl.flock(place, fcntl.LOCK_EX)
         yield

@@ -31,7 +31,9 @@ def server_identity(taken: t.Collection[int] = ()) -> Identity | None:
     for number in ids:
         if number not in used and not _named(number):
             return Identity(number, number)
-    raise MissingDependency(f"no free uid between {FREE_IDS.start} and {FREE_IDS.stop - 1}; end what uses them or run as an ordinary user")
+    raise MissingDependency(
+        f"no free uid between {FREE_IDS.start} and {FREE_IDS.stop - 1}; end processes that use these uids, or run as an ordinary user"
+    )
 
 
 def check_own_name() -> None:
@@ -40,7 +42,7 @@ def check_own_name() -> None:
         pwd.getpwuid(os.geteuid())
     except KeyError:
         raise MissingDependency(
-            f"uid {os.geteuid()} has no name here and initdb wants one; install bubblewrap or use another user"
+            f"uid {os.geteuid()} has no user name on this host, but initdb needs one; install bubblewrap or use another user"
         ) from None
 
 
@@ -52,7 +54,7 @@ def named_identity() -> Identity:
         except KeyError:
             continue
         return Identity(entry.pw_uid, entry.pw_gid)
-    raise MissingDependency("there is no user postgres or nobody to run initdb; create the user postgres or install bubblewrap")
+    raise MissingDependency("no suitable user for initdb exists; create the user postgres or install bubblewrap")
 
 
 def _named(number: int) -> bool:
@@ -99,4 +101,4 @@ def give(path: str, identity: Identity | None) -> None:
                 os.chown(entry.path, identity.uid, identity.gid, follow_symlinks=False)
                 waiting += [entry.path] if entry.is_dir(follow_symlinks=False) else []
     except OSError as exc:
-        raise StorageError(f"{path} cannot be given to uid {identity.uid}: {exc.strerror}; use a local file system") from exc
+        raise StorageError(f"cannot change the owner of {path} to uid {identity.uid}: {exc.strerror}; use a local file system") from exc

@@ -62,7 +62,7 @@ def stop(note: marker.Marker) -> None:
     pid, until = note.watcher[0], time.monotonic() + processes.KILL_SECONDS
     while note.watcher and pid != os.getpid() and _is(note.watcher):
         if time.monotonic() > until:
-            raise Busy(f"process {pid}, which watches the sandbox, does not die; look for a hanging disk, then remove the sandbox again")
+            raise Busy(f"process {pid}, which watches the sandbox, does not end; check for a hanging disk, then remove the sandbox again")
         processes.send_kill(pid)
         time.sleep(0.01)
 
@@ -81,12 +81,12 @@ def _watch(layout: Layout, sandbox: str, within: Bounds, end: End) -> None:
         if _held(layout):
             seen = now
         elif now - seen > within.term:
-            reason = f"nobody has worked with it for {within.term:.0f} s"
+            reason = f"no drill has used it for {within.term:.0f} s"
         if not reason and now >= measure:
             reason = _measured(layout, note, within)
             measure = time.monotonic() + max(LEAST, (time.monotonic() - now) * RATIO)
         if reason:
-            _say(layout, f"{reason}; it is ended")
+            _say(layout, f"{reason}; it is removed")
             if _ended(layout, sandbox, end):
                 return
         time.sleep(min(PAUSE, within.term / 5))
@@ -121,15 +121,15 @@ def _excess(layout: Layout, note: marker.Marker, within: Bounds) -> str:
     """Which bound is passed, in words; empty when none is."""
     used = space.used_bytes(layout.root)
     if used is None:
-        return f"it has folders more than {space.DEEPEST} deep, where nobody sees what they hold"
+        return f"it has directories more than {space.DEEPEST} levels deep, whose size cannot be measured"
     if used > within.disk:
-        return f"it holds {used >> 20} MiB and may hold {within.disk >> 20} MiB"
+        return f"it uses {used >> 20} MiB of disk space, but the limit is {within.disk >> 20} MiB"
     free = space.free_bytes(layout.root)
     if free < within.free:
-        return f"its file system has {free >> 20} MiB free, and {within.free >> 20} MiB must be left"
+        return f"its file system has {free >> 20} MiB free, but {within.free >> 20} MiB must stay free"
     memory = processes.memory(layout, note.exclusive_uid)
     if memory > within.memory:
-        return f"its processes use {memory >> 20} MiB of memory and may use {within.memory >> 20} MiB"
+        return f"its processes use {memory >> 20} MiB of memory, but the limit is {within.memory >> 20} MiB"
     return ""
 
 

@@ -226,7 +226,7 @@ def test_a_sandbox_that_is_open_before_the_restore(store_drill: Drill, monkeypat
         outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"sandbox.isolated"}, ["sandbox.not_isolated"]), outcome.told()
     assert {"drill.sandbox", "drill.restore", "drill.services"} <= outcome.unproven
-    assert outcome.checks["drill.sandbox"]["message"] == "not done: the sandbox is not proved to be isolated"
+    assert outcome.checks["drill.sandbox"]["message"] == "not run: the isolation of the sandbox is not proven"
 
 
 @pytest.mark.mutation
@@ -239,4 +239,4 @@ def test_a_second_drill_in_the_same_place(store_drill: Drill, server_install: se
     first = lifecycle.attach(store_drill.directory)
     outcome = store_drill.run(stays=True)
     assert lifecycle.attach(store_drill.directory) == first and log.exists()
-    assert outcome.document is None and "holds the sandbox of another drill" in outcome.error, outcome.error
+    assert outcome.document is None and "contains the sandbox of another drill" in outcome.error, outcome.error

@@ -100,7 +100,7 @@ def test_a_program_that_is_not_there_says_nothing_about_the_set(store_drill: Dri
     store_drill.settings[role_settings.named("caracal_drill", setting)] = value
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["drill.host"]), outcome.told()
-    assert outcome.checks[f"drill.{step}"]["message"].startswith("this drill host could not do it: ")
+    assert outcome.checks[f"drill.{step}"]["message"].startswith("this drill host could not run the step: ")
 
 
 @pytest.mark.mutation
@@ -136,7 +136,7 @@ def test_a_drill_that_takes_longer_than_its_budget(store_drill: Drill) -> None:
 def test_a_step_that_was_left_out(store_drill: Drill) -> None:
     outcome = store_drill.run(without={"evidence"})
     assert (outcome.verdict, outcome.failed, outcome.unproven, outcome.causes) == ("unproven", set(), set(), []), outcome.told()
-    assert outcome.checks["drill.evidence"]["message"] == "not done: the step was left out"
+    assert outcome.checks["drill.evidence"]["message"] == "not run: the step was skipped"
 
 
 @pytest.mark.mutation

@@ -100,7 +100,7 @@ def managed(provider: Provider, scene: Scene) -> Provider:
     provider.made(RESTORER)
     restored = scene.call("pg_encrypted_restore", signing_key=str(scene.key(OPERATOR_HOST)), **provider.login("restorer"))
     warned = {check["id"]: check["message"] for check in restored["checks"] if check["verdict"] == "warn"}
-    assert warned.keys() == {"restore.roles"} and "superuser is False, recorded True" in warned["restore.roles"]
+    assert warned.keys() == {"restore.roles"} and "superuser is False instead of True" in warned["restore.roles"]
     return provider
 
 

@@ -37,7 +37,7 @@ def test_under_another_superuser(scene: Scene, fresh_cluster: FreshCluster) -> N
     restored, verified = restore(scene, fresh_cluster("postgres"), login_user="postgres")
     assert verified["verdict"] == "pass", verified
     assert warned(verified).keys() == {"inventory.roles"} == {name.replace("restore", "inventory") for name in warned(restored)}
-    assert "role caracal: superuser is False, recorded True" in warned(verified)["inventory.roles"]
+    assert "role caracal: superuser is False instead of True" in warned(verified)["inventory.roles"]
 
 
 def test_where_we_are_no_superuser(scene: Scene, fresh_cluster: FreshCluster, committed: Committed) -> None:
@@ -80,7 +80,7 @@ def test_a_sandbox_gives_roles_all_that_they_had_and_a_real_cluster_does_not(
     scene.call("pg_encrypted_restore", sandbox=sandbox)
     assert scene.call("state_verify", sandbox=sandbox)["verdict"] == "pass"
     restored, verified = restore(scene, fresh_cluster())
-    assert "role backup: bypassrls is False, recorded True" in warned(restored)["restore.roles"]
+    assert "role backup: bypassrls is False instead of True" in warned(restored)["restore.roles"]
     assert verified["verdict"] == "pass" and "role backup" in warned(verified)["inventory.roles"]
 
 
@@ -102,13 +102,15 @@ def test_a_drill_passes_whatever_the_owner_is_and_brings_all_rights_and_settings
     assert verified["verdict"] == "pass"
     assert not {name for name in warned(restored) | warned(verified) if name.endswith("roles")}
     said = {check["id"]: check["message"] for check in verified["checks"]}
-    assert said["inventory.roles"].endswith("1 membership(s) as recorded; caracal is this sandbox's superuser, whatever it was")
+    assert said["inventory.roles"].endswith(
+        "1 membership(s) are as in the set; caracal was not compared, because it is the superuser of this sandbox"
+    )
     copied = TwinCluster(sandbox, Spec(events=1))
     copied.execute("ALTER ROLE caracalsts IN DATABASE caracal RESET statement_timeout")
-    told = "settings of role caracalsts here differ from the recorded: statement_timeout"
+    told = "the settings of role caracalsts differ from the set: statement_timeout"
     assert failed(scene, sandbox) == {"inventory.caracal.settings": told}
     copied.execute("ALTER ROLE caracalsts IN DATABASE caracal SET statement_timeout = '7s'", "REVOKE pg_monitor FROM caracalaudit")
-    assert failed(scene, sandbox) == {"inventory.roles": "1 difference(s); first: role caracalaudit is no member of pg_monitor"}
+    assert failed(scene, sandbox) == {"inventory.roles": "1 difference(s); first: role caracalaudit is not a member of pg_monitor"}
 
 
 def failed(scene: Scene, sandbox: SandboxInfo) -> dict[str, str]:

@@ -129,13 +129,13 @@ def test_a_copy_that_sorts_otherwise_is_equal_and_says_so(spoken: Spoken, elsewh
 
     said = {check["id"]: check["message"] for check in elsewhere.restored["checks"] if check["verdict"] == "warn"}
     assert said.keys() == {"restore.caracal.locale", *(f"restore.{name}.version" for name in DATABASES)}
-    assert said["restore.caracal.locale"].startswith("the server has no locale en-US of icu; ")
+    assert said["restore.caracal.locale"].startswith("the server does not have locale en-US of icu; ")
     assert said["restore.caracal.locale"].endswith(" uses C.UTF-8, so text sorts differently")
     result, checks = verify(spoken, elsewhere.copy)
     assert result["verdict"] == "pass", result
     warned = {name for name, check in checks.items() if check["verdict"] == "warn" and not name.startswith("state.outboxes.")}
     assert warned == {"inventory.caracal.settings", "inventory.caracal.extensions"}
-    assert "provider is libc, recorded icu" in checks["inventory.caracal.settings"]["message"]
+    assert "provider is libc instead of icu" in checks["inventory.caracal.settings"]["message"]
     assert checks["inventory.caracal.tables"]["verdict"] == checks["inventory.audit_blocks"]["verdict"] == "pass"
     for name in DATABASES:
         assert contents(elsewhere.copy, name) == contents(spoken.source, name)

@@ -116,7 +116,7 @@ def test_readers_that_know_nothing_of_it_agree(crossing: Crossing) -> None:
 def test_only_the_way_back_is_doubted(crossing: Crossing) -> None:
     doubts = {check["id"]: check["message"] for check in crossing.restored["checks"] if check["verdict"] == "warn"}
     assert doubts.keys() == ({f"restore.{name}.version" for name in DATABASES} if crossing.majors == (18, 17) else set())
-    assert all("comes from PostgreSQL 18, the target runs 17; " in doubt and "state_verify" in doubt for doubt in doubts.values())
+    assert all("is from PostgreSQL 18, but the target runs 17; " in doubt and "state_verify" in doubt for doubt in doubts.values())
 
 
 @pytest.mark.parametrize("release", ["2026-06-04", "v2026.06.21"])
@@ -144,25 +144,25 @@ DAMAGE = {
     "a value": (
         "UPDATE zones SET created_at = created_at + interval '1 us' WHERE id = (SELECT min(id) FROM zones)",
         "inventory.caracal.tables",
-        "1 table(s) differ; first: public.zones: rows differ in content",
+        "1 table(s) differ; first: public.zones: the content of rows differs",
         set(),
     ),
     "a byte of a secret": (
         "UPDATE secret_store SET envelope = set_byte(envelope, 99, get_byte(envelope, 99) # 1) WHERE ctid = '(0,1)'",
         "inventory.caracal.tables",
-        "1 table(s) differ; first: public.secret_store: rows differ in content",
+        "1 table(s) differ; first: public.secret_store: the content of rows differs",
         set(),
     ),
     "an audit event": (
         f"UPDATE {LEAF} SET decision = decision || ' ' WHERE ctid = (SELECT min(ctid) FROM {LEAF} WHERE decision IS NOT NULL)",
         "inventory.caracal.leaves",
-        f"public.{LEAF}: rows differ in content",
+        f"public.{LEAF}: the content of rows differs",
         {BLOCKS},
     ),
     "an audit event gone": (
         f"DELETE FROM {LEAF} WHERE ctid = (SELECT max(ctid) FROM {LEAF})",
         "inventory.caracal.leaves",
-        f"1 audit leaf(s) differ; first: public.{LEAF}: ",
+        f"1 audit partition(s) differ; first: public.{LEAF}: ",
         {BLOCKS},
     ),
     "NOT NULL": (
@@ -186,7 +186,7 @@ def test_what_was_changed_in_the_copy_is_found(broken: t.Callable[..., dict[str,
 
 def test_client_programs_of_the_older_major_are_refused_by_name(crossing: Crossing, server_install: server_binaries.Install) -> None:
     """Wherever they would fail half-way: none reads a newer server, none reads an archive of newer ones."""
-    words = ("of major 18 or later", f"{server_install.version_text} is older than 18", "pg_bin")
+    words = ("of version 18 or later", f"{server_install.version_text} is older than 18", "pg_bin")
     old = {"pg_bin": server_install.bindir}
     scene, sandbox = crossing.scene, crossing.copy.info.directory
     scene.refused("state_verify", MissingDependency, *words, sandbox=sandbox, **old)

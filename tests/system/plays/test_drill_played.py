@@ -22,7 +22,7 @@ from scenes.scene import Scene, tree
 from system.plays.drillable import Drillable
 from twin import keys
 
-LEFT_OUT = "not done: the step was left out"
+LEFT_OUT = "not run: the step was skipped"
 STEPS = tuple(step.name for step in engine.STEPS)
 
 
@@ -31,7 +31,7 @@ def skipping(*steps: str) -> tuple[str, ...]:
 
 
 def needs(step: str) -> str:
-    return f"not done: it needs the step {step}"
+    return f"not run: it needs the step {step}"
 
 
 def drills(scene: Scene) -> list[dict[str, t.Any]]:
@@ -156,7 +156,7 @@ def test_databases_alone_pass_with_waivers_that_the_report_names(bare: Scene, sa
     assert play.ended() == 0, play.output()
     reports = drills(bare)
     assert [one["verdict"] for one in reports] == ["unproven", "pass"]
-    assert [undone(one) for one in reports] == [{"secrets": "not done: the set holds no secrets", **AFTER_SECRETS, **AFTER_SERVICES}] * 2
+    assert [undone(one) for one in reports] == [{"secrets": "not run: the set contains no secrets", **AFTER_SECRETS, **AFTER_SERVICES}] * 2
     page = (tmp_path / "reports" / reports[1]["drill_id"] / "report.html").read_text()
     assert not [step for step in WAIVED if f"drill.{step}" not in page]
     assert {one["check"] for one in reports[1]["waivers"]} == {f"drill.{step}" for step in WAIVED}
@@ -186,7 +186,7 @@ def test_a_report_that_could_not_be_written_is_found_before_the_first_change(bar
     (tmp_path / "file").touch()
     before = tree(bare.root)
     play = Play("restore_drill", settings_of(bare, sandbox_directory, report_dir=str(tmp_path / "file" / "reports")), tmp_path)
-    assert play.ended() != 0 and "no drill, and no report could be bound to a set" in said(play), play.output()
+    assert play.ended() != 0 and "no drill was run, and there is no report" in said(play), play.output()
     assert tree(bare.root) == before and not Path(sandbox_directory).exists()
 
 

@@ -283,7 +283,7 @@ def test_a_restore_over_a_living_deployment_keeps_it_and_says_what_it_takes_back
         confirm = [redis.confirmation, f"caracal@{identifier}", f"caracal_auth@{identifier}"]
         settings = {**restore_settings(whole, source.info, redis, tmp_path / "new"), "caracal_restore_secrets_directory": str(secrets)}
         refused = Play("restore", {**settings, "caracal_restore_confirm": confirm}, tmp_path)
-        assert refused.ended() != 0 and "caracalAdminToken hold other secrets than the set" in refused.output(), refused.output()
+        assert refused.ended() != 0 and "caracalAdminToken contain other secrets than the set" in refused.output(), refused.output()
         play = Play("restore", {**settings, "caracal_restore_confirm": confirm, "caracal_restore_replace_secrets": True}, tmp_path)
         assert play.ended() == 0, play.output()
     assert "1 - agent sessions that were ended or suspended are active again" in play.output(), play.output()

@@ -103,7 +103,7 @@ def layout_of(session: Session, database: str) -> database_layout.Layout:
     """The tables of a database; the one named `caracal` must be Caracal's."""
     read = database_layout.read(session)
     if read.detected is None and database == releases.OWN_DATABASE:
-        raise VersionMismatch(f"database {database} is not a Caracal database: it has no schema_migrations; correct databases")
+        raise VersionMismatch(f"database {database} is not a Caracal database: it has no schema_migrations; correct the option databases")
     return read
 
 
@@ -133,8 +133,8 @@ def _explained(server: Server, database: str, conflicts: int, error: BackupError
     except BackupError:
         return error
     return StageFailed(
-        f"database {database}: replay on the standby ended our reading (conflict with recovery); set hot_standby_feedback = on or a longer "
-        "max_standby_streaming_delay there, or back up from the primary",
+        f"database {database}: replay on the standby ended the dump (conflict with recovery); set hot_standby_feedback = on or a longer "
+        "max_standby_streaming_delay on the standby, or back up from the primary",
         reading=error.msg,
     )
 
@@ -154,7 +154,7 @@ def _dump(job: DumpJob, guard: Guard, seen: DatabaseSight, history: earlier.Hist
                     raise
                 continue
             return _rows(job, guard, held, read, source, history, schema, facts, seen)
-    raise StageFailed(f"database {database}: no snapshot was taken")
+    raise StageFailed(f"database {database}: no snapshot was created")
 
 
 def _run(job: DumpJob, guard: Guard, tasks: t.Sequence[workers.Task]) -> list[t.Any]:

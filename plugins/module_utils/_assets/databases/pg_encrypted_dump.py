@@ -77,7 +77,7 @@ def _dumped(invocation: Invocation[Options], told: Progress) -> BackupResult:
     whole = completeness.check(accounts)
     # The commit would refuse the set; better before the work than after it.
     if invocation.check_mode and whole.verdict != PASS:
-        raise VerificationFailed(f"the set would not be committed: {whole.message}", checks=[whole.to_result()])
+        raise VerificationFailed(f"the set cannot be committed: {whole.message}", checks=[whole.to_result()])
     found: dump_set.DumpResult = {
         "artifacts": [],
         "bytes": 0,
@@ -120,12 +120,12 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple
         offset = preflight.clock_offset(session, access.now)
         if abs(offset) > preflight.CLOCK_TOLERANCE:
             raise VersionMismatch(
-                f"the clock of {server} is {offset:.0f} s off this host's; set both by NTP, since times in the set would lie"
+                f"the clocks of {server} and this host differ by {offset:.0f} s, so times in the set are wrong; synchronize both with NTP"
             )
         if read.detected and read.detected.release is None:
             warn(
-                f"database {database}: release unknown (family {read.detected.family}, "
-                f"{len(read.detected.migrations)} migrations); recorded as such"
+                f"database {database}: the release is unknown (family {read.detected.family}, "
+                f"{len(read.detected.migrations)} migrations) and is recorded as unknown"
             )
         facts: DatabaseSight = {
             "database": database,
@@ -151,5 +151,6 @@ def _room(target: OpenSet, size: int, check_mode: bool) -> None:
     free = target.store.free_bytes()
     if free is not None and free < size // 2:
         raise NoRoom(
-            f"{target.store.location} has {free >> 20} MiB free, the databases need about {size >> 21} MiB; make room or use another disk"
+            f"{target.store.location} has {free >> 20} MiB free, but the databases "
+            f"need about {size >> 21} MiB; free disk space or use another disk"
         )

@@ -42,8 +42,8 @@ def room(server: Server, sandbox: SandboxInfo | None) -> t.Iterator[None]:
         if watch.low is None:
             raise
         raise NoRoom(
-            f"the restore was stopped: the disk of {sandbox.directory} has only {watch.low >> 20} MiB left; "
-            "make room or name another sandbox directory"
+            f"the restore was stopped: the disk of {sandbox.directory} has only {watch.low >> 20} MiB free; "
+            "free disk space or use another sandbox directory"
         ) from exc
 
 
@@ -109,7 +109,7 @@ class Restoration:
         with Session(self._server, target.MAINTENANCE, settings={}) as session:
             wrong = roles.create_missing(session, recorded, host)
         if wrong:
-            words = f"{wrong[0]}; existing roles are never altered"
+            words = f"{wrong[0]}; a restore does not change existing roles"
             self.checks.append(Check("restore.roles", FAIL if host else WARN, words, details={"differences": wrong}))
         else:
             self.checks.append(Check("restore.roles", PASS, roles.as_recorded(recorded, host)))
@@ -137,7 +137,7 @@ class Restoration:
             for one, rows in zip(leaves, loaded, strict=True):
                 known = recorded["leaves"][one.leaf or ""]["rows"]
                 if rows != known:
-                    raise TamperedData(f"{one.path}: {rows} rows, the inventory records {known}; use another set")
+                    raise TamperedData(f"{one.path}: {rows} rows, but the inventory records {known}; use another set")
             self._progress.begin("indexing")
             self._look_for_rows(to, recorded)
             self._missing(database, made.after_rows(names[: len(first)], self._jobs, self._accept_missing))
@@ -149,17 +149,17 @@ class Restoration:
         """Report the constraints of the source that the restore left out, as the operator has asked."""
         if missing:
             name, error = next(iter(missing.items()))
-            words = f"constraints or indexes are missing, since rows of the source break them: {name}: {error} ({len(missing)} in all)"
+            words = f"{len(missing)} constraints or indexes are missing, because rows of the source violate them; first: {name}: {error}"
             details = {"missing": missing}
             self.checks.append(
-                Check(f"restore.{database}.constraints", FAIL, f"{words}; repair the rows, then create them", details=details)
+                Check(f"restore.{database}.constraints", FAIL, f"{words}; repair the rows, then create the constraints", details=details)
             )
 
     def _look_for_rows(self, to: restore.Destination, recorded: DatabaseInventory) -> None:
         """Sets of earlier versions can lack rows that their inventory counts: of nested audit partitions, or of a renamed database."""
         empty = restore.without_rows(to, {**recorded["tables"], **recorded["leaves"]})
         if empty:
-            words = f"{len(empty)} table(s) came back empty, and the inventory records rows of them; first: {empty[0]}; use another set too"
+            words = f"{len(empty)} table(s) are empty, although the inventory records rows, first {empty[0]}; also restore another set"
             self.checks.append(Check(f"restore.{recorded['database']}.rows", FAIL, words, details={"tables": empty[:50]}))
 
     def _what_follows(self, to: restore.Destination, recorded: DatabaseInventory) -> None:

@@ -105,7 +105,7 @@ def _wanted(given: t.Sequence[ServiceOptions]) -> dict[str, list[str]]:
     for one in services.given(given):
         found.setdefault(one.image_id, set()).add(one.service)
     if not found:
-        raise OptionError("services names none, so there is no image to keep; give the services as deployment_info has found them")
+        raise OptionError("services is empty, so there is no image to back up; set it to the services that deployment_info returns")
     return {image_id: sorted(names) for image_id, names in sorted(found.items())}
 
 
@@ -143,7 +143,7 @@ class _Archive:
         try:
             return self._sealed(engine, image_id)
         except TamperedData as exc:
-            raise exc.reworded(f"image {image_id} of {', '.join(names)[:200]} is not kept: {exc.msg}") from exc
+            raise exc.reworded(f"image {image_id} of {', '.join(names)[:200]} was not backed up: {exc.msg}") from exc
 
     def _sealed(self, engine: Engine, image_id: str) -> Image:
         """All of it was compared before anything is published."""
@@ -177,7 +177,7 @@ class _Archive:
 
     def _part(self, wanted: t.Mapping[str, list[str]], found: t.Sequence[Image], shared: t.Sequence[Image]) -> ImagesPart:
         if images.are_too_large(found):
-            raise OptionError(f"the images have more than {images.BYTES_LIMIT} bytes, which no set takes; do not keep them")
+            raise OptionError(f"the images have more than {images.BYTES_LIMIT} bytes, the limit of a set; do not back them up")
         named = [self._held[digest] for digest in sorted(frozenset().union(*(one.digests for one in found)))]
         told: list[ImageResult] = [
             {"image_id": image_id, "services": names, "shared": image_id in {one.image_id for one in shared}}
@@ -193,7 +193,8 @@ class _Archive:
 
 def _gone(image_id: str, names: t.Sequence[str]) -> MissingDependency:
     return MissingDependency(
-        f"image {image_id} of {', '.join(names)[:200]} is not in the engine, or was removed under its containers; start these services anew"
+        f"image {image_id} of {', '.join(names)[:200]} is not in the engine, "
+        "or was removed while its containers run; recreate these services"
     )
 
 

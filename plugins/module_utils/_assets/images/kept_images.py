@@ -51,24 +51,24 @@ def _archive(source: Source, image_id: str) -> t.Generator[bytes, None, None]:
         kept = _Kept(source)
         image = next((one for one in kept.images if one.image_id == image_id), None)
         if image is None:
-            raise OptionError(f"set {source.set_id} does not keep image {image_id[:19]}; use a source that has it")
+            raise OptionError(f"set {source.set_id} does not contain image {image_id[:19]}; use a source that contains it")
         yield from kept.archive(image)
     except StorageError as exc:
-        raise StageFailed.caused_by(exc, f"image {image_id[:19]} cannot be read from set {source.set_id}: {exc.msg}") from exc
+        raise StageFailed.caused_by(exc, f"cannot read image {image_id[:19]} from set {source.set_id}: {exc.msg}") from exc
 
 
 def check(source: Source) -> Check:
     """Whether every image that the set keeps is what its id says, all of its bytes opened. A set without any has none to be wrong."""
     kept = _Kept(source)
     if not kept.images:
-        return Check(CHECK_ID, NOT_APPLICABLE, "the set keeps no images", required=False)
+        return Check(CHECK_ID, NOT_APPLICABLE, "the set contains no images", required=False)
     try:
         layers = kept.compare()
     except (TamperedData, ObjectMissing) as exc:
         return Check(CHECK_ID, FAIL, exc.msg)
     except BackupError as exc:
         return Check(CHECK_ID, UNPROVEN, exc.msg)
-    return Check(CHECK_ID, PASS, f"{len(kept.images)} images, their configurations and {layers} layers are what their ids say")
+    return Check(CHECK_ID, PASS, f"{len(kept.images)} images, their configurations and {layers} layers match their IDs")
 
 
 class _Kept:
@@ -97,7 +97,7 @@ class _Kept:
             texts = _texts(image, [self._text(digest) for digest in image.documents])
             described = descriptions.describe(texts.get, image.image_id, Budget())
             if [f"sha256:{diff_id}" for _name, diff_id in described.layers] != [one.digest for one in image.layers]:
-                raise TamperedData(f"image {image.image_id} has other layers than the set says; use another set")
+                raise TamperedData(f"image {image.image_id} has other layers than the set records; use another set")
         layers = {layer for image in self.images for layer in image.layers}
         for layer in sorted(layers, key=lambda one: one.digest):
             digest = hashlib.sha256()
@@ -122,11 +122,11 @@ class _Kept:
                     break
                 yield piece
         if left:
-            raise TamperedData(f"{path} holds another layer than one of {layer.size} bytes; use another set")
+            raise TamperedData(f"{path} does not contain a layer of {layer.size} bytes; use another set")
 
     def _is(self, digest: str, found: str) -> None:
         if digest != f"sha256:{found}":
-            raise TamperedData(f"{self._object(digest).path} holds sha256:{found}; use another set")
+            raise TamperedData(f"{self._object(digest).path} has the digest sha256:{found}; use another set")
 
     def _object(self, digest: str) -> Artifact:
         return self._objects[digest]

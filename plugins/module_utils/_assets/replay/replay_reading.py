@@ -109,7 +109,9 @@ class Reading:
             elif not replay.is_probe(name):
                 self.found.not_known(name)
         if len(wanted) > FILES_LIMIT:
-            raise StorageError(f"{self._directory.path} holds {len(wanted)} files; restart the service, which sends and removes them")
+            raise StorageError(
+                f"{self._directory.path} contains {len(wanted)} files, over the limit; restart the service, which sends and removes them"
+            )
         self._taken = {*wanted, *(self._earlier or {})}
         sizes = {name: self._directory.size(name) or 0 for name in wanted}
         self._progress.begin("copying", sum(sizes.values()))

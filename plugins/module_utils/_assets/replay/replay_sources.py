@@ -57,7 +57,7 @@ class Sources:
 def source_of(service: str, replica: str) -> str:
     """The name of a volume in the set, `sts-1`. Raises OptionError."""
     if not _REPLICA.match(replica):
-        raise OptionError(f"replica {replica[:80]!a} has other characters than letters, digits, '_' and '-'; rename it")
+        raise OptionError(f"replica {replica[:80]!a} contains characters other than letters, digits, '_' and '-'; rename it")
     return f"{service}-{replica}"
 
 
@@ -74,9 +74,9 @@ def collect(given: SourceOptions, warn: t.Callable[[str], None]) -> Sources:
         not_durable += [NotDurableOptions.of(one) for one in gone]
     if not volumes and not not_durable:
         raise OptionError(
-            "volumes, compose_project and not_durable are all empty; name each replica's directory, or the service that has none"
+            "volumes, compose_project and not_durable are all empty; set the directory of each replica, or the service that has none"
         )
     named = {source_of(one.service, one.replica): one for one in volumes}
     if len(named) != len(volumes):
-        raise OptionError("a service and replica is named twice, in volumes or by compose_project; give each replica its own name")
+        raise OptionError("volumes and compose_project contain the same service and replica twice; use a different name for each replica")
     return Sources(named, not_durable)

@@ -73,7 +73,7 @@ def run(invocation: Invocation[Options]) -> PieceResult:
     """On the host: one piece of one file."""
     given, piece = invocation.options, invocation.options.piece
     if piece is None:
-        raise OptionError("piece is missing: the action of this name sets it; call replay_stage_fetch as a task, not as a module")
+        raise OptionError("piece is missing: its action plugin sets it; use replay_stage_fetch as a task")
     key = _checked(piece.key, given.set_id, given.reading)
     with LocalStore(given.stage).open(key) as stream:
         stream.seek(piece.offset)
@@ -86,7 +86,7 @@ def bring(invocation: Invocation[Options], ask: Ask, host: str, make: t.Callable
     given = invocation.options
     names = [_checked(name, given.set_id, given.reading, host) for name in given.staged[: MOST_NAMES + 1]]
     if len(names) > MOST_NAMES or len({*names}) != len(names):
-        raise TamperedData(f"{host} names a file twice, or more than {MOST_NAMES}, so none was fetched; find out who answers there")
+        raise TamperedData(f"{host} lists a file twice, or more than {MOST_NAMES} files, so none was fetched; check which host this is")
     left: int = given.max_bytes
     path = "" if invocation.check_mode else make()
     if path:
@@ -105,7 +105,9 @@ def _checked(name: str, set_id: str, reading: int, host: str = "this host") -> s
         archive = keys.replay_key(set_id, found[1], reading)
         if name in {archive, keys.details_key(archive), keys.part_key(set_id, f"replay.{found[1]}.{reading}")}:
             return name
-    raise TamperedData(f"{host} names a file that no replay archive has, {name[:200]!a}, so none was fetched; find out who answers there")
+    raise TamperedData(
+        f"{host} lists {name[:200]!a}, which is not a file of a replay archive, so none was fetched; check which host this is"
+    )
 
 
 class _Host:
@@ -123,7 +125,7 @@ class _Host:
         with contextlib.suppress(binascii.Error, ValueError):
             if isinstance(data, str) and len(data) <= _encoded(PIECE):
                 return base64.b64decode(data, validate=True)
-        raise TamperedData(f"{self.name} answers with no piece of {key}; find out who answers there")
+        raise TamperedData(f"{self.name} returned no part of {key}; check which host this is")
 
 
 def _encoded(size: int) -> int:
@@ -138,7 +140,7 @@ def _bring(store: LocalStore, key: str, host: _Host, left: int, most: int) -> in
             data = host.piece(key, size)
             size += len(data)
             if size > left:
-                raise StorageError(f"{host.name} has staged more than max_bytes={most}; raise it if the volumes hold that much")
+                raise StorageError(f"{host.name} has staged more than max_bytes={most}; raise it if the volumes are that large")
             out.write(data)
             # Only a last piece may be shorter, so whoever answers cannot make us ask for ever.
             if len(data) < PIECE:

@@ -64,7 +64,7 @@ class ReplayUnion:
         if first not in mine:
             known = sorted({one.source for one in the_set.artifacts(artifacts.REPLAY) if one.source})
             raise OptionError(
-                f"set {self._set_id} has no replay files of {source}; it has {', '.join(known) or 'none'}: name one in `from`"
+                f"set {self._set_id} has no replay files of {source}, only of: {', '.join(known) or 'none'}; set `from` to one of these"
             )
         self._readings: dict[int, tuple[Artifact | None, dict[str, Kept]]] = {}
         for reading in (1, 2):
@@ -106,13 +106,13 @@ class ReplayUnion:
                 for member, data in tar.members(source, artifact.path):
                     one = left.pop(member.name, None)
                     if one is None:
-                        raise TamperedData(f"{artifact.path} holds {member.name!a}, which its inventory does not know; {_ELSE}")
+                        raise TamperedData(f"{artifact.path} contains {member.name!a}, which is not in its inventory; {_ELSE}")
                     if member.size != one.size:
-                        raise TamperedData(f"{artifact.path}: {one.name} is not what its inventory says; {_ELSE}")
+                        raise TamperedData(f"{artifact.path}: {one.name} does not match its inventory; {_ELSE}")
                     with take(one) if one in wanted else contextlib.nullcontext(Nowhere()) as sink:
                         _copy(data, sink, one, artifact.path)
             if left:
-                raise TamperedData(f"{artifact.path} lacks {min(left)}, which its inventory names; {_ELSE}")
+                raise TamperedData(f"{artifact.path} lacks {min(left)}, which is in its inventory; {_ELSE}")
 
 
 def _copy(data: pipes.Reader, sink: pipes.Sink, one: Kept, path: str) -> None:
@@ -123,6 +123,6 @@ def _copy(data: pipes.Reader, sink: pipes.Sink, one: Kept, path: str) -> None:
         last = chunk[-1:]
         sink.write(chunk)
     if (size, digest.hexdigest()) != (one.size, one.sha256):
-        raise TamperedData(f"{path}: {one.name} is not what its inventory says; {_ELSE}")
+        raise TamperedData(f"{path}: {one.name} does not match its inventory; {_ELSE}")
     if last != NEWLINE and not one.incomplete:
-        raise TamperedData(f"{path}: {one.name} ends inside a line, which an archive of ours never does; {_ELSE}")
+        raise TamperedData(f"{path}: {one.name} ends with an incomplete line, which an intact archive never does; {_ELSE}")

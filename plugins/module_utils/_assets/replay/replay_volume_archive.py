@@ -33,11 +33,11 @@ if t.TYPE_CHECKING:
 
 ARCHIVED, SAME_AS, NOT_DURABLE = "archived", "same_as", "not_durable"
 _WARNINGS = {
-    "unparsable": "has lines that are no audit event; archived as they are, the service will skip them",
-    "oversized": "has a line of 1 MiB or more; archived as it is, the service can never get past it",
-    "other": "has other content than reading 1 found under this name; both are kept",
-    "incomplete": "ends inside a line that nobody finishes; archived apart, a restore puts it into quarantine",
-    "unknown": "is no replay file; left out",
+    "unparsable": "has lines that are not audit events; they are archived unchanged, and the service will skip them",
+    "oversized": "has a line of 1 MiB or more; it is archived unchanged, but the service cannot read past it",
+    "other": "differs from the file with this name in reading 1; both versions are archived",
+    "incomplete": "ends with an incomplete line; it is archived separately, and a restore moves it to quarantine",
+    "unknown": "is not a replay file and was skipped",
 }
 
 
@@ -136,7 +136,7 @@ class _Work:
         self._target.check_writable(probe=not self._dry)
         free = store.free_bytes()
         if free is not None and free < size:
-            raise NoRoom(f"{store.location} has {free >> 20} MiB free, the volumes hold {size >> 20} MiB; make room")
+            raise NoRoom(f"{store.location} has {free >> 20} MiB free, but the volumes contain {size >> 20} MiB; free disk space")
 
     def not_durable(self, one: NotDurableOptions) -> None:
         """A service whose events die with its container: not protected, and the manifest says so."""
@@ -148,7 +148,7 @@ class _Work:
         with Directory(volume.path, replay.FOLDER) as directory:
             same = self._directories.setdefault(directory.identity, source)
             if same != source:
-                words = f"the same directory as {same}, in whose archive its files are"
+                words = f"the same directory as {same}; its files are in the archive of {same}"
                 self._enter(source, {**head, "state": SAME_AS, "same_as": same}, [], left_out=words)
             elif part_name(source, self._reading) in self._parts:
                 self._enter(source, {}, [])
@@ -201,4 +201,4 @@ class _Work:
             for name in lists[kind][:10]:
                 self._warn(f"{directory.path}/{name} {words}")
             if counts[kind] > 10:
-                self._warn(f"{directory.path}: the same of {counts[kind] - 10} more files")
+                self._warn(f"{directory.path}: {counts[kind] - 10} more files with the same problem")

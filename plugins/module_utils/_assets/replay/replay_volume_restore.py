@@ -87,7 +87,7 @@ def run(invocation: Invocation[Options]) -> RestoreResult:
     started = time.monotonic()
     given = invocation.options
     if not given.volumes:
-        raise OptionError("volumes is empty; name the directory of each replica")
+        raise OptionError("volumes is empty; set the directory of each replica")
     opened = access.open_repository(given.access, warn=invocation.warn)
     opened.mark.advance(opened.journal, dry=True)
     signer = restore_entry.signer_unless_inside(opened, given.access.deployment, given.recorded, _places(given))
@@ -98,7 +98,7 @@ def run(invocation: Invocation[Options]) -> RestoreResult:
             union = ReplayUnion(the_set, one.from_ or source_of(one.service, one.replica), given.identity_files)
             volumes.append(stack.enter_context(Volume(one, union, given.owner, given.group)))
         if len({one.identity for one in volumes}) != len(volumes):
-            raise OptionError("two volumes are one directory; restore into it once")
+            raise OptionError("two volumes have the same directory; restore into it only once")
         for volume in volumes:
             volume.plan()
         for volume in volumes:
@@ -160,9 +160,11 @@ class Volume:
         """Every name, and whether this user may write. Raises OptionError, PermissionMissing, StorageError."""
         path = self._target.path
         if os.path.basename(path) != replay.FOLDER:
-            raise OptionError(f"{path} has no folder {replay.FOLDER}, where the service looks; make it as the service's user, mode 0700")
+            raise OptionError(
+                f"{path} has no directory {replay.FOLDER}, which the service reads; create it as the service's user, mode 0700"
+            )
         if f"{os.path.realpath(self._quarantine_path)}/".startswith(f"{os.path.realpath(path)}/"):
-            raise OptionError(f"quarantine {self._quarantine_path} lies in the replay directory; name another one")
+            raise OptionError(f"quarantine {self._quarantine_path} is inside the replay directory; use another directory")
         self._open_quarantine()
         for one in self._union.files.values():
             name = self._free_name(one)
@@ -196,7 +198,7 @@ class Volume:
             state = place.holds(name, one.size, one.sha256) if place else ABSENT
             if state != OTHER:
                 return name if state == ABSENT else None
-        raise StorageError(f"{self._target.path}/{name} holds other bytes than its name says; move it elsewhere")
+        raise StorageError(f"the content of {self._target.path}/{name} does not match its name; move the file elsewhere")
 
     def fill(self, dry: bool) -> None:
         """Verify all, and (not in check mode) write what is missing under names that no service looks at."""
@@ -220,9 +222,11 @@ class Volume:
             if not dry:
                 self._place(one).publish(name)
             if one.incomplete:
-                warn(f"{one.plain_name} ended inside a line, which the service would drop; its bytes are in {self._quarantine_path}/{name}")
+                warn(
+                    f"{one.plain_name} ends with an incomplete line, which the service would drop; it is in {self._quarantine_path}/{name}"
+                )
             elif name != one.plain_name:
-                warn(f"{self._target.path}/{one.plain_name} has other content; the file of the set is {name}")
+                warn(f"{self._target.path}/{one.plain_name} exists with other content; the file of the set was restored as {name}")
 
     def listing(self) -> str:
         """What is new."""

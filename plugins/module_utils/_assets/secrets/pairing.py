@@ -30,7 +30,7 @@ def prove(given: PostgresOptions, part: t.Mapping[str, object], keys: Keys, back
     set too. Raises KeyProblem for secrets that do not open the snapshot."""
     sealed = t.cast("dict[str, sealed_census.SealedCensus]", part["sealed"])
     if not sealed:
-        raise OptionError("the set has no database of Caracal's own, so its secrets belong to nothing; dump database caracal too")
+        raise OptionError("the set does not contain the database of Caracal, so its secrets cannot be verified; dump database caracal too")
     database, census = next(iter(sealed.items()))
     family = str(part["family"])
     if family == SECRET_STORE:
@@ -55,8 +55,8 @@ def refuse_other_family(family: str, of_database: str | None) -> None:
     """Secrets of a `family` that the database is not of; None while nobody knows. Raises OptionError."""
     if of_database and of_database != family:
         raise OptionError(
-            f"the secrets have {secrets.CURRENT_KEK[family]}, and the database is of the family that has "
-            f"{secrets.CURRENT_KEK[of_database]}; name the secrets of this deployment"
+            f"the secrets contain {secrets.CURRENT_KEK[family]}, but the database belongs to the release family that uses "
+            f"{secrets.CURRENT_KEK[of_database]}; give the secrets of this deployment"
         )
 
 

@@ -101,7 +101,7 @@ def run(invocation: Invocation[Options]) -> BundleResult:
     _apart(target, theirs, given.allow_same_recipients)
     absent = secrets.absent(found.family, [one.partition("/")[2] for one in found.names])
     if absent:
-        invocation.warn(f"in no source, so not in the set: {', '.join(absent)}; an installer makes new ones where they are missing")
+        invocation.warn(f"not in any source, so not in the set: {', '.join(absent)}; an installer creates new values for missing files")
     changed = name not in content
     if not changed:
         result: SecretsResult = content[name]["result"]
@@ -123,11 +123,13 @@ def _in_order(invocation: Invocation[Options], content: t.Collection[str], name:
     one, two = set_parts.SECRETS
     if name not in content and not (invocation.check_mode and not content):
         if name == one and dump_set.PART in content:
-            raise OptionError("the set has its database already, and reading 1 belongs before it; open a new set")
+            raise OptionError("the set already contains its database, but reading 1 must run before the dump; create a new set")
         if name == two and one not in content:
-            raise OptionError("the set has no first reading of the secrets; run secrets_bundle with reading=1 before the dump")
+            raise OptionError("reading 1 of the secrets is missing in the set; run secrets_bundle with reading=1 before the dump")
         if name == two and dump_set.PART not in content and not invocation.check_mode:
-            raise OptionError("the set has no database yet, and reading 2 belongs after it; run pg_encrypted_dump first")
+            raise OptionError(
+                "the set does not contain its database yet, but reading 2 must run after the dump; run pg_encrypted_dump first"
+            )
 
 
 def _database_recipients(given: Options, sealed_to: t.Iterable[t.Collection[str]]) -> set[str]:
@@ -141,8 +143,8 @@ def _apart(target: OpenSet, theirs: set[str], allowed: bool) -> None:
     both = [one.fingerprint for one in target.recipients if one.fingerprint in theirs]
     if both and not allowed:
         raise KeyProblem(
-            f"recipient {both[0]} opens the database and its secrets, so one stolen key would be enough; seal the secrets to "
-            "recipients of their own, or set allow_same_recipients"
+            f"recipient {both[0]} decrypts the database and its secrets, so one stolen key is enough; encrypt the secrets for "
+            "separate recipients, or set allow_same_recipients"
         )
 
 
@@ -229,7 +231,7 @@ def _seal(target: OpenSet, found: Collected, path: str) -> Artifact:
 def _left_out(found: Collected) -> dict[str, str]:
     if found.backend == rules.BUILTIN:
         return {}
-    return {"external secret values": f"{found.backend} keeps provider secrets, tokens and signing keys; back it up by its own means"}
+    return {"external secret values": f"{found.backend} stores provider secrets, tokens and signing keys; back it up separately"}
 
 
 def _changed(first: SecretsPart | None, found: Collected) -> list[str]:

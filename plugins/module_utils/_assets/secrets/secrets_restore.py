@@ -122,7 +122,9 @@ def _restore(invocation: Invocation[Options], given: Options, found: bundle.Bund
     states |= {one.name: target.examine_folder(one, who) for one in folders}
     other = [one.path for one in wanted if states[one.name] == OTHER]
     if other and not given.replace:
-        raise TargetRefused(f"{_listed(other)} hold other secrets than the set; move them away, or set replace, which keeps a copy of them")
+        raise TargetRefused(
+            f"{_listed(other)} contain other secrets than the set; move them away, or set replace, which keeps a copy of them"
+        )
     saved = f"{given.directory}.replaced-{access.now().strftime('%Y%m%dT%H%M%SZ')}" if other else None
     loose = target.is_loose(given.directory, PRIVATE)
     if not invocation.check_mode:
@@ -132,7 +134,7 @@ def _restore(invocation: Invocation[Options], given: Options, found: bundle.Bund
                 target.put_folder(one, PRIVATE, who)
     foreign = target.foreign(given.directory, wanted)
     if foreign:
-        invocation.warn(f"{given.directory} holds files that are not in the set and stay as they are: {', '.join(foreign)}")
+        invocation.warn(f"{given.directory} contains files that are not in the set and were not changed: {', '.join(foreign)}")
     done = {state: sorted(name for name, one in states.items() if one == state) for state in (NEW, SAME, MODE, OTHER)}
     return {
         "changed": loose or len(done[SAME]) < len(states),
@@ -160,7 +162,7 @@ def _chosen(the_set: SealedSet, key_set: str | None) -> Artifact:
     """The last reading's, unless the operator names another."""
     found = the_set.artifacts(artifacts.SECRETS)
     if not found:
-        raise OptionError(f"set {the_set.set_id} holds no secrets; give another set, or put them back from where they are kept")
+        raise OptionError(f"set {the_set.set_id} contains no secrets; use another set, or restore them from another place")
     chosen = [one for one in found if key_set in (None, _key_set(one))]
     if not chosen:
         raise OptionError(f"set {the_set.set_id} has no state {key_set!a} of the secrets; it has {', '.join(map(_key_set, found))}")
@@ -171,15 +173,15 @@ def _ids(the_set: SealedSet, artifact: Artifact, found: bundle.Bundle) -> dict[s
     """The public ids of the keys, which must be those that the signed manifest names, of one reading or the other."""
     names = {one.name: one.content for one in found.files}
     if found.family not in secrets.NAMES:
-        raise TamperedData(f"{artifact.path} is of the unknown family {found.family[:40]!a}; use another copy of the set")
+        raise TamperedData(f"{artifact.path} has the unknown release family {found.family[:40]!a}; use another copy of the set")
     for one in secrets.NAMES[found.family]:
         if one.required and not names.get(f"{bundle.SECRETS}/{one.name}", b"").strip():
-            raise KeyProblem(f"{artifact.path} holds no {one.name}, and the product would silently make a new one; use another set")
+            raise KeyProblem(f"{artifact.path} does not contain {one.name}, and Caracal would silently create a new one; use another set")
     ids = secrets_sources.keys_of(found.family, found.files).ids
     signed = the_set.open_set.manifest.key_ids
     for name, key_id in ids.items():
         if key_id not in (signed.get(name), signed.get(f"{name}.1")):
-            raise TamperedData(f"{artifact.path} holds another {name} ({key_id}) than the manifest names; use another copy of the set")
+            raise TamperedData(f"{artifact.path} contains {name} {key_id}, which the manifest does not list; use another copy of the set")
     return ids
 
 
@@ -190,7 +192,7 @@ def _wanted(given: Options, found: bundle.Bundle) -> list[Wanted]:
     for place in sorted({one.top for one in wanted}):
         parent = os.path.dirname(place)
         if not os.path.isdir(place) and (os.path.lexists(place) or not os.path.isdir(parent)):
-            raise StorageError(f"{place} cannot be made: it is no directory, or {parent} is none; make {parent} first")
+            raise StorageError(f"cannot create {place}: it is not a directory, or {parent} does not exist; create {parent} first")
     return wanted
 
 

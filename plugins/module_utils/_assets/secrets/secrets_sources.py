@@ -78,9 +78,9 @@ def _overrides(settings: t.Mapping[str, str], place: str | None, named: t.Mappin
         value = settings.get(secrets.variable(name))
         if value:
             same = named[name].content.decode("utf-8", "replace").rstrip() == value
-            words = "with the same value now" if same else "with another value, so the file's is not in use"
+            words = "currently with the same value" if same else "with another value, so the value in the file is not in use"
             found.append(
-                f"{place} sets {secrets.variable(name)}, which the product takes before the file {name}, {words}; keep it in the file only"
+                f"{place} sets {secrets.variable(name)}, which overrides the file {name}, {words}; keep the value only in the file"
             )
     return found
 
@@ -95,7 +95,7 @@ def keys_of(family: str, found: t.Sequence[File]) -> secrets.Keys:
         if one.name == bundle.PREVIOUS:
             if "kek_previous" in ids or family == ZONE_KEK:
                 raise OptionError(
-                    "previous_kek is given, but the secrets name a previous KEK themselves or their release has none; leave it out"
+                    "previous_kek is set, but the secrets already contain a previous KEK, or their release has none; remove it"
                 )
             keks.append(kek.parse_file(text, one.place))
             ids["kek_previous"] = keks[-1].id
@@ -113,13 +113,13 @@ def _named(found: t.Sequence[File]) -> dict[str, File]:
 
 def _secrets(given: SourceOptions) -> list[File]:
     if not given.directory and not given.files:
-        raise OptionError("no source of secrets is named; set directory or files")
+        raise OptionError("no source of secrets is configured; set directory or files")
     read = list[File]()
     if given.directory:
         read = files.directory(given.directory, bundle.SECRETS)
         read += files.empty_folders(given.directory, secrets.FOLDERS, bundle.FOLDERS, read)
     for name, path in given.files.items():
         if not isinstance(path, str) or not os.path.isabs(path):
-            raise OptionError(f"files[{name!a}] is no absolute path; write the value to a file in memory (tmpfs) and name that file")
+            raise OptionError(f"files[{name!a}] is not an absolute path; write the value to a file in memory (tmpfs) and use its path")
         read.append(files.named(f"{bundle.SECRETS}/{name}", path))
     return read

@@ -60,12 +60,12 @@ def compare(session: Session, snapshot: Snapshot, replay: Replay) -> list[Check]
     gone = [name for name in names if not session.call("EXISTS", name)]  # before DBSIZE, which counts expired keys that nobody touched
     expected, found = len(snapshot.names()) + 1, session.call("DBSIZE")  # the marker is still there
     if found == expected and not gone:
-        checks.append(Check("redis.keys", PASS, f"{len(snapshot.streams)} streams and {len(names)} other keys, and nothing else"))
+        checks.append(Check("redis.keys", PASS, f"{len(snapshot.streams)} streams and {len(names)} other keys as in the snapshot"))
     elif found + len(gone) == expected:
         words = f"{len(gone)} other keys have expired since they were restored (first: {gone[0]})"
         checks.append(Check("redis.keys", WARN, words))
     else:
-        checks.append(Check("redis.keys", FAIL, f"the target has {found - 1} keys, the snapshot {expected - 1}"))
+        checks.append(Check("redis.keys", FAIL, f"the target has {found - 1} keys instead of {expected - 1}"))
     return checks
 
 
@@ -75,7 +75,7 @@ def _stream(session: Session, recorded: StreamDetails, replay: Replay) -> Check:
     if found is None:
         return Check(f"redis.{name}", FAIL, f"stream {name} is not in the target")
     differences = [
-        f"{what} is {value}, recorded {wanted}"
+        f"{what} is {value} instead of {wanted}"
         for what, value, wanted in (
             ("length", found.length, recorded["entries"]),
             ("last id", found.last, recorded["last"]),
@@ -89,7 +89,7 @@ def _stream(session: Session, recorded: StreamDetails, replay: Replay) -> Check:
         return Check(f"redis.{name}", FAIL, f"stream {name}: {differences[0]}", details={"differences": differences})
     pending = sum(group.pending for group in found.groups)
     return Check(
-        f"redis.{name}", PASS, f"stream {name}: {found.length} entries, {len(found.groups)} groups, {pending} pending, as recorded"
+        f"redis.{name}", PASS, f"stream {name}: {found.length} entries, {len(found.groups)} groups, {pending} pending, as in the snapshot"
     )
 
 
@@ -112,7 +112,9 @@ def _group(stream: bytes, group: Group, recorded: GroupDetails, replay: Replay) 
         ("consumers", sorted({reading.text(one) for one in group.consumers}), recorded["consumers"]),
         ("pending", group.pending, recorded["pending"] - refused),
     )
-    differences = [f"group {recorded['name']}: {what} is {value}, recorded {wanted}" for what, value, wanted in pairs if value != wanted]
+    differences = [f"group {recorded['name']}: {what} is {value} instead of {wanted}" for what, value, wanted in pairs if value != wanted]
     if refused > recorded["lost"]:
-        differences.append(f"group {recorded['name']}: {refused} pending entries have no entry, the snapshot knew of {recorded['lost']}")
+        differences.append(
+            f"group {recorded['name']}: {refused} pending entries refer to missing entries, the snapshot recorded {recorded['lost']}"
+        )
     return differences

@@ -40,7 +40,7 @@ def describe(kinds: t.Mapping[str, str]) -> str:
 def _kinds(kinds: t.Mapping[str, str]) -> Check:
     if not kinds:
         return Check(KIND, PASS, "no key with the name of a stream has another type", required=False)
-    words = f"{describe(kinds)}, so services can neither write to it nor read it; rename the key (RENAME) and restart the services"
+    words = f"{describe(kinds)}, so services cannot write to it or read it; rename the key (RENAME) and restart the services"
     return Check(KIND, WARN, words, required=False, details={"types": dict(kinds)})
 
 
@@ -52,11 +52,11 @@ def _groups(session: Session, kinds: t.Mapping[str, str]) -> Check:
         for group in _lacking(session, known)
     ]
     if not missing:
-        return Check(GROUPS, PASS, "the group of each service is there", required=False)
+        return Check(GROUPS, PASS, "the group of each service exists", required=False)
     one = missing[0]
     words = (
-        f"{one['stream']} has no group {one['group']}, so the service {one['service']} reads nothing of it{_more(missing)}; "
-        "make it at 0 with redis_stream_restore groups_only"
+        f"{one['stream']} has no group {one['group']}, so the service {one['service']} does not read it{_more(missing)}; "
+        "create it at 0 with redis_stream_restore groups_only"
     )
     return Check(GROUPS, WARN, words, required=False, details={"missing": missing})
 

@@ -143,7 +143,7 @@ class Reading:
     def _value(self, name: str) -> None:
         found = reading.value(self._session, name)
         if found is None:
-            self._warn("redis.values", f"key {name[:80]!a} of dump_keys is not there, so it is not in the set")
+            self._warn("redis.values", f"key {name[:80]!a} of dump_keys does not exist, so it is not in the set")
             return
         self._write(commands.value(found))
         self.values.append({"name": name})
@@ -156,7 +156,8 @@ class Reading:
         if before and _is_another(seen, before):
             self._write([b"DEL", name])
             self._warn(
-                "redis.made_anew", f"stream {text(name)} was deleted and made anew between the readings; what it had before is not kept"
+                "redis.made_anew",
+                f"stream {text(name)} was deleted and created again between the readings; its earlier entries are not in the set",
             )
             before = None
         began = self._bytes
@@ -197,7 +198,7 @@ class Reading:
         groups = [self._group(seen, one) for one in seen.groups]
         lost = sum(one["lost"] for one in groups)
         if lost:
-            words = f"{lost} pending entries were trimmed or deleted, so nobody can process them any more"
+            words = f"{lost} pending entries were trimmed or deleted, so they cannot be processed"
             self._warn("redis.pending", f"stream {text(seen.name)}: {words}")
         return groups
 
@@ -233,7 +234,7 @@ class Reading:
 
     def _vanished(self, names: t.Sequence[bytes]) -> None:
         for name in sorted((self._before or {}).keys() - {text(one) for one in names}):
-            self._warn("redis.vanished", f"stream {name} was deleted between the readings; its entries are kept, without groups")
+            self._warn("redis.vanished", f"stream {name} was deleted between the readings; the set contains its entries without groups")
 
     def _judge(self) -> None:
         """The settings with the first reading, what is to be done with the second."""
@@ -246,9 +247,7 @@ class Reading:
             self.checks += [redis_unread.judge(self.streams), *redis_provisioned.judge(self._session)]
             for one in self.streams:
                 if product.is_dead_letters(one["name"]) and one["entries"]:
-                    self._warn(
-                        "redis.dead_letters", f"stream {one['name']} holds {one['entries']} dead letters that somebody should look at"
-                    )
+                    self._warn("redis.dead_letters", f"stream {one['name']} contains {one['entries']} dead letters; inspect them")
         self.checks.insert(0, Check("redis.read", PASS, words, required=False))
 
     def _waiting(self) -> str:
@@ -257,7 +256,7 @@ class Reading:
         lags = [group["lag"] for stream, group in pairs if product.is_consumed(stream, group["name"])]
         unknown = sum(lag is None for lag in lags)
         words = f"{sum(lag or 0 for lag in lags)} not delivered yet"
-        return f"{words}, and Redis does not know how many for {unknown} groups" if unknown else words
+        return f"{words}, unknown for {unknown} groups" if unknown else words
 
     def _warn(self, check: str, message: str) -> None:
         self.checks.append(Check(check, WARN, message, required=False))

@@ -52,7 +52,7 @@ def load(opened: Opened, the_set: SealedSet, identity_files: t.Sequence[str]) ->
         raise ObjectMissing(f"set {the_set.set_id} has no Redis streams; use another set, or groups_only for an empty Redis")
     if found != set(paths):
         raise ObjectMissing(
-            f"set {the_set.set_id} has only one of the two readings of the streams, so it has no groups; "
+            f"set {the_set.set_id} contains only one of the two readings of the streams, so it has no groups; "
             "use another set, or groups_only for an empty Redis"
         )
     bad = [check for check in objects.verify(opened.store, own) if check.verdict == FAIL]

@@ -139,7 +139,7 @@ def _groups_only(invocation: Invocation[Options]) -> _StreamsResult:
     with Session(Address.from_options(invocation.options.redis), "groups") as session:
         facts = preflight.examine(session)
         if facts.replica:
-            raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
+            raise TargetRefused(f"Redis {session.address} is a read-only replica; use its primary")
         kinds = redis_provisioned.other_types(session)
         if kinds:
             words = redis_provisioned.describe(kinds)
@@ -176,9 +176,9 @@ def _all_there(made: int, left: t.Sequence[tuple[str, str]]) -> Check:
     if left:
         stream, group = left[0]
         return Check(
-            "redis.groups", FAIL, f"{len(left)} groups are missing again; first: {group} of {stream}; end what else uses this Redis"
+            "redis.groups", FAIL, f"{len(left)} groups are missing again, first {group} of {stream}; stop other clients of this Redis"
         )
-    return Check("redis.groups", PASS, f"{made} groups made at 0" if made else "every group is there")
+    return Check("redis.groups", PASS, f"{made} groups were created at 0" if made else "every group exists")
 
 
 def _target(session: Session, facts: Facts) -> str:

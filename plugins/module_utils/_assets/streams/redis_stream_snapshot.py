@@ -98,7 +98,7 @@ def _names(session: Session, given: Options) -> list[bytes]:
     names = reading.find(session, given.pattern)
     twice = [one for one in given.dump_keys if one.encode() in names]
     if twice:
-        raise OptionError(f"dump_keys names {twice[0][:80]!a}, a stream that is read anyway; leave it out")
+        raise OptionError(f"dump_keys contains {twice[0][:80]!a}, a stream that is always read; remove it")
     return names
 
 
@@ -107,7 +107,7 @@ def _before(parts: t.Mapping[str, t.Mapping[str, object]], number: int) -> t.Map
     if number == 1:
         return None
     if redis_readings.part(1) not in parts:
-        raise OptionError("the set has no first reading of the streams; run with reading 1 before the databases are dumped")
+        raise OptionError("reading 1 of the streams is missing in the set; run with reading=1 before the databases are dumped")
     return t.cast("t.Mapping[str, StreamEnd]", parts[redis_readings.part(1)]["streams"])
 
 

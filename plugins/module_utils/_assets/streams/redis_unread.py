@@ -30,10 +30,10 @@ def judge(streams: t.Sequence[StreamDetails]) -> Check:
         if group["name"] in WANTED.get(one["name"], ()) and (count := lost(one, group))
     ]
     if not found:
-        return Check(LOST, PASS, "no entry was trimmed before its service had read it", required=False)
+        return Check(LOST, PASS, "every trimmed entry had been read by its service", required=False)
     stream, group, count = found[0]
     more = f" ({len(found) - 1} more groups)" if len(found) > 1 else ""
-    words = f"{count} entries of {stream} were trimmed before {group} had read them, so they are in no database and in no set{more}"
+    words = f"{count} entries of {stream} were trimmed before {group} had read them, so they are not in the database or in any set{more}"
     details = {"lost": [{"stream": stream, "group": group, "entries": count} for stream, group, count in found]}
     return Check(LOST, WARN, words, required=False, details=details)
 

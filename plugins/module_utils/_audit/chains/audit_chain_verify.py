@@ -194,7 +194,9 @@ def _plan(psql: str, keys: t.Sequence[AuditKey], context: Context, given: Option
 
 def _refuse_small_skew(seconds: int) -> None:
     if seconds < SMALLEST_SKEW:
-        raise OptionError(f"audit_clock_skew_seconds is below {SMALLEST_SKEW}, by which services of Caracal may differ; give at least that")
+        raise OptionError(
+            f"audit_clock_skew_seconds is below {SMALLEST_SKEW}, the skew that Caracal's services can have; set at least {SMALLEST_SKEW}"
+        )
 
 
 def hmac_keys(files: t.Sequence[str]) -> tuple[AuditKey, ...]:
@@ -205,8 +207,8 @@ def hmac_keys(files: t.Sequence[str]) -> tuple[AuditKey, ...]:
             with paths.reading(path) as file:
                 found.append(chain_keys.parse_file(file.read(chain_keys.TEXT_LIMIT).decode(), path))
         except (OSError, UnicodeDecodeError) as exc:
-            why = getattr(exc, "strerror", None) or "it is no text"
-            raise OptionError(f"audit_hmac_key_files: {path} cannot be read: {why}", reason=MISSING_SECRET) from exc
+            why = getattr(exc, "strerror", None) or "it is not a text file"
+            raise OptionError(f"audit_hmac_key_files: cannot read {path}: {why}; check path and owner", reason=MISSING_SECRET) from exc
     return chain_keys.distinct(found)
 
 
@@ -223,10 +225,10 @@ def _since(opened: Opened | None, name: str | None) -> Baseline | None:
     if name is None:
         return None
     if opened is None:
-        raise OptionError("since names an entry of the journal, so it needs repository; give that too")
+        raise OptionError("since refers to a journal entry; set repository too")
     known = baseline.at(opened, name)
     if known.problem or not known.blocks:
-        raise StorageError(f"since {name}: {known.problem or 'no audit blocks were known then'}; give another one")
+        raise StorageError(f"since {name}: {known.problem or 'no audit blocks were recorded at that entry'}; use another entry")
     return known
 
 
@@ -234,7 +236,9 @@ def _context(held: snapshot.Snapshot, given: Options, since: Baseline | None) ->
     layout = database_layout.read(held.session)
     names = {table.name for table in layout.tables if table.schema == "public"}
     if not layout.leaves:
-        raise OptionError(f"database {given.database} has no leaf of {AUDIT.table}, so it has no audit chain; correct database")
+        raise OptionError(
+            f"database {given.database} has no partition of {AUDIT.table}, so it has no audit chain; correct the option database"
+        )
     marker = held.session.value("SELECT count(*) FROM public.audit_chain_rehash") if "audit_chain_rehash" in names else None
     days = [given.audit_retention_days or RETENTION_DAYS]
     if "audit_retention" in names and (override := audit.override(held.session)) is not None:
@@ -262,7 +266,7 @@ def _chain_checks(
     marker = chain_gaps.rehash_marker(context.marker, sum(leaf.rows for leaf in chains.leaves))
     checks += [marker] if marker else []
     if chains.admin is None:
-        words = f"{context.release} keeps no admin chain; the table's digest binds its rows"
+        words = f"{context.release} has no admin chain; the digest of the table binds its rows"
         return [*checks, Check("admin.rows", NOT_APPLICABLE, words, required=False)]
     return [*checks, *_of_chain(ADMIN, chains.admin, keys, context, [], known.blocks if opened else None, accepted)]
 
@@ -311,7 +315,10 @@ def _committed(
 ) -> list[Check]:
     """What was read against what the journal says."""
     if opened is None:
-        words = "no repository was given, so nothing outside the database says what its chains were; a cut tail would not be seen"
+        words = (
+            "no repository was given, so the chains cannot be compared with "
+            "earlier records; removed rows at their end would not be detected"
+        )
         return [Check(block_history.CHECK_ID, UNPROVEN, words)]
     if given.set_id:
         if known.problem:
@@ -335,7 +342,7 @@ def _tail(known: Baseline, chains: chain_reading.Chains, context: Context) -> Ch
         age = (parse_timestamp(context.facts["time"]) - known.time).total_seconds()
         when = f" of {known.time:%Y-%m-%d %H:%M} UTC, {duration(age)} ago"
     words = (
-        f"since {known.name or 'ever'}{when}, {above} rows came that no signed entry covers; "
+        f"since {known.name or 'ever'}{when}, {above} rows were added that no signed entry covers; "
         "a holder of the audit key can edit, cut or replace them unseen"
     )
     return Check("audit.tail", UNPROVEN, words, required=False, details={"rows": above, "since": known.name, "age_seconds": age})

@@ -118,10 +118,12 @@ def run(invocation: Invocation[Options]) -> Result:
             journals.refresh(opened.repository, opened.journal)
             continue
         if taken.detected and taken.detected.release is None:
-            invocation.warn(f"database {given.database}: release unknown (family {taken.detected.family}); recorded as such")
+            invocation.warn(
+                f"database {given.database}: the release is unknown (family {taken.detected.family}) and is recorded as unknown"
+            )
         opened.mark.advance(opened.journal, dry=invocation.check_mode)
         return _finish(invocation, {**result, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)})
-    raise Busy(f"the journal of {opened.store.location} was appended to by others {ATTEMPTS} times in a row; try again")
+    raise Busy(f"the journal of {opened.store.location} was changed by other runs {ATTEMPTS} times in a row; run again")
 
 
 def _finish(invocation: Invocation[Options], result: Result) -> Result:
@@ -142,7 +144,9 @@ def _take(opened: Opened, server: Server, given: Options) -> Taken:
         preflight.full_sight(held.session)
         read = database_layout.read(held.session)
         if not read.leaves:
-            raise VersionMismatch(f"database {database} is not a Caracal database: it has no partitions of audit_events; correct database")
+            raise VersionMismatch(
+                f"database {database} is not a Caracal database: it has no partitions of audit_events; correct the option database"
+            )
         known = baseline.load(opened, held.facts["system_identifier"])
         whole = not known.blocks or bool(known.problem) or block_history.is_reanchored(known, read.detected)
         tasks = newest_rows.tasks(held.place, read, None if whole else known.blocks)
@@ -181,7 +185,7 @@ def _result(taken: Taken, earlier: Check, checkpoint_id: str, recorded: bool) ->
         "diff": {"before": _listing(taken.known.blocks), "after": _listing(taken.current if enters else taken.known.blocks)},
     }
     if doubt:
-        words = "its blocks were not entered into the journal. Find out why, then create a backup set, which later checkpoints compare with"
+        words = "the blocks were not recorded in the journal. Find the cause, then create a backup set as the base of later checkpoints"
         result["failed"], result["msg"] = True, f"{taken.check.message}; {words}"
     elif failed.verdict == FAIL:
         result["failed"], result["msg"] = True, failed.message

@@ -208,7 +208,9 @@ def _explained(place: Place, layout: database_layout.Layout, error: BackupError)
     with Session(place.server, place.database) as session:
         for leaf in layout.leaves:
             if session.value("SELECT pg_catalog.to_regclass(%s) IS NULL", (leaf.sql,)):
-                return StageFailed.caused_by(error, f"leaf {leaf.qualified} was dropped while it was read; run again", reading=error.msg)
+                return StageFailed.caused_by(
+                    error, f"partition {leaf.qualified} was dropped while it was read; run again", reading=error.msg
+                )
     return error
 
 

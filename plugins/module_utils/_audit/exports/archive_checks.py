@@ -71,9 +71,11 @@ def examine(found: Archive) -> list[Check]:
 def nothing(store: Store, entered: t.Mapping[str, Entered]) -> Check:
     """For an archive without any export."""
     if entered:
-        words = f"the journal names {len(entered)} archived exports, and {store.location} has none; they are gone, or this is another place"
+        words = (
+            f"the journal records {len(entered)} archived exports, but {store.location} has none; they were deleted, or archive is wrong"
+        )
         return Check("archive.objects", FAIL, words)
-    words = f"{store.location} has no archived export, so nothing was verified; run audit_export_archive, or correct archive"
+    words = f"{store.location} has no archived export, so nothing was verified; run audit_export_archive, or correct the option archive"
     return Check("archive.objects", UNPROVEN, words)
 
 
@@ -86,11 +88,11 @@ def first_hour(entered: t.Mapping[str, Entered]) -> int | None:
 def begins(first: int, ingested: t.Mapping[int, int]) -> Check:
     """What the database has of before the archive: that was never archived, so nobody took it away."""
     before = sum(rows for hour, rows in ingested.items() if hour < first)
-    name, words = "archive.begins", f"the archive begins with {export_files.name(first)}, as the journal has it"
+    name, words = "archive.begins", f"the archive begins with {export_files.name(first)}, as recorded in the journal"
     if before:
-        words = f"{words}; the database has {before} events of before, which the archive cannot vouch for"
+        words = f"{words}; the database has {before} earlier events, which were never archived"
         return Check(name, WARN, words, details={"events_before": before})
-    return Check(name, PASS, f"{words}, and with the database's first event", details={"events_before": 0})
+    return Check(name, PASS, f"{words}, not later than the database's first event", details={"events_before": 0})
 
 
 def _finding(kind: str, key: str, words: str) -> Finding:
@@ -98,7 +100,7 @@ def _finding(kind: str, key: str, words: str) -> Finding:
 
 
 def _objects(found: Archive) -> Check:
-    strange = [_finding("strange", key, "is no hourly export, and nobody needs it there") for key in found.there.strange]
+    strange = [_finding("strange", key, "is not an hourly export and can be removed") for key in found.there.strange]
     hours = list(found.there.hours)
     details: dict[str, t.Any] = {"files": len(hours), "first_hour": export_files.name(hours[0]), "last_hour": export_files.name(hours[-1])}
     passed = f"{len(hours)} hourly exports from {details['first_hour']} to {details['last_hour']}"
@@ -107,51 +109,53 @@ def _objects(found: Archive) -> Check:
 
 def _journal(found: Archive) -> Check:
     if not found.entered:
-        words = "the journal names no archived export, so nothing says what these were; run audit_export_archive"
+        words = "the journal records no archived export, so the files cannot be verified; run audit_export_archive"
         return Check("archive.journal", UNPROVEN, words, details={"files": len(found.digests)})
     wrong = [_against_journal(found, key, known) for key, known in found.entered.items()]
     wrong += [_finding("entered_twice", key, _twice(known)) for key, known in found.entered.items() if known.other]
     days = {one.key: archive_hours.day_of(number) for number, one in found.there.hours.items()}
     new = [key for key in found.digests if key not in found.entered]
     late = [key for key in new if archive_hours.is_over(days[key], found.now)]
-    unknown = "is in the archive and in no entry of the journal, so nothing says what it was; run audit_export_archive"
+    unknown = "is in the archive but not in the journal, so it cannot be verified; run audit_export_archive"
     wrong += [_finding("not_entered", key, unknown) for key in late]
     details: dict[str, t.Any] = {"entered": len(found.entered), "not_yet": len(new) - len(late)}
-    passed = f"all {len(found.entered)} archived exports have the bytes that the journal names"
+    passed = f"all {len(found.entered)} archived exports match the journal"
     return findings.check("archive.journal", [one for one in wrong if one], passed, **details)
 
 
 def _twice(known: Entered) -> str:
-    return f"has one SHA-256 in entry {known.sequence} of the journal and another in entry {known.other}"
+    return f"has different SHA-256 values in journal entries {known.sequence} and {known.other}"
 
 
 def _against_journal(found: Archive, key: str, known: Entered) -> Finding | None:
     if key not in found.digests:
         if known.until is not None and known.until < found.now:
-            return _finding("expired", key, f"of entry {known.sequence} is gone; its lock ended {known.until:%Y-%m-%d}")
-        return _finding("gone", key, f"of entry {known.sequence} of the journal is gone from the archive")
+            return _finding("expired", key, f"of journal entry {known.sequence} is missing; its lock ended {known.until:%Y-%m-%d}")
+        return _finding("gone", key, f"of journal entry {known.sequence} is missing in the archive")
     if found.digests[key] != known.sha256:
-        return _finding("altered", key, f"has other bytes than entry {known.sequence} of the journal says; it was changed or exchanged")
+        return _finding("altered", key, f"does not match journal entry {known.sequence}; it was changed or replaced")
     return None
 
 
 def _shadowed(found: Archive) -> Check:
     if not found.store.locks:
-        words = "a directory keeps no versions, so the SHA-256 of the journal alone tells what was changed"
+        words = "a directory has no versions; only the SHA-256 in the journal reveals changes"
         return Check("archive.shadowed", NOT_APPLICABLE, words, required=False)
     wrong = []
     for key, one in found.held.items():
         if one.marked:
-            wrong.append(_finding("hidden", key, "is hidden by a delete marker; its bytes are below, so remove the marker"))
+            wrong.append(_finding("hidden", key, "is hidden by a delete marker; remove the marker to restore the export"))
         if one.versions > 1:
-            wrong.append(_finding("overwritten", key, f"has {one.versions} versions; the oldest was read, find out who wrote over it"))
-    return findings.check("archive.shadowed", wrong, "no export was written over or hidden by a delete marker", versions=len(found.held))
+            wrong.append(
+                _finding("overwritten", key, f"has {one.versions} versions, and only the oldest was read; find out who overwrote it")
+            )
+    return findings.check("archive.shadowed", wrong, "no export was overwritten or hidden by a delete marker", versions=len(found.held))
 
 
 def _lock(found: Archive) -> Check:
     name = "archive.lock"
     if not found.store.locks:
-        words = "a directory locks nothing: whoever may write there can remove evidence, which would be seen and not undone"
+        words = "a directory has no locks: a user who can write to it can remove evidence, which is detected but cannot be undone"
         return Check(name, WARN, words)
     wrong = [one for key, lock in found.locks.items() if (one := _lock_finding(found, key, lock))]
     ends = {key: lock.until for key, lock in found.locks.items() if lock.until is not None}
@@ -162,9 +166,9 @@ def _lock(found: Archive) -> Check:
         "days_left": min(left.values(), default=0),
     }
     if not left and not wrong:
-        return Check(name, WARN, "no export is locked, so whoever may write could remove evidence; set lock_mode", details=details)
-    passed = f"{len(left)} exports are locked, the first for {details['days_left']} days more"
-    passed += f"; {details['not_locked']} are older than that" if details["not_locked"] else ""
+        return Check(name, WARN, "no export is locked, so a user with write access can remove evidence; set lock_mode", details=details)
+    passed = f"{len(left)} exports are locked; the first lock ends in {details['days_left']} days"
+    passed += f"; the locks of {details['not_locked']} older exports have ended" if details["not_locked"] else ""
     return findings.check(name, wrong, passed, **details)
 
 
@@ -172,9 +176,11 @@ def _lock_finding(found: Archive, key: str, lock: Locked) -> Finding | None:
     known = found.entered.get(key)
     was = known.until if known else None
     if was is not None and was > found.now and (lock.until is None or lock.until + archived.TOLERANCE < was):
-        return _finding("shortened", key, f"has {archive_hours.words(lock)}; it was locked until {was:%Y-%m-%d} when it was entered")
+        return _finding("shortened", key, f"has {archive_hours.words(lock)}; the journal records a lock until {was:%Y-%m-%d}")
     hour = export_files.hour_at(key.removeprefix(f"{archive_days.FOLDER}/")) or 0
     asked = found.store.lock_wanted(key, export_files.start(hour))
     if not archived.suffices(lock, asked, found.now):
-        return _finding("short_lock", key, f"has {archive_hours.words(lock)}, not {archive_hours.words(asked)}; run audit_export_archive")
+        return _finding(
+            "short_lock", key, f"has {archive_hours.words(lock)} instead of {archive_hours.words(asked)}; run audit_export_archive"
+        )
     return None

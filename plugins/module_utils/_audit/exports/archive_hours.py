@@ -49,7 +49,7 @@ def source(given: ExportSourceOptions, to: Store) -> Store:
     """Where the service writes. Raises OptionError when that is the archive itself."""
     store = open_store(given.source, given.bucket)
     if store.location in (to.location, f"{to.location}/{archive_days.FOLDER}"):
-        raise OptionError(f"source {store.location} is the archive itself; give the bucket or folder that the audit service writes to")
+        raise OptionError(f"source {store.location} is the archive itself; give the bucket or directory to which the audit service writes")
     return store
 
 

@@ -76,11 +76,11 @@ class Look:
     def _missing(self, plan: ArchivePlan, hour: Hour) -> None:
         known = self.entered.get(hour.key)
         if not archive_hours.is_whole(self.source, hour.source):
-            plan.faults[hour.key] = "is no whole Parquet file at its source, and was not copied; copy it into the source again"
+            plan.faults[hour.key] = "is not a complete Parquet file at its source and was not copied; copy it to the source again"
         elif known and archive_hours.digest(self.source, hour.source, self.progress) != known.sha256:
             plan.faults[hour.key] = (
-                f"is gone from the archive, and its source has other bytes than entry {known.sequence} of the journal says; "
-                "bring it back from a copy of the archive"
+                f"is missing in the archive, and its source does not match journal entry {known.sequence}; "
+                "restore it from a copy of the archive"
             )
         else:
             plan.copy.append(hour)
@@ -90,7 +90,7 @@ class Look:
         known = self.entered.get(hour.key)
         if there.shadowed:
             on_top = "a delete marker" if there.marked else "another version"
-            plan.faults[hour.key] = f"is shadowed: {on_top} lies over what was archived; find out who put it there, then remove it"
+            plan.faults[hour.key] = f"is shadowed: {on_top} is above the archived version; find out who created it, then remove it"
             return
         wanted = self.archive.lock_wanted(hour.key, export_files.start(hour.number))
         if known and self._is_believed(hour, there, Locked(wanted.mode, known.until), wanted):
@@ -98,8 +98,8 @@ class Look:
             return
         ours, theirs = (archive_hours.digest(*one, self.progress) for one in ((self.archive, there), (self.source, hour.source)))
         if ours != theirs or (known and known.sha256 != ours):
-            whose = "its source has" if ours != theirs else f"entry {known.sequence if known else 0} of the journal says"
-            plan.faults[hour.key] = f"is shadowed: {whose} other bytes than the archive; find out which of them somebody changed"
+            whose = "its source has" if ours != theirs else f"journal entry {known.sequence if known else 0} has"
+            plan.faults[hour.key] = f"is shadowed: {whose} other content than the archive; find out which one was changed"
             return
         hour = dataclasses.replace(hour, sha256=ours, lock=self.archive.lock_of(there))
         (plan.fine if archived.suffices(hour.lock, wanted, self.now) else plan.extend).append(hour)

@@ -83,14 +83,16 @@ def _archived(invocation: Invocation[Options], told: Progress) -> Result:
     started, now = time.monotonic(), access.now()
     given = invocation.options
     if given.compare_days < 0:
-        raise OptionError("compare_days is below zero; give a number of days")
+        raise OptionError("compare_days is below zero; set it to a number of days")
     opened = access.open_repository(given.access, warn=invocation.warn)
     to = archive_hours.archive(opened, given.archive, given.access)
     signer = _ready(opened, given, to)
     source = archive_hours.source(given.exports, to)
     found = archive_hours.exports(source)
     if not found.hours:
-        raise StorageError(f"{source.location} has no hourly export below {archive_hours.EXPORTS}/; check source, and that exports are on")
+        raise StorageError(
+            f"{source.location} has no hourly export below {archive_hours.EXPORTS}/; check the option source, and that exports are enabled"
+        )
     known = archive_days.entered(opened.journal.of_kind(entries.ARCHIVE_DAY))
     recent = max(found.hours) - 24 * given.compare_days
     there = archive_hours.archived_exports(to)
@@ -128,9 +130,9 @@ def _leave_metrics(invocation: Invocation[Options], result: Result, kept: t.Coll
 
 def _warn(invocation: Invocation[Options], plan: ArchivePlan, found: archive_hours.Listing, source: Store, to: Store) -> None:
     for key in plan.again[:NAMED]:
-        invocation.warn(f"{to.location}/{key} was archived before, and was gone; its source has the same bytes, so it is copied again")
+        invocation.warn(f"{to.location}/{key} was archived before but is missing; its source is unchanged, so it is copied again")
     for one in [one for one in found.hours.values() if one.versions > 1][:NAMED]:
-        invocation.warn(f"{source.location}/{one.key} has {one.versions} versions; the oldest one counts, find out who wrote over it")
+        invocation.warn(f"{source.location}/{one.key} has {one.versions} versions, and only the oldest is used; find out who overwrote it")
 
 
 def _ready(opened: Opened, given: Options, to: Store) -> Signer:
@@ -157,7 +159,7 @@ def _result(plan: ArchivePlan, to: Store, now: datetime.datetime) -> _Plan:
     if plan.faults:
         more = f" ({len(plan.faults) - 1} more)" if len(plan.faults) > 1 else ""
         result["failed"] = True
-        result["msg"] = f"{to.location}/{result['faults'][0]}{more}; no other hour is held up by it"
+        result["msg"] = f"{to.location}/{result['faults'][0]}{more}; the other hours are not affected"
     return result
 
 
@@ -182,7 +184,7 @@ def _copy(hour: Hour, source: Store, to: Store, told: Progress) -> Hour:
             size += out.write(data)
             told.count(len(data))
         if size != hour.source.size:
-            raise StorageError(f"{source.location}/{hour.source.key} changed while it was read; try again")
+            raise StorageError(f"{source.location}/{hour.source.key} changed while it was read; run again")
         out.publish(hour.key)
     there = Held(hour.key, size)
     return dataclasses.replace(hour, archived=there, sha256=made.hexdigest(), lock=to.lock_of(there))

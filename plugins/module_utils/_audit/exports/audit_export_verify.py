@@ -84,7 +84,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> Result:
     started, now = time.monotonic(), access.now()
     given = invocation.options
     if given.lag < 0:
-        raise OptionError("lag is below zero; give a number of hours")
+        raise OptionError("lag is below zero; set it to a number of hours")
     keys = audit_chain_verify.hmac_keys(given.chains.audit_hmac_key_files)
     arrow = _deps.require_pyarrow()
     opened = access.open_repository(given.access, warn=invocation.warn)
@@ -143,7 +143,9 @@ def _with_database(
     ):
         layout = database_layout.read(held.session)
         if not layout.leaves:
-            raise OptionError(f"database {database} has no leaf of audit_events, so nothing was exported from it; correct database")
+            raise OptionError(
+                f"database {database} has no partition of audit_events, so nothing was exported from it; correct the option database"
+            )
         ingested = guard.patiently(_ingested, held.place, layout)
         checks = [] if begin is None else [archive_checks.begins(begin, ingested)]
         ours = {hour: rows for hour, rows in ingested.items() if begin is None or hour >= begin}

@@ -22,9 +22,9 @@ SHOWN = 50
 _EVERY = 1.0
 # Why the API cannot say whether the STS has loaded a policy, with the reason for the check; waiting does not help.
 _UNASKED = {
-    "unreachable": (NO_ANSWER, "the API does not reach the STS"),
-    "not_configured": (OTHER_GATEWAY_KEY, "the API may not ask the STS, since it has no GATEWAY_STS_HMAC_KEY"),
-    "failed": (OTHER_GATEWAY_KEY, "the STS refuses to tell the API; their GATEWAY_STS_HMAC_KEY differ"),
+    "unreachable": (NO_ANSWER, "the API cannot reach the STS"),
+    "not_configured": (OTHER_GATEWAY_KEY, "the API cannot ask the STS, because it has no GATEWAY_STS_HMAC_KEY"),
+    "failed": (OTHER_GATEWAY_KEY, "the STS refuses requests of the API; their GATEWAY_STS_HMAC_KEY differ"),
 }
 
 
@@ -40,15 +40,15 @@ def zones(services: Services, known: t.Collection[str]) -> Check:
     said = services.api("GET", "/v1/zones?limit=500")
     listed = {str(one.get("id")) for one in rows(said)}
     if said.status != 200:
-        return Check(ZONES, FAIL, f"the API lists no zones: {said}", details=said.facts)
+        return Check(ZONES, FAIL, f"the API did not list the zones: {said}", details=said.facts)
     strange = sorted(listed - set(known))
     if strange:
-        words = f"the API lists zone {strange[0]}, which is not in this copy; it runs on another database"
+        words = f"the API lists zone {strange[0]}, which is not in this copy; the API uses another database"
         return Check(ZONES, FAIL, words, details={**said.facts, **because(OTHER_DATABASE), "strange": strange[:SHOWN]})
     if not listed:
         if known:
-            return Check(ZONES, FAIL, f"the API lists none of {len(known)} zones of the copy", details=said.facts)
-        return Check(ZONES, UNPROVEN, "the copy has no zone, so none can be listed", details=said.facts)
+            return Check(ZONES, FAIL, f"the API lists none of the {len(known)} zones of the copy", details=said.facts)
+        return Check(ZONES, UNPROVEN, "the copy has no zone, so the API has none to list", details=said.facts)
     return Check(ZONES, PASS, f"the API lists zones of the copy ({len(listed)} on its first page)", details={"listed": len(listed)})
 
 
@@ -63,7 +63,7 @@ def policy_active(services: Services, sets: t.Sequence[ActiveSet], seconds: floa
         if not waiting or time.monotonic() > until:
             break
         time.sleep(_EVERY)
-    wrong += [_Wrong(one.policy_set, "it is active, but the STS has not loaded it", because(POLICY_NOT_LOADED)) for one in waiting]
+    wrong += [_Wrong(one.policy_set, "it is active, but the STS did not load it", because(POLICY_NOT_LOADED)) for one in waiting]
     details: dict[str, t.Any] = {"sets": len(sets), "asked": len(asked), "zones": len({one.zone for one in asked})}
     if wrong:
         details["wrong"] = [{"policy_set": one.what, "says": one.words} for one in wrong[:SHOWN]]
@@ -86,7 +86,7 @@ def _look(services: Services, sets: t.Sequence[ActiveSet], loaded: set[str]) -> 
         if said.status != 200:
             wrong.append(_Wrong(one.policy_set, str(said), facts))
         elif content.get("active") is not True or content.get("active_version_id") != one.version:
-            wrong.append(_Wrong(one.policy_set, "the API says that another version is active than the copy's row does", facts))
+            wrong.append(_Wrong(one.policy_set, "the API reports another active version than the row in the copy", facts))
         elif state == "loaded":
             loaded.add(one.zone)
         elif facts["sts"] in _UNASKED:
@@ -103,10 +103,13 @@ def audit_query(services: Services, newest: t.Mapping[str, str]) -> Check:
     wrong = [one for zone in asked for one in [_query(services, zone, newest[zone])] if one]
     details = {"zones": len(newest), "asked": len(asked)}
     if wrong:
-        words = f"{len(wrong)} of {len(asked)} zones with audit events do not find them; first: zone {wrong[0].what}: {wrong[0].words}"
+        words = (
+            f"{len(wrong)} of {len(asked)} zones have audit events that the "
+            f"API does not find; first: zone {wrong[0].what}: {wrong[0].words}"
+        )
         return Check(AUDIT_QUERY, FAIL, words, details={**details, **wrong[0].facts})
     if not asked:
-        return Check(AUDIT_QUERY, UNPROVEN, "no zone of the copy has audit events, so none can be found", details=details)
+        return Check(AUDIT_QUERY, UNPROVEN, "no zone of the copy has audit events, so the API has none to find", details=details)
     return Check(AUDIT_QUERY, PASS, f"the audit query finds events of {_of(len(asked), len(newest))} zones", details=details)
 
 
@@ -116,7 +119,7 @@ def _query(services: Services, zone: str, moment: str) -> _Wrong | None:
         return _Wrong(zone, str(said), said.facts)
     found = rows(said)
     if not found:
-        return _Wrong(zone, "the API finds no event where the copy has one", said.facts)
+        return _Wrong(zone, "the API returned no event, but the copy has one", said.facts)
     return None
 
 

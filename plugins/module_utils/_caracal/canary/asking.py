@@ -59,7 +59,7 @@ class Said:
 
     def __str__(self) -> str:
         if self.status is None:
-            return f"{self.service} gave no answer ({self.description})"
+            return f"{self.service} did not answer ({self.description})"
         words = " ".join(word for word in (self.error, f'"{self.description}"' if self.description else "") if word)
         return f"{self.service} answered {self.status}{f' {words}' if words else ''}"
 
@@ -116,7 +116,7 @@ class Services:
     ) -> Said:
         """`path` begins with a slash and is quoted already; `body` goes as JSON, `form` as a form."""
         if not self.has(service):
-            return Said(service, None, description="its URL was not given")
+            return Said(service, None, description="its URL is not configured")
         sent = {"Accept": "application/json", **(headers or {})}
         content = None
         if token:

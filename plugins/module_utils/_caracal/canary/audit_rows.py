@@ -71,20 +71,25 @@ def judge(
         "rows": [_told(head, row, wanted) for head, rows, wanted in chains for row in rows if row.request_id in wanted]
     }
     if not chains:
-        return Check(CHECK_ID, UNPROVEN, "no request was made that has an audit row", details=details)
+        return Check(CHECK_ID, UNPROVEN, "the canary made no request that writes an audit row", details=details)
     for head, rows, wanted in chains:
         words = _fault(head, rows, mac) or _absent(rows, wanted, seconds)
         if words and words[0] == NOT_LANDED and ingest and ingest.shrinks:
-            why = f"the canary's audit rows wait behind those of the backup: {ingest}; drill a set of a time when it had caught up"
+            why = (
+                "the canary's audit rows wait behind the backlog of the backup: "
+                f"{ingest}; drill a set created after the audit service caught up"
+            )
             return Check(CHECK_ID, UNPROVEN, why, details={**details, "service": "audit", **because(EVENTS_WAIT)})
         if words:
             return Check(CHECK_ID, FAIL, f"zone {head.zone}: {words[1]}", details={**details, "service": "audit", **because(words[0])})
     went_on = [head for head, _rows, _wanted in chains if head.seq]
     which = (
-        f"the chain of {len(went_on)} restored zone(s) went on" if went_on else "only new zones were asked, so no restored chain went on"
+        f"the chain of {len(went_on)} restored zone(s) was continued"
+        if went_on
+        else "only new zones received requests, so no restored chain was continued"
     )
     verdict = PASS if went_on else UNPROVEN
-    return Check(CHECK_ID, verdict, f"{len(details['rows'])} audit rows of the canary's own requests are there; {which}", details=details)
+    return Check(CHECK_ID, verdict, f"{len(details['rows'])} audit rows of the canary's own requests found; {which}", details=details)
 
 
 def _told(head: Head, row: Row, wanted: Wanted) -> dict[str, object]:
@@ -97,8 +102,8 @@ def _absent(rows: t.Sequence[Row], wanted: Wanted, seconds: float) -> tuple[Reas
     if not absent:
         return None
     words = (
-        f"no audit row of request {absent[0]} ({wanted[absent[0]]}) within {seconds:g} s; look at the audit service, at the group "
-        "audit-ingestor of stream caracal.audit.events, and in its dead letters for hmac_verify_failed"
+        f"no audit row of request {absent[0]} ({wanted[absent[0]]}) within {seconds:g} s; check the audit service, the group "
+        "audit-ingestor of stream caracal.audit.events, and hmac_verify_failed in its dead letters"
     )
     return NOT_LANDED, words
 
@@ -107,11 +112,11 @@ def _fault(head: Head, rows: t.Sequence[Row], mac: Mac | None) -> tuple[Reason, 
     previous = head
     for row in rows:
         if row.seq != previous.seq + 1:
-            return BROKEN_SEQUENCE, f"chain_seq goes from {previous.seq} to {row.seq}, so the chain of the backup was not continued"
+            return BROKEN_SEQUENCE, f"chain_seq jumps from {previous.seq} to {row.seq}, so the chain of the backup was not continued"
         if row.previous != previous.content:
-            return BROKEN_LINK, f"row {row.seq} does not name the content hash of row {previous.seq} as the one before it"
+            return BROKEN_LINK, f"row {row.seq} does not have the content hash of row {previous.seq} as its previous hash"
         if mac and row.mac != mac(row.content.encode(), row.previous.encode()):
-            words = f"chain_hmac of row {row.seq} is not made with the restored auditHmacKey; the audit service has another key"
+            words = f"chain_hmac of row {row.seq} was not made with the restored auditHmacKey; the audit service uses another key"
             return OTHER_AUDIT_KEY, words
         previous = Head(head.zone, row.seq, row.content)
     return None

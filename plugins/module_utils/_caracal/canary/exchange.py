@@ -24,13 +24,18 @@ _CAUSES = (
         401,
         "access_denied",
         "invalid client credentials",
-        "the application is unknown in this zone of the copy, or its client secret is another",
+        "the application does not exist in this zone of the copy, or its client secret is wrong",
     ),
     (403, "zone_invalid", "", "the application belongs to another zone; correct application.zone"),
-    (403, "policy_eval_failed", "", "the policy engine gave no whole decision; see canary.policy_active"),
+    (403, "policy_eval_failed", "", "the policy engine did not complete its decision; see canary.policy_active"),
     (503, "policy_eval_failed", "", "the policy engine does not work; see canary.policy_active"),
-    (500, "internal_error", "token issuance failed", "the STS cannot sign: the KEK does not open the zone's key, or Redis does not answer"),
-    (429, "", "", "the STS limits its callers; wait a minute and ask again"),
+    (
+        500,
+        "internal_error",
+        "token issuance failed",
+        "the STS cannot sign: the KEK does not decrypt the zone's key, or Redis does not answer",
+    ),
+    (429, "", "", "the STS limits the rate of requests; wait a minute and run the canary again"),
 )
 
 
@@ -99,14 +104,14 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
     details = {**made.said.facts, "request_id": made.request_id, "outcome": made.outcome}
     if made.outcome == ISSUED:
         if not application.ours and not kids:
-            words = "a token was issued, but its zone had no signing key in the backup, so it shows nothing of the backup's keys"
+            words = "a token was issued, but its zone had no signing key in the backup, so the token proves nothing about the backup's keys"
             return Check(CHECK_ID, UNPROVEN, words, details={**details, **because(FIRST_KEY)})
         if not application.ours and made.kid not in kids:
-            words = "a token was issued, but signed with a key that the backup has not: the STS made a new one in silence"
+            words = "a token was issued, but signed with a key that is not in the backup: the STS silently created a new one"
             return Check(CHECK_ID, FAIL, words, details={**details, **because(NEW_SIGNING_KEY)})
         return Check(CHECK_ID, PASS, f"the STS issued a token of zone {application.zone} for a client secret", details=details)
     if made.outcome in (DENIED, HELD) and not application.ours:
-        what = "policy refuses this application" if made.outcome == DENIED else "policy asks for an approval by a person first"
+        what = "policy refuses this application" if made.outcome == DENIED else "policy requires an approval by a person first"
         why = f" ({', '.join(reasons)})" if reasons else ""
         words = (
             f"{what}{why}: {made.said}; the STS is not broken: zone, application, secret and policy engine work, but no token was issued"
@@ -114,7 +119,7 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
         return Check(CHECK_ID, WARN, words, details={**details, **because(made.outcome)})
     cause = next((cause for status, error, begins, cause in _CAUSES if _fits(made.said, status, error, begins)), "")
     if made.outcome == DENIED:
-        cause = "the policy that the canary itself activated allows this, so another one is in force"
+        cause = "the policy that the canary itself activated allows this, so another policy is in force"
     words = f"no token: {made.said}{f'; {cause}' if cause else ''}"
     return Check(CHECK_ID, FAIL, words, details={**because(made.outcome), **details})
 

@@ -25,17 +25,17 @@ _CAUSES = (
     (
         403,
         "resource not configured",
-        "the Gateway knows no binding of this resource; gateway_resource_bindings was not restored or is stale",
+        "the Gateway has no binding for this resource; gateway_resource_bindings was not restored or is stale",
     ),
-    (401, "bearer signature invalid", "the Gateway cannot check the token against the keys of the STS; see canary.jwks"),
+    (401, "bearer signature invalid", "the Gateway cannot verify the token with the keys of the STS; see canary.jwks"),
     (401, "invalid gateway exchange signature", "STS and Gateway run with different GATEWAY_STS_HMAC_KEY, or their clocks differ"),
-    (401, "session revoked", "the session of a token issued just now counts as revoked"),
+    (401, "session revoked", "the token was issued just now, but its session counts as revoked"),
     (503, "revocation state unavailable", "the Gateway has no fresh snapshot of revocations; its database does not answer"),
-    (502, "upstream unreachable", "the Gateway let the request through, and nobody answers at the resource's upstream_url"),
+    (502, "upstream unreachable", "the Gateway accepted the request, but the resource's upstream_url does not answer"),
     (
         502,
         "upstream not addressable",
-        "its host name does not resolve, or the Gateway may not call it; see UPSTREAM_HOST_ALLOWLIST and ALLOW_PRIVATE_UPSTREAMS",
+        "its host name does not resolve, or the Gateway does not allow it; see UPSTREAM_HOST_ALLOWLIST and ALLOW_PRIVATE_UPSTREAMS",
     ),
 )
 # What the Gateway says after it asked the STS, for which it writes an audit event too.
@@ -76,16 +76,18 @@ def judge(asked: Asked, application: Application, upstream: Upstream | None, lef
     said = asked.said
     details = {**said.facts, "request_id": asked.request_id, "sessions_left": list(left)}
     if left and not application.ours and said.status is not None and _PASSED in said.headers:
-        words = f"the request went through the Gateway, but {len(left)} sessions of the canary could not be ended; terminate {left[0]}"
+        words = f"the request passed the Gateway, but {len(left)} sessions of the canary could not be ended; terminate {left[0]}"
         return Check(CHECK_ID, WARN, words, details=details)
     if upstream and said.status == 200 and upstream.nonce in said.text:
-        return Check(CHECK_ID, PASS, "a protected request went through the Gateway to the drill's own upstream and back", details=details)
+        return Check(
+            CHECK_ID, PASS, "the Gateway forwarded a protected request to the drill's own upstream and returned its answer", details=details
+        )
     if upstream and said.status == 200:
-        words = "the Gateway answered 200, but not with what the drill's own upstream said; something else answers for it"
+        words = "the Gateway answered 200, but not with the content of the drill's own upstream; another server answered instead"
         return Check(CHECK_ID, FAIL, words, details={**details, **because(OTHER_UPSTREAM)})
     if said.status is not None and _PASSED in said.headers:
         good = 200 <= said.status < 400
-        words = f"a protected request to {application.resource} went through the Gateway; the upstream answered {said.status}"
+        words = f"a protected request to {application.resource} passed the Gateway; the upstream answered {said.status}"
         return Check(CHECK_ID, PASS if good else WARN, words, details=details)
     cause = next((cause for status, words, cause in _CAUSES if said.is_(status, words)), "")
     return Check(CHECK_ID, FAIL, f"{said}{f'; {cause}' if cause else ''}", details={**because(REFUSED), **details})
@@ -95,19 +97,19 @@ def stopped(refused: Refused, application: Application) -> Check:
     """The way to the Gateway ended before it. Policy that refuses the operator's labels and scopes is not a fault of the copy."""
     details = {**refused.said.facts, "step": refused.step}
     if not application.ours and refused.said.status == 403 and refused.said.description.startswith("policy denied"):
-        words = f"not asked: policy refuses the delegated token; correct application.labels and application.scopes ({refused})"
+        words = f"not run: policy refuses the delegated token; correct application.labels and application.scopes ({refused})"
         return Check(CHECK_ID, UNPROVEN, words, details={**details, **because(DENIED)})
-    return Check(CHECK_ID, FAIL, f"not reached: {refused}", details={**because(REFUSED), **details})
+    return Check(CHECK_ID, FAIL, f"the Gateway was not reached: {refused}", details={**because(REFUSED), **details})
 
 
 def without_token(services: Services) -> Check:
     """A request without a token must be refused."""
     said = ask(services, "resource://caracal-ops-canary", "/", "").said
     if said.is_(401, "missing bearer token"):
-        return Check(NO_TOKEN, PASS, "a request without a token is refused", details=said.facts)
+        return Check(NO_TOKEN, PASS, "the Gateway refuses a request without a token", details=said.facts)
     if said.status is None or said.description.startswith("revocation state"):
-        return Check(NO_TOKEN, UNPROVEN, f"the Gateway did not get to look: {said}", details=said.facts)
-    return Check(NO_TOKEN, FAIL, f"a request without a token was not refused as it must be: {said}", details=said.facts)
+        return Check(NO_TOKEN, UNPROVEN, f"the Gateway did not check the token: {said}", details=said.facts)
+    return Check(NO_TOKEN, FAIL, f"the Gateway did not refuse a request without a token: {said}", details=said.facts)
 
 
 def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
@@ -115,12 +117,12 @@ def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
     said = ask(services, resource, "/", token).said
     details = {**said.facts, "kind": kind}
     if said.is_(401, "session revoked"):
-        words = f"a token of a revoked {kind} is refused (signed by the drill with the restored key of its zone)"
+        words = f"the Gateway refuses a token of a revoked {kind} (signed by the drill with the restored key of its zone)"
         return Check(REVOKED, PASS, words, details=details)
     if said.status is None or said.description.startswith(_BEFORE):
-        return Check(REVOKED, UNPROVEN, f"refused, but not since its {kind} is revoked: {said}", details=details)
+        return Check(REVOKED, UNPROVEN, f"the Gateway refused the token, but not because its {kind} is revoked: {said}", details=details)
     words = (
-        f"a token of a {kind} that is revoked in the copy passed the Gateway's own check: {said}; reload revocations before it is reached"
+        f"the Gateway accepted a token of a {kind} that is revoked in the copy: {said}; reload revocations before you expose the Gateway"
     )
     return Check(REVOKED, FAIL, words, details={**details, **because(ACCEPTED)})
 
@@ -128,18 +130,21 @@ def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
 def replayed(first: Asked | None, second: Said | None, dialect: Dialect) -> Check:
     """The same token twice, where it is for one use."""
     if not dialect.one_shot:
-        words = "tokens of this release may be shown to the Gateway again until they expire"
+        words = "this release has no one-shot tokens; the Gateway accepts a token until it expires"
         return Check(REPLAYED, NOT_APPLICABLE, words, required=False)
     if first is None or second is None or first.said.status is None:
-        return Check(REPLAYED, UNPROVEN, "not asked: there was no one-shot token that the Gateway had seen once")
+        return Check(REPLAYED, UNPROVEN, "not run: the Gateway has not seen a one-shot token before")
     if second.is_(401, "token replay detected"):
-        return Check(REPLAYED, PASS, "a one-shot token is refused the second time", details=second.facts)
+        return Check(REPLAYED, PASS, "the Gateway refuses a one-shot token the second time", details=second.facts)
     if second.status is None or second.description.startswith(_BEFORE):
-        return Check(REPLAYED, UNPROVEN, f"the Gateway did not get to look: {second}", details=second.facts)
+        return Check(REPLAYED, UNPROVEN, f"the Gateway did not check the token: {second}", details=second.facts)
     return Check(
-        REPLAYED, FAIL, f"a one-shot token was not refused the second time: {second}", details={**second.facts, **because(ACCEPTED)}
+        REPLAYED,
+        FAIL,
+        f"the Gateway did not refuse a one-shot token the second time: {second}",
+        details={**second.facts, **because(ACCEPTED)},
     )
 
 
 def not_asked(check_id: str, why: str) -> Check:
-    return Check(check_id, UNPROVEN, f"not asked: {why}")
+    return Check(check_id, UNPROVEN, f"not run: {why}")

@@ -50,27 +50,26 @@ def check(services: Services, keys: t.Sequence[Key], new: t.Sequence[Key], witho
         details["wrong"] = [{"zone": one.zone, "says": one.words} for one in wrong[:SHOWN]]
         return Check(CHECK_ID, FAIL, words, details={**details, **wrong[0].facts})
     if not zones:
-        return Check(CHECK_ID, UNPROVEN, "no zone of the copy has a signing key, so none was asked for", details=details)
+        return Check(CHECK_ID, UNPROVEN, "no zone of the copy has a signing key, so the STS was not asked for any", details=details)
     unopened = [key.kid for key in keys if not key.x]
     if unopened:
         words = (
-            f"the ids of all keys are served, but {len(unopened)} sealed keys did not open here, so their public points were not compared"
+            f"the ids of all keys are served, but {len(unopened)} sealed keys "
+            "were not decrypted here, so their public points were not compared"
         )
         return Check(CHECK_ID, UNPROVEN, words, details={**details, "not_opened": unopened[:SHOWN]})
     listed = f"; {len(without)} zones have no key yet" if without else ""
-    return Check(
-        CHECK_ID, PASS, f"the STS serves the {len(keys)} keys of {len(zones)} zones as they were backed up{listed}", details=details
-    )
+    return Check(CHECK_ID, PASS, f"the STS serves the {len(keys)} keys of {len(zones)} zones that were backed up{listed}", details=details)
 
 
-_NEW = "it has a signing key that the backup has not, so the STS made a new one in silence; tokens and verifiers of the old key fail"
+_NEW = "it has a signing key that is not in the backup, so the STS silently created a new one; tokens and verifiers of the old key fail"
 
 
 def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Collection[str]) -> Wrong | None:
     said = services.call(STS, "GET", f"/.well-known/jwks.json?zone_id={quoted(zone)}")
     facts = said.facts
     if said.status == 500 and "decrypt" in said.description:
-        words = f"{said}: the KEK that the services run with does not open the signing keys; restore the secrets of the same set"
+        words = f"{said}: the KEK of the services does not decrypt the signing keys; restore the secrets of the same set"
         return Wrong(zone, words, {**facts, **because(WRONG_KEK)})
     if said.status != 200:
         return Wrong(zone, str(said), facts if said.status is None else {**facts, **because(KEYS_NOT_SERVED)})
@@ -80,11 +79,11 @@ def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Colle
     if added or strange & served.keys():
         return Wrong(zone, _NEW, {**facts, **because(NEW_SIGNING_KEY)})
     if missing:
-        words = f"key {missing[0]} is not served; the STS leaves out a key that it cannot open, so look in its log for a KEK of a rotation"
+        words = f"key {missing[0]} is not served; the STS omits a key that it cannot decrypt, so search its log for the KEK of a rotation"
         return Wrong(zone, words, {**facts, **because(SIGNING_KEY_NOT_SERVED)})
     other = sorted(kid for kid, point in expected.items() if point[0] and served[kid] != point)
     if other:
-        words = f"key {other[0]} has another public point than its sealed row, so the services run on other rows than this copy's"
+        words = f"key {other[0]} has another public point than its sealed row, so the services do not use the rows of this copy"
         return Wrong(zone, words, {**facts, **because(OTHER_DATABASE)})
     return None
 

@@ -133,7 +133,7 @@ def judge(failed: Refused | None, removed: Said | None) -> Check:
     """Whether all steps were made."""
     if failed:
         details = {**failed.said.facts, "step": failed.step}
-        return Check(CHECK_ID, FAIL, f"the canary could not be made: {failed}", details=details)
+        return Check(CHECK_ID, FAIL, f"the canary could not be created: {failed}", details=details)
     if removed is not None and removed.status != 204:
         return Check(CHECK_ID, FAIL, f"the canary's zone could not be removed: {removed}", details={**removed.facts, "step": "removal"})
-    return Check(CHECK_ID, PASS, f"zone, application, resource and policy were made through the API and loaded in {len(STEPS)} steps")
+    return Check(CHECK_ID, PASS, f"zone, application, resource and policy were created through the API and loaded in {len(STEPS)} steps")

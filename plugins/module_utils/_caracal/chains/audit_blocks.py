@@ -120,7 +120,9 @@ class Collector:
         try:
             self._take(lines)
         except (IndexError, ValueError) as exc:
-            raise TamperedData(f"{self._leaf} has a row that is no text of COPY; find out what the server is, or use another copy") from exc
+            raise TamperedData(
+                f"{self._leaf} has a row that is not valid COPY text; check which server this is, or use another copy"
+            ) from exc
 
     def _take(self, lines: t.Sequence[bytes]) -> None:
         """A tight loop over them costs half of a call for each. Hot: about 2 µs a row."""
@@ -238,7 +240,7 @@ def from_tsv(data: bytes) -> list[Block]:
     # Not splitlines: a zone may hold one of the other characters at which it splits, which COPY text leaves as they are.
     *lines, rest = data.decode().split("\n")
     if rest:
-        raise ValueError("the last line has no end")
+        raise ValueError("the last line has no newline at its end")
     for line in lines:
         chain, zone, leaf, block, rows, low, high, content, chain_digest = line.split("\t")
         blocks.append(Block(chain, zone, leaf, block, int(rows), low, high, content, chain_digest))

@@ -79,19 +79,21 @@ def compare(
     """
     if not known.blocks:
         words = f"nothing to compare with: {known.problem}" if known.problem else "no earlier set or checkpoint has audit blocks"
-        return Check(CHECK_ID, UNPROVEN, f"{words}; from now on they bind every row", required=False)
+        return Check(CHECK_ID, UNPROVEN, f"{words}; new blocks bind every row from now on", required=False)
     found = differences(known, current, leaves, reread, now)
     old = sum(block.leaf in leaves for block in known.blocks)
-    words = f"{old} audit blocks as in {known.name}" + (f", {unread} of them not read again" if unread else "")
+    words = f"{old} audit blocks equal those recorded in {known.name}" + (
+        f", {unread} of them without reading their rows again" if unread else ""
+    )
     dropped = sorted({block.leaf for block in known.blocks} - set(leaves))
     details: dict[str, t.Any] = {"since": known.name, "sequence": known.sequence, "unread": unread, "dropped_leaves": dropped}
     details["acknowledged"] = sum(one.digest in acknowledged for one in found)
     check = findings.check(CHECK_ID, found, words, accepted=acknowledged, **details)
     if found:
-        check = dataclasses.replace(check, message=f"audit rows are not as in {known.name}: {check.message}")
+        check = dataclasses.replace(check, message=f"audit rows differ from {known.name}: {check.message}")
     if known.problem and check.verdict != FAIL:
         check = dataclasses.replace(
-            check, verdict=UNPROVEN, message=f"compared with {known.name} only, since {known.problem}: {check.message}"
+            check, verdict=UNPROVEN, message=f"compared only with {known.name}, because {known.problem}: {check.message}"
         )
     return check
 
@@ -162,17 +164,17 @@ def _cut(since: int, old: t.Mapping[t.Any, Block], lowered: t.Mapping[Zone, int]
         digest = _digest(since, "cut", *zone, head, top)
         if head < 0:
             rows = sum(block.rows for key, block in old.items() if key[:2] == zone)
-            words = f"{findings.zone_name(zone[1])} is gone, and the journal knows {rows} rows of it"
+            words = f"{findings.zone_name(zone[1])} is missing, although the journal records {rows} rows of it"
             yield Finding("zone_gone", *zone, min(1, top), top, words, digest=digest)
         else:
-            yield Finding("truncated", *zone, head + 1, top, f"truncated: head is {head}, the journal knows {top}", digest=digest)
+            yield Finding("truncated", *zone, head + 1, top, f"truncated: the head is {head}, but the journal records {top}", digest=digest)
 
 
 _WORDS = {
     "block_chain_changed": "chain columns were changed, the content is the same",
     "block_edited": "content was changed",
-    "block_added_rows": "rows were put in below the head of then",
-    "unnumbered_rows": "rows without a sequence number were added, and nothing tells new ones from old ones",
+    "block_added_rows": "rows were inserted below the head that was recorded",
+    "unnumbered_rows": "rows without a sequence number were added, and new rows cannot be distinguished from old ones",
     "reanchored": "re-anchored by another release: chain columns are new, the content is the same",
 }
 _VERDICTS = {"unnumbered_rows": UNPROVEN, "reanchored": WARN}
@@ -189,7 +191,7 @@ def _finding(since: int, block: Block, before: Block | None, now: Block | None, 
         kind = "block_edited"
     else:
         kind = "reanchored" if reanchored else "block_chain_changed"
-    missing = f"{had - has} of {had} rows are gone" if has else f"its {had} rows are gone"
+    missing = f"{had - has} of {had} rows are missing" if has else f"its {had} rows are missing"
     words, verdict = _WORDS.get(kind, missing), _VERDICTS.get(kind, FAIL)
     both = [one for one in (before, now) if one]
     low, high = min(0 if one.seq_low == "-" else int(one.seq_low) for one in both), max(_high(one) for one in both)

@@ -147,25 +147,25 @@ def sequence(
     below, others = older_than_journal(missing, known or {})
     accounts = Accounts(chain, dropped)
     explained = accounts.explained(others)
-    found = [_finding(chain, gap, "the journal is younger and never knew those before", WARN) for gap in below]
+    found = [_finding(chain, gap, "the journal was started later and never recorded earlier numbers", WARN) for gap in below]
     dropping = dict.fromkeys({gap.zone for gap in missing if gap.begins} | {block.zone for block in dropped}, late_until)
     accounted = 0
     for gap in others:
         rest = [(low, high) for key, low, high in accounts.pieces(gap) if key not in explained]
         accounted += gap.high - gap.low + 1 - sum(high - low + 1 for low, high in rest)
         if rest and len(found) < HOLES_KEPT:
-            why = "without a journal nothing says which" if known is None else "no dropped leaf that the journal knows accounts for it"
+            why = "without a journal the reason is unknown" if known is None else "no dropped partition in the journal accounts for it"
             missed = dataclasses.replace(gap, low=rest[0][0], high=rest[-1][1])
             found.append(_unexplained(chain, missed, why, dropping.get(gap.zone, b"")))
     for name, zone in seen.items():
         found += ranges("duplicate", chain, name, zone.links.twice, "more than one row has this number")
         if zone.unnumbered and chain == AUDIT:
-            words = f"{zone.unnumbered} rows have no sequence number, so nothing says where in the chain they belong"
+            words = f"{zone.unnumbered} rows have no sequence number, so their position in the chain is unknown"
             found.append(Finding("unnumbered", chain.name, name.decode(), 0, 0, words, UNPROVEN))
     number = numbered(seen)
     if not number:
         return Check(f"{chain.name}.sequence", UNPROVEN, nothing(chain, seen))
-    passed = f"no number is missing or there twice{f'; {accounted} are of dropped leaves' if accounted else ''}"
+    passed = f"no number is missing or duplicated{f'; {accounted} numbers are in dropped partitions' if accounted else ''}"
     return findings.check(f"{chain.name}.sequence", found, passed, rows=number, accounted_for=accounted, accepted=acknowledged)
 
 
@@ -174,7 +174,7 @@ def _unexplained(chain: Chain, gap: Gap, why: str, late_until: bytes) -> Finding
     if gap.begins:
         return _finding(chain, gap, why, UNPROVEN if chain == AUDIT else FAIL)
     if chain == AUDIT and b"" < gap.until < late_until:
-        words = f"missing near the retention horizon: events that came late were dropped with the leaf of their time, or deleted; {why}"
+        words = f"missing near the retention horizon: late events were dropped with an old partition, or deleted; {why}"
         return Finding("hole_at_horizon", chain.name, gap.zone, gap.low, gap.high, words, UNPROVEN)
     return _finding(chain, gap, why, FAIL)
 
@@ -189,10 +189,10 @@ def late_until(leaves: t.Iterable[str], horizon: tuple[int, int]) -> bytes:
 
 def _finding(chain: Chain, gap: Gap, why: str, verdict: str) -> Finding:
     if gap.begins:
-        words = f"the chain begins late, below the retention horizon or because rows were deleted; {why}"
+        words = f"the first rows are missing: retention dropped them, or they were deleted; {why}"
         kind = "late_beginning"
     else:
-        kind, words = "hole", "these numbers are missing, and no dropped leaf accounts for them; rows were deleted"
+        kind, words = "hole", "these numbers are missing, and no dropped partition accounts for them; rows were deleted"
     digest = findings.digest(kind, chain.name, gap.zone, gap.low, gap.high)
     return Finding(kind, chain.name, gap.zone, gap.low, gap.high, words, verdict, digest=digest)
 
@@ -222,23 +222,25 @@ def partitions(
     found: list[Finding] = []
     for leaf in leaves:
         if leaf.month is None and leaf.rows:
-            words = f"{leaf.rows} rows lie in the default partition, which retention never drops and which stops the making of its month"
+            words = (
+                f"{leaf.rows} rows are in the default partition; retention never drops them, and they block the partition of their month"
+            )
             found.append(Finding("default_rows", AUDIT.name, "", 0, 0, words, WARN, leaf.name))
     for name in lost:
         month = month_of(name)
         if month is None or month >= horizon:
-            words = f"it was dropped, although retention keeps {days} days; with it went evidence"
+            words = f"the partition was dropped, although retention keeps {days} days; its evidence is lost"
             digest = findings.digest(DROPPED_PARTITION, AUDIT.name, name)
             found.append(Finding(DROPPED_PARTITION, AUDIT.name, "", 0, 0, words, leaf=name, digest=digest))
     months = sorted(leaf.month for leaf in leaves if leaf.month)
     for month in _between(months):
         name = Month(datetime.date(*month, 1)).name
         if month not in months and name not in lost:
-            words = "there is no such leaf, but older and newer ones"
+            words = "the partition is missing, although older and newer ones exist"
             found.append(Finding("leaf_missing", AUDIT.name, "", 0, 0, words, WARN, name))
     for zone, one in seen.items():
-        found += ranges("misplaced", AUDIT, zone, one.misplaced, "the event's time does not belong into its leaf")
-    words = f"{len(leaves)} leaves, every row where it belongs"
+        found += ranges("misplaced", AUDIT, zone, one.misplaced, "the event's time is outside the range of its partition")
+    words = f"{len(leaves)} partitions, and every row is in the right one"
     return findings.check("audit.partitions", found, words, leaves=len(leaves), accepted=acknowledged)
 
 
@@ -266,5 +268,5 @@ def rehash_marker(rows: int | None, events: int) -> Check | None:
         return None
     if rows == 1 or not events:
         return findings.check("audit.rehash_marker", [], "audit_chain_rehash has its row", rows=rows)
-    words = "audit_chain_rehash has no row, so the audit service would write every hash anew at its next start; restore the row first"
+    words = "audit_chain_rehash has no row, so the audit service would recompute every hash at its next start; restore the row first"
     return findings.check("audit.rehash_marker", [Finding("no_rehash_marker", AUDIT.name, "", 0, 0, words)], "", rows=rows)

@@ -63,10 +63,10 @@ def parse(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
 
     Raises OptionError that names where the key came from and never the key.
     """
-    where = f"the {what} is (not base64); give its file of the deployment's secrets"
+    where = f"give the file of the {what} from the deployment's secrets (hexadecimal, not base64)"
     secret = hex_keys.parse(text, name, what, "hex digits", where)
     if len(secret) < LEAST_BYTES:
-        raise OptionError(f"{name} has {len(secret)} bytes, the {what} has at least {LEAST_BYTES}; give the whole key")
+        raise OptionError(f"{name} has {len(secret)} bytes, but the {what} must have at least {LEAST_BYTES}; give the complete key")
     return AuditKey(secret)
 
 

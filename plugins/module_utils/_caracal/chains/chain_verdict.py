@@ -28,8 +28,8 @@ def numbered(seen: Seen) -> int:
 def nothing(chain: Chain, seen: Seen) -> str:
     """Why there is nothing to verify."""
     if any(zone.rows for zone in seen.values()):
-        return f"no row of {chain.table} has a sequence number; an older release wrote all of them"
-    return f"{chain.table} is empty: the deployment has recorded no event yet, or its events were deleted"
+        return f"no row of {chain.table} has a sequence number; an older release wrote all rows"
+    return f"{chain.table} is empty: the deployment has not recorded an event yet, or its events were deleted"
 
 
 def rows(chain: Chain, seen: Seen) -> Check:
@@ -66,18 +66,18 @@ def content(chain: Chain, seen: Seen, recompute: bool | None, release: str, ackn
     check_id = f"{chain.name}.content"
     number, edited = numbered(seen), sum(zone.edited.count for zone in seen.values())
     if recompute is False:
-        words = f"{release} hashed the bytes of the wire, which no row keeps; the audit blocks bind the content instead"
+        words = f"{release} hashed the bytes that it received, which are not stored; the audit blocks bind the content instead"
         return Check(check_id, NOT_APPLICABLE, words, required=False)
     if not number:
         return Check(check_id, UNPROVEN, nothing(chain, seen))
     if recompute is None and edited == number:
-        return Check(check_id, UNPROVEN, f"the release is not known and hashes rows in another way; all {number} content hashes differ")
+        return Check(check_id, UNPROVEN, f"the release is unknown and computes hashes differently; all {number} content hashes differ")
     found: list[Finding] = []
     for name, zone in seen.items():
-        found += ranges("edited", chain, name, zone.edited, "the row is not what its content hash was made of; it was edited")
-        words = "payload of no known writer, or a time out of range: its content cannot be hashed again; the audit blocks bind it"
+        found += ranges("edited", chain, name, zone.edited, "the content hash does not match the row; the row was edited")
+        words = "unknown payload format, or a time out of range: the content hash cannot be recomputed; the audit blocks bind the row"
         found += ranges("not_recomputable", chain, name, zone.unknowable, words, UNPROVEN)
-    return findings.check(check_id, found, f"content of {number} rows as hashed", rows=number, accepted=acknowledged)
+    return findings.check(check_id, found, f"content of {number} rows matches its hashes", rows=number, accepted=acknowledged)
 
 
 def links(chain: Chain, seen: Seen, acknowledged: t.Collection[str] = ()) -> Check:
@@ -85,20 +85,20 @@ def links(chain: Chain, seen: Seen, acknowledged: t.Collection[str] = ()) -> Che
     found: list[Finding] = []
     number = numbered(seen)
     for name, zone in seen.items():
-        broken = "the previous hash is not the content hash of the row before; one of the two was changed, or rows changed places"
+        broken = "the previous hash is not the content hash of the previous row; one of the two rows was changed, or rows were reordered"
         found += ranges("broken_link", chain, name, zone.links.broken, broken)
         for run in zone.links.runs:
             begins = run.before in (b"", b"\\N")
             digest = findings.digest("genesis", chain.name, name.decode(), run.low, run.before.hex())
             if run.low == 1 and not begins:
-                words = "the first row of the chain names a row before it"
+                words = "the first row of the chain has a previous hash"
                 found.append(Finding("genesis", chain.name, name.decode(), 1, 1, words, digest=digest))
             elif run.low > 1 and begins:
-                words = "the row names no row before it, as only the first row of a chain may"
+                words = "the row has no previous hash; only the first row of a chain may lack it"
                 found.append(Finding("genesis", chain.name, name.decode(), run.low, run.low, words, digest=digest))
     if not number:
         return Check(f"{chain.name}.links", UNPROVEN, nothing(chain, seen))
-    words = f"{number} rows hold on to the row before them"
+    words = f"{number} rows are linked to their previous row"
     return findings.check(f"{chain.name}.links", found, words, rows=number, accepted=acknowledged)
 
 
@@ -107,14 +107,14 @@ def times(seen: Seen, allowance: int, acknowledged: t.Collection[str] = ()) -> C
     number, found = numbered(seen), list[Finding]()
     early = "ingested_at is before occurred_at, so the row was ingested before its event happened; one of the two was changed"
     foreign = "the time in the id is not occurred_at, although the service that wrote the event set both; one of the two was changed"
-    backwards = "ingested_at is before that of the row before it; one of the two was changed, or the rows changed places"
+    backwards = "ingested_at is earlier than in the previous row; one of the two rows was changed, or they were reordered"
     for name, zone in seen.items():
         found += ranges("ingested_early", AUDIT, name, zone.early, early)
         found += ranges("id_of_another_time", AUDIT, name, zone.foreign_id, foreign)
         found += ranges("ingested_backwards", AUDIT, name, zone.links.backwards, backwards)
     if not number:
         return Check("audit.times", UNPROVEN, nothing(AUDIT, seen))
-    words = f"the times of {number} rows agree with each other"
+    words = f"the times of {number} rows are consistent"
     return findings.check("audit.times", found, words, rows=number, allowance_seconds=allowance, accepted=acknowledged)
 
 
@@ -138,19 +138,19 @@ def hmacs(
         words = "no AUDIT_HMAC_KEY was given, so no chain HMAC was verified; name its file in audit_hmac_key_files"
         return [Check(check_id, UNPROVEN, words, details={**because(MISSING_AUDIT_KEY), **details})]
     if not signed and not unmatched:
-        words = "no row has a chain HMAC; all were written without a key" if numbered(seen) else nothing(chain, seen)
+        words = "no row has a chain HMAC; all rows were written without a key" if numbered(seen) else nothing(chain, seen)
         if keyless and numbered(seen):
-            words = f"{words}, which this release's services are not given; the audit blocks bind them"
+            words = f"{words}, which services of this release do not get; the audit blocks bind the rows"
         return [Check(check_id, UNPROVEN, words, required=not keyless, details=details)]
     if not signed:
         named = ", ".join(key.id for key in keys)
-        right = "contents and links are right, so the key is another one, or all was written anew with another one"
-        why = right if sound else "and contents or links are wrong too"
+        right = "contents and links are correct, so the given key is wrong, or all rows were rewritten with another key"
+        why = right if sound else "contents or links are wrong too"
         words = f"wrong AUDIT_HMAC_KEY: none of {unmatched} rows was signed with {named}; {why}"
         reason = WRONG_AUDIT_KEY if sound else None
         return [
             Check(key_id, FAIL, words, details={**because(reason), **details}),
-            Check(check_id, UNPROVEN, "the chain HMACs cannot be verified with another key", details=details),
+            Check(check_id, UNPROVEN, "the chain HMACs cannot be verified with the wrong key", details=details),
         ]
     found = [one for name, zone in seen.items() for one in _hmac_findings(chain, name, zone)]
     rotations = [one for name, zone in seen.items() for one in _rotations(name, zone, keys)]
@@ -158,7 +158,7 @@ def hmacs(
     words = f"rows are signed with {', '.join(name for name, rows in rows_of.items() if rows)}"
     return [
         Check(key_id, PASS, words, details={**details, "signed": rows_of, "rotations": rotations[: findings.SHOWN]}),
-        findings.check(check_id, found, f"chain HMACs of {signed} rows", rows=signed, accepted=acknowledged, **details),
+        findings.check(check_id, found, f"chain HMACs of {signed} rows are correct", rows=signed, accepted=acknowledged, **details),
     ]
 
 
@@ -168,9 +168,9 @@ def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
     for low, high in zone.unmatched.ranges():
         if low == first and high > low:
             kind = "unknown_key"
-            words = "signed with none of the keys given; give the retired AUDIT_HMAC_KEY too, or else these rows were rewritten"
+            words = "not signed with any of the given keys; give the retired AUDIT_HMAC_KEY too, otherwise these rows were rewritten"
         else:
-            kind, words = "hmac", "the chain HMAC fits none of the keys given; the row or its links were changed"
+            kind, words = "hmac", "the chain HMAC matches none of the given keys; the row or its links were changed"
         digest = _digest(kind, chain, name.decode(), low, high, zone.unmatched)
         found.append(Finding(kind, chain.name, name.decode(), low, high, words, digest=digest))
     if chain == AUDIT:
@@ -184,7 +184,7 @@ def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
                 (soon if high <= until else late).add(max(low, start), high)
         words = f"signed with a key that had been replaced at {start}"
         found += ranges("retired_key", chain, name, late, f"{words}; a holder of the old key wrote this row")
-        replica = f"{words} less than {chain_switch.WINDOW // 60} minutes before, as by a replica that still had the old key"
+        replica = f"{words} less than {chain_switch.WINDOW // 60} minutes before, for example by a replica that still had the old key"
         found += ranges("key_switch", chain, name, soon, replica, WARN)
     return found
 
@@ -196,7 +196,10 @@ def _unkeyed(chain: Chain, name: bytes, zone: ZoneSeen, first: int) -> list[Find
         if low == first:
             words, verdict = "written before an AUDIT_HMAC_KEY was set; only the audit blocks bind these rows", WARN
         else:
-            words, verdict = "the row has no chain HMAC, rows before it have; it was emptied, or a service ran without its key", FAIL
+            words, verdict = (
+                "the row has no chain HMAC, but earlier rows have one; the HMAC was removed, or a service ran without its key",
+                FAIL,
+            )
         digest = _digest("unkeyed", chain, name.decode(), low, high, zone.unkeyed)
         found.append(Finding("unkeyed", chain.name, name.decode(), low, high, words, verdict, digest=digest))
     return found

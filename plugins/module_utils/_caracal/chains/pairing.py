@@ -19,7 +19,7 @@ from ..releases import SECRET_STORE
 from .chain_keys import AuditKey
 
 BUILTIN = "builtin"
-OTHER_SET = "and open a new set"
+OTHER_SET = "then create a new set"
 Rows = t.Sequence[t.Sequence[str]]
 
 
@@ -32,15 +32,16 @@ def envelopes(columns: t.Mapping[str, t.Sequence[str]], key_ids: t.Collection[st
     if other:
         held = ", ".join(sorted(column for column, named in columns.items() if other[0] in named))
         raise KeyProblem(
-            f"values in {held} are sealed under KEK {other[0]}, and the secrets hold only {' and '.join(sorted(key_ids))}; give the KEK in "
-            f"use, and while a rotation is under way the one before it as previous_kek, {OTHER_SET}"
+            f"values in {held} are sealed under KEK {other[0]}, but the secrets "
+            f"contain only {' and '.join(sorted(key_ids))}: give the KEK in "
+            f"use (during a rotation also its predecessor as previous_kek), {OTHER_SET}"
         )
     strange = sorted(column for column, named in columns.items() if "" in named)
     if strange:
-        return UNPROVEN, f"values that are no envelopes are in {', '.join(strange)}; run envelope_verify"
+        return UNPROVEN, f"values in {', '.join(strange)} are not envelopes; run envelope_verify"
     sealed = sorted(column for column, named in columns.items() if named)
     if not sealed:
-        return UNPROVEN, "no column holds a sealed value, so nothing proves the KEK"
+        return UNPROVEN, "no column contains a sealed value, so the KEK cannot be verified"
     used = sorted({key_id for named in columns.values() for key_id in named})
     return PASS, f"every envelope of {', '.join(sealed)} names KEK {' or '.join(used)}"
 
@@ -50,14 +51,14 @@ def trial(readings: t.Sequence[Reading]) -> tuple[str, str]:
     read = [one for one in readings if one.rows]
     for one in read:
         if not one.opened:
-            raise KeyProblem(f"no value in {one.column.name} opens with the KEK of the secrets; give the zoneKek in use, {OTHER_SET}")
+            raise KeyProblem(f"the KEK of the secrets decrypts no value in {one.column.name}; give the zoneKek in use, {OTHER_SET}")
     if not read:
-        return UNPROVEN, "no column holds a sealed value, so nothing proves the KEK"
+        return UNPROVEN, "no column contains a sealed value, so the KEK cannot be verified"
     partly = sorted(one.column.name for one in read if one.damaged or one.foreign)
     if partly:
         return UNPROVEN, f"values in {', '.join(partly)} are damaged or sealed under another KEK; run envelope_verify"
     used = sorted({key_id for one in read for key_id in one.opened})
-    return PASS, f"every value of {', '.join(sorted(one.column.name for one in read))} opens with KEK {' or '.join(used)}"
+    return PASS, f"KEK {' or '.join(used)} decrypts every value of {', '.join(sorted(one.column.name for one in read))}"
 
 
 def audit(rows: Rows, keys: t.Sequence[AuditKey]) -> tuple[str, str]:
@@ -69,12 +70,12 @@ def audit(rows: Rows, keys: t.Sequence[AuditKey]) -> tuple[str, str]:
         if by is None:
             given = " and ".join(key_id for key_id, _mac in macs)
             raise KeyProblem(
-                f"the chain {chain} has rows that none of the audit keys signed ({given}); give the auditHmacKey in use, and keys from "
-                f"before a rotation as retired_audit_keys, {OTHER_SET}; if no key is missing, the rows were forged: verify_audit names them"
+                f"the chain {chain} has rows that none of the audit keys signed ({given}). Give the auditHmacKey in use, and keys from "
+                f"before a rotation as retired_audit_keys, {OTHER_SET}. If no key is missing, the rows were forged: verify_audit names them"
             )
         signed[by].add(chain)
     if not signed:
-        return UNPROVEN, "no audit row is signed, so nothing proves the audit key"
+        return UNPROVEN, "no audit row is signed, so the audit key cannot be verified"
     told = (f"audit key {key_id} signed rows of {' and '.join(sorted(chains))}" for key_id, chains in sorted(signed.items()))
     return PASS, ", ".join(told)
 

@@ -78,15 +78,16 @@ def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release
     wrong = {one: values[one] for one in counted if (values[one] or 0.0) > (earlier if one == SWEEP_HMAC_FAILURES else 0)}
     if wrong:
         first, number = next(iter(wrong.items()))
-        words = f"the audit service's own sweep found {number:.0f} rows ({first}); see the checks of the step evidence"
+        words = f"the audit service's own sweep reports {number:.0f} rows ({first}); see the checks of the step evidence"
         return Judged(Check(name, FAIL, words, details={**because(first), "metrics": values}), True)
     if any(values[one] is None for one in counted) or not values[CHECKED]:
         return Judged(
-            Check(name, UNPROVEN, "the audit service's sweep looked at no row, or does not say so", details={"metrics": values}), True
+            Check(name, UNPROVEN, "the audit service's sweep checked no row, or does not report how many", details={"metrics": values}),
+            True,
         )
     older = values[SWEEP_HMAC_FAILURES]
-    rotated = f" but {older:.0f} rows of an earlier AUDIT_HMAC_KEY, which it does not know" if older else ""
-    words = f"the audit service's own sweep of {values[CHECKED]:.0f} rows found nothing{rotated}"
+    rotated = f" except {older:.0f} rows of an earlier AUDIT_HMAC_KEY, which it does not have" if older else ""
+    words = f"the audit service's own sweep of {values[CHECKED]:.0f} rows found no problem{rotated}"
     return Judged(Check(name, PASS, words, details={"metrics": values, "earlier_key_rows": earlier}), True)
 
 
@@ -110,11 +111,11 @@ def consumers(groups: t.Sequence[Group], since_ms: int, backlogs: t.Mapping[tupl
         details = {"groups": [dataclasses.asdict(group) for group in behind or unknown]}
         if still or not behind:
             lag = "an unknown number" if worst.lag is None else str(worst.lag)
-            words = f"{worst.name} of {worst.stream} has not read {lag} entries and not acknowledged {worst.pending}"
+            words = f"{worst.name} of {worst.stream} has {lag} unread and {worst.pending} unacknowledged entries"
             return Judged(Check(name, FAIL if behind else UNPROVEN, words, details=details), False)
-        words = f"{worst.name} of {worst.stream} is still at work: {backlogs[worst.stream, worst.name]}; {PATIENCE}"
+        words = f"{worst.name} of {worst.stream} is still processing its backlog: {backlogs[worst.stream, worst.name]}; {PATIENCE}"
         return Judged(Check(name, UNPROVEN, words, details=details), False)
-    return Judged(Check(name, PASS, f"{len(judged)} consumer groups have read and acknowledged everything"), True)
+    return Judged(Check(name, PASS, f"{len(judged)} consumer groups have read and acknowledged all entries"), True)
 
 
 def _is_left_behind(group: Group, since_ms: int) -> bool:
@@ -129,10 +130,10 @@ def dead_letters(before: t.Mapping[str, int], now: t.Mapping[str, int], reasons:
     if grown:
         first, count = next(iter(grown.items()))
         why = f" ({', '.join(sorted(reasons))})" if reasons else ""
-        words = f"{count} dead letters came into {first} since the services started{why}"
+        words = f"{count} dead letters were added to {first} since the services started{why}"
         return Judged(Check(name, FAIL, words, details={"grown": grown, "answer": dict(reasons)}), True)
     kept = sum(before.values())
-    return Judged(Check(name, PASS, f"no new dead letter; {kept} of the backup are still there" if kept else "no dead letter"), True)
+    return Judged(Check(name, PASS, f"no new dead letters; {kept} of the backup remain" if kept else "no dead letters"), True)
 
 
 def replay(found: Replayed) -> Judged:
@@ -140,13 +141,15 @@ def replay(found: Replayed) -> Judged:
     name = "settled.replay_drained"
     if not found.files:
         return Judged(Check(name, NOT_APPLICABLE, "no replay file was restored"), True)
-    words = f"{found.left} of {found.files} replay files are left, {found.landed} of {found.events} of their events are in audit_events"
+    words = f"{found.left} of {found.files} replay files remain, {found.landed} of {found.events} of their events are in audit_events"
     if found.left or found.landed < found.events:
         # With files left, the service has not begun, or sends them still.
         reason = None if found.left else EVENTS_NOT_SENT
         return Judged(Check(name, FAIL, words, details={**because(reason), **dataclasses.asdict(found)}), False)
     if not found.events:
-        return Judged(Check(name, UNPROVEN, f"{found.files} replay files were removed, and held no event that could be looked for"), True)
+        return Judged(
+            Check(name, UNPROVEN, f"{found.files} replay files were removed, and contained no event that can be searched for"), True
+        )
     return Judged(Check(name, PASS, f"{found.files} replay files were sent and removed; their events are in audit_events"), True)
 
 
@@ -159,11 +162,9 @@ def streamed(events: int, landed: int, ingest: Backlog | None) -> Judged:
         words = f"{events - landed} of {events} audit events of the restored stream are not in audit_events yet: {ingest}; {PATIENCE}"
         return Judged(Check(name, UNPROVEN, words, details={"events": events, "landed": landed}), False)
     if landed < events:
-        words = (
-            f"{events - landed} of {events} audit events of the restored stream are not in audit_events, and no service reads them any more"
-        )
+        words = f"{events - landed} of {events} audit events of the restored stream are not in audit_events, and no service is reading them"
         return Judged(Check(name, FAIL, words, details={"events": events, "landed": landed}), False)
-    return Judged(Check(name, PASS, f"all {events} audit events that were looked for in the restored stream are in audit_events"), True)
+    return Judged(Check(name, PASS, f"all {events} checked audit events of the restored stream are in audit_events"), True)
 
 
 def continued(seen: Seen, heads: t.Mapping[str, tuple[int, str]], recompute: bool) -> Judged:
@@ -185,9 +186,11 @@ def continued(seen: Seen, heads: t.Mapping[str, tuple[int, str]], recompute: boo
         }
         wrong = next((f"{count} {what}" for what, count in faults.items() if count), None)
         if wrong:
-            words = f"the chain does not go on from its restored head: rows {wrong}"
+            words = f"the chain does not continue from its restored head: rows {wrong}"
             return Judged(Check(name, FAIL, words, details={"zone": zone_text.decode("utf-8", "replace"), "faults": faults}), True)
     if not new:
-        return Judged(Check(name, UNPROVEN, "no event came after the restored heads, so nothing shows that the chains go on"), False)
-    how = "linked, whole and signed" if recompute else "linked and signed"
+        return Judged(
+            Check(name, UNPROVEN, "no event was written after the restored heads, so it is not proven that the chains continue"), False
+        )
+    how = "linked, unchanged and signed" if recompute else "linked and signed"
     return Judged(Check(name, PASS, f"{new} new events continue the restored chains, {how} with the restored key"), True)

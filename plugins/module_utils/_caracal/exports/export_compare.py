@@ -146,37 +146,37 @@ class Comparison:
         ]
         for (zone, _sequence), (cut, positions) in self._cut.items():
             ranges = positions.ranges()
-            words = words_for(cut, zone, f"{positions.count} exported events lie after it")
+            words = words_for(cut, zone, f"{positions.count} exported events are after that point")
             found.append(Finding("cut", AUDIT.name, as_copy(zone), ranges[0][0], ranges[-1][1], words, WARN))
         details: dict[str, t.Any] = {"rows": self.rows, "equal": self.equal, "below_retention": self.dropped}
         if not self.equal and not found:
-            words = "no exported event is of a time that the database still has, so nothing was compared"
+            words = "the database does not have the months of the exported events any more, so nothing was compared"
             return Check("exports.database", UNPROVEN, words, details=details)
         return findings.check("exports.database", found, self._passed(), **details)
 
     def _passed(self) -> str:
-        dropped = f"; {self.dropped} are of months that the database no longer has" if self.dropped else ""
-        return f"{self.equal} of {self.rows} exported events are in the database as they were exported{dropped}"
+        dropped = f"; {self.dropped} are from months that the database does not have any more" if self.dropped else ""
+        return f"{self.equal} of {self.rows} exported events are unchanged in the database{dropped}"
 
     def content(self) -> Check:
         """`exports.content`: what is said of content where the database vouches for it."""
         details = {"rows": self.rows, "equal": self.equal}
         if self.rows and self.equal == self.rows:
-            words = "every exported event equals the database's row, which the checks of the chain examine"
+            words = "every exported event equals its row in the database, which the chain checks verify"
             return Check("exports.content", PASS, words, required=False, details=details)
         return content_unproven(self.rows - self.equal, details)
 
 
 def content_unproven(rows: int, details: t.Mapping[str, object]) -> Check:
-    words = f"content hashes of {rows} exported events cannot be made again: they cover microseconds, exports have milliseconds"
+    words = f"content hashes of {rows} exported events cannot be recomputed: they cover microseconds, but exports have milliseconds"
     return Check("exports.content", UNPROVEN, words, required=False, details=details)
 
 
 DIFFERS = "the database has this event with another {}; one of the two was changed after the export"
-FORK = "the database has another event at this number, and the journal knows of no restore that explains it; the chain forked"
-MISSING = "the database no longer has this event, although retention keeps its month; it was deleted or cut off"
-NEWER = "the export is newer than the database's export watermark, and the database has no such event: a restored copy, or one that was cut"
-REHASHED = "only the hashes differ from the export: an upgrade made the chain anew after it"
+FORK = "the database has another event with this number, and no restore in the journal explains it; the chain forked"
+MISSING = "the event is missing in the database, although retention keeps its month; it was deleted or cut off"
+NEWER = "the event is newer than the database's export watermark and missing there: the database is a restored copy, or was cut off"
+REHASHED = "only the hashes differ from the export: an upgrade recomputed the chain after it"
 _VERDICTS = {"newer_than_database": UNPROVEN, "rehashed": WARN}
 
 

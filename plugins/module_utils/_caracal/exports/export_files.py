@@ -130,15 +130,15 @@ class Exports:
                 _require_sizes(file.metadata, hour)
                 for batch in file.iter_batches(BATCH, columns=list(Archived._fields), use_threads=False):
                     if batch.nbytes > BATCH_LIMIT:
-                        raise UnreadableHour(f"export {hour} has rows larger than any event; copy it from the bucket again")
+                        raise UnreadableHour(f"export {hour} has rows larger than any event can be; copy it from the bucket again")
                     columns = [batch.column(field) for field in Archived._fields]
                     rows = [Archived._make(row) for row in zip(*(column.to_pylist() for column in columns), strict=True)]
                     if any(column.null_count for column in columns) or any("\0" in row.zone_id or "\0" in row.event_id for row in rows):
-                        raise UnreadableHour(f"export {hour} holds what no database does; copy it from the bucket again")
+                        raise UnreadableHour(f"export {hour} contains values that no database can contain; copy it from the bucket again")
                     yield rows
         except (ValueError, OSError, self._arrow.ArrowException) as exc:
             why = str(exc).partition("\n")[0]
-            raise UnreadableHour(f"export {hour} cannot be read ({why}); copy it from the bucket again, in an earlier version") from exc
+            raise UnreadableHour(f"export {hour} cannot be read ({why}); copy an earlier version of it from the bucket") from exc
         finally:
             self._done(hour)
 
@@ -157,7 +157,7 @@ class Folder(Exports):
             else:
                 found.append(Hour(number, file))
         if not found:
-            raise StorageError(f"no hourly export lies below {root}; give the folder into which the bucket of exports was copied")
+            raise StorageError(f"no hourly exports below {root}; give the directory to which you copied the bucket of exports")
         super().__init__(arrow, found, strange, _open)
 
 
@@ -169,7 +169,7 @@ def _files(root: str) -> t.Iterator[str]:
     """All that is no folder, and links to folders, below `root`."""
 
     def refuse(error: OSError) -> None:
-        raise StorageError(f"{error.filename} cannot be read: {error.strerror}; give the folder into which the bucket was copied")
+        raise StorageError(f"cannot read {error.filename}: {error.strerror}; give the directory to which you copied the bucket of exports")
 
     for folder, folders, files in os.walk(root, onerror=refuse):
         links = [one for one in folders if os.path.islink(os.path.join(folder, one))]
@@ -196,7 +196,9 @@ def _require_columns(schema: t.Any, hour: Hour) -> None:
         kind = _NUMBERS.get(field, "string")
         at = schema.get_all_field_indices(field)
         if len(at) != 1 or str(schema.field(at[0]).type) != kind:
-            raise UnreadableHour(f"export {hour} has no column {field} of type {kind}; use a version that knows this release's exports")
+            raise UnreadableHour(
+                f"export {hour} has no column {field} of type {kind}; use a version of this collection that supports this release's exports"
+            )
 
 
 def _require_sizes(about: t.Any, hour: Hour) -> None:

@@ -31,22 +31,22 @@ def sequence(folder: Exports, zones: t.Mapping[str, Zone], cuts: Cuts, database:
     for name, zone in zones.items():
         found += [_hole(folder, name, hole, database, whole) for hole in zone.holes if not _is_under_way(folder, name, hole, database)]
         if zone.seen.unnumbered:
-            words = f"{zone.seen.unnumbered} events have no sequence number, so nothing says where in the chain they belong"
+            words = f"{zone.seen.unnumbered} events have no sequence number, so their position in the chain is unknown"
             found.append(Finding("unnumbered", AUDIT.name, as_copy(name), 0, 0, words, UNPROVEN))
     found += _repeated(folder, {name: zone.twice for name, zone in zones.items() if zone.twice}, cuts)
     numbered = sum(zone.seen.rows - zone.seen.unnumbered for zone in zones.values())
     if not numbered:
         return Check("exports.sequence", UNPROVEN, "no exported event has a sequence number")
     heads = {as_copy(name): zone.high for name, zone in zones.items()}
-    return findings.check("exports.sequence", found, "no number is missing or there twice", rows=numbered, heads=heads)
+    return findings.check("exports.sequence", found, "no number is missing or duplicated", rows=numbered, heads=heads)
 
 
 def _hole(folder: Exports, zone: str, hole: Hole, database: Database | None, whole: bool) -> Finding:
-    words, verdict = "no file has the events with these numbers; they, or their file, were deleted", FAIL
+    words, verdict = "no file contains the events with these numbers; the events or their file were deleted", FAIL
     if not whole:
-        words, verdict = "no file that can be read has the events with these numbers", UNPROVEN
+        words, verdict = "no readable file contains the events with these numbers", UNPROVEN
     elif database is None and hole.hour == folder.hours[-1].number and hole.high - hole.low < UNDER_WAY:
-        words, verdict = "no file has the events with these numbers; they may belong into the next hour's, or were deleted", UNPROVEN
+        words, verdict = "no file contains the events with these numbers; they belong to the next hour, or were deleted", UNPROVEN
     return Finding("hole", AUDIT.name, as_copy(zone), hole.low, hole.high, words, verdict)
 
 
@@ -79,11 +79,11 @@ def _verdict(zone: str, number: int, versions: int, cuts: Cuts) -> tuple[str, st
     """Each restore explains one more version of a row."""
     known = cuts.find(zone, number)
     if known and versions <= len(known) + 1:
-        return "cut", words_for(known[0], zone, "both what it cut off and what followed was exported"), WARN
+        return "cut", words_for(known[0], zone, "both the events that it cut off and the events after it were exported"), WARN
     if versions > 1:
         return (
             "fork",
-            "several exported events have this number, and the journal knows of no restore that explains it; the chain forked",
+            "several exported events have this number, and no restore in the journal explains it; the chain forked",
             FAIL,
         )
     return "duplicate", "the same event was exported more than once", FAIL

@@ -54,7 +54,7 @@ def examine(folder: Exports, keys: t.Sequence[AuditKey], database: Database | No
     ]
     if comparison is not None:
         return [*checks, comparison.check(), comparison.content()]
-    absent = Check("exports.database", UNPROVEN, "there is no database to compare the exports with")
+    absent = Check("exports.database", UNPROVEN, "no database was given to compare the exports with")
     return [*checks, absent, content_unproven(read.rows, {"rows": read.rows})]
 
 
@@ -79,7 +79,7 @@ def _readable(folder: Exports, read: _Read) -> Check:
     """What was found at all."""
     found = [Finding("unreadable_hour", AUDIT.name, "", 0, 0, words, UNPROVEN) for words in read.unreadable.values()]
     for path in folder.strange:
-        found.append(Finding("strange_file", AUDIT.name, "", 0, 0, f"{path} is no hourly export; it was not read", WARN))
+        found.append(Finding("strange_file", AUDIT.name, "", 0, 0, f"{path} is not an hourly export; it was not read", WARN))
     details: dict[str, t.Any] = {
         "files": len(folder.hours),
         "first_hour": str(folder.hours[0]),
@@ -88,7 +88,7 @@ def _readable(folder: Exports, read: _Read) -> Check:
         "zones": len(read.zones),
     }
     if not read.rows and not found:
-        return Check("exports.readable", UNPROVEN, "the exports hold no event", details=details)
+        return Check("exports.readable", UNPROVEN, "the exports contain no event", details=details)
     return findings.check("exports.readable", found, f"{read.rows} events in {len(folder.hours)} hourly files", **details)
 
 
@@ -98,7 +98,7 @@ def _complete(read: _Read, database: Database | None) -> Check:
     A file may have more of them than the database: those of months that retention dropped, or that a restore cut off.
     """
     if database is None or database.watermark is None:
-        words = "there is no database with an export watermark, so nothing says which hours were exported"
+        words = "no database with an export watermark was given, so the exported hours are unknown"
         return Check("exports.complete", UNPROVEN, words, details={"files": len(read.hours)})
     watermark = hour_of(database.watermark)
     due = {hour: rows for hour, rows in sorted(database.hours().items()) if hour <= watermark and hour not in read.unreadable}
@@ -110,13 +110,13 @@ def _complete(read: _Read, database: Database | None) -> Check:
         "files_after": sum(hour > watermark for hour in read.hours),
     }
     if not due:
-        return Check("exports.complete", UNPROVEN, "the database has no event of an hour that was exported", details=details)
-    return findings.check("exports.complete", found, f"files for all {len(due)} exported hours, with all their events", **details)
+        return Check("exports.complete", UNPROVEN, "the database has no event from an exported hour", details=details)
+    return findings.check("exports.complete", found, f"all {len(due)} exported hours have a file with all their events", **details)
 
 
 def _hour_findings(hour: int, rows: int, here: int, first: int) -> t.Iterator[Finding]:
     if hour < first:
-        words = f"{name(hour)}: {rows} events are of before the first file; exporting began later, or the first files are gone"
+        words = f"{name(hour)}: {rows} events are older than the first file; exports began later, or the first files are missing"
         yield Finding("before_first_file", AUDIT.name, "", 0, 0, words, UNPROVEN)
     elif not here:
         yield Finding("missing_hour", AUDIT.name, "", 0, 0, f"{name(hour)}: there is no file for its {rows} events")
@@ -136,7 +136,11 @@ def _hmacs(read: _Read, keys: t.Sequence[AuditKey]) -> list[Check]:
         words = f"wrong AUDIT_HMAC_KEY: none of {unmatched} exported events was signed with {named}"
         return [Check("exports.hmac", FAIL, words, details={**details, "keys": [key.id for key in keys], **because(WRONG_AUDIT_KEY)})]
     if keys and not signed and first_rows:
-        return [Check("exports.hmac", UNPROVEN, "no exported event has the one before it here, so no HMAC was verified", details=details)]
+        return [
+            Check(
+                "exports.hmac", UNPROVEN, "no exported event has its predecessor in the exports, so no HMAC was verified", details=details
+            )
+        ]
     checks = chain_verdict.hmacs(AUDIT, seen, keys, sound=False)
     return [
         dataclasses.replace(one, id=one.id.replace(f"{AUDIT.name}.", "exports.", 1), details={**one.details, **details}) for one in checks

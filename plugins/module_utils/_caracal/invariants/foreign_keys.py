@@ -64,9 +64,9 @@ def look(reader: Reader, recorded: t.Sequence[str]) -> Seen:
                 broken.append(f"{name} ({orphans} row(s) of {table})")
     except (StageFailed, PermissionMissing) as exc:
         return Seen(len(keys), len(broken), tuple(broken[:SHOWN]), exc.msg)
-    problem = f"{unread[0]} is of the audit log and was not read" if unread else ""
+    problem = f"{unread[0]} belongs to the audit log and was not checked" if unread else ""
     if len(keys) != wanted:
-        problem = f"the copy has {len(keys)} and the set records {wanted}"
+        problem = f"the copy has {len(keys)}, but the set records {wanted}"
     return Seen(len(keys), len(broken), tuple(broken[:SHOWN]), problem, confirmed=not wanted)
 
 

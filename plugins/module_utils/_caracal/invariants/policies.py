@@ -77,7 +77,7 @@ _MANIFESTS = (
               JOIN public.policy_sets s ON s.id = v.policy_set_id WHERE o.zone_id <> s.zone_id"""),
     Invariant(
         "policy_activation.manifest_distinct", "versions of policy sets", "name a policy version twice",
-        "make a new version of the set", _VERSIONS,
+        "create a new version of the policy set", _VERSIONS,
         f"SELECT v.id FROM {_VERSIONS} v CROSS JOIN {_ENTRIES} GROUP BY v.id HAVING count(*) > count(DISTINCT e.entry)"),
     Invariant(
         "policy_activation.manifest_schema", "versions of policy sets", "name policies of another schema version",

@@ -130,9 +130,9 @@ def judge(rule: Rule, seen: Seen, confirmed: bool, acknowledged: bool = False) -
     if seen.problem:
         return Check(rule.check_id, UNPROVEN, f"{rule.noun} cannot be checked: {seen.problem}", required, details)
     if not seen.population and confirmed:
-        return Check(rule.check_id, NOT_APPLICABLE, f"no {rule.noun}, and the set records none either", False, details)
+        return Check(rule.check_id, NOT_APPLICABLE, f"there are no {rule.noun}, and the set records none either", False, details)
     if not seen.population:
-        words = f"no {rule.noun} in the copy, and its tables are not as the set records them; nothing was checked"
+        words = f"there are no {rule.noun} in the copy, and its tables differ from the set; nothing was checked"
         return Check(rule.check_id, UNPROVEN, words, required, details)
     return Check(rule.check_id, PASS, f"checked {seen.population} {rule.noun}: 0 {rule.wrong}", required, details)
 

@@ -112,7 +112,7 @@ def compare(expected: DatabaseInventory, actual: DatabaseInventory, located: Loc
     if computed:
         checks.append(_materialized_views(f"{prefix}.materialized_views", computed, actual["materialized_views"]))
     if leaves:
-        checks.append(_maps(f"{prefix}.leaves", "audit leaf", expected["leaves"], actual["leaves"], empty_ok=not expected["leaves"]))
+        checks.append(_maps(f"{prefix}.leaves", "audit partition", expected["leaves"], actual["leaves"], empty_ok=not expected["leaves"]))
     return checks
 
 
@@ -120,7 +120,7 @@ def compare_blocks(expected: t.Sequence[t.Any], actual: t.Sequence[t.Any]) -> Ch
     """Audit blocks of a copy against those of the set: `fail` names zone, leaf and block."""
     theirs, ours = ({block.key: block for block in blocks} for blocks in (expected, actual))
     if not theirs:
-        return Check(BLOCKS_CHECK, UNPROVEN, "the set has no audit blocks; nothing binds its audit rows")
+        return Check(BLOCKS_CHECK, UNPROVEN, "the set has no audit blocks, so its audit rows cannot be verified")
     wrong = [
         f"{_block_name(key)}: {_block_difference(theirs.get(key), ours.get(key))}"
         for key in sorted(theirs.keys() | ours.keys())
@@ -129,12 +129,12 @@ def compare_blocks(expected: t.Sequence[t.Any], actual: t.Sequence[t.Any]) -> Ch
     if wrong:
         return Check(BLOCKS_CHECK, FAIL, f"{len(wrong)} audit block(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
     rows = sum(block.rows for block in theirs.values())
-    return Check(BLOCKS_CHECK, PASS, f"{len(theirs)} audit blocks equal, {rows} rows")
+    return Check(BLOCKS_CHECK, PASS, f"{len(theirs)} audit blocks with {rows} rows are equal")
 
 
 def _block_name(key: tuple[str, ...]) -> str:
     chain, zone, leaf, block = key
-    return f"{chain} chain of zone {zone}, leaf {leaf}, block {block}"
+    return f"{chain} chain of zone {zone}, partition {leaf}, block {block}"
 
 
 def _block_difference(expected: t.Any, actual: t.Any) -> str:
@@ -143,10 +143,10 @@ def _block_difference(expected: t.Any, actual: t.Any) -> str:
     if expected is None:
         return f"not in the set ({actual.rows} rows)"
     if expected.rows != actual.rows:
-        return f"{actual.rows} rows, recorded {expected.rows}"
+        return f"{actual.rows} rows instead of {expected.rows}"
     if expected.content != actual.content:
-        return "content differs"
-    return "chain columns differ"
+        return "the content differs"
+    return "the chain columns differ"
 
 
 def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool, reason: Reason | None = None) -> Check:
@@ -156,7 +156,7 @@ def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bo
     if not count:
         verdict = NOT_APPLICABLE if empty_ok else UNPROVEN
         return Check(check_id, verdict, f"the set records no {what}; nothing was compared", required=not empty_ok)
-    return Check(check_id, PASS, f"{count} {what}(s) equal")
+    return Check(check_id, PASS, f"{count} {what}(s) are equal")
 
 
 def _maps(
@@ -174,9 +174,9 @@ def _maps(
         elif name not in expected:
             wrong.append(f"{name} is not in the set")
         elif expected[name]["rows"] != actual[name]["rows"]:
-            wrong.append(f"{name}: {actual[name]['rows']} rows, recorded {expected[name]['rows']}{_first(rows, name)}")
+            wrong.append(f"{name}: {actual[name]['rows']} rows instead of {expected[name]['rows']}{_first(rows, name)}")
         elif expected[name]["digest"] != actual[name]["digest"]:
-            wrong.append(f"{name}: rows differ in content{_first(rows, name)}")
+            wrong.append(f"{name}: the content of rows differs{_first(rows, name)}")
     return _result(check_id, what, wrong, len(expected), empty_ok, _reason(differing, expected, actual))
 
 
@@ -212,7 +212,7 @@ def _sequences(check_id: str, expected: Values, actual: Values, floor: t.Mapping
     for name in sorted(expected.keys() & actual.keys()):
         low, value, high = floor.get(name, 0), actual[name] or 0, expected[name] or 0
         if not low <= value <= high:
-            wrong.append(f"sequence {name} stands at {value}, expected {low} to {high}")
+            wrong.append(f"sequence {name} is at {value}, expected {low} to {high}")
     return _result(check_id, "sequence", wrong, len(expected), empty_ok=not expected)
 
 
@@ -220,30 +220,30 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
     missing = sorted(expected.keys() - actual.keys())
     if missing:
         return Check(check_id, FAIL, f"extension {missing[0]} is missing", details={"missing": missing})
-    other = [f"{name} {actual[name]}, recorded {version}" for name, version in sorted(expected.items()) if actual[name] != version]
+    other = [f"{name} {actual[name]} instead of {version}" for name, version in sorted(expected.items()) if actual[name] != version]
     if other:
-        return Check(check_id, WARN, f"extension version differs: {other[0]}", details={"differences": other})
-    return Check(check_id, PASS, f"{len(expected)} extension(s) equal")
+        return Check(check_id, WARN, f"the version of an extension differs: {other[0]}", details={"differences": other})
+    return Check(check_id, PASS, f"{len(expected)} extension(s) are equal")
 
 
 def _settings(check_id: str, expected: DatabaseSettings, actual: DatabaseSettings) -> Check:
     hard = _others(("encoding", "owner", "connection_limit"), expected, actual)
     if actual["set"] != expected["set"]:
         # Lists have an order, in which nothing else may be told apart.
-        other = parameters(expected["set"], actual["set"]) or "in another order"
-        hard.append(f"settings of the database here differ from the recorded: {other}")
+        other = parameters(expected["set"], actual["set"]) or "their order"
+        hard.append(f"the settings of the database differ from the set: {other}")
     hard += _role_sets(expected["role_sets"], actual["role_sets"])
     if hard:
         return Check(check_id, FAIL, hard[0], details={"differences": hard})
     if soft := _others(("provider", "locale", "collate", "ctype"), expected, actual):
         return Check(
-            check_id, WARN, soft[0] + "; indexes on text order differently, their content is the same", details={"differences": soft}
+            check_id, WARN, soft[0] + "; text sorts differently in indexes, but the rows are the same", details={"differences": soft}
         )
-    return Check(check_id, PASS, "encoding, locale, owner and settings equal")
+    return Check(check_id, PASS, "encoding, locale, owner and settings are equal")
 
 
 def _others(names: t.Iterable[str], expected: t.Mapping[str, object], actual: t.Mapping[str, object]) -> list[str]:
-    return [f"{name} is {actual[name]}, recorded {expected[name]}" for name in names if actual[name] != expected[name]]
+    return [f"{name} is {actual[name]} instead of {expected[name]}" for name in names if actual[name] != expected[name]]
 
 
 def _role_sets(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> list[str]:
@@ -252,16 +252,16 @@ def _role_sets(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> 
     for role in sorted(expected.keys() | actual.keys()):
         other = parameters(expected.get(role), actual.get(role))
         if other:
-            found.append(f"settings of role {role} here differ from the recorded: {other}")
+            found.append(f"the settings of role {role} differ from the set: {other}")
     return found
 
 
 def _large_objects(check_id: str, expected: int, actual: int) -> Check:
     """Caracal has none; their content has no digest, so none may appear or vanish."""
     if expected != actual:
-        return Check(check_id, FAIL, f"{actual} large objects, recorded {expected}")
+        return Check(check_id, FAIL, f"{actual} large objects instead of {expected}")
     if expected:
-        return Check(check_id, UNPROVEN, f"{expected} large objects as recorded, but nothing binds their content", required=False)
+        return Check(check_id, UNPROVEN, f"{expected} large objects as in the set, but their content cannot be verified", required=False)
     return Check(check_id, NOT_APPLICABLE, "no large objects", required=False)
 
 
@@ -269,16 +269,18 @@ def _materialized_views(check_id: str, computed: list[str], actual: dict[str, bo
     """Their rows are computed from others, so that only whether they were computed is compared."""
     empty = sorted(name for name in computed if not actual.get(name))
     if empty:
-        words = f"{len(empty)} materialized view(s) have no content here; first: {empty[0]}. Their queries did not run in the copy"
+        words = f"{len(empty)} materialized view(s) are empty in the copy, because their queries were not run; first: {empty[0]}"
         return Check(check_id, UNPROVEN, words, details={"empty": empty[:50]})
-    return Check(check_id, PASS, f"{len(computed)} materialized view(s) computed anew")
+    return Check(check_id, PASS, f"{len(computed)} materialized view(s) were computed again")
 
 
 def _schema_dump(check_id: str, expected: DatabaseInventory, actual: DatabaseInventory, objects: t.Sequence[str]) -> Check:
     """Text of `pg_dump --schema-only`, comparable within one major version only; the schema list binds across majors."""
     if expected["server_version"] // 10000 != actual["server_version"] // 10000:
-        return Check(check_id, NOT_APPLICABLE, "other major version of PostgreSQL; the schema list was compared instead", required=False)
+        return Check(
+            check_id, NOT_APPLICABLE, "the major version of PostgreSQL differs; the schema list was compared instead", required=False
+        )
     if expected["schema_digest"] != actual["schema_digest"]:
-        words = f"the text of pg_dump --schema-only differs from the source's{f'; first: {objects[0]}' if objects else ''}"
+        words = f"the output of pg_dump --schema-only differs from the source{f'; first: {objects[0]}' if objects else ''}"
         return Check(check_id, FAIL, words, details={"differences": list(objects[:50])})
-    return Check(check_id, PASS, "pg_dump --schema-only is identical")
+    return Check(check_id, PASS, "the output of pg_dump --schema-only is identical")

@@ -132,7 +132,7 @@ def _unrecorded(database: str, parts: t.Mapping[str, tuple[t.Any, t.Any]], set_i
 def _versions(two: _Two) -> t.Iterator[Difference]:
     for part, one, other in (("release", two.before.release, two.after.release), ("server", two.before.server, two.after.server)):
         if one is not None and other is not None and one != other:
-            yield Difference(part, two.name, part, CHANGED, f"{other}, {one} before")
+            yield Difference(part, two.name, part, CHANGED, f"{other} instead of {one}")
 
 
 def _rows(database: str, part: str, word: str, before: Rows | None, after: Rows | None) -> t.Iterator[Difference]:
@@ -152,7 +152,7 @@ def _numbers(two: _Two) -> t.Iterator[Difference]:
     before, after = two.before.sequences or {}, two.after.sequences or {}
     for name in sorted(before.keys() & after.keys()):
         if after[name] < before[name]:
-            words = f"set back to {after[name]}, {before[name]} before"
+            words = f"lowered from {before[name]} to {after[name]}"
             yield Difference("sequences", two.name, f"sequence {name.removeprefix('public.')}", CHANGED, words)
     one, other = two.before.large_objects, two.after.large_objects
     if one is not None and other is not None and other < one:
@@ -192,7 +192,7 @@ def _words(part: str, thing: Thing, before: frozenset[str], after: frozenset[str
     if part == SCHEMA:
         return f"{_listed({one.partition(' ')[0] for one in before ^ after})} changed" if thing.kind == COLUMNS else "definition changed"
     noun = {"owners": "owner ", "extensions": "version "}.get(part, "")
-    return f"{noun}{', '.join(sorted(after))}, {', '.join(sorted(before))} before"
+    return f"{noun}{', '.join(sorted(after))} instead of {', '.join(sorted(before))}"
 
 
 def _rights(before: frozenset[str], after: frozenset[str]) -> str:
@@ -234,7 +234,7 @@ def _fact(
         highest = {row[:-1]: _value(row[-1]) for row in after}
         back = sum(row[:-1] not in highest or highest[row[:-1]] < _value(row[-1]) for row in before)
         if back:
-            yield Difference(STATE, database, label, CHANGED, f"{back} of {len(before)} set back or gone")
+            yield Difference(STATE, database, label, CHANGED, f"{back} of {len(before)} lowered or gone")
     elif name in _LISTS:
         lost = len(set(before) - set(after))
         if len(after) < len(before):
@@ -251,7 +251,7 @@ def _value(text: str) -> tuple[int, str]:
 def _retention(before: Retention, after: Retention, set_ids: tuple[str, str]) -> t.Iterator[Difference]:
     """A release without the table records no days in any set, and no line reports that."""
     if before.known and after.known and before.days != after.days:
-        words = f"{_days(after)}, {_days(before)} before"
+        words = f"{_days(after)} instead of {_days(before)}"
         yield Difference(RETENTION, releases.OWN_DATABASE, "audit retention", CHANGED, words)
     elif before.known != after.known:
         values = tuple(one if one.known else None for one in (before, after))

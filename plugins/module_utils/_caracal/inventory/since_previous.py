@@ -96,7 +96,9 @@ def check(
         return made
     digests = [one["digest"][:16] for one in made.details["recorded"]]
     named = ", ".join(digests[:SHOWN])
-    remedy = f"find out who changed them; restore or revoke them again, or acknowledge it: journal_correct with findings: [{named}]"
+    remedy = (
+        f"find out who changed them; restore or revoke them again, or acknowledge the finding: journal_correct with findings: [{named}]"
+    )
     return dataclasses.replace(made, required=True, message=f"{made.message}; {remedy}")
 
 
@@ -107,7 +109,7 @@ def first_set() -> Check:
 
 def not_compared(problem: str) -> Check:
     """The earlier set could not be read."""
-    return Check(CHECK_ID, UNPROVEN, f"the changes since the set before are not known: {problem}", required=False)
+    return Check(CHECK_ID, UNPROVEN, f"the changes since the previous set are unknown: {problem}", required=False)
 
 
 def check_budget(budget: int) -> None:
@@ -119,7 +121,7 @@ def check_budget(budget: int) -> None:
 def _passed(since: str, lines: t.Sequence[str], uncompared: t.Sequence[str]) -> str:
     left_out = f"; not compared row by row: {', '.join(uncompared)}" if uncompared else ""
     if not lines:
-        return f"nothing shrank and nothing else changed since set {since}{left_out}"
+        return f"no table shrank, and nothing else changed since set {since}{left_out}"
     more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
     return f"{len(lines)} change(s) since set {since}: {'; '.join(lines[:SHOWN])}{more}{left_out}"
 
@@ -147,12 +149,12 @@ def _undone(one: Difference, since: str, set_id: str) -> Finding:
 
 
 def _exchanged(one: Difference, since: str, set_id: str) -> Finding:
-    return _finding("exchanged", one, since, set_id, "Caracal revokes an admin token, and neither changes nor deletes it")
+    return _finding("exchanged", one, since, set_id, "Caracal revokes admin tokens, but never changes or deletes them")
 
 
 def _changed(one: Rewritten, since: str, set_id: str) -> Finding:
     digest = findings.digest(CHECK_ID, since, set_id, one.table, one.lost, one.rows, one.digest)
-    words = f"table {one.table}: {one.lost} of {one.rows} rows of set {since} were changed or deleted, and Caracal does neither"
+    words = f"table {one.table}: {one.lost} of {one.rows} rows of set {since} were changed or deleted, which Caracal never does"
     return Finding("rewritten", "", "", 0, 0, words, digest=digest)
 
 

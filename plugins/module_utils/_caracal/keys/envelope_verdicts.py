@@ -50,22 +50,22 @@ def _kek(
     """Verdict, reason and message."""
     good, bad, current = sum(opened.values()), sum(foreign.values()), keyring.current.id
     if not good and bad == spared:
-        return UNPROVEN, None, "no sealed value that is whole and in use shows which KEK is right"
+        return UNPROVEN, None, "no intact sealed value in use shows which KEK is correct"
     if not good:
         given = " and ".join(key.id for key in keyring.keys)
-        return FAIL, WRONG_KEK, f"wrong KEK: {given} opens none of {bad} sealed values{_carried(foreign)}"
+        return FAIL, WRONG_KEK, f"wrong KEK: none of {bad} sealed values can be decrypted with {given}{_carried(foreign)}"
     if bad > spared:
         what = "mixed keys or damage" if NO_KEY in foreign else "mixed keys"
-        return FAIL, MIXED_KEKS, f"{what}: {good} sealed values open, {bad} do not with any KEK that was given{_carried(foreign)}"
+        return FAIL, MIXED_KEKS, f"{what}: the given KEKs decrypt {good} sealed values, but not {bad} others{_carried(foreign)}"
     if good > opened[current] and family != SECRET_STORE:
-        words = f"mixed keys: {good - opened[current]} of {good} values open only with the previous KEK, which this release cannot use"
+        words = f"mixed keys: only the previous KEK decrypts {good - opened[current]} of {good} values, and this release cannot use it"
         return FAIL, MIXED_KEKS, words
     if good > opened[current]:
         under = f"{opened[current]} values under {current}, {good - opened[current]} under the previous KEK"
-        return WARN, None, f"a rotation is not finished: {under}"
+        return WARN, None, f"a KEK rotation is not finished: {under}"
     if bad:
-        return WARN, None, f"right KEK {current} for {good} values; {bad} expired ones{_carried(foreign)} were left out by a rotation"
-    return PASS, None, f"right KEK {current}: it opens {good} sealed values"
+        return WARN, None, f"correct KEK {current} for {good} values; a rotation skipped {bad} expired values{_carried(foreign)}"
+    return PASS, None, f"correct KEK: {current} decrypts {good} sealed values"
 
 
 def _carried(foreign: collections.Counter[str]) -> str:
@@ -85,22 +85,25 @@ def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
         "positions": reading.positions,
     }
     if not reading.rows:
-        return Check(name, NOT_APPLICABLE, "no sealed value in this column", required=False, details=details)
+        return Check(name, NOT_APPLICABLE, "this column contains no sealed value", required=False, details=details)
     if reading.damaged or foreign > reading.spared:
         said = [f"{reading.damaged} damaged"] if reading.damaged else []
-        said += [f"{foreign} that no given KEK opens"] if foreign else []
+        said += [f"{foreign} that no given KEK decrypts"] if foreign else []
         first = reading.positions[0]
         words = f"{' and '.join(said)} of {reading.rows}; first: {shown(first['id'])}: {first['says']}"
         return Check(name, FAIL, words, details={**because(DAMAGED_VALUES), **details})
     previous = sum(reading.opened.values()) - reading.opened[keyring.current.id]
     if previous:
         verdict = WARN if family == SECRET_STORE else FAIL
-        return Check(name, verdict, f"{previous} of {reading.rows} open only with the previous KEK", details=details)
+        return Check(name, verdict, f"only the previous KEK decrypts {previous} of {reading.rows} values", details=details)
     if foreign:
         return Check(
-            name, WARN, f"{foreign} of {reading.rows} are expired and under another KEK; rotations leave these out", details=details
+            name,
+            WARN,
+            f"{foreign} of {reading.rows} values are expired and sealed under another KEK; rotations skip such values",
+            details=details,
         )
-    return Check(name, PASS, f"{reading.rows} values open", details=details)
+    return Check(name, PASS, f"{reading.rows} values can be decrypted", details=details)
 
 
 def judge_signing_keys(keys: t.Sequence[SigningKey], rows: int, zones: int, without: int, first: t.Sequence[str]) -> Check:
@@ -108,11 +111,13 @@ def judge_signing_keys(keys: t.Sequence[SigningKey], rows: int, zones: int, with
     name, details = "envelopes.signing_keys", {"rows": rows, "keys": len(keys), "zones_without_key": list(first)}
     kids = _shared(keys)
     if kids:
-        words = f"{len(kids)} signing keys stand in more than one row, so one was copied over another; first: {shown(kids[0])}"
+        words = f"{len(kids)} signing keys are in more than one row, so one was copied over another; first: {shown(kids[0])}"
         return Check(name, FAIL, words, details={**details, "copied": kids[:50]})
     if not keys:
         words = (
-            f"none of {rows} signing keys could be read" if rows else f"no signing key; {without} zones with sessions would get new ones"
+            f"none of {rows} signing keys could be read"
+            if rows
+            else f"no signing key found; {without} zones with sessions would get new ones"
         )
         return Check(name, UNPROVEN, words, details=details)
     if without:
@@ -130,8 +135,8 @@ def judge_providers(family: str, total: int, without: int, first: t.Sequence[str
     """Providers that name secret values. `stored` is how many secrets of any kind this database keeps in custody."""
     name, details = "envelopes.providers", {"providers": total, "without": without, "first": list(first)}
     if not without:
-        return Check(name, PASS, f"{total} providers with secret values have them sealed here", details=details)
-    said = f"{without} of {total} providers with secret values have none here; first: {shown(first[0])}"
+        return Check(name, PASS, f"{total} providers with secret values have them sealed in this database", details=details)
+    said = f"{without} of {total} providers with secret values have none in this database; first: {shown(first[0])}"
     if family != SECRET_STORE:
         return Check(name, FAIL, f"{said}: they are lost", details=details)
     where = "they may be in an external secret backend, or lost" if stored else "an external secret backend seems to be in use"
@@ -144,8 +149,8 @@ def judge_coverage(detected: Detected, bytea: t.Collection[str], other_secrets: 
     missing, strange = sorted(wanted - set(bytea)), sorted(set(bytea) - wanted - NOT_SEALED)
     said = [f"the release of family {detected.family} is unknown"] if detected.release is None else []
     said += [f"column {missing[0]} is missing"] if missing else []
-    said += [f"column {shown(strange[0])} is not known and was not read"] if strange else []
-    said += [f"{other_secrets} rows in secrets hold other secrets than signing keys and were not read"] if other_secrets else []
+    said += [f"column {shown(strange[0])} is unknown and was not read"] if strange else []
+    said += [f"{other_secrets} rows of table secrets are not signing keys and were not read"] if other_secrets else []
     details = {"missing": missing, "not_read": strange, "other_secrets": other_secrets}
     if said:
         return Check(name, UNPROVEN, "; ".join(said), details=details)

@@ -76,9 +76,9 @@ def unseal(column: Column, row: Row, keyring: Keyring, decrypt: Decrypt) -> Open
         return _envelope(row.value, (column.location or row.id).encode(), keyring, decrypt)
     nonce, sealed = (row.nonce, row.value) if column.layout == DETACHED else (row.value[:NONCE], row.value[NONCE:])
     if len(nonce) != NONCE:
-        return Refused(f"nonce of {len(nonce)} bytes, must be {NONCE}")
+        return Refused(f"the nonce has {len(nonce)} bytes instead of {NONCE}")
     if len(sealed) < TAG:
-        return Refused(f"ciphertext of {len(sealed)} bytes, shorter than its tag")
+        return Refused(f"the ciphertext has {len(sealed)} bytes, less than its tag")
     for key in keyring.keys:
         plaintext = decrypt(key.secret, nonce, sealed, b"")
         if plaintext is not None:
@@ -88,9 +88,9 @@ def unseal(column: Column, row: Row, keyring: Keyring, decrypt: Decrypt) -> Open
 
 def _envelope(value: bytes, location: bytes, keyring: Keyring, decrypt: Decrypt) -> Opened | Refused:
     if value[:_ID] != _MAGIC:
-        return Refused("does not begin as an envelope does")
+        return Refused("is not an envelope: the magic bytes are wrong")
     if len(value) < _VALUE + TAG:
-        return Refused(f"envelope of {len(value)} bytes, must be at least {_VALUE + TAG}")
+        return Refused(f"the envelope has {len(value)} bytes, less than the minimum of {_VALUE + TAG}")
     key_id = value[_ID : _ID + ID_BYTES].hex()
     key = keyring.find(key_id)
     if key is None:
@@ -100,7 +100,7 @@ def _envelope(value: bytes, location: bytes, keyring: Keyring, decrypt: Decrypt)
         return Refused(f"names KEK {key_id}, but its data key is damaged")
     plaintext = decrypt(data_key, value[_VALUE_NONCE:_VALUE], value[_VALUE:], location)
     if plaintext is None:
-        return Refused(f"names KEK {key_id}, but its value is damaged or was sealed for another place")
+        return Refused(f"names KEK {key_id}, but its value is damaged or was sealed for another location")
     return Opened(key_id, plaintext)
 
 

@@ -23,7 +23,9 @@ def parse(text: str, name: str, what: str, digits: str, source: str) -> bytes:
     if not text:
         raise OptionError(f"{name} is empty; give the {what} of the deployment")
     if text != text.strip():
-        raise OptionError(f"{name} has blanks or a newline around the key, with which Caracal does not start; give the {digits} alone")
+        raise OptionError(
+            f"{name} has blanks or a newline around the key, and Caracal does not start with such a key; give only the {digits}"
+        )
     if not _HEX.match(text):
-        raise OptionError(f"{name} is not hexadecimal, as {source}")
+        raise OptionError(f"{name} is not hexadecimal; {source}")
     return bytes.fromhex(text)

@@ -56,14 +56,14 @@ def parse(text: str, name: str) -> Kek:
 
     Raises OptionError that names where the key came from and never the key, also for a key with a pattern.
     """
-    where = "a KEK is (not base64); give the file secretStoreKek or zoneKek of the deployment"
+    where = "give the file secretStoreKek or zoneKek of the deployment (hexadecimal, not base64)"
     secret = hex_keys.parse(text, name, "KEK", "64 hex digits", where)
     if len(secret) != BYTES:
-        words = f"{name} has {len(secret)} bytes, a KEK has exactly {BYTES}; give the whole key and no other"
+        words = f"{name} has {len(secret)} bytes, but a KEK has exactly {BYTES}; give one complete key"
         raise OptionError(words, reason=UNUSABLE_KEK)
     pattern = weakness(secret)
     if pattern:
-        words = f"{name} is no random key ({pattern}), and Caracal refuses such a one; give the KEK of the deployment"
+        words = f"{name} is not a random key ({pattern}), so Caracal refuses it; give the KEK of the deployment"
         raise OptionError(words, reason=UNUSABLE_KEK)
     return Kek(secret)
 
@@ -74,9 +74,9 @@ def weakness(secret: bytes) -> str | None:
     if not any(secret):
         return "all zeros"
     if steps == {0}:
-        return "one byte over and over"
+        return "one repeated byte"
     if steps in ({1}, {255}):
-        return "bytes that count up or down"
+        return "ascending or descending bytes"
     if secret == secret[:2] * (len(secret) // 2):
-        return "two bytes in turn"
+        return "two repeated bytes"
     return None

@@ -37,17 +37,15 @@ def days(facts: Facts, effective: Effective, least: int | None, most: int | None
     details = {"days": kept, "environment": ceiling, "database": facts.override}
     if least is not None and kept < least:
         where = "audit_retention in the database" if facts.override == kept else f"{AUDIT} of the audit service"
-        words = f"audit events are kept {kept} days, less than the {least} that are asked for; raise {where}"
+        words = f"audit events are kept for {kept} days, but at least {least} are required; raise {where}"
         return Check(name, FAIL, words, details=details)
     if most is not None and kept > most:
-        words = (
-            f"audit events are kept {kept} days, more than the {most} that are allowed; lower audit_retention in the database or {AUDIT}"
-        )
+        words = f"audit events are kept for {kept} days, but at most {most} are allowed; lower audit_retention in the database or {AUDIT}"
         return Check(name, FAIL, words, details=details)
     if facts.override is not None and facts.override > ceiling:
-        words = f"the database asks for {facts.override} days, but {AUDIT} is the ceiling: {ceiling} are in effect; correct one of them"
+        words = f"the database sets {facts.override} days, but {AUDIT} limits them to {ceiling} days; correct one of them"
         return Check(name, WARN, words, details=details)
-    return Check(name, PASS, f"audit events are kept {kept} days", details=details)
+    return Check(name, PASS, f"audit events are kept for {kept} days", details=details)
 
 
 def window(facts: Facts) -> Check:
@@ -56,20 +54,21 @@ def window(facts: Facts) -> Check:
     missing = [month.name for month in months if facts.leaves.get(month.name) != month.bounds]
     if missing:
         words = (
-            f"{len(missing)} of {len(months)} monthly partitions are missing or reach elsewhere; first: {missing[0]}; events of that month "
-            "will fall into the default partition; see why the audit service makes none, or run audit_partition_ensure"
+            f"{len(missing)} of {len(months)} monthly partitions are missing "
+            f"or have other bounds, first {missing[0]}; events of that month "
+            "will go to the default partition. Find out why the audit service does not create partitions, or run audit_partition_ensure"
         )
         return Check(name, FAIL, words, details={"missing": missing})
-    return Check(name, PASS, f"{months[0].name} and the {audit.LATER} months after it are there")
+    return Check(name, PASS, f"{months[0].name} and the partitions of the next {audit.LATER} months exist")
 
 
 def default(facts: Facts) -> Check:
     name = f"{PREFIX}.default_partition"
     if facts.default_rows is None:
-        return Check(name, FAIL, "there is no default partition, so events of a month without a partition are refused; make it again")
+        return Check(name, FAIL, "there is no default partition, so events of a month without a partition are refused; create it again")
     if facts.default_rows:
         some = f"{facts.default_rows} or more" if facts.default_rows >= audit.MANY else str(facts.default_rows)
-        words = f"{some} event(s) lie in the default partition: retention never drops them, and their months get no partition"
+        words = f"{some} event(s) are in the default partition: retention never drops them, and they block the partitions of their months"
         return Check(name, FAIL, words, details={"rows": facts.default_rows})
     return Check(name, PASS, "the default partition is empty")
 
@@ -83,7 +82,7 @@ def overdue(facts: Facts, effective: Effective) -> Check:
         over = (facts.now - facts.drop(late[0], effective)).total_seconds()
         words = (
             f"{plural(len(late), 'month')} should have been dropped, {late[0].name} since {duration(over)}; "
-            "see in the audit service's log why retention does not run"
+            "check the audit service's log for the reason"
         )
         return Check(name, FAIL, words, details={"partitions": [month.name for month in late]})
     oldest = facts.months[0]
@@ -99,11 +98,15 @@ def current(facts: Facts, effective: Effective, budget: datetime.timedelta) -> C
     age = (facts.now - until).total_seconds()
     details = {"watermark": f"{facts.watermark:%Y-%m-%dT%H:%M:%SZ}", "age_seconds": age, "budget_seconds": budget.total_seconds()}
     if age < 0:
-        words = f"the export watermark says {until:%Y-%m-%d %H:%M} UTC, which has not come yet; no hour before it is exported; set it right"
+        words = f"the export watermark {until:%Y-%m-%d %H:%M} UTC is in the future, so no earlier hour is exported; correct the watermark"
         return Check(name, FAIL, words, details=details)
     if facts.stalled(budget):
         words = f"the last exported hour ended {duration(age)} ago, over its budget of {duration(budget.total_seconds())}"
-        why = f"; the running service has no {BUCKET}" if effective.known and not effective.bucket else "; see the audit service's log"
+        why = (
+            f"; {BUCKET} is not set for the running service"
+            if effective.known and not effective.bucket
+            else "; see the audit service's log"
+        )
         return Check(name, FAIL, words + why, details=details)
     return Check(name, PASS, f"the last exported hour ended {duration(age)} ago", details=details)
 
@@ -120,14 +123,14 @@ def exported(facts: Facts, effective: Effective, budget: datetime.timedelta) -> 
     if lost:
         words = (
             f"{lost[0].name} will be dropped on {facts.drop(lost[0], effective):%Y-%m-%d} with events that were never exported "
-            f"(exports reach to {facts.exported_until:%Y-%m-%d %H:%M} UTC); let the exports run before, or raise {AUDIT}"
+            f"(exported until {facts.exported_until:%Y-%m-%d %H:%M} UTC); run the exports first, or raise {AUDIT}"
         )
         return Check(name, FAIL, words, details=details)
     if facts.unread:
         month, why = next(iter(facts.unread.items()))
-        return Check(name, UNPROVEN, f"whether {month.name} was exported cannot be told: {why}", details=details)
+        return Check(name, UNPROVEN, f"cannot determine whether {month.name} was exported: {why}", details=details)
     first = facts.months[0]
-    words = f"no month is dropped before its events were exported; the next, {first.name}, goes on {facts.drop(first, effective):%Y-%m-%d}"
+    words = f"every month is exported before it is dropped; the next, {first.name}, is dropped on {facts.drop(first, effective):%Y-%m-%d}"
     return Check(name, PASS, words, details={"searched": len(facts.searched)})
 
 
@@ -138,11 +141,11 @@ def _goes_first(facts: Facts, month: Month, effective: Effective, budget: dateti
 
 def _no_watermark(name: str, effective: Effective) -> Check:
     if effective.bucket:
-        words = f"{BUCKET} is set and no hour was ever exported (no export watermark); see the audit service's log"
+        words = f"{BUCKET} is set, but no hour was ever exported (no export watermark); check the audit service's log"
         return Check(name, FAIL, words)
     if effective.known:
-        words = f"exports are off ({BUCKET} is not set): what retention drops is in no archive, only in backup sets"
+        words = f"exports are off ({BUCKET} is not set): events that retention drops are in backup sets only, not in an archive"
         return Check(name, NOT_APPLICABLE, words, required=False)
     return Check(
-        name, UNPROVEN, f"there is no export watermark, and nobody said whether exports are on; give {BUCKET} in effective_environment"
+        name, UNPROVEN, f"there is no export watermark, and it is unknown whether exports are on; set {BUCKET} in effective_environment"
     )

@@ -45,17 +45,17 @@ class Kept:
 
 
 TABLE = (
-    Kept("delegations", "delegations that ended", "are past their days", DELEGATION, BOTH, "delegation_edges",
+    Kept("delegations", "delegations that ended", "are past their retention time", DELEGATION, BOTH, "delegation_edges",
          """SELECT coalesce(revoked_at, expires_at) AS at FROM public.delegation_edges e WHERE status IN ('revoked', 'expired')
               AND NOT EXISTS (SELECT FROM public.delegation_edges child WHERE child.parent_edge_id = e.id AND child.status = 'active')"""),
-    Kept("outbox", "published events of the coordinator", "are past their days", OUTBOX, BOTH, "caracal_outbox",
+    Kept("outbox", "published events of the coordinator", "are past their retention time", OUTBOX, BOTH, "caracal_outbox",
          "SELECT coalesce(published_at, created_at) AS at FROM public.caracal_outbox WHERE status = 'published'"),
-    Kept("sessions", "agents that ended", "are past their days", SESSION, (SECRET_STORE,), "sessions",
+    Kept("sessions", "agents that ended", "are past their retention time", SESSION, (SECRET_STORE,), "sessions",
          """SELECT terminated_at AS at FROM public.sessions s WHERE status IN ('terminated', 'expired')
               AND NOT EXISTS (SELECT FROM public.sessions child WHERE child.parent_id = s.id)"""),
-    Kept("expiries", "active delegations", "have expired and are active still", None, BOTH, "delegation_edges",
+    Kept("expiries", "active delegations", "have expired but are still active", None, BOTH, "delegation_edges",
          "SELECT expires_at AS at FROM public.delegation_edges WHERE status = 'active'"),
-    Kept("receipts", "idempotency receipts", "have expired and are kept still", None, (SECRET_STORE,), "coordinator_idempotency_receipts",
+    Kept("receipts", "idempotency receipts", "have expired but are still stored", None, (SECRET_STORE,), "coordinator_idempotency_receipts",
          "SELECT expires_at AS at FROM public.coordinator_idempotency_receipts"),
 )  # fmt: skip
 
@@ -121,18 +121,20 @@ def cleaner(facts: Facts) -> Check:
     """v1.0.0 and its forerunners come without a right that their own cleaner needs."""
     name = f"{PREFIX}.cleaner"
     if facts.family == ZONE_KEK:
-        return Check(name, NOT_APPLICABLE, "in this release the coordinator logs in as the owner, who may remove rows", required=False)
+        return Check(
+            name, NOT_APPLICABLE, "in this release the coordinator logs in as the owner of the tables, who can delete rows", required=False
+        )
     if not facts.rights:
-        return Check(name, UNPROVEN, f"there is no role {ROLE}, so whether the coordinator may remove rows is not known")
+        return Check(name, UNPROVEN, f"role {ROLE} does not exist, so it is unknown whether the coordinator can delete rows")
     lacking = [table for table in REMOVES if not facts.rights.get(table)]
     if lacking:
         tables = ", ".join(f"public.{table}" for table in lacking)
         words = (
-            f"role {ROLE} may not delete from {', '.join(lacking)}, so the coordinator's cleaner removes and expires nothing at all; "
-            f"run as their owner: GRANT DELETE ON {tables} TO {ROLE}"
+            f"role {ROLE} cannot delete from {', '.join(lacking)}, so the coordinator's cleaner does not remove or expire any row; "
+            f"run as the owner of the tables: GRANT DELETE ON {tables} TO {ROLE}"
         )
         return Check(name, WARN, words, details={"lacking": lacking})
-    return Check(name, PASS, f"role {ROLE} may delete from all {len(REMOVES)} tables that its cleaner treats")
+    return Check(name, PASS, f"role {ROLE} can delete from all {len(REMOVES)} tables that its cleaner uses")
 
 
 def _judge(one: Kept, facts: Facts, late: str) -> Check:
@@ -146,9 +148,12 @@ def _judge(one: Kept, facts: Facts, late: str) -> Check:
         return Check(name, NOT_APPLICABLE, f"there are no {one.noun}", required=False, details=details)
     if not seen.rows:
         return Check(
-            name, UNPROVEN, f"there are no {one.noun}, and no zones or migrations either; is this the right database?", details=details
+            name,
+            UNPROVEN,
+            f"there are no {one.noun}, and no zones or migrations either; check that this is the right database",
+            details=details,
         )
-    return Check(name, PASS, f"of {seen.rows} {one.noun} none {one.late}", details=details)
+    return Check(name, PASS, f"0 of {seen.rows} {one.noun} {one.late}", details=details)
 
 
 def dead(facts: Facts) -> Check:
@@ -157,10 +162,10 @@ def dead(facts: Facts) -> Check:
     details = {"event_outbox": api, "caracal_outbox": coordinator}
     if api or coordinator:
         words = (
-            f"{api} event(s) of the API and {coordinator} of the coordinator were given up and are sent no more, revocations perhaps among "
-            "them; see last_error of the rows, and send them again"
+            f"{api} event(s) of the API and {coordinator} of the coordinator were given up and will not be sent, possibly revocations; "
+            "see last_error of the rows, and send them again"
         )
         return Check(name, WARN, words, details=details)
     if not facts.outboxes:
         return Check(name, NOT_APPLICABLE if facts.believable else UNPROVEN, "both outboxes are empty", not facts.believable, details)
-    return Check(name, PASS, f"of {facts.outboxes} events in both outboxes none was given up", details=details)
+    return Check(name, PASS, f"none of {facts.outboxes} events in both outboxes was given up", details=details)

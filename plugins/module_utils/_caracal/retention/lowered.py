@@ -53,20 +53,20 @@ class Today:
 def judge(today: Today, newest_first: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> Check:
     """`fail` for months that went too early. `newest_first` is read only as far as it is needed."""
     if not today.has_table:
-        words = "this release has no audit_retention; AUDIT_RETENTION_DAYS of the audit service alone decides"
+        words = "this release has no audit_retention; only AUDIT_RETENTION_DAYS of the audit service applies"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
     earlier = _Lazily(newest_first)
     newest = earlier.first
     if newest is None:
-        return Check(CHECK_ID, UNPROVEN, "there is no earlier set whose retention could be compared", required=False)
+        return Check(CHECK_ID, UNPROVEN, "there is no earlier set to compare the retention with", required=False)
     found = [one for leaf in today.lost if (one := _finding(today, leaf, earlier) or _too_early(today, leaf, newest))]
     details: dict[str, t.Any] = {"days": today.days, "before": newest.days if newest.known else None, "since": newest.set_id}
     if not found and not newest.known:
-        words = f"set {newest.set_id} does not record the days of audit_retention, so nothing says whether they were lowered since"
+        words = f"set {newest.set_id} does not record the days of audit_retention, so it is unknown whether they were lowered since"
         return Check(CHECK_ID, UNPROVEN, words, required=False, details=details)
     lowered = newest.known and _effective(today.days) < _effective(newest.days)
     words = f"{_named(today.days)}, {_named(newest.days)} in set {newest.set_id}" if lowered else _named(today.days)
-    words += "; no month is gone that the former retention keeps" if lowered else ", not fewer than before"
+    words += "; every month that the earlier retention keeps is present" if lowered else ", not fewer than before"
     return findings.check(CHECK_ID, found, words, accepted=acknowledged, **details)
 
 
@@ -96,8 +96,8 @@ def _finding(today: Today, leaf: str, earlier: t.Iterable[Recorded]) -> Finding 
     if kept <= today.now:
         return None
     words = (
-        f"{_named(today.days)}, fewer than the {_effective(former.days)} recorded in set {former.set_id}, and the month is gone, which "
-        f"that retention keeps until {kept:%Y-%m-%d}; find out who lowered it, raise it again, and keep set {former.set_id}"
+        f"{_named(today.days)}, fewer than the {_effective(former.days)} in set {former.set_id}. The month is missing, although that "
+        f"retention keeps it until {kept:%Y-%m-%d}; find out who lowered it, raise it again, and keep set {former.set_id}"
     )
     digest = findings.digest(CHECK_ID, leaf, former.set_id, former.days, today.days)
     return Finding("retention_lowered", AUDIT.name, "", 0, 0, words, leaf=leaf, digest=digest)
@@ -112,7 +112,7 @@ def _too_early(today: Today, leaf: str, newest: Recorded) -> Finding | None:
     if kept <= today.now + _AHEAD:
         return None
     words = (
-        f"the month is gone, although {_named(today.days)} and set {newest.set_id} records no fewer than needed to keep it until "
+        f"the month is missing, although {_named(today.days)} and set {newest.set_id} records enough days to keep it until "
         f"{kept:%Y-%m-%d}; find out who dropped it, and keep set {newest.set_id}"
     )
     return Finding(

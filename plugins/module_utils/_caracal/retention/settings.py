@@ -38,7 +38,7 @@ class Effective:
         """A verdict that rests on the days: no `pass` while nobody said which are in effect."""
         if self.known or check.verdict != PASS:
             return check
-        words = f"{check.message}, if the defaults are in effect; nobody said what the running services have, set effective_environment"
+        words = f"{check.message}, if the services run with the defaults; set effective_environment to the settings of the running services"
         return dataclasses.replace(check, verdict=UNPROVEN, message=words)
 
 
@@ -63,5 +63,5 @@ def _days(name: str, value: object) -> int:
     except ValueError:
         days = 0
     if not 1 <= days <= LONGEST:
-        raise OptionError(f"{name} of the running service is {str(value)[:20]!a}; give a number of days from 1 to {LONGEST}")
+        raise OptionError(f"{name} of the running service is {str(value)[:20]!a}; set it to a number of days from 1 to {LONGEST}")
     return days

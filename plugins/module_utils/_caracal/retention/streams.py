@@ -51,7 +51,7 @@ class Stream:
 def judge(found: t.Sequence[Stream], now: int, budget: float) -> list[Check]:
     """All checks; `now` in milliseconds since 1970 by Redis' clock, `budget` in seconds for an entry without acknowledgement."""
     if not found:
-        words = "this Redis holds no stream of Caracal; name the one that the services use"
+        words = "this Redis contains no stream of Caracal; give the Redis that the services use"
         return [Check(f"{PREFIX}.{name}", UNPROVEN, words) for name in ("bounds", "pending", "dead_letters")]
     return [bounds(found), pending(found, now, budget), dead_letters(found, now)]
 
@@ -63,12 +63,12 @@ def bounds(found: t.Sequence[Stream]) -> Check:
     if over:
         first = over[0]
         words = (
-            f"{len(over)} of {len(bounded)} streams are longer than intended; first: {first.name} with {first.length} entries, "
-            f"intended {BOUNDS[first.name]}; see whether its readers run, and watch Redis' memory"
+            f"{len(over)} of {len(bounded)} streams are longer than intended, first {first.name} with {first.length} entries instead of "
+            f"{BOUNDS[first.name]}; check that its readers run, and monitor the memory of Redis"
         )
         return Check(name, WARN, words, details=details)
     if not bounded:
-        return Check(name, UNPROVEN, "none of the streams that have an intended length is there", details=details)
+        return Check(name, UNPROVEN, "none of the streams with an intended length exists", details=details)
     return Check(name, PASS, f"{len(bounded)} streams are within their intended lengths", details=details)
 
 
@@ -88,18 +88,18 @@ def pending(found: t.Sequence[Stream], now: int, budget: float) -> Check:
     serious = [one for one in late if not _is_harmless(one[2], budget)]
     if missing and not serious:
         stream, wanted = missing[0]
-        words = f"{len(missing)} groups are missing that services of Caracal read; first: {wanted} of {stream}; see whether they run"
+        words = f"{len(missing)} consumer groups of Caracal are missing, first {wanted} of {stream}; check that the services run"
         return Check(name, UNPROVEN, words, details={**details, "missing": [" ".join(one) for one in missing]})
     if late:
         oldest, stream, group = (serious or late)[0]
         words = (
-            f"{len(late)} of {len(read)} groups have not finished what they took; longest {group.group} of {stream}: "
+            f"{len(late)} of {len(read)} consumer groups have unacknowledged entries over budget, longest {group.group} of {stream}: "
             f"{group.count} entries, the oldest {duration((now - oldest) / 1000)} old, budget {duration(budget)}; "
-            "see the log of the service that reads it"
+            "check the log of the service that reads it"
         )
-        gone = f", or remove the group of a Gateway that is gone: XGROUP DESTROY {stream} {group.group}"
+        gone = f", or remove the group if its Gateway does not exist any more: XGROUP DESTROY {stream} {group.group}"
         return Check(name, FAIL if serious else WARN, words + (gone if _is_left_behind(group, budget) else ""), details=details)
-    return Check(name, PASS, f"{len(read)} groups have finished what they took within {duration(budget)}", details=details)
+    return Check(name, PASS, f"{len(read)} consumer groups acknowledged their entries within {duration(budget)}", details=details)
 
 
 def _is_harmless(group: Waiting, budget: float) -> bool:
@@ -118,8 +118,8 @@ def dead_letters(found: t.Sequence[Stream], now: int) -> Check:
     if dead:
         first = min(dead, key=lambda one: one.first or 0)
         words = (
-            f"{sum(one.length for one in dead)} entries were given up, in {', '.join(one.name for one in dead)}; "
-            f"the oldest {duration(max(0.0, (now - (first.first or now)) / 1000))} old; what they say has not been done"
+            f"{sum(one.length for one in dead)} entries were given up in {', '.join(one.name for one in dead)}, the oldest "
+            f"{duration(max(0.0, (now - (first.first or now)) / 1000))} old; their messages had no effect"
         )
         return Check(name, WARN, words, details=details)
-    return Check(name, PASS, f"no stream of dead letters has an entry, of {len(found)} streams", details=details)
+    return Check(name, PASS, f"no dead letters in {len(found)} streams", details=details)

@@ -68,7 +68,7 @@ def compare(
             if key.kind in kinds and comparable(key) and key not in added
         }
         if of_release and not wanted:
-            checks.append(Check(f"schema.{database}.{what}", UNPROVEN, "nothing to compare: all that they belong to is missing"))
+            checks.append(Check(f"schema.{database}.{what}", UNPROVEN, "nothing to compare: all objects that they belong to are missing"))
         else:
             checks.append(_check(f"schema.{database}.{what}", what, wanted, _differences(wanted, found, extra), nearest))
     return checks
@@ -112,12 +112,10 @@ def _check(check_id: str, what: str, wanted: Facts, differences: t.Sequence[_Dif
         return Check(check_id, UNPROVEN, f"the release is unknown; {words} compared with {release}: {said}", details=details)
     if differences:
         more = f" ({len(differences) - 1} more)" if len(differences) > 1 else ""
-        return Check(check_id, differences[0].verdict, f"not as in {release}: {differences[0].words}{more}", details=details)
+        return Check(check_id, differences[0].verdict, f"differs from {release}: {differences[0].words}{more}", details=details)
     if not wanted:
-        return Check(
-            check_id, NOT_APPLICABLE, f"{release} has no {words} here, and neither has the database", required=False, details=details
-        )
-    return Check(check_id, PASS, f"{words} as in {release}, {len(wanted)} compared", details=details)
+        return Check(check_id, NOT_APPLICABLE, f"neither {release} nor the database has {words} here", required=False, details=details)
+    return Check(check_id, PASS, f"{len(wanted)} {words} are as in {release}", details=details)
 
 
 def other_grants(database: str, actual: Facts, roles: t.Collection[str]) -> Check:
@@ -127,8 +125,8 @@ def other_grants(database: str, actual: Facts, roles: t.Collection[str]) -> Chec
     check_id, details = f"schema.{database}.other_grants", {"grants": found[:SHOWN], "number": len(found)}
     if found:
         more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
-        return Check(check_id, WARN, f"a role that is not Caracal's has rights: {found[0]}{more}", required=False, details=details)
-    return Check(check_id, PASS, "no role but Caracal's has rights on a table", required=False, details=details)
+        return Check(check_id, WARN, f"a role outside Caracal has privileges: {found[0]}{more}", required=False, details=details)
+    return Check(check_id, PASS, "no role outside Caracal has privileges on a table", required=False, details=details)
 
 
 def release(nearest: Nearest) -> Check:
@@ -143,12 +141,12 @@ def release(nearest: Nearest) -> Check:
     }
     if nearest.known:
         by = "its tables and columns" if nearest.missing or nearest.unknown else "its migrations"
-        return Check("migrations.release", PASS, f"release {name}, by {by}", details=details)
+        return Check("migrations.release", PASS, f"release {name}, identified by {by}", details=details)
     parts = [
         f"{words} migration(s) {', '.join(some[:5])}" for words, some in (("lacks", nearest.missing), ("has", nearest.unknown)) if some
     ]
     parts += [f"differs in {len(nearest.telling)} table(s) or column(s), first: {nearest.telling[0]}"]
-    words = f"unknown release; the nearest is {name}, from which it {', '.join(parts)}; give release_table for a newer release"
+    words = f"unknown release; the closest is {name}. This database {', '.join(parts)}; set release_table for a newer release"
     return Check("migrations.release", UNPROVEN, words, details=details)
 
 
@@ -157,10 +155,10 @@ def migrations(nearest: Nearest, recorded: t.Sequence[str] | None) -> Check:
     check_id, name = "migrations.versions", nearest.table.release
     details = {"missing": list(nearest.missing), "unknown": list(nearest.unknown)}
     if recorded is None:
-        return Check(check_id, FAIL, "table schema_migrations is missing, so no migration can run on this database", details=details)
+        return Check(check_id, FAIL, "table schema_migrations is missing, so migrations cannot run on this database", details=details)
     if not nearest.missing and not nearest.unknown:
         return Check(check_id, PASS, f"{len(recorded)} migrations, exactly those of {name}", details=details)
     parts = [f"{words}: {', '.join(some[:5])}" for words, some in (("missing", nearest.missing), ("unknown", nearest.unknown)) if some]
-    newer = "; give release_table if this is a newer release" if nearest.unknown else ""
-    words = f"schema_migrations is not that of {name}; {'; '.join(parts)}{newer}"
+    newer = "; set release_table if this is a newer release" if nearest.unknown else ""
+    words = f"schema_migrations differs from {name}: {', '.join(parts)}{newer}"
     return Check(check_id, FAIL if nearest.known else UNPROVEN, words, details=details)

@@ -122,10 +122,12 @@ def _of(kind: str, found: t.Sequence[Extra], services: t.Collection[str], additi
 def _check(check_id: str, found: t.Sequence[Extra], services: t.Collection[str], noun: str) -> Check:
     details = {"extras": [str(one) for one in found[:SHOWN]], "number": len(found)}
     if not found:
-        return Check(check_id, PASS, f"no {noun} that the release does not have", details=details)
+        return Check(check_id, PASS, f"no {noun} beyond those in the release", details=details)
     more = f" ({len(found) - 1} more)" if len(found) > 1 else ""
     if found[0].is_harmful(services):
-        words = f"{printable(str(found[0]))}{more}: no release has it, and it changes what a service may do; remove it"
+        words = f"{printable(str(found[0]))}{more}: not part of any release, and it changes what a service can do; remove it"
         return Check(check_id, FAIL, words, details=details)
-    words = f"{printable(str(found[0]))}{more}: no release has it; if it is yours, add '{printable(found[0].name)}' to schema_additions"
+    words = (
+        f"{printable(str(found[0]))}{more}: not part of any release; if it is yours, add '{printable(found[0].name)}' to schema_additions"
+    )
     return Check(check_id, WARN, words, required=False, details=details)

@@ -52,7 +52,9 @@ def parse(lines: t.Iterable[str]) -> Facts:
     for one in lines:
         found = _LINE.fullmatch(one)
         if not found or found[1] not in KINDS:
-            raise OptionError(f"{one[:100]!r} is no fact of a schema (kind object part: value); make the table again with describe")
+            raise OptionError(
+                f"{one[:100]!r} is not a line of a release table (kind object part: value); create the table again with describe"
+            )
         facts[Key(found[1], found[2], found[3] or "")] = found[4] or ""
     return facts
 

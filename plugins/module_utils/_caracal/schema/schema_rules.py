@@ -42,28 +42,32 @@ def _judged(check_id: str, verdict: str, problems: t.Sequence[str], passed: str,
 def roles(wanted: t.Sequence[str], found: t.Mapping[str, t.Sequence[str]]) -> Check:
     """Every service role exists, and none could do more than its grants say."""
     missing = [f"role {name} is missing; restore the roles or run the migrations of this release" for name in wanted if name not in found]
-    strong = [f"role {name} has {', '.join(found[name])}; the product sets none of these" for name in wanted if found.get(name)]
-    return _judged("schema.roles", FAIL, missing + strong, f"{len(wanted)} service roles, none with an attribute that no service needs")
+    strong = [
+        f"role {name} has {', '.join(found[name])}, which Caracal never sets; remove the attributes" for name in wanted if found.get(name)
+    ]
+    return _judged("schema.roles", FAIL, missing + strong, f"{len(wanted)} service roles, all without extra attributes")
 
 
 def owner(database: str, reading: Reading, wanted: str, services: t.Collection[str]) -> Check:
     """Database and all in it belong to whom the release lets own it: a service that owns tables is above their row security."""
     wrong = [
-        f"owner of {name} is {one}, which must be {wanted}" for name, one in reading.owners.items() if owner_class(one, services) != wanted
+        f"the owner of {name} is {one}, but must be {wanted}"
+        for name, one in reading.owners.items()
+        if owner_class(one, services) != wanted
     ]
-    passed = f"the database ({reading.owners['the database']}'s) and {len(reading.owners) - 1} objects belong to {wanted}"
+    passed = f"the database (owner {reading.owners['the database']}) and {len(reading.owners) - 1} objects belong to {wanted}"
     return _judged(f"schema.{database}.owner", FAIL, wrong, passed)
 
 
 def encoding(database: str, reading: Reading) -> Check:
-    wrong = [f"encoding is {reading.encoding}; restore into a database with UTF8"] if reading.encoding != "UTF8" else []
+    wrong = [f"the encoding is {reading.encoding}; restore into a database with UTF8"] if reading.encoding != "UTF8" else []
     return _judged(f"schema.{database}.encoding", FAIL, wrong, "encoding UTF8")
 
 
 def time_zone(zones: t.Sequence[tuple[str, str]]) -> Check:
     """The bounds of new partitions are taken in it."""
     wrong = [
-        f"time zone of {where} is {zone}; new audit partitions would be shifted: set timezone to UTC"
+        f"the time zone of {where} is {zone}, so new audit partitions would have shifted bounds; set timezone to UTC"
         for where, zone in zones
         if zone.strip("'\"").lower() not in _UTC
     ]
@@ -77,7 +81,7 @@ def has_audit_log(reading: Reading) -> bool:
 def audit_log(reading: Reading, services: t.Collection[str], mutable: t.Sequence[str] | None) -> list[Check]:
     """Rights and partitions of the audit log; `mutable` is None where there is no audit log, or no service role, to ask about."""
     if not has_audit_log(reading) or not reading.leaves or mutable is None:
-        words = f"no partition of {partitions.PARENT}, or no service role, to look at"
+        words = f"{partitions.PARENT} has no partition, or there is no service role, so nothing was checked"
         names = ("audit_rights", "partition_grants", "partitions", "partition_constraints")
         return [Check(f"schema.{_OWN}.{name}", UNPROVEN, words) for name in names]
     return [
@@ -85,7 +89,7 @@ def audit_log(reading: Reading, services: t.Collection[str], mutable: t.Sequence
             f"schema.{_OWN}.audit_rights",
             FAIL,
             [f"role {one} on {partitions.PARENT}" for one in mutable],
-            "no service may change or remove audit events",
+            "no service can change or delete audit events",
         ),
         _grants(reading.leaves, {"PUBLIC", *services}),
         _bounds(reading),
@@ -97,20 +101,20 @@ def audit_log(reading: Reading, services: t.Collection[str], mutable: t.Sequence
 
 def _grants(leaves: t.Sequence[Leaf], services: t.Collection[str]) -> Check:
     """Row security is the parent's alone: who may read a partition reads the events of all zones."""
-    found = [(grantee in services, f"{grantee} has rights on partition {leaf.name}") for leaf in leaves for grantee in leaf.grantees]
+    found = [(grantee in services, f"{grantee} has privileges on partition {leaf.name}") for leaf in leaves for grantee in leaf.grantees]
     verdict = FAIL if any(ours for ours, _words in found) else WARN
     words = [words for _ours, words in sorted(found, key=lambda one: not one[0])]
-    return _judged(f"schema.{_OWN}.partition_grants", verdict, words, f"nobody has rights on any of {len(leaves)} partitions")
+    return _judged(f"schema.{_OWN}.partition_grants", verdict, words, f"no role has privileges on any of {len(leaves)} partitions")
 
 
 def _bounds(reading: Reading) -> Check:
     """Each is a calendar month in UTC under its name, by which retention finds it; and there is one for the rest."""
-    wrong = [] if reading.unbound else ["there is no default partition, so an event of a month without one would be refused"]
+    wrong = [] if reading.unbound else ["there is no default partition, so an event of a month without a partition would be refused"]
     for leaf in reading.leaves:
         month = partitions.month_of(leaf.name)
         if leaf.bounds not in (partitions.DEFAULT, month and month.bounds):
-            wrong.append(f"partition {leaf.name} is no calendar month in UTC under its name: {leaf.bounds}")
-    return _judged(f"schema.{_OWN}.partitions", FAIL, wrong, f"{len(reading.leaves) - 1} months in UTC and a default partition")
+            wrong.append(f"the bounds of partition {leaf.name} are not the month in its name, in UTC: {leaf.bounds}")
+    return _judged(f"schema.{_OWN}.partitions", FAIL, wrong, f"{len(reading.leaves) - 1} monthly partitions in UTC and a default partition")
 
 
 def _constraints(leaves: t.Sequence[Leaf]) -> Check:
@@ -126,9 +130,9 @@ def _constraints(leaves: t.Sequence[Leaf]) -> Check:
 def _unbound(reading: Reading) -> Check:
     check_id = f"schema.{_OWN}.default_partition"
     if not reading.unbound:
-        return Check(check_id, UNPROVEN, "there is no default partition to look into", required=False)
+        return Check(check_id, UNPROVEN, "there is no default partition to check", required=False)
     wrong = [
-        f"partition {name} holds events, so no partition for their months can be made; see audit_partition_ensure"
+        f"partition {name} contains events, so partitions for their months cannot be created; see audit_partition_ensure"
         for name, holds in reading.unbound.items()
         if holds
     ]
@@ -140,28 +144,28 @@ def _window(reading: Reading) -> Check:
     names = {leaf.name for leaf in reading.leaves}
     missing = [month.name for month in partitions.wanted(reading.today, MONTHS_AHEAD) if month.name not in names]
     words = [f"no partition for {name}; run audit_partition_ensure before the audit service starts" for name in missing]
-    passed = f"partitions for this month and {MONTHS_AHEAD} more"
+    passed = f"partitions for this month and the next {MONTHS_AHEAD} exist"
     return _judged(f"schema.{_OWN}.partition_window", WARN, words, passed, required=False)
 
 
 def sequences(last: t.Mapping[str, int | None], highest: t.Mapping[str, int]) -> Check:
     """`schema.name` → where it stands, and the highest value of the column that it feeds."""
     behind = [
-        f"sequence {name} stands at {last.get(name) or 0}, but its column holds {value}: the next row would collide"
+        f"sequence {name} is at {last.get(name) or 0}, but its column contains {value}: the next row would collide"
         for name, value in highest.items()
         if (last.get(name) or 0) < value
     ]
     if not highest:
-        return Check(f"schema.{_OWN}.sequence_values", UNPROVEN, "no sequence feeds a column; nothing was compared")
-    return _judged(f"schema.{_OWN}.sequence_values", FAIL, behind, f"{len(highest)} sequence(s) stand at or above what is stored")
+        return Check(f"schema.{_OWN}.sequence_values", UNPROVEN, "no sequence belongs to a column; nothing was compared")
+    return _judged(f"schema.{_OWN}.sequence_values", FAIL, behind, f"{len(highest)} sequence(s) are at or above the stored values")
 
 
 def sequence_room(last: t.Mapping[str, int | None], limits: t.Mapping[str, int]) -> Check:
     """`schema.name` → its last value, and the highest that it can give."""
     full = [
-        f"sequence {name} stands at {last.get(name)} of {limit}: no row can be inserted after that; give its column a wider type"
+        f"sequence {name} is at {last.get(name)} of {limit}, after which no row can be inserted; give its column a wider type"
         for name, limit in sorted(limits.items())
         if (last.get(name) or 0) > limit * NEARLY_FULL
     ]
-    passed = f"{len(limits)} sequence(s) below {NEARLY_FULL:.0%} of their limits"
+    passed = f"{len(limits)} sequence(s) are below {NEARLY_FULL:.0%} of their limits"
     return _judged(f"schema.{_OWN}.sequence_room", WARN, full, passed, required=False)

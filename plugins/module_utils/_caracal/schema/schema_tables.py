@@ -102,12 +102,12 @@ def from_json(text: str, where: str) -> ReleaseTable:
     try:
         given = json.loads(text)
     except ValueError as exc:
-        raise OptionError(f"{where} is not JSON: {exc}; make it again with describe") from exc
+        raise OptionError(f"{where} is not JSON: {exc}; create it again with describe") from exc
     fault = _fault(given)
     if fault:
-        raise OptionError(f"{where} is no release table: {fault}; make it again with describe")
+        raise OptionError(f"{where} is not a release table: {fault}; create it again with describe")
     if given["release"] in {one.release for one in known()}:
-        raise OptionError(f"{where}: release {given['release']} has a table in this collection; leave release_table out")
+        raise OptionError(f"{where}: release {given['release']} has a table in this collection; remove the option release_table")
     databases = {name: parse(facts) for name, facts in given["databases"].items()}
     return ReleaseTable(given["release"], given["family"], tuple(sorted(given["migrations"])), tuple(sorted(given["roles"])), databases)
 
@@ -118,12 +118,12 @@ def _fault(given: t.Any) -> str | None:
         return f"its fields must be {', '.join(sorted(fields))}"
     databases = given["databases"] if isinstance(given["databases"], dict) else {}
     if releases.OWN_DATABASE not in databases or databases.keys() - set(releases.KNOWN_DATABASES):
-        return f"databases must be {releases.OWN_DATABASE} and perhaps {releases.AUTH_DATABASE}"
+        return f"databases must be {releases.OWN_DATABASE} and optionally {releases.AUTH_DATABASE}"
     wrong = [name for name, value in {**given, **databases}.items() if name in _LISTS and not _strings(value)]
     if wrong:
-        return f"{wrong[0]} must be a list of texts that is not empty"
+        return f"{wrong[0]} must be a non-empty list of strings"
     if given["family"] not in releases.FAMILY_MARKS or not isinstance(given["release"], str):
-        return f"family must be one of {', '.join(sorted(releases.FAMILY_MARKS))}, and release a text"
+        return f"family must be one of {', '.join(sorted(releases.FAMILY_MARKS))}, and release must be a string"
     return None
 
 

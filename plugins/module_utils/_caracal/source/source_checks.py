@@ -133,7 +133,11 @@ def foreign_keys(reader: Reader, database: str) -> Scan:
     for schema, table, root, name, query, of_audit, builtin in reader.rows(FOREIGN_KEYS):
         child, thing = Relation(schema, table, root), f"{schema}.{table} {name}"
         if of_audit or not builtin:
-            why = "it is of the audit log, whose rows are not read for it" if of_audit else "it compares by operators of an extension"
+            why = (
+                "it belongs to the audit log, whose rows are not read for this check"
+                if of_audit
+                else "it compares with operators of an extension"
+            )
             unread.append(Unread(thing, why, child.is_caracals))
             continue
         try:
@@ -143,7 +147,7 @@ def foreign_keys(reader: Reader, database: str) -> Scan:
             continue
         read += 1
         if count:
-            broken.append(Broken(thing, f"{count} row(s) refer to a row that does not exist", f"{count} {keys}", child.is_caracals))
+            broken.append(Broken(thing, f"{count} row(s) reference a row that does not exist", f"{count} {keys}", child.is_caracals))
     return Scan(FOREIGN_KEY, database, read, tuple(broken), tuple(unread))
 
 
@@ -181,7 +185,7 @@ def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], str
     broken, unread, read = list[Broken](), list[Unread](), 0
     for index in wanted:
         if index.foreign:
-            why = "it has an expression, or uses what is not the server's own"
+            why = "it has an expression, or uses an object that is not built into the server"
             unread.append(Unread(index.thing, why, index.table.is_caracals))
             continue
         try:
@@ -207,7 +211,7 @@ def _offending(reader: Reader, query: str) -> tuple[int, str]:
 
 def _duplicates(reader: Reader, index: Index) -> Broken | None:
     count, keys = _offending(reader, index.query)
-    words = f"{count} key(s) of a unique index exist more than once"
+    words = f"{count} key(s) of a unique index are duplicated"
     return Broken(index.thing, words, f"{count} {keys}", index.table.is_caracals) if count else None
 
 
@@ -218,7 +222,7 @@ def _structure(reader: Reader, amcheck: str, index: Index) -> Broken | None:
     except StageFailed as exc:
         if exc.details.get("sqlstate") not in CORRUPTED:
             raise
-        return Broken(index.thing, "amcheck finds its structure damaged", exc.msg, index.table.is_caracals)
+        return Broken(index.thing, "amcheck reports a damaged structure", exc.msg, index.table.is_caracals)
     return None
 
 
@@ -233,11 +237,11 @@ def collations(reader: Reader, database: str) -> Scan:
     for thing, recorded, actual, schema, tables in seen:
         caracals = not schema or any(Relation(schema, table, table).is_caracals for table in tables)
         if recorded and not actual:
-            unread.append(Unread(thing, f"version {recorded} is recorded, and the server does not know its version", caracals))
+            unread.append(Unread(thing, f"version {recorded} is recorded, but the server reports no version", caracals))
         elif actual and not recorded:
-            unread.append(Unread(thing, f"no version is recorded; the server has {actual}", False))
+            unread.append(Unread(thing, f"no version is recorded, but the server has {actual}", False))
         elif recorded != actual:
-            words = f"version {recorded} is recorded, and the server has {actual}"
+            words = f"version {recorded} is recorded, but the server has {actual}"
             broken.append(Broken(thing, words, f"{recorded} {actual}", caracals))
     return Scan(COLLATION, database, len(seen), tuple(broken), tuple(unread))
 
@@ -268,14 +272,14 @@ def unread(database: str, why: str, wanted: t.Iterable[str] = IDS) -> list[Scan]
     return [Scan(one, database, unread=(Unread(f"database {database}", why),)) for one in wanted]
 
 
-_NOUN = {FOREIGN_KEY: "foreign keys", UNIQUE: "unique indexes", COLLATION: "collations", STATE: "rules of a healthy Caracal"}
+_NOUN = {FOREIGN_KEY: "foreign keys", UNIQUE: "unique indexes", COLLATION: "collations", STATE: "consistency rules"}
 _REMEDY = {
-    FOREIGN_KEY: "a restore stops there; repair the rows",
-    UNIQUE: "a restore stops at duplicates; repair the rows and REINDEX",
-    COLLATION: "indexes on text can be out of order; REINDEX DATABASE, then ALTER DATABASE (or COLLATION) ... REFRESH VERSION",
-    STATE: "the copy has the same rows",
+    FOREIGN_KEY: "a restore stops at this constraint; repair the rows",
+    UNIQUE: "a restore stops at duplicates; repair the rows and run REINDEX",
+    COLLATION: "indexes on text can be in the wrong order; run REINDEX DATABASE, then ALTER DATABASE (or COLLATION) ... REFRESH VERSION",
+    STATE: "a restored copy has the same rows",
 }
-_CONNECTED = {COLLATION: "as recorded"}
+_CONNECTED = {COLLATION: "are as recorded"}
 
 
 def checks(scans: t.Sequence[Scan], acknowledged: t.Collection[str]) -> list[Check]:
@@ -310,7 +314,7 @@ def _check(check_id: str, scans: t.Sequence[Scan], acknowledged: t.Collection[st
         words = f"{len(broken)} of {read} {noun}; first: {_words(database, first)}"
         why = "acknowledged" if first.fails else f"a table of your own; {_REMEDY[check_id]}"
         return Check(check_id, WARN, f"{words} ({why})", False, details)
-    return Check(check_id, PASS, f"{read} {noun} {_CONNECTED.get(check_id, 'hold')}", details=details)
+    return Check(check_id, PASS, f"{read} {noun} {_CONNECTED.get(check_id, 'are intact')}", details=details)
 
 
 def _bounded(check_id: str, recorded: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -328,7 +332,7 @@ def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:
     also = "".join(f"; also {one.partition('; ')[0]}" for one in others)
     more = f"; and {len(recorded) - NAMED} more" if len(recorded) > NAMED else ""
     digests = ", ".join(one["digest"][:16] for one in recorded[:NAMED])
-    return f"{first}{also}{more}; or acknowledge: journal_correct with findings: [{digests}]"
+    return f"{first}{also}{more}; or acknowledge the findings: journal_correct with findings: [{digests}]"
 
 
 def to_record(check_id: str, database: str, one: Broken) -> dict[str, str]:

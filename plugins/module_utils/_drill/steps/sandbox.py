@@ -43,7 +43,7 @@ class Sandbox(Step):
         warnings = [one for one in info.warnings if one != isolation.message]
         checks = [isolation, *proved, server, *(_warning(number, one) for number, one in enumerate(warnings, 1))]
         is_open = any(check.verdict in (FAIL, UNPROVEN) for check in proved)
-        why = "the sandbox is not proved to be isolated" if is_open else ""
+        why = "the isolation of the sandbox is not proven" if is_open else ""
         return Made([check.to_result() for check in checks], kept={"sandbox": info.to_result()}, stops=is_open, why=why)
 
 

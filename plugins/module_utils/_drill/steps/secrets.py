@@ -15,7 +15,7 @@ class Secrets(Step):
     needs = ("sandbox",)
 
     def lacks(self, work: Work) -> str:
-        return "" if work.assets["secrets"] else "the set holds no secrets"
+        return "" if work.assets["secrets"] else "the set contains no secrets"
 
     def take(self, work: Work) -> Made:
         from ..._assets.secrets import secrets_restore
@@ -33,5 +33,5 @@ class Secrets(Step):
         found = work.call(secrets_restore.run, options)
         names = sorted([*found["written"], *found["unchanged"]])
         # The restore compared the ids of their keys with the manifest; no file at all proves nothing.
-        check = Check("secrets.restored", PASS if names else UNPROVEN, f"{len(names)} files of the set's secrets are back")
+        check = Check("secrets.restored", PASS if names else UNPROVEN, f"{len(names)} files of the set's secrets were restored")
         return Made([check.to_result()], kept={"family": found["family"], SECRETS: names, FINGERPRINTS: work.fingerprints(names)})

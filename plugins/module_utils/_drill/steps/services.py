@@ -28,7 +28,9 @@ class Services(Step):
     uses_secrets = True
 
     def lacks(self, work: Work) -> str:
-        return "" if services_of(work) else "the set does not say what ran; name the programs of this host in caracal_drill_services"
+        return (
+            "" if services_of(work) else "the set does not record which services ran; set caracal_drill_services to programs of this host"
+        )
 
     def take(self, work: Work) -> Made:
         from .. import service_images, service_sandbox
@@ -40,4 +42,6 @@ class Services(Step):
         )
         found = service_sandbox.start(work.bundle, terms)
         checks = [*found.checks, service_images.compare(services, work.kept.get("services", []))]
-        return Made([one.to_result() for one in checks], stops=not found.running, why="" if found.running else "no service may start")
+        return Made(
+            [one.to_result() for one in checks], stops=not found.running, why="" if found.running else "no service could be started"
+        )

@@ -49,6 +49,6 @@ def _rollback(work: Work) -> list[RollbackCategory] | None:
         login = PostgresOptions(login_unix_socket=info.socket_dir, login_port=info.port, login_user=info.superuser)
         found = work.call(rollback_info.run, rollback_info.Options(postgres=login, since=work.kept["snapshot_time"]))
     except BackupError as exc:
-        work.invocation.warn(f"what a restore takes back could not be listed: {exc.msg}")
+        work.invocation.warn(f"the changes lost by a restore could not be listed: {exc.msg}")
         return None
     return found["rollback"]

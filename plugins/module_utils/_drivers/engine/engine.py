@@ -41,10 +41,10 @@ class Engine:
         if address is None:
             found = next((path for path in SOCKETS if os.path.exists(path)), None)
             if found is None:
-                raise Unreachable(f"no container engine listens on {' or '.join(SOCKETS)}; start it, or name its socket in engine")
+                raise Unreachable(f"no container engine listens on {' or '.join(SOCKETS)}; start it, or set engine to its socket")
             address = f"{_LOCAL}{found}"
         if not address.startswith(f"{_LOCAL}/"):
-            words = "is no socket on this host, so its paths mean nothing here; run the module on its host"
+            words = "is not a socket on this host, so its paths cannot be used here; run the module on the engine's host"
             raise OptionError(f"engine {address[:200]!a} {words}")
         self.address = address
 
@@ -56,7 +56,7 @@ class Engine:
             found = [answers.container(one.seen, one.labels, one.image.get("RepoDigests") or []) for one in _created(api, [mine])]
             volumes = api.volumes(filters={"label": mine})["Volumes"] or []
             if not found and not volumes:
-                raise OptionError(f"{self.address} knows no Compose project {name}; {_known(api)}")
+                raise OptionError(f"{self.address} has no Compose project {name}; {_known(api)}")
             return Project(
                 name,
                 tuple(sorted(found, key=lambda one: (one.service, len(one.number), one.number))),
@@ -70,7 +70,7 @@ class Engine:
         with self._asked() as api:
             found = [answers.state(one.seen, one.labels) for one in _created(api, mine)]
             if not found:
-                raise OptionError(f"{self.address} knows no container of Compose project {name}; {_known(api)}")
+                raise OptionError(f"{self.address} has no container of Compose project {name}; {_known(api)}")
             return sorted(found, key=lambda one: (one.service, len(one.number), one.number))
 
     def start(self, container: str) -> None:
@@ -106,18 +106,18 @@ class Engine:
             with contextlib.closing(docker.APIClient(base_url=self.address, version="auto", timeout=timeout)) as api:
                 yield api
         except docker.errors.APIError as exc:
-            raise StageFailed(f"{self.address} refuses to answer: {str(exc.explanation or exc)[:200]!a}; see the engine's log") from exc
+            raise StageFailed(f"{self.address} refuses the request: {str(exc.explanation or exc)[:200]!a}; check the engine's log") from exc
         except (KeyError, TypeError, AttributeError, ValueError, IndexError, OverflowError) as exc:
-            raise StageFailed(f"{self.address} answers otherwise than Docker does; name the socket of Docker or Podman in engine") from exc
+            raise StageFailed(f"{self.address} does not answer like Docker; set engine to the socket of Docker or Podman") from exc
         except (docker.errors.DockerException, OSError) as exc:
             if os.path.exists(path) and not os.access(path, os.R_OK | os.W_OK):
-                raise PermissionMissing(f"{path} may not be used by this user; run as root (become), who can read the volumes too") from exc
-            raise Unreachable(f"no container engine answers at {self.address}; start it, or name another socket in engine") from exc
+                raise PermissionMissing(f"this user cannot use {path}; run as root (become), who can also read the volumes") from exc
+            raise Unreachable(f"no container engine answers at {self.address}; start it, or set engine to another socket") from exc
 
 
 def _check_name(name: str) -> None:
     if not _NAME.match(name):
-        raise OptionError(f"{name[:80]!a} is no name of a Compose project; give it as `docker compose ls` shows it")
+        raise OptionError(f"{name[:80]!a} is not a valid name of a Compose project; use the name that `docker compose ls` shows")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,5 +145,5 @@ def _known(api: t.Any) -> str:
     found = {one.labels[PROJECT] for one in _created(api, [PROJECT])}
     found.update(map(answers.project_of, api.volumes(filters={"label": PROJECT})["Volumes"] or []))
     if found:
-        return f"it knows {', '.join(sorted(found))[:200]}; name one of these"
-    return "run the module where the project runs, or make its containers first (docker compose create); others than Compose's do not count"
+        return f"it has {', '.join(sorted(found))[:200]}; use one of these"
+    return "run the module where the project runs, or create its containers first (docker compose create); only containers of Compose count"

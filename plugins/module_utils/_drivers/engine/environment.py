@@ -28,12 +28,12 @@ def of_file(path: str, names: t.Collection[str]) -> dict[str, str]:
         with paths.reading(path) as stream:
             data = stream.read(LIMIT + 1)
     except OSError as exc:
-        raise OptionError(f"effective_environment_file {path} cannot be read: {exc.strerror}; check path and owner") from exc
+        raise OptionError(f"cannot read effective_environment_file {path}: {exc.strerror}; check path and owner") from exc
     if len(data) > LIMIT:
-        raise OptionError(f"effective_environment_file {path} has more than {LIMIT} bytes, so it is no environment; name another file")
+        raise OptionError(f"effective_environment_file {path} has more than {LIMIT} bytes, so it is not an environment; use another file")
     lines = [line.rstrip(b"\r") for line in data.split(b"\0" if b"\0" in data else b"\n") if line.strip()]
     found = [_LINE.match(line) for line in lines]
     if not any(found):
-        raise OptionError(f"effective_environment_file {path} holds no variable; write the environment of the running services into it")
+        raise OptionError(f"effective_environment_file {path} contains no variable; write the environment of the running services to it")
     pairs = ((one[1].decode(), one[2].decode("utf-8", "replace")) for one in found if one)
     return {name: value for name, value in pairs if name in names}

@@ -51,5 +51,5 @@ def remedy(flaws: t.Collection[Flaw], version: Version) -> str:
     """The first release of that major that has none of them, in words."""
     minors = [flaw.fixed.get(version[0]) for flaw in flaws]
     if None in minors:
-        return f"PostgreSQL {version[0]} is mended no more; install a newer major or name its folder in pg_bin"
-    return f"install {version[0]}.{max(minor for minor in minors if minor is not None)} or newer or name its folder in pg_bin"
+        return f"PostgreSQL {version[0]} gets no more updates; install a newer major version, or set pg_bin to its directory"
+    return f"install {version[0]}.{max(minor for minor in minors if minor is not None)} or newer, or set pg_bin to its directory"

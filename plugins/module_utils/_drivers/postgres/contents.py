@@ -82,7 +82,7 @@ class Reader:
         try:
             self._child.finish()
         except BackupError as exc:
-            return Contents(problem=f"the table of contents of the dump cannot be read: {exc.msg}")
+            return Contents(problem=f"cannot read the table of contents of the dump: {exc.msg}")
         with open(os.dup(self._said), encoding="utf-8", errors="replace", newline="\n") as lines:
             lines.seek(0)
             return parse(lines)

@@ -72,7 +72,7 @@ def version_of(program: str) -> Version:
     try:
         said = run([program, "--version"], timeout=60).decode("utf-8", "replace")
     except BackupError as exc:
-        raise MissingDependency.caused_by(exc, f"{program} does not run: {exc.msg}; install PostgreSQL's programs anew") from exc
+        raise MissingDependency.caused_by(exc, f"{program} does not run: {exc.msg}; reinstall PostgreSQL's programs") from exc
     return version_said(said, program)
 
 
@@ -80,7 +80,7 @@ def version_said(said: str, program: str) -> Version:
     """The same of what `program` has printed."""
     match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", said)
     if match is None:
-        raise MissingDependency(f"{program} prints no PostgreSQL version; name a folder that holds PostgreSQL's programs")
+        raise MissingDependency(f"{program} prints no PostgreSQL version; use a directory with PostgreSQL's programs")
     return int(match.group(1)), int(match.group(2) or 0)
 
 
@@ -117,9 +117,9 @@ def lowest(
             continue
         fitting.append(((major, -minor, order), find))
     if not fitting:
-        seen = ", ".join(refused) or "no folder with PostgreSQL's programs"
+        seen = ", ".join(refused) or "no directory with PostgreSQL's programs"
         raise MissingDependency(
-            f"no {what} of major {minimum_major} or later; found: {seen}; install PostgreSQL {minimum_major} or name its folder in pg_bin",
+            f"no {what} of version {minimum_major} or later (found: {seen}); install PostgreSQL {minimum_major} or set pg_bin",
             refused=refused,
         )
     return min(fitting, key=lambda pair: pair[0])[1]

@@ -36,7 +36,7 @@ def full_sight(session: Session) -> str:
     missing = [grant for grant, held in (("GRANT pg_read_all_data", reads_all), ("ALTER ROLE … BYPASSRLS", bypass)) if not held]
     if missing:
         raise PermissionMissing(
-            f"role {name} does not see every row of database {session.database} (missing: {' and '.join(missing)}); "
+            f"role {name} cannot read every row of database {session.database} (missing: {' and '.join(missing)}); "
             f"run as superuser: GRANT pg_read_all_data TO {name}; ALTER ROLE {name} BYPASSRLS"
         )
     return "pg_read_all_data with BYPASSRLS"

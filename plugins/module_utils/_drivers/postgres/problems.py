@@ -18,11 +18,11 @@ def translate(exc: t.Any, database: str) -> BackupError:
     said = message[0] if message else type(exc).__name__
     code = getattr(exc, "pgcode", None) or ""
     if code == "42501":
-        return PermissionMissing(f"database {database}: {said}; grant what the preflight names or log in as the owner")
+        return PermissionMissing(f"database {database}: {said}; grant the privileges that backup_preflight lists, or log in as the owner")
     if code == "22021":
         return no_text(database)
     if code in ("53100", "58030"):
-        return (NoRoom if code == "53100" else StorageError)(f"database {database}: {said}; make room on the server's disk")
+        return (NoRoom if code == "53100" else StorageError)(f"database {database}: {said}; free space on the server's disk")
     if code.startswith(("08", "57P")) or not code:
         return Unreachable(f"database {database}: the connection was lost ({said}); check the server's log and run again")
     return StageFailed(f"database {database}: {said} (SQLSTATE {code})", sqlstate=code)
@@ -30,7 +30,7 @@ def translate(exc: t.Any, database: str) -> BackupError:
 
 def no_text(database: str) -> StageFailed:
     return StageFailed(
-        f"database {database}: a name or a text there is no UTF-8, as a database of encoding SQL_ASCII can hold it; correct it there",
+        f"database {database}: a name or text is not UTF-8, which the encoding SQL_ASCII allows; correct it in the database",
         sqlstate="22021",
     )
 

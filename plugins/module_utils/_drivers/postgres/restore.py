@@ -59,7 +59,7 @@ def tables(destination: Destination, names: t.Sequence[tuple[str, str]]) -> list
         found = {(table.schema, table.name): table for table in read_tables(session)}
     for schema, name in names:
         if (schema, name) not in found:
-            raise TamperedData(f"the archive has no table {schema}.{name}, but the set has its rows; use another set")
+            raise TamperedData(f"the archive has no table {schema}.{name}, but the set contains its rows; use another set")
     return [found[name] for name in names]
 
 

@@ -147,21 +147,21 @@ def differences(session: Session, recorded: ClusterRoles) -> list[str]:
             continue
         found.extend(f"role {name}: {one}" for one in _others(attributes, actual[name]))
         if other := parameters(attributes["set"], actual[name]["set"]):
-            found.append(f"role {name}: settings differ from the recorded: {other}")
+            found.append(f"role {name}: settings differ from the set: {other}")
     wanted = set(map(tuple, recorded["members"]))
-    found.extend(f"role {member} is no member of {group}" for member, group in sorted(wanted - pairs))
+    found.extend(f"role {member} is not a member of {group}" for member, group in sorted(wanted - pairs))
     also = [(member, group) for member, group in sorted(pairs - wanted) if member in recorded["roles"]]
-    found.extend(f"role {member} is a member of {group}, which was not recorded" for member, group in also)
+    found.extend(f"role {member} is a member of {group}, but not in the set" for member, group in also)
     return found
 
 
 def _others(recorded: t.Mapping[str, object], actual: t.Mapping[str, object]) -> list[str]:
     names = [name for name in RoleAttributes.__annotations__ if name != "set"]
-    return [f"{name} is {actual[name]}, recorded {recorded[name]}" for name in names if actual[name] != recorded[name]]
+    return [f"{name} is {actual[name]} instead of {recorded[name]}" for name in names if actual[name] != recorded[name]]
 
 
 def as_recorded(recorded: ClusterRoles, host: str | None) -> str:
     """What there is to say where nothing differs: how much was compared, and who was not."""
     compared = without(recorded, host)
-    words = f"{len(compared['roles'])} role(s) and {len(compared['members'])} membership(s) as recorded"
-    return f"{words}; {host} is this sandbox's superuser, whatever it was" if host in recorded["roles"] else words
+    words = f"{len(compared['roles'])} role(s) and {len(compared['members'])} membership(s) are as in the set"
+    return f"{words}; {host} was not compared, because it is the superuser of this sandbox" if host in recorded["roles"] else words

@@ -48,6 +48,6 @@ def refuse(server: Server, database: str, known_as: str, confirmation: t.Collect
         word = f"functions@{session.value('SELECT system_identifier FROM pg_control_system()')}"
     if found and word not in confirmation:
         raise TargetRefused(
-            f"database {known_as}: loading its rows would run {len(found)} function(s) of its owners with the rights of {server.user} "
-            f"(first: {found[0]}); look at them in a drill, and to run them all the same add {word} to confirm"
+            f"database {known_as}: loading its rows would run {len(found)} function(s) of its owners with the privileges of {server.user} "
+            f"(first: {found[0]}); inspect them in a drill, and add {word} to confirm if you want to run them"
         )

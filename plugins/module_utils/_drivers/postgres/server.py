@@ -40,7 +40,9 @@ def _refuse_shared_passfile() -> None:
     path = own_passfile()
     mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0
     if mode & 0o077:
-        raise KeyProblem(f"password file {path} has mode {mode:04o}, so others may read it; chmod 600 {path} and consider it leaked")
+        raise KeyProblem(
+            f"password file {path} has mode {mode:04o}, so other users can read it; run chmod 600 {path}, and change the password"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,18 +154,18 @@ class Session:
             raise problems.connect(server, database, str(exc)) from exc
         except UnicodeError:
             # Of a name that was given, or of what the server said before it knew our encoding.
-            raise problems.connect(server, database, "what was said of it is no UTF-8") from None
+            raise problems.connect(server, database, "its error message is not UTF-8") from None
         if restricted != RESTRICTED or casts:
             self.close()
         for cast, role in casts:
             raise PermissionMissing(
-                f"database {database}: the cast ({cast}) calls a function of role {role}, which a query of ours would run with the rights "
-                f"of {server.user}; drop the cast, or give its function to a superuser"
+                f"database {database}: the cast ({cast}) calls a function of role {role}. Queries of this module would run it with the "
+                f"privileges of {server.user}; drop the cast, or give its function to a superuser"
             )
         if restricted != RESTRICTED:
             raise VersionMismatch(
-                f"database {database}: its server, PostgreSQL {version}, would run a view that takes the place of a table with our rights "
-                "(CVE-2024-7348); update it to PostgreSQL 17 or newer, or to 16.4, 15.8 or 14.13"
+                f"database {database}: PostgreSQL {version} would run code of a view that replaces a table with the privileges of "
+                f"{server.user} (CVE-2024-7348). Update the server to PostgreSQL 17 or newer, or to 16.4, 15.8 or 14.13"
             )
 
     def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
@@ -188,7 +190,7 @@ class Session:
         except StageFailed as exc:
             state = exc.details.get("sqlstate")
             raise StageFailed(
-                f"database {self.database}: the server refused {what} (SQLSTATE {state}); its log says why", sqlstate=state
+                f"database {self.database}: the server refused {what} (SQLSTATE {state}); check the server's log", sqlstate=state
             ) from None
 
     def verifier(self, role: str, password: str) -> str:
@@ -219,8 +221,8 @@ class Session:
         """A pooler such as PgBouncer answers with a process id of its own; behind it, sessions and snapshots are not ours to hold."""
         if self._connection.info.backend_pid != self.value("SELECT pg_catalog.pg_backend_pid()"):
             raise OptionError(
-                f"database {self.database}: a connection pooler (PgBouncer or the like) answers there, and a snapshot does not survive it; "
-                "set login_host and login_port to the PostgreSQL server itself"
+                f"database {self.database}: the server is a connection pooler (such as PgBouncer), which does not preserve snapshots; "
+                "set login_host and login_port to the PostgreSQL server"
             )
 
     def abandon(self) -> None:

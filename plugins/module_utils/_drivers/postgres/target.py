@@ -87,8 +87,8 @@ def confirm(found: t.Mapping[str, TargetState], known: t.Collection[str], confir
     backed_up = sorted({one.system_identifier for one in missing.values()} & set(known))
     if backed_up:
         raise TargetRefused(
-            f"the cluster at {where} is one that this repository backs up (system_identifier {backed_up[0]}); "
-            f"to change it all the same, set confirm to {', '.join(named[database] for database in missing)}"
+            f"the cluster at {where} is backed up to this repository (system_identifier {backed_up[0]}); "
+            f"to change it anyway, set confirm to {', '.join(named[database] for database in missing)}"
         )
     filled = {database: one.objects for database, one in missing.items() if one.objects}
     if filled:
@@ -100,11 +100,11 @@ def confirm(found: t.Mapping[str, TargetState], known: t.Collection[str], confir
 def version_fits(database: str, recorded: int, found: int) -> list[str]:
     """Doubts about another major than the recorded one. Into an older one a restore mostly works, and all of it is compared
     afterwards; only what Caracal itself does not run on is refused."""
-    majors = f"the set's database {database} comes from PostgreSQL {recorded // 10000}, the target runs {found // 10000}"
+    majors = f"database {database} of the set is from PostgreSQL {recorded // 10000}, but the target runs {found // 10000}"
     if found // 10000 < OLDEST_MAJOR:
         raise VersionMismatch(f"{majors}; restore into {OLDEST_MAJOR} or newer")
     if found // 10000 < recorded // 10000:
-        return [f"{majors}; PostgreSQL does not promise that way, so believe the copy only after state_verify"]
+        return [f"{majors}; PostgreSQL does not support this direction, so use the copy only after state_verify has passed"]
     return []
 
 
@@ -121,7 +121,7 @@ def create(server: Server, name: str, recorded: DatabaseSettings) -> list[str]:
         locale, missing = locales.of(session, recorded)
         session.rows(f"{statement} {locale}")
         session.rows(f"COMMENT ON DATABASE {quote(name)} IS {literal(MARK)}")
-    return [f"the server has no {one}; database {name} uses {locales.FALLBACK}, so text sorts differently" for one in missing]
+    return [f"the server does not have {one}; database {name} uses {locales.FALLBACK}, so text sorts differently" for one in missing]
 
 
 def _remove_leftover(server: Server, name: str) -> None:
@@ -129,11 +129,11 @@ def _remove_leftover(server: Server, name: str) -> None:
     # A restore that was killed between its first two statements left one that is empty and has no mark.
     if found := examine(server, name).objects:
         raise TargetRefused(
-            f"database {name} at {server} is none that a restore made ({len(found)} objects, first: {found[0]}), "
-            "and has the name that this one works under; drop or rename it"
+            f"database {name} at {server} was not created by a restore ({len(found)} objects, first: {found[0]}), "
+            "but this restore needs its name; drop or rename it"
         )
     if not _drop_unused(server, name):
-        raise Busy(f"database {name} at {server} is in use, and this restore works under that name; drop or rename it")
+        raise Busy(f"database {name} at {server} is in use, but this restore needs its name; drop or rename it")
 
 
 def _is_marked(session: Session, name: str) -> bool:

@@ -36,7 +36,7 @@ CONNECTING = (
     *("PGCONNECT_TIMEOUT", "PGAPPNAME", "PGTZ", "PGOPTIONS"),
 )
 
-_BROKEN = "see the server's log; if rows of the source break it, restore an earlier set, or set accept_missing_constraints"
+_BROKEN = "check the server's log; if rows of the source violate the constraint, restore an earlier set, or set accept_missing_constraints"
 
 
 class _Tool(Child):
@@ -52,7 +52,7 @@ class _Tool(Child):
         try:
             return super().finish(timeout)
         except StageFailed as exc:
-            remedy = _BROKEN if restore_errors.is_constraint(exc.details.get("refused", [])) else "see the server's log, then run again"
+            remedy = _BROKEN if restore_errors.is_constraint(exc.details.get("refused", [])) else "check the server's log, then run again"
             raise exc.reworded(f"database {self._database}: {exc.msg}; {remedy}") from exc
 
     def failure(self, code: int, said: str) -> StageFailed:

@@ -40,7 +40,9 @@ def check(command: t.Sequence[bytes], name: str) -> bytes:
     key = command[_KEY_AT.get(command[0], 1)] if fits else MARKER
     if key == MARKER:
         said = " ".join(part[:20].decode("ascii", "replace") for part in command[:2] if part.isalpha() and part.isupper())
-        raise TamperedData(f"{name} holds a command that no snapshot has ({said or 'unknown'}), and it was not sent; use another set")
+        raise TamperedData(
+            f"{name} contains a command that is not allowed in a snapshot ({said or 'unknown'}), so it was not sent; use another set"
+        )
     return key
 
 

@@ -79,7 +79,7 @@ class Address:
         for name in ("ca_cert", "client_cert", "client_key"):
             path = getattr(self, name)
             if path and not os.access(path, os.R_OK):
-                raise KeyProblem(f"redis_{name} {path} cannot be read; check path and owner")
+                raise KeyProblem(f"cannot read redis_{name} {path}; check path and owner")
         # Said, since redis-py before 6 would not look at the name.
         given["ssl_check_hostname"] = True
         return redis.SSLConnection(ssl_ca_certs=self.ca_cert, ssl_certfile=self.client_cert, ssl_keyfile=self.client_key, **given)
@@ -144,13 +144,15 @@ class Session:
     def _connect_problem(self, exc: Exception) -> BackupError:
         text = _first_line(exc)
         if isinstance(exc, self._redis.BusyLoadingError):
-            return Busy(f"Redis {self.address} is still loading its data; wait until it has started")
+            return Busy(f"Redis {self.address} is still loading its data; wait, then run again")
         if isinstance(exc, self._redis.AuthenticationError):
             words = f"Redis {self.address} refuses the login ({text}); check redis_username and redis_password_file"
             return Unreachable(words, reason=REDIS_UNREACHABLE)
         if self.address.tls and ("SSL" in text or "certificate" in text):
-            return Unreachable(f"Redis {self.address}: no trusted TLS connection ({text}); check redis_ca_cert, the host name and the port")
-        words = f"Redis {self.address} cannot be reached ({text}); check redis_host, redis_port, redis_tls and the network"
+            return Unreachable(
+                f"the TLS connection to Redis {self.address} is not trusted ({text}); check redis_ca_cert, the host name and the port"
+            )
+        words = f"cannot reach Redis {self.address} ({text}); check redis_host, redis_port, redis_tls and the network"
         return Unreachable(words, reason=REDIS_UNREACHABLE)
 
     def _problem(self, exc: Exception, command: str) -> BackupError:
@@ -159,24 +161,24 @@ class Session:
         if isinstance(exc, redis.NoPermissionError):
             rule = f"+{command.lower()} and the streams' keys"
             return PermissionMissing(
-                f"{where}: user {self.address.username or 'default'} may not {command} ({text}); grant {rule} (ACL SETUSER)"
+                f"{where}: user {self.address.username or 'default'} is not allowed to run {command} ({text}); grant {rule} (ACL SETUSER)"
             )
         if isinstance(exc, redis.OutOfMemoryError):
             return StorageError(f"{where} is out of memory at {command}; raise its maxmemory")
         if isinstance(exc, redis.ReadOnlyError):
-            return StageFailed(f"{where} is a read-only replica and refuses {command}; name its primary")
+            return StageFailed(f"{where} is a read-only replica and refuses {command}; use its primary")
         if isinstance(exc, redis.AuthenticationError):
-            return Unreachable(f"{where} asks for a login ({text}); set redis_username and redis_password_file")
+            return Unreachable(f"{where} requires a login ({text}); set redis_username and redis_password_file")
         if isinstance(exc, redis.BusyLoadingError):
-            return Busy(f"{where} is still loading its data; wait until it has started")
+            return Busy(f"{where} is still loading its data; wait, then run again")
         if isinstance(exc, (redis.MovedError, redis.AskError, redis.ClusterDownError)):
             return VersionMismatch(
-                f"{where} is a node of a Redis Cluster, whose keys lie elsewhere ({text}); name a Redis without cluster mode"
+                f"{where} is a node of a Redis Cluster, and the keys are on other nodes ({text}); use a Redis without cluster mode"
             )
         if isinstance(exc, redis.ResponseError):
-            return StageFailed(f"{where} refuses {command}: {text}; see its log")
+            return StageFailed(f"{where} refuses {command}: {text}; check its log")
         self.lost = True
-        return Unreachable(f"the connection to {where} was lost at {command} ({text}); look whether it still runs, then run again")
+        return Unreachable(f"the connection to {where} was lost during {command} ({text}); check that it is running, then run again")
 
 
 def _first_line(exc: Exception) -> str:

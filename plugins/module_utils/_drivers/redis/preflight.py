@@ -32,9 +32,9 @@ class Facts:
         """Settings under which this Redis loses events by itself."""
         found = []
         if self.maxmemory and self.policy != "noeviction":
-            found.append(f"maxmemory-policy is {self.policy}: Redis may drop streams when memory is short; set noeviction")
+            found.append(f"maxmemory-policy is {self.policy}: Redis can delete streams when memory is short; set noeviction")
         if not self.append_only:
-            found.append("appendonly is off: Redis forgets events when it restarts; set appendonly yes")
+            found.append("appendonly is off: Redis loses events when it restarts; set appendonly yes")
         return found
 
 
@@ -46,7 +46,7 @@ def examine(session: Session) -> Facts:
         raise VersionMismatch(f"Redis {session.address} is {version[:20]}; streams need {OLDEST[0]}.{OLDEST[1]} or newer")
     if info.get("cluster_enabled") == "1":
         raise VersionMismatch(
-            f"Redis {session.address} is a node of a Redis Cluster, whose keys lie on several nodes; name a Redis without cluster mode"
+            f"Redis {session.address} is a node of a Redis Cluster, whose keys are on several nodes; use a Redis without cluster mode"
         )
     return Facts(
         version=version,
@@ -81,11 +81,11 @@ def confirm(session: Session, facts: Facts, confirmation: t.Sequence[str], keys:
     The name changes when Redis restarts; the address alone means whichever start of it.
     """
     if facts.replica:
-        raise TargetRefused(f"Redis {session.address} is a read-only replica; name its primary")
+        raise TargetRefused(f"Redis {session.address} is a read-only replica; use its primary")
     refusals = []
     name = f"{session.address}@{facts.run_id}"
     if not {name, str(session.address)}.intersection(confirmation):
-        refusals.append(f"if that is meant, set confirm to {name}")
+        refusals.append(f"if you want this, set confirm to {name}")
     if keys:
         refusals.append(f"it is not empty ({keys} keys): restore into an empty one, or stop the services and empty it (FLUSHDB)")
     if refusals:

@@ -94,14 +94,14 @@ def find(session: Session, pattern: str) -> list[bytes]:
     began = time.monotonic()
     while True:
         if time.monotonic() - began > FIND_SECONDS:
-            raise Unreachable(f"Redis {session.address} did not name all its streams within {FIND_SECONDS} s; find out what answers there")
+            raise Unreachable(f"Redis {session.address} did not list all its streams within {FIND_SECONDS} s; check which server this is")
         cursor, names = session.call("SCAN", cursor, "MATCH", pattern, "COUNT", 500, "TYPE", "stream")
         found.update(names)
         if int(cursor) == 0:
             break
     odd = [name for name in found if "\\" in text(name)]
     if odd:
-        raise OptionError(f"stream {text(odd[0])[:80]} has a name that is no plain UTF-8; narrow pattern so that it does not fit")
+        raise OptionError(f"stream {text(odd[0])[:80]} has a name that is not plain UTF-8; narrow the option pattern to exclude it")
     return sorted(found)
 
 
@@ -142,7 +142,7 @@ def entries(session: Session, stream: Stream, after: str | None) -> t.Iterator[t
         page = session.call("XRANGE", stream.name, start, stream.last, "COUNT", count)
         found += len(page)
         if found > stream.length:
-            raise TamperedData(f"Redis {session.address} gives more entries than {text(stream.name)} has; find out what answers there")
+            raise TamperedData(f"Redis {session.address} returned more entries than {text(stream.name)} has; check which server this is")
         last = _in_order(session, stream, last, [entry_id for entry_id, _fields in page])
         yield from page
         if len(page) < count:
@@ -171,7 +171,7 @@ def _in_order(session: Session, stream: Stream, last: str | None, ids: t.Sequenc
     for one in ids:
         if not _follows(one, last, stream.last):
             raise TamperedData(
-                f"Redis {session.address} gives entry {text(one)[:40]} of {text(stream.name)} out of order; find out what answers there"
+                f"Redis {session.address} returned entry {text(one)[:40]} of {text(stream.name)} out of order; check which server this is"
             )
         last = one.decode()
     return last
@@ -201,7 +201,7 @@ def value(session: Session, name: str) -> Value | None:
         return None
     payload = session.call("DUMP", name) if size <= VALUE_LIMIT else b""
     if size > VALUE_LIMIT or len(payload or b"") > VALUE_LIMIT:
-        raise OptionError(f"key {name[:80]!a} of dump_keys has {size} bytes, more than {VALUE_LIMIT}; leave it out")
+        raise OptionError(f"key {name[:80]!a} of dump_keys has {size} bytes, more than {VALUE_LIMIT}; remove it from dump_keys")
     left = session.call("PTTL", name)
     if payload is None or left == -2:
         return None
@@ -220,5 +220,5 @@ def _map(reply: list[t.Any]) -> dict[str, t.Any]:
 def _id(data: bytes) -> str:
     """Raises TamperedData for what is no id of an entry."""
     if not _ID.fullmatch(data):
-        raise TamperedData(f"Redis gives {text(data)[:40]!a} where the id of an entry belongs; find out what answers there")
+        raise TamperedData(f"Redis returned {text(data)[:40]!a} instead of the ID of an entry; check which server this is")
     return data.decode()

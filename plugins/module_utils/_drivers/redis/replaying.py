@@ -39,7 +39,7 @@ class Replay:
         found = self._session.call("GET", commands.MARKER)
         if found not in (None, self._set_id):
             raise TargetRefused(
-                f"Redis {self._session.address} holds a restore of set {found[:30].decode('ascii', 'replace')} that was not finished; "
+                f"Redis {self._session.address} contains an unfinished restore of set {found[:30].decode('ascii', 'replace')}; "
                 "restore that set again, or empty the Redis (FLUSHDB)"
             )
         return found is not None
@@ -75,7 +75,8 @@ class Replay:
             if not again:
                 self._session.call("DEL", commands.MARKER)
             raise TargetRefused(
-                f"Redis {self._session.address} holds {others} keys that are not of this restore; stop the services and empty it (FLUSHDB)"
+                f"Redis {self._session.address} contains {others} keys that this "
+                "restore did not create; stop the services and empty it (FLUSHDB)"
             )
 
     def _unprovision(self) -> None:
@@ -122,7 +123,10 @@ class Replay:
             self._remove()
             self._session.call("DEL", commands.MARKER)
         except BackupError:
-            text = f"{cause.msg}. The target holds a part of the set and is marked so: run the same restore again, which begins anew"
+            text = (
+                f"{cause.msg}. The target contains a part of the set and is marked as "
+                "unfinished; run the same restore again, which starts from the beginning"
+            )
             return cause.reworded(text)
         return cause
 

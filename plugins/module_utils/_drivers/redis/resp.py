@@ -28,7 +28,7 @@ def encode(command: t.Sequence[bytes]) -> bytes:
     made = b"".join(parts)
     if len(made) > COMMAND_LIMIT or not 0 < len(command) <= STRINGS_LIMIT:
         raise StageFailed(
-            f"an entry of {len(made)} bytes and {len(command)} fields is larger than a snapshot can hold; remove it, then run again"
+            f"an entry of {len(made)} bytes and {len(command)} fields is larger than a snapshot can contain; remove it, then run again"
         )
     return made
 
@@ -52,19 +52,19 @@ def commands(source: Reader, name: str) -> t.Iterator[list[bytes]]:
                 raise _fault(name, "a command that is too large")
             data = stream.read(length + 2)
             if len(data) != length + 2 or data[-2:] != b"\r\n":
-                raise _fault(name, "a string of another length than it says")
+                raise _fault(name, "a string whose length is wrong")
             found.append(data[:-2])
         yield found
 
 
 def _number(head: bytes, kind: bytes, name: str) -> int:
     if head[:1] != kind or not _HEAD.match(head):
-        raise _fault(name, "something else than an array of strings")
+        raise _fault(name, "a value that is not an array of strings")
     return int(head[1:-2])
 
 
 def _fault(name: str, what: str) -> TamperedData:
-    return TamperedData(f"{name} holds {what} where a command should be; use another copy of the set")
+    return TamperedData(f"{name} contains {what} instead of a command; use another copy of the set")
 
 
 class _Raw(io.RawIOBase):

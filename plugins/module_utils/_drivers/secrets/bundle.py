@@ -75,7 +75,9 @@ def read(source: pipes.Reader, name: str) -> Bundle:
         limit = _INDEX_LIMIT if member.name == INDEX else FILE_LIMIT
         total += member.size
         if member.size > limit or total > _LIMIT or len(found) > FILES * 2:
-            raise TamperedData(f"{name} holds more than secrets ({member.name!a}); it was not written by this software")
+            raise TamperedData(
+                f"{name} contains a file that is not a secret ({member.name!a}), so it is not from this collection; use another set"
+            )
         found[member.name] = File(member.name, name, member.mode, data.read(member.size))
     index = found.pop(INDEX, None)
     if index is None:
@@ -93,11 +95,11 @@ def _proved(index: Fields, found: dict[str, File]) -> Bundle:
         member.end()
         one = found.get(name)
         if one is None or (len(one.content), one.mode) != (length, mode) or fingerprint != _fingerprint(key, one.content):
-            raise index.fault(f"describes another {name[:200]!a} than there is")
+            raise index.fault(f"does not match the file {name[:200]!a}")
         names.add(name)
     index.end()
     if names != set(found):
-        raise index.fault("does not name every file of the archive")
+        raise index.fault("does not list every file of the archive")
     return Bundle(family, tuple(found[name] for name in sorted(found)))
 
 

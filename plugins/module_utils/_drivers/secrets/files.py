@@ -42,10 +42,10 @@ def directory(path: str, folder: str) -> list[File]:
         size += len(found[-1].content)
         if len(found) > FILES or size > TOTAL:
             raise OptionError(
-                f"{path} holds more than {FILES} files or {TOTAL >> 20} MiB, so it holds more than secrets; correct directory"
+                f"{path} contains more than {FILES} files or {TOTAL >> 20} MiB, so not only secrets; correct the option directory"
             )
     if not found:
-        raise OptionError(f"{path} holds no file, and the product would silently make new secrets in it; correct directory")
+        raise OptionError(f"{path} contains no file, and Caracal would silently create new secrets in it; correct the option directory")
     return found
 
 
@@ -61,7 +61,7 @@ def _names(top: str) -> t.Iterator[str]:
     while waiting:
         below = waiting.popleft()
         if seen > FILES:
-            raise OptionError(f"{top} holds more than {FILES} directories, so it holds more than secrets; correct directory")
+            raise OptionError(f"{top} contains more than {FILES} directories, so not only secrets; correct the option directory")
         with (
             _readable(os.path.join(top, below)),
             paths.descend(paths.folder(top), below, Folder.child) as opened,
@@ -81,7 +81,7 @@ def _readable(path: str) -> t.Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise KeyProblem(f"directory {path} cannot be read: {exc.strerror}; check path and owner") from exc
+        raise KeyProblem(f"cannot read directory {path}: {exc.strerror}; check path and owner") from exc
 
 
 def empty_folders(path: str, names: t.Iterable[str], folder: str, found: t.Sequence[File]) -> list[File]:
@@ -107,28 +107,28 @@ def together(files: t.Iterable[File]) -> list[File]:
     for one in files:
         first = found.setdefault(one.name, one)
         if first is not one:
-            raise OptionError(f"{first.place} and {one.place} both give {one.name}; leave one of them out")
+            raise OptionError(f"{first.place} and {one.place} are both sources of {one.name}; remove one of them")
     if sum(len(one.content) for one in found.values()) > TOTAL:
-        raise OptionError(f"the sources hold more than {TOTAL >> 20} MiB, so they hold more than secrets; leave the others out")
+        raise OptionError(f"the sources contain more than {TOTAL >> 20} MiB, so not only secrets; remove the other files")
     return [found[name] for name in sorted(found)]
 
 
 def _file(name: str, place: str, within: str = "") -> File:
     """`within` is the directory that a link may not lead out of."""
     if not _NAME.match(name) or {".", ".."} & set(name.split("/")):
-        raise OptionError(f"{place!a} cannot be kept as {name[:200]!a}; use a name of letters, digits, '.', '_' and '-'")
+        raise OptionError(f"{place!a} cannot be stored as {name[:200]!a}; use a name of letters, digits, '.', '_' and '-'")
     try:
         above, last = paths.real_parent(place)
         with above:
             if within and not f"{os.path.normpath(above.path)}/".startswith(f"{within}/"):
-                raise OptionError(f"{place!a} is a link that leads out of {within}; name the file itself in files")
+                raise OptionError(f"{place!a} is a link to a file outside {within}; add that file to the option files")
             with above.read(last) as stream:
                 about = os.fstat(stream.fileno())
                 content = stream.read(FILE_LIMIT + 1)
     except OSError as exc:
-        raise KeyProblem(f"{place} cannot be read: {exc.strerror}; name the plain file that contains the secret") from exc
+        raise KeyProblem(f"cannot read {place}: {exc.strerror}; give the regular file that contains the secret") from exc
     if len(content) > FILE_LIMIT:
-        raise OptionError(f"{place} is larger than {FILE_LIMIT >> 20} MiB, so it is no secret; leave it out")
+        raise OptionError(f"{place} is larger than {FILE_LIMIT >> 20} MiB, so it is not a secret; remove it")
     return File(name, place, about.st_mode & 0o777, content)
 
 

@@ -60,7 +60,7 @@ def owner(user: str | None, group: str | None) -> Owner:
         uid = -1 if user is None else int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
         gid = -1 if group is None else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
     except KeyError as exc:
-        raise OptionError(f"owner or group does not exist here ({exc.args[0]}); give a number or create it") from exc
+        raise OptionError(f"owner or group does not exist here ({exc.args[0]}); create it, or use a numeric ID") from exc
     return Owner(uid, gid)
 
 
@@ -84,7 +84,7 @@ def _parent(top: str, below: str) -> t.Iterator[Folder | None]:
             yield None
             return
         except NotADirectoryError as exc:
-            raise TargetRefused(f"what {path} lies in is not a directory; remove it or restore elsewhere") from exc
+            raise TargetRefused(f"the parent of {path} is not a directory; remove it or restore elsewhere") from exc
         with found:
             yield found
 
@@ -96,7 +96,7 @@ def examine(wanted: Wanted, who: Owner) -> str:
         if not parent or not about:
             return NEW
         if not stat.S_ISREG(about.st_mode):
-            raise TargetRefused(f"{wanted.path} is not a plain file; remove it or restore elsewhere")
+            raise TargetRefused(f"{wanted.path} is not a regular file; remove it or restore elsewhere")
         if about.st_size != len(wanted.content) or _content(parent, wanted) != wanted.content:
             return OTHER
     return SAME if _fits(about, wanted.mode, who) else MODE
@@ -109,7 +109,7 @@ def examine_folder(wanted: Directory, who: Owner) -> str:
     if about is None:
         return NEW
     if not stat.S_ISDIR(about.st_mode):
-        raise TargetRefused(f"{wanted.path} is no directory; remove it or restore elsewhere")
+        raise TargetRefused(f"{wanted.path} is not a directory; remove it or restore elsewhere")
     return SAME if _fits(about, wanted.mode, who) else MODE
 
 
@@ -138,7 +138,7 @@ def keep(path: str, wanted: Wanted) -> None:
     with _parent(wanted.top, wanted.below) as parent:
         about = parent.stat(os.path.basename(wanted.below)) if parent else None
         if not parent or not about:
-            raise StorageError(f"{wanted.path} was removed while it was restored; find out who did it, then restore again")
+            raise StorageError(f"{wanted.path} was removed during the restore; find out who removed it, then restore again")
         old = _content(parent, wanted)
     # What was another user's does not become readable for the one who owns the directory.
     who = Owner(about.st_uid, about.st_gid) if os.geteuid() == 0 else AS_IT_IS

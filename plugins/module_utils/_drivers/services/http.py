@@ -59,7 +59,7 @@ def ask(request: Request) -> Answer:
 def _exchange(request: Request) -> tuple[int, dict[str, str], bytes]:
     parts = urllib.parse.urlsplit(request.url)
     if parts.scheme not in ("http", "https") or parts.hostname is None:
-        raise ValueError("it is no http or https address")
+        raise ValueError("it is not an http or https URL")
     if parts.scheme == "https":
         line: http.client.HTTPConnection = http.client.HTTPSConnection(
             parts.hostname, parts.port, timeout=request.timeout, context=ssl.create_default_context()

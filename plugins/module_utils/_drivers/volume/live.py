@@ -47,9 +47,9 @@ def _problem(path: str, exc: OSError) -> BackupError:
     if isinstance(exc, FileNotFoundError):
         return OptionError(f"{path} does not exist; give the directory where the service's volume is mounted")
     if isinstance(exc, PermissionError):
-        return PermissionMissing(f"{path} cannot be read by uid {os.geteuid()}; run as {_owner(path)} or as root (become)")
+        return PermissionMissing(f"uid {os.geteuid()} cannot read {path}; run as {_owner(path)} or as root (become)")
     if isinstance(exc, NotADirectoryError):
-        return OptionError(f"{path} is no directory, or is a symbolic link; give the directory where the service's volume is mounted")
+        return OptionError(f"{path} is not a directory, or is a symbolic link; give the directory where the service's volume is mounted")
     return StorageError(f"{path}: {exc.strerror or 'it failed'}; check the volume")
 
 
@@ -157,13 +157,15 @@ class LiveFile:
     def check_whole(self) -> None:
         """Raises StageFailed when it became shorter, since then it was not only appended to."""
         if os.fstat(self._fd).st_size < self.about.st_size:
-            raise StageFailed(f"{self.path} became shorter while it was read, which the service never does; see what else writes there")
+            raise StageFailed(
+                f"{self.path} became shorter while it was read, which the service never does; check which other process writes to it"
+            )
 
     def _read(self, size: int, offset: int) -> bytes:
         try:
             data = os.pread(self._fd, size, offset)
         except OSError as exc:
-            raise StageFailed(f"{self.path} cannot be read: {exc.strerror}; check the volume") from exc
+            raise StageFailed(f"cannot read {self.path}: {exc.strerror}; check the volume") from exc
         if not data:
             self.check_whole()
         return data

@@ -35,9 +35,9 @@ def told(path: str) -> t.ContextManager[None]:
 
 def _problem(path: str, exc: OSError) -> BackupError:
     if exc.errno in (errno.EACCES, errno.EPERM):
-        return PermissionMissing(f"{path} cannot be written by uid {os.geteuid()}; run as root (become), or as the owner of the directory")
+        return PermissionMissing(f"uid {os.geteuid()} cannot write to {path}; run as root (become), or as the owner of the directory")
     if exc.errno == errno.EEXIST:
-        return StorageError(f"{path} appeared meanwhile; stop the service and end other restores, then run it again")
+        return StorageError(f"another process created {path} during the restore; stop the service and other restores, then run again")
     return folders.problem(path, exc.errno or 0, exc.strerror or "it failed")
 
 
@@ -97,7 +97,7 @@ class Target:
         if me != 0 and (self._owner != me or self._group not in (os.getegid(), *os.getgroups())):
             raise PermissionMissing(
                 f"files in {self.path} must belong to {self._owner}:{self._group}, which uid {me} cannot give them; "
-                "run as root (become), or name another owner and group"
+                "run as root (become), or set another owner and group"
             )
         with told(self.path):
             about = os.fstatvfs(self._folder.descriptor)
@@ -107,7 +107,7 @@ class Target:
                 raise OSError(errno.EACCES, "permission denied")
         free = about.f_bavail * about.f_frsize
         if free < size:
-            raise NoRoom(f"{self.path} has {free >> 20} MiB free, the files need {(size >> 20) + 1} MiB; make room")
+            raise NoRoom(f"{self.path} has {free >> 20} MiB free, but the files need {(size >> 20) + 1} MiB; free disk space")
 
     def holds(self, name: str, size: int, sha256: str) -> str:
         """Whether a file of that name begins with those bytes (`SAME`), with others (`OTHER`), or does not exist (`ABSENT`)."""

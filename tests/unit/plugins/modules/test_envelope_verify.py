@@ -45,4 +45,4 @@ def test_a_wrong_key_as_a_value_fails_the_task_and_is_not_shown(caracal_database
     assert said == "FAILED!" and result["verdict"] == "fail" and "wrong KEK" in str(result["msg"])
     assert WRONG not in output
     said, result, output = run(caracal_database, tmp_path, kek="ab" * 32)
-    assert said == "FAILED!" and result["error"] == "OptionError" and "one byte over and over" in str(result["msg"])
+    assert said == "FAILED!" and result["error"] == "OptionError" and "one repeated byte" in str(result["msg"])

@@ -89,7 +89,7 @@ def test_staged_and_taken_in_twice(dumped: Scene, source: ReplayFolder, stage: P
 def test_a_stage_without_reading_1(dumped: Scene, source: ReplayFolder, stage: Path) -> None:
     with pytest.raises(OptionError, match="run reading 1 before"):
         put(dumped, stage, 2, source)
-    dumped.refused("backup_set", OptionError, "has nothing of set", state="extended", set_id=open_id(dumped), staged=str(stage))
+    dumped.refused("backup_set", OptionError, "contains nothing of set", state="extended", set_id=open_id(dumped), staged=str(stage))
 
 
 def edit(path: Path, change: t.Callable[[t.Any], object]) -> None:
@@ -110,29 +110,37 @@ DAMAGES: dict[str, tuple[t.Callable[[t.Any], object], type[BackupError], str]] =
     "a shared object": (
         lambda one: first(one).update(path="objects/audit/x/1.20260102T030405Z-abcd.copy.zst.age", shared_from="20260102T030405Z-abcd"),
         TamperedData,
-        "is no sealed replay archive",
+        "is not an encrypted replay archive",
     ),
-    "another kind": (lambda one: first(one).update(kind="dump"), TamperedData, "is no sealed replay archive"),
-    "a forged pairing": (lambda one: one["content"].update(pairing={"verdict": "pass", "message": "yes"}), TamperedData, "is no part that"),
-    "keys": (lambda one: one["content"].update(key_ids={"kek": "0"}), TamperedData, "is no part that"),
-    "an excuse for others": (lambda one: one["content"].update(left_out={"secrets": "none"}), TamperedData, "is no part that"),
-    "a result that is a tree": (lambda one: one["content"]["result"].update(files={"x": 1}), TamperedData, "is no part that"),
+    "another kind": (lambda one: first(one).update(kind="dump"), TamperedData, "is not an encrypted replay archive"),
+    "a forged pairing": (
+        lambda one: one["content"].update(pairing={"verdict": "pass", "message": "yes"}),
+        TamperedData,
+        "is not a part from",
+    ),
+    "keys": (lambda one: one["content"].update(key_ids={"kek": "0"}), TamperedData, "is not a part from"),
+    "an excuse for others": (lambda one: one["content"].update(left_out={"secrets": "none"}), TamperedData, "is not a part from"),
+    "a result that is a tree": (lambda one: one["content"]["result"].update(files={"x": 1}), TamperedData, "is not a part from"),
     "a text of two lines": (
         lambda one: one["content"].update(left_out={"replay of sts-1": "none\n# more"}),
         TamperedData,
-        "is no part that",
+        "is not a part from",
     ),
     "an excuse for another directory": (
         lambda one: one["content"].update(left_out={"replay of sts-2": "none"}),
         TamperedData,
-        "is no part that",
+        "is not a part from",
     ),
-    "files that are none": (lambda one: one["content"].update(files={"x": {"size": "1"}}), TamperedData, "is no part that"),
-    "the archive of another directory": (lambda one: first(one).update(source="sts-2"), TamperedData, "is no sealed replay archive"),
-    "a source that is a command": (lambda one: first(one).update(source='"; touch pwned; "'), TamperedData, "is no sealed replay archive"),
-    "a database": (lambda one: first(one).update(database="caracal"), TamperedData, "is no sealed replay archive"),
-    "a recipient that is none": (lambda one: first(one).update(recipients=["`x`"]), TamperedData, "is no sealed replay archive"),
-    "no artifacts": (lambda one: one["content"].pop("artifacts"), TamperedData, "is no part that"),
+    "files that are none": (lambda one: one["content"].update(files={"x": {"size": "1"}}), TamperedData, "is not a part from"),
+    "the archive of another directory": (lambda one: first(one).update(source="sts-2"), TamperedData, "is not an encrypted replay archive"),
+    "a source that is a command": (
+        lambda one: first(one).update(source='"; touch pwned; "'),
+        TamperedData,
+        "is not an encrypted replay archive",
+    ),
+    "a database": (lambda one: first(one).update(database="caracal"), TamperedData, "is not an encrypted replay archive"),
+    "a recipient that is none": (lambda one: first(one).update(recipients=["`x`"]), TamperedData, "is not an encrypted replay archive"),
+    "no artifacts": (lambda one: one["content"].pop("artifacts"), TamperedData, "is not a part from"),
     "a newer format": (lambda one: one.update(format=2), VersionMismatch, "install a newer release"),
 }
 
@@ -154,12 +162,12 @@ def test_objects_that_were_tampered_with(dumped: Scene, source: ReplayFolder, st
     path = stage / "sets" / set_id / "replay" / "sts-1.1.tar.zst.age"
     (stage / "journal").mkdir()
     (stage / "journal" / "0000000009.json").write_text("{}")
-    dumped.refused("backup_set", TamperedData, "is named by no part", **given)
+    dumped.refused("backup_set", TamperedData, "is not in any part", **given)
     shutil.rmtree(stage / "journal")
     parts = stage / "sets" / set_id / "parts"
     shutil.copy(parts / "replay.sts-1.1.json", parts / "postgres.json")
     edit(parts / "postgres.json", lambda one: one.update(name="postgres"))
-    dumped.refused("backup_set", TamperedData, "is no part that replay_volume_archive makes", **given)
+    dumped.refused("backup_set", TamperedData, "is not a part from replay_volume_archive", **given)
     (parts / "postgres.json").unlink()
     data = path.read_bytes()
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -211,6 +219,6 @@ def test_bytes_that_change_after_they_were_verified(
 
     with monkeypatch.context() as patch:
         patch.setattr(staging.objects, "verify", late)
-        with pytest.raises(TamperedData, match="changed while it was taken in"):
+        with pytest.raises(TamperedData, match="changed while it was copied"):
             take(dumped, stage)
     assert not dumped.files("sets/*/replay/sts-1.1.tar.zst.age") and not dumped.files("sets/*/parts/replay*")

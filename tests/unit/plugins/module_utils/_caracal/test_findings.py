@@ -16,7 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check i
     [
         (Finding("hole", "audit", "z", 3, 9, "gone"), "audit chain of zone z, sequence 3 to 9: gone"),
         (Finding("edited", "admin", r"\N", 3, 3, "edited"), "admin chain of no zone (global), sequence 3: edited"),
-        (Finding("leaf_dropped", "audit", "", 0, 0, "gone", leaf="audit_events_y2026m05"), "leaf audit_events_y2026m05: gone"),
+        (Finding("leaf_dropped", "audit", "", 0, 0, "gone", leaf="audit_events_y2026m05"), "partition audit_events_y2026m05: gone"),
         (Finding("unnumbered", "audit", "z", 0, 0, "odd"), "audit chain of zone z: odd"),
         (Finding("no_rehash_marker", "audit", "", 0, 0, "absent"), "absent"),
     ],

@@ -49,7 +49,7 @@ def test_every_documented_reason_has_words() -> None:
 )
 def test_garbage_names_nothing(body: bytes) -> None:
     assert readiness.reason(body) == ""
-    assert readiness.explain("") == "it says no reason"
+    assert readiness.explain("") == "no reason given"
 
 
 def test_a_reason_is_short() -> None:

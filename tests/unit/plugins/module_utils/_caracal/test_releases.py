@@ -37,7 +37,8 @@ def test_the_other_family_is_known_by_its_own_tables() -> None:
 )
 def test_a_database_of_neither_family_is_refused(tables: list[str]) -> None:
     with pytest.raises(
-        VersionMismatch, match=r"^this is not a Caracal database: it has the tables of neither family; correct the database name$"
+        VersionMismatch,
+        match=r"^this is not a Caracal database: it does not have the tables of one release family; correct the database name$",
     ):
         releases.detect(tables, V1.migrations)
 

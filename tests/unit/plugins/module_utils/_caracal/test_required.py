@@ -87,7 +87,7 @@ def test_a_drill_of_caracal_asks_for_services_and_canaries() -> None:
 def test_a_step_that_was_not_done_stands_for_its_checks_and_keeps_the_drill_from_passing(step: str) -> None:
     steps = required.by_step(DATABASES, "secret_store", "v1.0.0")
     done = [Check(one, PASS, "well") for name, ids in steps.items() if name != step for one in sorted(ids)]
-    told = Check(f"drill.{step}", UNPROVEN, "not done: the step was left out", required=False)
+    told = Check(f"drill.{step}", UNPROVEN, "not run: the step was skipped", required=False)
     found = required.complete([*done, told], DATABASES, "secret_store", "v1.0.0")
     assert found[-1].verdict == PASS and overall(found) == UNPROVEN
     claimed = dataclasses.replace(told, verdict=PASS)

@@ -22,7 +22,7 @@ def test_the_release_of_the_set_needs_no_word(wanted: str | None) -> None:
     [
         ("v0.1.0", "secret_store", "v1.0.0", "runs 2 migration(s): 0002_approval_hardening, 0003_operator_run_token_usage"),
         ("v0.2.1", "secret_store", "v1.0.0", "runs 1 migration(s): 0003_operator_run_token_usage"),
-        ("2026-06-04", "zone_kek", "v2026.06.21", "writes every audit hash anew"),
+        ("2026-06-04", "zone_kek", "v2026.06.21", "recomputes every audit hash"),
     ],
 )
 def test_a_later_release_says_what_it_will_do(recorded: str, family: str, wanted: str, words: str) -> None:
@@ -34,11 +34,11 @@ def test_a_later_release_says_what_it_will_do(recorded: str, family: str, wanted
 @pytest.mark.parametrize(
     ("recorded", "family", "wanted", "kind", "words"),
     [
-        ("v2026.06.25-rc.1", "zone_kek", "v0.1.0", TargetRefused, "no migration leads from one to the other"),
-        ("v2026.06.21", "zone_kek", "v2026.06.25-rc.1", TargetRefused, "begins with other migrations"),
+        ("v2026.06.25-rc.1", "zone_kek", "v0.1.0", TargetRefused, "no migration converts one into the other"),
+        ("v2026.06.21", "zone_kek", "v2026.06.25-rc.1", TargetRefused, "starts with other migrations"),
         ("v1.0.0", "secret_store", "v0.2.1", TargetRefused, "is older than the set"),
         (None, "zone_kek", "v1.0.0", TargetRefused, "family zone_kek"),
-        ("v1.0.0", "secret_store", "v9", OptionError, "'v9' is not known"),
+        ("v1.0.0", "secret_store", "v9", OptionError, "unknown release 'v9'"),
     ],
 )
 def test_what_cannot_run_is_refused(recorded: str | None, family: str, wanted: str, kind: type[BackupError], words: str) -> None:

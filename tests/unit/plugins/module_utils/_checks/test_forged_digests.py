@@ -139,7 +139,7 @@ def test_an_audit_digest_repaired_through_signatures_is_found(committed: Committ
     said = failed["inventory.audit_blocks"]["details"]["differences"]
     turned = [one for one in said if one.endswith(": content differs")]
     assert len(turned) == 1 and f"leaf {place[edited][0].name}," in turned[0]
-    assert len(said) > 1 and {one.rsplit(": ", 1)[1] for one in said} == {"content differs", "chain columns differ"}
+    assert len(said) > 1 and {one.rsplit(": ", 1)[1] for one in said} == {"the content differs", "the chain columns differ"}
 
 
 def verify(committed: Committed, copy: Copy) -> dict[str, Result]:
@@ -274,5 +274,5 @@ def test_halves_of_two_rows_exchanged_are_found(committed: Committed, forged: Co
     )
     failed = verify(committed, forged)
     assert failed.keys() == {"inventory.caracal.leaves", "inventory.audit_blocks"}
-    word = "chain columns differ" if "chain_seq" in columns else "content differs"
+    word = "the chain columns differ" if "chain_seq" in columns else "the content differs"
     assert failed["inventory.audit_blocks"]["message"].endswith(f"zone {pair[2]}, leaf {LEAF}, block 0: {word}")

@@ -52,10 +52,10 @@ def test_an_unknown_release_is_unproven_and_tells_how_far_it_is_from_the_nearest
     assert (result["verdict"], result["failed"], result["release"], result["nearest"]) == ("unproven", True, None, "v1.0.0")
     words = said(result, "migrations.release")
     assert (
-        "the nearest is v1.0.0, from which it has migration(s) 0004_newer, differs in 4 table(s) or column(s), first: column newer.id"
+        "the closest is v1.0.0. This database has migration(s) 0004_newer, differs in 4 table(s) or column(s), first: column newer.id"
         in words
     )
-    assert "give release_table" in words
+    assert "set release_table" in words
     unproven = {one for one, verdict in odd(result).items() if verdict == "unproven"}
     databases = ("caracal", "caracal_auth")
     assert unproven == {"migrations.release", "migrations.versions", *(f"schema.{one}.{what}" for one in databases for what in COMPARED)}
@@ -104,8 +104,11 @@ BAD: dict[str, tuple[t.Callable[[dict[str, t.Any]], t.Any], str]] = {
     "facts of another kind": (lambda table: {**table, "databases": {"caracal": [1]}}, "caracal must be a list of texts"),
     "no migrations": (lambda table: {**table, "migrations": []}, "migrations must be a list of texts"),
     "no family": (lambda table: {**table, "family": None}, "family must be one of secret_store, zone_kek"),
-    "no fact": (lambda table: {**table, "databases": {"caracal": ["no fact"]}}, "'no fact' is no fact of a schema"),
-    "a kind that nobody knows": (lambda table: {**table, "databases": {"caracal": ["view x: y"]}}, "'view x: y' is no fact of a schema"),
+    "no fact": (lambda table: {**table, "databases": {"caracal": ["no fact"]}}, "'no fact' is not a line of a release table"),
+    "a kind that nobody knows": (
+        lambda table: {**table, "databases": {"caracal": ["view x: y"]}},
+        "'view x: y' is not a line of a release table",
+    ),
     "a release of ours": (lambda table: {**table, "release": "v1.0.0"}, "release v1.0.0 has a table in this collection"),
 }
 

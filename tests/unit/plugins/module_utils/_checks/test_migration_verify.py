@@ -154,12 +154,12 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "newest migration missing": (
         ("DELETE FROM schema_migrations WHERE version = '0003_operator_run_token_usage'",),
         {"migrations.versions": "fail"},
-        "not that of v1.0.0; missing: 0003_operator_run_token_usage",
+        "differs from v1.0.0: missing: 0003_operator_run_token_usage",
     ),
     "migration unknown": (
         ("INSERT INTO schema_migrations VALUES ('0002_other')",),
         {"migrations.versions": "fail"},
-        "unknown: 0002_other; give release_table if this is a newer release",
+        "unknown: 0002_other; set release_table if this is a newer release",
     ),
     "no migration": (("DELETE FROM schema_migrations",), {"migrations.versions": "fail"}, "missing: 0001_baseline, 0002"),
     "no table of migrations": (
@@ -326,7 +326,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "grant on a partition": (
         (f"GRANT SELECT ON {LEAF} TO caracalapi",),
         {f"{OWN}.partition_grants": "fail"},
-        f"caracalapi has rights on partition {LEAF}",
+        f"caracalapi has privileges on partition {LEAF}",
     ),
     "audit log mutable": (
         ("GRANT UPDATE ON audit_events TO caracalaudit",),
@@ -462,7 +462,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "sequence nearly used up": (
         ("CREATE SCHEMA own", "CREATE SEQUENCE own.narrow AS smallint", "SELECT setval('own.narrow', 32000)"),
         {f"{OWN}.sequence_room": "warn"},
-        "sequence own.narrow stands at 32000 of 32767",
+        "sequence own.narrow is at 32000 of 32767",
     ),
     "sequence behind": (
         (
@@ -470,7 +470,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
             "UPDATE audit_ingest_alerts SET id = 9 WHERE id = (SELECT max(id) FROM audit_ingest_alerts)",
         ),
         {f"{OWN}.sequence_values": "fail"},
-        "sequence public.audit_ingest_alerts_id_seq stands at 1, but its column holds 9",
+        "sequence public.audit_ingest_alerts_id_seq is at 1, but its column contains 9",
     ),
     "owner of the database": (
         ("ALTER DATABASE {name} OWNER TO caracalaudit",),
@@ -500,12 +500,12 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
             f"CREATE TABLE audit_events_y2026m09 PARTITION OF audit_events {SHIFTED}",
         ),
         {f"{OWN}.partitions": "fail"},
-        "partition audit_events_y2026m09 is no calendar month in UTC under its name",
+        "the bounds of partition audit_events_y2026m09 are not the month in its name, in UTC",
     ),
     "partition of another name": (
         ("ALTER TABLE audit_events_y2026m09 RENAME TO audit_events_september",),
         {f"{OWN}.partitions": "fail"},
-        "partition audit_events_september is no calendar month",
+        "the bounds of partition audit_events_september are not the month",
     ),
     "no default partition": (
         ("DROP TABLE audit_events_default",),
@@ -562,7 +562,7 @@ ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Expected, str]] = {
         ("ALTER ROLE caracalapi BYPASSRLS",),
         ("ALTER ROLE caracalapi NOBYPASSRLS",),
         {"schema.roles": "fail"},
-        "role caracalapi has BYPASSRLS; the product sets none of these",
+        "role caracalapi has BYPASSRLS, which Caracal never sets",
     ),
     "makes roles": (
         ("ALTER ROLE caracalapi CREATEROLE",),
@@ -592,13 +592,13 @@ ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Expected, str]] = {
         ("GRANT pg_read_all_data TO caracalgateway",),
         ("REVOKE pg_read_all_data FROM caracalgateway",),
         {"schema.roles": "fail"},
-        "role caracalgateway has membership of pg_read_all_data; the product sets none of these",
+        "role caracalgateway has membership of pg_read_all_data, which Caracal never sets",
     ),
     "starts programs by way of a group": (
         ("CREATE ROLE jobs IN ROLE pg_execute_server_program", "GRANT jobs TO caracalapi"),
         ("DROP ROLE jobs",),
         {"schema.roles": "fail"},
-        "role caracalapi has membership of pg_execute_server_program; the product sets none of these",
+        "role caracalapi has membership of pg_execute_server_program, which Caracal never sets",
     ),
     "member of another service": (
         ("GRANT caracalsts TO caracalgateway",),
@@ -622,7 +622,7 @@ ROLES: dict[str, tuple[tuple[str, ...], tuple[str, ...], Expected, str]] = {
         ("CREATE ROLE reporting", "GRANT SELECT ON zones TO reporting", f"GRANT SELECT ON {LEAF} TO reporting"),
         ("DROP OWNED BY reporting", "DROP ROLE reporting"),
         {f"{OWN}.other_grants": "warn", f"{OWN}.partition_grants": "warn"},
-        "a role that is not Caracal's has rights: grant on zones to reporting: SELECT",
+        "a role outside Caracal has privileges: grant on zones to reporting: SELECT",
     ),
 }
 

@@ -146,7 +146,7 @@ def test_the_other_family_is_judged_by_what_it_has(
                 f"INSERT INTO audit_events SELECT (e).* FROM (SELECT jsonb_populate_record(a, jsonb_build_object('occurred_at', "
                 f"'{month(3).low}')) AS e FROM audit_events a LIMIT 1) one",
             ],
-            "audit.default_partition", "fail", "1 event(s) lie in the default partition",
+            "audit.default_partition", "fail", "1 event(s) are in the default partition",
         ),
         (["DROP TABLE audit_events_default"], "audit.default_partition", "fail", "there is no default partition"),
         ([partition(month(-20))], "audit.overdue", "fail", f"1 month should have been dropped, {month(-20).name} since"),
@@ -158,15 +158,15 @@ def test_the_other_family_is_judged_by_what_it_has(
         (["DELETE FROM audit_export_watermark"], AUDIT, "fail", "AUDIT_EXPORT_S3_BUCKET is set"),
         ([WATERMARK.format("100 days")], AUDIT, "fail", "with events that were never exported"),
         (["UPDATE caracal_outbox SET published_at = now() - interval '30 days' WHERE status = 'published'"],
-         "coordinator.outbox", "fail", "are past their days"),
+         "coordinator.outbox", "fail", "are past their retention time"),
         (["UPDATE delegation_edges SET revoked_at = now() - interval '200 days' WHERE status = 'revoked'"],
-         "coordinator.delegations", "fail", "are past their days"),
+         "coordinator.delegations", "fail", "are past their retention time"),
         (["UPDATE delegation_edges SET expires_at = now() - interval '3 hours' WHERE status = 'active'"],
-         "coordinator.expiries", "fail", "have expired and are active still"),
+         "coordinator.expiries", "fail", "have expired but are still active"),
         (["UPDATE sessions SET terminated_at = now() - interval '92 days' WHERE status IN ('terminated', 'expired')"],
          "coordinator.sessions", "fail", "the oldest by 2 d"),
         (["UPDATE coordinator_idempotency_receipts SET created_at = now() - interval '4 days', expires_at = now() - interval '3 days'"],
-         "coordinator.receipts", "fail", "are kept still"),
+         "coordinator.receipts", "fail", "are still stored"),
         (["DELETE FROM caracal_outbox", "DELETE FROM event_outbox"], "outbox.dead", "not_applicable", "both outboxes are empty"),
         (["TRUNCATE coordinator_idempotency_receipts"], "coordinator.receipts", "not_applicable", "there are no idempotency receipts"),
         (["TRUNCATE coordinator_idempotency_receipts, schema_migrations"], "coordinator.receipts", "unproven", "no zones or migrations"),
@@ -294,7 +294,7 @@ def test_streams_in_trouble(here: Deployment) -> None:
     run, audit, revoke = here.redis.run, "caracal.audit.events", "caracal.sessions.revoke"
     run("XADD", f"{audit}.dlq", "5-1", "reason", "hmac")
     found = here.check("streams.dead_letters")
-    assert found["verdict"] == "warn" and f"1 entries were given up, in {audit}.dlq" in found["message"]
+    assert found["verdict"] == "warn" and f"1 entries were given up in {audit}.dlq" in found["message"]
     run("XADD", "caracal.keys.invalidate", "1-1", "n", 1)
     for stream, group, verdict in ((revoke, "sts-revocation", "warn"), (audit, "audit-ingestor", "fail")):
         run("DEL", stream)

@@ -186,20 +186,24 @@ def test_owners_without_the_other_database_are_unproven(committed: Committed, re
 @pytest.mark.parametrize(
     ("statement", "leaf_words", "block_words"),
     [
-        (f"UPDATE {LEAF} SET decision = 'deny' WHERE id = {{id}}", "rows differ in content", "content differs"),
+        (f"UPDATE {LEAF} SET decision = 'deny' WHERE id = {{id}}", "the content of rows differs", "the content differs"),
         (
             f"UPDATE {LEAF} SET metadata_json = metadata_json || '{{{{\"x\": 1}}}}' WHERE id = {{id}}",
-            "rows differ in content",
-            "content differs",
+            "the content of rows differs",
+            "the content differs",
         ),
-        (f"UPDATE {LEAF} SET occurred_at = occurred_at + interval '1 us' WHERE id = {{id}}", "rows differ in content", "content differs"),
-        (f"UPDATE {LEAF} SET prev_content_sha256 = NULL WHERE id = {{id}}", "rows differ in content", "chain columns differ"),
-        (f"UPDATE {LEAF} SET ingest_signature = 'x' WHERE id = {{id}}", "rows differ in content", "chain columns differ"),
-        (f"DELETE FROM {LEAF} WHERE id = {{id}}", "{fewer} rows, recorded {rows}", "{less} rows, recorded {size}"),
+        (
+            f"UPDATE {LEAF} SET occurred_at = occurred_at + interval '1 us' WHERE id = {{id}}",
+            "the content of rows differs",
+            "the content differs",
+        ),
+        (f"UPDATE {LEAF} SET prev_content_sha256 = NULL WHERE id = {{id}}", "the content of rows differs", "the chain columns differ"),
+        (f"UPDATE {LEAF} SET ingest_signature = 'x' WHERE id = {{id}}", "the content of rows differs", "the chain columns differ"),
+        (f"DELETE FROM {LEAF} WHERE id = {{id}}", "{fewer} rows instead of {rows}", "{less} rows instead of {size}"),
         (
             f'INSERT INTO {LEAF} SELECT (jsonb_populate_record(x, \'{{{{"id": "new"}}}}\')).* FROM {LEAF} x WHERE id = {{id}}',
-            "{more} rows, recorded {rows}",
-            "{greater} rows, recorded {size}",
+            "{more} rows instead of {rows}",
+            "{greater} rows instead of {size}",
         ),
     ],
     ids=["content", "json", "time", "link", "signature", "removed", "added"],
@@ -215,7 +219,7 @@ def test_an_audit_row_that_differs_names_zone_leaf_and_block(
     failed = broken(FREELY, statement.format(id=row_id))
     numbers = {"fewer": rows - 1, "more": rows + 1, "rows": rows, "less": size - 1, "greater": size + 1, "size": size}
     leaf = failed.pop("inventory.caracal.leaves")["message"]
-    assert leaf == f"1 audit leaf(s) differ; first: public.{LEAF}: {leaf_words.format(**numbers)}"
+    assert leaf == f"1 audit partition(s) differ; first: public.{LEAF}: {leaf_words.format(**numbers)}"
     found = failed.pop("inventory.audit_blocks")["message"]
     name = f"audit chain of zone {zone}, leaf {LEAF}, block {block}"
     assert found == f"1 audit block(s) differ; first: {name}: {block_words.format(**numbers)}"
@@ -226,9 +230,9 @@ def test_an_audit_row_that_differs_names_zone_leaf_and_block(
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("UPDATE admin_audit_events SET actor_name = 'somebody' WHERE id = {id}", "content differs"),
-        ("UPDATE admin_audit_events SET chain_hmac = prev_content_sha256 WHERE id = {id}", "chain columns differ"),
-        ("DELETE FROM admin_audit_events WHERE id = {id}", "rows, recorded"),
+        ("UPDATE admin_audit_events SET actor_name = 'somebody' WHERE id = {id}", "the content differs"),
+        ("UPDATE admin_audit_events SET chain_hmac = prev_content_sha256 WHERE id = {id}", "the chain columns differ"),
+        ("DELETE FROM admin_audit_events WHERE id = {id}", "rows instead of"),
     ],
 )
 def test_an_admin_audit_row_that_differs_names_its_block(broken: Verify, restored: Copy, statement: str, words: str) -> None:
@@ -301,10 +305,10 @@ TOGETHER = {
         "not in the set: function public.audit_partition_drop(part_name text) PUBLIC EXECUTE",
     ),
     "owner": ("ALTER TABLE workloads OWNER TO caracalapi", "inventory.caracal.owners", "missing table public.workloads caracal"),
-    "owner of the database": ("ALTER DATABASE caracal OWNER TO caracalapi", SETTINGS, "owner is caracalapi, recorded caracal"),
-    "setting": ("ALTER DATABASE caracal SET row_security = off", SETTINGS, "differ from the recorded: row_security"),
-    "limit": ("ALTER DATABASE caracal CONNECTION LIMIT 3", SETTINGS, "connection_limit is 3, recorded -1"),
-    "sequence": ("SELECT setval('audit_ingest_alerts_id_seq', 999)", "inventory.caracal.sequences", "stands at 999, expected 3 to 3"),
+    "owner of the database": ("ALTER DATABASE caracal OWNER TO caracalapi", SETTINGS, "owner is caracalapi instead of caracal"),
+    "setting": ("ALTER DATABASE caracal SET row_security = off", SETTINGS, "differ from the set: row_security"),
+    "limit": ("ALTER DATABASE caracal CONNECTION LIMIT 3", SETTINGS, "connection_limit is 3 instead of -1"),
+    "sequence": ("SELECT setval('audit_ingest_alerts_id_seq', 999)", "inventory.caracal.sequences", "is at 999, expected 3 to 3"),
     "extra table": ("CREATE TABLE extra_table (a int)", "inventory.caracal.tables", "public.extra_table is not in the set"),
 }
 
@@ -328,7 +332,7 @@ def test_an_object_that_differs_is_named_among_others(many_differences: dict[str
 ALONE = {
     "partition bounds": (f"ALTER TABLE audit_events DETACH PARTITION {LEAF}", SCHEMA, f"missing relation public.{LEAF} kind r"),
     "extension": ("DROP EXTENSION pgcrypto", "inventory.caracal.extensions", "extension pgcrypto is missing"),
-    "sequence behind": ("SELECT setval('audit_ingest_alerts_id_seq', 1)", "inventory.caracal.sequences", "stands at 1, expected 3 to 3"),
+    "sequence behind": ("SELECT setval('audit_ingest_alerts_id_seq', 1)", "inventory.caracal.sequences", "is at 1, expected 3 to 3"),
     "table gone": ("DROP TABLE sts_rate_limit", "inventory.caracal.tables", "public.sts_rate_limit is missing"),
     "leaf gone": (f"DROP TABLE {LEAF}", "inventory.caracal.leaves", f"public.{LEAF} is missing"),
     "comment": ("COMMENT ON TABLE zones IS 'mine'", "inventory.caracal.schema_dump", "pg_dump --schema-only differs"),
@@ -363,12 +367,12 @@ def test_a_database_that_is_gone_is_named(broken: Verify, database: str) -> None
 
 
 ROLES = [
-    ("ALTER ROLE caracalapi BYPASSRLS", "ALTER ROLE caracalapi NOBYPASSRLS", "role caracalapi: bypassrls is True, recorded False"),
-    ("ALTER ROLE caracalsts CREATEROLE", "ALTER ROLE caracalsts NOCREATEROLE", "role caracalsts: createrole is True, recorded False"),
-    ("ALTER ROLE caracalsts SUPERUSER", "ALTER ROLE caracalsts NOSUPERUSER", "role caracalsts: superuser is True, recorded False"),
-    ("ALTER ROLE caracalauth NOLOGIN", "ALTER ROLE caracalauth LOGIN", "role caracalauth: login is False, recorded True"),
-    ("ALTER ROLE caracalapi CONNECTION LIMIT 1", "ALTER ROLE caracalapi CONNECTION LIMIT -1", "connection_limit is 1, recorded -1"),
-    ("ALTER ROLE caracalapi SET row_security = off", "ALTER ROLE caracalapi RESET ALL", "settings differ from the recorded: row_security"),
+    ("ALTER ROLE caracalapi BYPASSRLS", "ALTER ROLE caracalapi NOBYPASSRLS", "role caracalapi: bypassrls is True instead of False"),
+    ("ALTER ROLE caracalsts CREATEROLE", "ALTER ROLE caracalsts NOCREATEROLE", "role caracalsts: createrole is True instead of False"),
+    ("ALTER ROLE caracalsts SUPERUSER", "ALTER ROLE caracalsts NOSUPERUSER", "role caracalsts: superuser is True instead of False"),
+    ("ALTER ROLE caracalauth NOLOGIN", "ALTER ROLE caracalauth LOGIN", "role caracalauth: login is False instead of True"),
+    ("ALTER ROLE caracalapi CONNECTION LIMIT 1", "ALTER ROLE caracalapi CONNECTION LIMIT -1", "connection_limit is 1 instead of -1"),
+    ("ALTER ROLE caracalapi SET row_security = off", "ALTER ROLE caracalapi RESET ALL", "settings differ from the set: row_security"),
     ("ALTER ROLE caracalapi RENAME TO other", "ALTER ROLE other RENAME TO caracalapi", "role caracalapi is missing"),
     ("GRANT caracal TO caracalapi", "REVOKE caracal FROM caracalapi", "role caracalapi is a member of caracal"),
 ]

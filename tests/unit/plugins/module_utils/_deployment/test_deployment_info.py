@@ -381,7 +381,7 @@ def test_an_engine_that_refuses_or_is_not_there_is_told(engine: Engine, project:
     engine.broken = (500, {"message": "out of order"})
     refused(StageFailed, engine, "out of order")
     refused(Unreachable, engine, "/nowhere", at="unix:///nowhere")
-    refused(OptionError, engine, "no socket on this host", at="tcp://10.0.0.1:2375")
+    refused(OptionError, engine, "not a socket", at="tcp://10.0.0.1:2375")
     monkeypatch.setattr(engines, "SOCKETS", ("/nowhere", str(engine.socket)))
     engine.broken = None
     assert find(engine, at=None)["deployment"]["directory"] == str(project)

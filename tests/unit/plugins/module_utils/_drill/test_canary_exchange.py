@@ -165,7 +165,7 @@ def test_policy_that_refuses_is_told_from_a_broken_sts(drilled: Drilled, applica
 def test_another_client_secret(drilled: Drilled, application: dict[str, t.Any], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("cs_of_somebody_else")
     result = run(drilled, application={**application, "client_secret_file": str(tmp_path / "secret")})
-    assert bad(result)["canary.exchange"] == "fail" and "client secret is another" in result["by_id"]["canary.exchange"]["message"]
+    assert bad(result)["canary.exchange"] == "fail" and "client secret is wrong" in result["by_id"]["canary.exchange"]["message"]
     assert result["verdict"] == "fail" and result["msg"].startswith("verdict fail: canary.exchange: ")
 
 
@@ -284,7 +284,7 @@ def test_after_a_real_restore_only_reading_is_done(caracal_database: TwinCluster
     ("given", "kind", "words"),
     [
         ({"self_made": True}, OptionError, "self_made adds rows, so it needs a sandbox"),
-        ({"urls": {"sts": "nowhere"}}, OptionError, "urls.sts is no address"),
+        ({"urls": {"sts": "nowhere"}}, OptionError, "urls.sts is not the address"),
         ({"secrets_directory": "/nowhere"}, KeyProblem, "/nowhere/caracalAdminToken cannot be read"),
         ({"database": "postgres"}, BackupError, "not a Caracal database"),
     ],
@@ -307,7 +307,7 @@ def test_secrets_that_are_none(caracal_database: TwinCluster, restored_secrets: 
 
 
 def test_two_ways_to_the_same(drilled: Drilled, application: dict[str, t.Any]) -> None:
-    with pytest.raises(OptionError, match="two ways to the same canaries"):
+    with pytest.raises(OptionError, match="are mutually exclusive"):
         run(drilled, application=application, self_made=True)
     Path(application["client_secret_file"]).with_name("empty").write_text("\n")
     with pytest.raises(OptionError, match="is empty"):

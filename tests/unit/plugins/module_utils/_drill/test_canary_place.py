@@ -43,7 +43,7 @@ def test_in_a_sandbox_all_are_on_their_own_ports(postgres_server: SandboxInfo) -
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://a", "http://", "http://a?x=1", "http://user@a", "http://user:word@a"])
 def test_what_is_no_address(url: str) -> None:
-    with pytest.raises(OptionError, match=r"urls\.sts is no address of a service") as raised:
+    with pytest.raises(OptionError, match=r"urls\.sts is not the") as raised:
         of(sts=url)
     assert "word" not in raised.value.msg
 
@@ -71,5 +71,5 @@ def test_inside_a_sandbox_it_is_served_inside(postgres_server: SandboxInfo) -> N
 def test_a_port_that_is_taken() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(Busy, match=f"port {port} of the sandbox cannot be served"):
+        with pytest.raises(Busy, match=f"the canary cannot listen on port {port} of the sandbox"):
             HERE.upstream(port).ask("GET", "http://127.0.0.1:9/", {}, None)

@@ -234,7 +234,7 @@ def test_one_that_never_answers_is_given_up(staged: Stage) -> None:
 def test_one_that_ends_says_its_last_words_without_secrets(staged: Stage) -> None:
     result = staged.run(all_but(coordinator={"LAST_WORDS": "startup failed: no way to"}))
     one = checks(result)["services.coordinator.ready"]
-    assert one["verdict"] == "unproven" and one["message"].startswith("it ended by itself: startup failed: no way to ***;")
+    assert one["verdict"] == "unproven" and one["message"].startswith("it exited: startup failed: no way to ***;")
     assert one["details"]["log"] == ["starting", "startup failed: no way to ***"] and "coordinator" not in result["running"]
 
 
@@ -273,7 +273,7 @@ def test_one_without_a_command_is_unproven(staged: Stage) -> None:
     result = staged.run(all_but("coordinator"))
     assert result["verdict"] == "unproven" and result["running"] == ["audit", "sts", "api", "gateway"]
     one = checks(result)["services.coordinator.ready"]
-    assert (one["verdict"], one["message"]) == ("unproven", "not started: no command is given for it")
+    assert (one["verdict"], one["message"]) == ("unproven", "not started: no command is configured for it")
     assert "services.web.ready" not in checks(result)
 
 
@@ -287,7 +287,7 @@ def test_a_place_that_is_reached_inside_starts_none(staged: Stage) -> None:
     os.unlink(path)
     assert result["verdict"] == "fail" and staged.running() == []
     assert checks(result)["sandbox.isolated"]["verdict"] == "fail"
-    assert {checks(result)[name]["message"] for name in READY} == {"not started: the sandbox is not proved to be isolated"}
+    assert {checks(result)[name]["message"] for name in READY} == {"not started: the isolation of the sandbox is not proven"}
     assert staged.run(all_but(), production=["nonsense"])["error"] == "OptionError" and staged.running() == []
 
 
@@ -303,7 +303,7 @@ def test_without_isolation_none_starts_unless_a_reason_is_given(bare: Stage, mon
         taken.listen()
         result = bare.run(all_but(), unisolated_reason="a laptop")
     assert checks(result)["sandbox.isolated"]["verdict"] == "warn" and "accepted: a laptop" in checks(result)["sandbox.isolated"]["message"]
-    assert checks(result)["services.audit.ready"]["message"].startswith(f"not started: another program has its port {free[0].port}")
+    assert checks(result)["services.audit.ready"]["message"].startswith(f"not started: another program uses its port {free[0].port}")
     assert bare.running() == ["sts", "api", "coordinator", "gateway"] == [name for name in SERVICES if name in result["running"]]
     _environment, files, uid = bare.seen(result["urls"]["sts"])
     assert uid == bare.bundle.info.uid
@@ -346,8 +346,10 @@ def test_a_copy_that_cannot_be_disarmed_starts_none(staged: Stage) -> None:
     finally:
         cluster.execute("DROP FUNCTION public.undo CASCADE")
     found = checks(result)["sandbox.disarmed"]
-    assert found["verdict"] == "fail" and "rows of notification_sinks can still act on the world" in found["message"]
-    assert staged.running() == [] and {checks(result)[name]["message"] for name in READY} == {"not started: the copy is not disarmed"}
+    assert found["verdict"] == "fail" and "rows of notification_sinks can still reach external systems" in found["message"]
+    assert staged.running() == [] and {checks(result)[name]["message"] for name in READY} == {
+        "not started: the copy could still reach external systems"
+    }
     assert staged.run(all_but())["verdict"] == "pass", "the control"
     assert not any(int(cluster.execute(arm.left)[0][0]) for arm in disarm.ARMS)
 
@@ -374,7 +376,7 @@ def test_a_password_with_any_character_works_and_stays_secret(staged: Stage) -> 
     words = f"{odd} {urllib.parse.quote(odd, safe='')}"
     staged.stop()
     one = checks(staged.run([service("sts", LAST_WORDS=words)]))["services.sts.ready"]
-    assert one["message"].startswith("it ended by itself: *** *** ***;")
+    assert one["message"].startswith("it exited: *** *** ***;")
 
 
 def test_our_umask_shuts_no_service_out(staged: Stage) -> None:
@@ -389,7 +391,7 @@ def test_our_umask_shuts_no_service_out(staged: Stage) -> None:
 def test_what_the_sandbox_lacks_is_named(staged: Stage) -> None:
     cluster = staged.drilled.cluster
     programs.stop(staged.bundle, redis_server.NAME, 10)
-    assert "has no Redis; take the step prepare of the drill" in staged.run(all_but())["msg"]
+    assert "has no Redis; run the step prepare of the drill" in staged.run(all_but())["msg"]
     cluster.execute("ALTER DATABASE caracal RENAME TO other", database="postgres")
     try:
         result = staged.run(all_but())

@@ -241,6 +241,6 @@ def test_who_does_not_own_the_table_is_refused(scene: Scene, copy: Copy) -> None
 def test_a_cluster_that_is_backed_up_is_not_touched_unless_it_is_named(scene: Scene, caracal_database: TwinCluster) -> None:
     before, identifier = leaves(caracal_database), caracal_database.info.system_identifier
     for wrong in ([], ["caracal"], [f"caracal@{identifier}0"]):
-        scene.refused(ENSURE, TargetRefused, "this repository backs up", f"set confirm to caracal@{identifier}", confirm=wrong)
+        scene.refused(ENSURE, TargetRefused, "is backed up to", f"set confirm to caracal@{identifier}", confirm=wrong)
     assert scene.call(ENSURE, check_mode=True, confirm=[f"caracal@{identifier}"])["target"] == identifier
     assert leaves(caracal_database) == before

@@ -74,7 +74,7 @@ def test_a_frame_whose_event_is_nowhere_is_named_and_sent_again(scene: Scene, co
     check = landed(scene, copy)
     assert (
         check["verdict"] == "warn"
-        and f"1 audit event(s) were sent and have no row in audit_events; first: row {frame} of" in check["message"]
+        and f"1 audit event(s) were sent but have no row in audit_events, first row {frame} of" in check["message"]
     )
     assert "outbox_reopen" in check["message"] and check["details"] == {"counts": {"landed": len(others), "lost": 1}, "ids": [frame]}
     before = copy.execute(OUTBOXES)
@@ -124,7 +124,7 @@ def test_a_frame_that_names_no_event_is_unproven(scene: Scene, copy: Copy, data:
 def test_without_frames_nothing_is_claimed(scene: Scene, copy: Copy) -> None:
     copy.execute(f"DELETE FROM event_outbox WHERE stream_name = '{outbox.AUDIT_EVENTS}'")
     check = landed(scene, copy)
-    assert (check["verdict"], check["message"]) == ("not_applicable", "the outbox holds no audit frame")
+    assert (check["verdict"], check["message"]) == ("not_applicable", "the outbox contains no audit frame")
 
 
 @pytest.mark.mutation
@@ -171,7 +171,7 @@ def test_what_cannot_work_is_refused(scene: Scene, restored: Copy) -> None:
 def test_a_cluster_that_is_backed_up_is_not_touched_unless_it_is_named(scene: Scene, caracal_database: TwinCluster) -> None:
     before, identifier = caracal_database.execute(OUTBOXES), caracal_database.info.system_identifier
     for wrong in ([], ["caracal"], [f"caracal@{identifier}0"]):
-        scene.refused(REOPEN, TargetRefused, "this repository backs up", f"set confirm to caracal@{identifier}", confirm=wrong)
+        scene.refused(REOPEN, TargetRefused, "is backed up to", f"set confirm to caracal@{identifier}", confirm=wrong)
     assert scene.call(REOPEN, check_mode=True, confirm=[f"caracal@{identifier}"])["target"] == identifier
     assert caracal_database.execute(OUTBOXES) == before
 

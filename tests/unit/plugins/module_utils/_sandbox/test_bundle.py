@@ -98,16 +98,16 @@ def test_a_function_that_dies_is_an_error_and_leaves_nothing(bundle: Bundle) -> 
 def test_a_sandbox_whose_server_died_is_not_entered(own_bundle: Bundle) -> None:
     os.kill(own_bundle.info.pid, signal.SIGKILL)
     eventually(lambda: processes.look(own_bundle.info.pid) is None)
-    with pytest.raises(Unreachable, match="dead"):
+    with pytest.raises(Unreachable, match="is not running"):
         Bundle.of(own_bundle.info.directory)
     if own_bundle.isolated:
-        with pytest.raises(StageFailed, match=r"cannot be entered: .*; work as the user who made it") as caught:
+        with pytest.raises(StageFailed, match=r"cannot enter the sandbox .*; run as the user who created it") as caught:
             own_bundle.run(seen, "/")
         assert "\n" not in caught.value.msg
 
 
 def test_where_there_is_none_it_is_missing(sandbox_directory: str) -> None:
-    with pytest.raises(ObjectMissing, match="holds no sandbox"):
+    with pytest.raises(ObjectMissing, match="contains no sandbox"):
         Bundle.of(sandbox_directory)
 
 

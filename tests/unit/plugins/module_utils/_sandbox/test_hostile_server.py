@@ -116,7 +116,7 @@ def test_the_server_leads_nobody_to_another_one(server_install: Install, sandbox
 def test_where_the_server_is_of_our_own_user_it_leads_nobody_to_another_one(server_install: Install, sandbox_directory: str) -> None:
     """As an ordinary user, to whom the folder of the socket belongs inside and outside."""
     found = as_nobody(_lead_away_and_remove, SandboxSpec(sandbox_directory, server_install))
-    assert found.endswith("is no socket any more, so something in the sandbox has replaced it; remove the sandbox and do not use its set")
+    assert found.endswith("is not a socket: a program in the sandbox has replaced it; remove the sandbox and do not use its set")
 
 
 def _lead_away_and_remove(spec: SandboxSpec) -> str:

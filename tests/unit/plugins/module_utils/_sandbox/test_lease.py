@@ -221,7 +221,7 @@ def test_another_drill_neither_takes_nor_enters_nor_destroys_it(spec: SandboxSpe
     second = dataclasses.replace(first, token="second")
     for wanted in (second, dataclasses.replace(first, token="")):
         for act in (lifecycle.create, lifecycle.predict):
-            with pytest.raises(Busy, match="holds the sandbox of another drill"):
+            with pytest.raises(Busy, match="contains the sandbox of another drill"):
                 act(wanted)
     assert not lifecycle.is_of(spec.directory, "second") and lifecycle.is_of(spec.directory, "first")
     assert not lifecycle.create(first).changed

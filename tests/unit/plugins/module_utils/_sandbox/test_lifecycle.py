@@ -148,7 +148,7 @@ def test_a_killed_server_leaves_nothing_after_destroy(spec: SandboxSpec) -> None
     os.kill(info.pid, signal.SIGKILL)
     eventually(lambda: processes.look(info.pid) is None)
     assert (memory in segments()) == (info.isolation == NONE), "the control: without us, this would stay"
-    with pytest.raises(Unreachable, match="dead"):
+    with pytest.raises(Unreachable, match="is not running"):
         lifecycle.attach(spec.directory)
     assert lifecycle.destroy(spec.directory)
     busy.close()
@@ -164,7 +164,7 @@ def test_a_dead_sandbox_is_made_anew(spec: SandboxSpec) -> None:
     assert lifecycle.predict(spec).changed
     second = lifecycle.create(spec)
     assert second.changed and second.info.system_identifier != first.system_identifier
-    assert any("made anew" in warning for warning in second.info.warnings)
+    assert any("created again" in warning for warning in second.info.warnings)
     assert ask(second.info, "SELECT 1") == 1
 
 
@@ -251,7 +251,7 @@ def test_a_run_waits_for_the_one_before_it(
 
 
 def test_a_full_disk_ends_in_one_line_and_leaves_nothing(spec: SandboxSpec) -> None:
-    with pytest.raises(StageFailed, match=f"no PostgreSQL cluster can be made in {spec.directory}") as caught:
+    with pytest.raises(StageFailed, match=f"cannot create a PostgreSQL cluster in {spec.directory}") as caught:
         call_as_child(lifecycle.create, spec, limit=1 << 20)
     assert "\n" not in str(caught.value) and leftovers(spec.directory) == []
 
@@ -264,7 +264,7 @@ def test_a_server_that_does_not_start_says_why(spec: SandboxSpec, monkeypatch: p
 
 
 def test_a_sandbox_that_is_not_there(sandbox_directory: str) -> None:
-    with pytest.raises(ObjectMissing, match="holds no sandbox"):
+    with pytest.raises(ObjectMissing, match="contains no sandbox"):
         lifecycle.attach(sandbox_directory)
     assert not lifecycle.exists(sandbox_directory)
 

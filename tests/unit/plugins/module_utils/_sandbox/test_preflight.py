@@ -50,7 +50,7 @@ def test_a_good_request_is_predicted_and_nothing_made(spec: SandboxSpec) -> None
 def test_a_socket_path_that_is_too_long_is_refused(spec: SandboxSpec) -> None:
     limit = 107 - len("/socket/.s.PGSQL.5432")
     assert len(Layout.of("/var/tmp/" + "x" * (limit - 9)).socket) == 107
-    refused(spec, OptionError, "108 bytes, a socket path has at most 107", directory="/var/tmp/" + "x" * (limit - 8))
+    refused(spec, OptionError, "108 bytes, but a socket path has at most 107", directory="/var/tmp/" + "x" * (limit - 8))
 
 
 @pytest.mark.parametrize("directory", ["relative", "/var/tmp/a,b", "/var/tmp/a'b", "/var/tmp/a\nb"])
@@ -78,7 +78,7 @@ def test_the_source_is_kept_away_from(spec: SandboxSpec, tmp_path: pathlib.Path)
 
 
 def test_room_is_needed(spec: SandboxSpec) -> None:
-    refused(spec, StorageError, "MiB free and needs", minimum_free=1 << 60)
+    refused(spec, StorageError, "MiB free but needs", minimum_free=1 << 60)
 
 
 def test_a_missing_parent_is_named(spec: SandboxSpec) -> None:
@@ -101,8 +101,8 @@ def test_foreign_directories_are_left_alone(spec: SandboxSpec, tmp_path: pathlib
     folder = tmp_path / "theirs"
     folder.mkdir()
     (folder / "file").write_text("precious")
-    refused(spec, TargetRefused, "carries no marker", directory=str(folder))
-    with pytest.raises(TargetRefused, match="carries no marker"):
+    refused(spec, TargetRefused, "has no marker", directory=str(folder))
+    with pytest.raises(TargetRefused, match="has no marker"):
         lifecycle.destroy(str(folder))
     link = tmp_path / "link"
     link.symlink_to(folder)
@@ -135,7 +135,7 @@ def test_a_marker_that_is_a_link_is_not_followed(tmp_path: pathlib.Path) -> None
     layout = Layout.of(str(tmp_path / "box"))
     os.mkdir(layout.root)
     os.symlink("/etc/passwd", layout.marker)
-    with pytest.raises(TargetRefused, match="cannot be read"):
+    with pytest.raises(TargetRefused, match="cannot read "):
         lifecycle.destroy(layout.root)
     assert os.path.lexists(layout.marker)
 

@@ -126,7 +126,12 @@ def test_what_is_not_as_signed_is_not_copied(old: OldRepository) -> None:
     data = old.path(key).read_bytes()
     old.path(key).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     told = copy(old)
-    assert told["failed"] and "1 objects were not copied" in told["msg"] and key in told["msg"] and "does not match its signed digest" in told["msg"]
+    assert (
+        told["failed"]
+        and "1 objects were not copied" in told["msg"]
+        and key in told["msg"]
+        and "does not match its signed digest" in told["msg"]
+    )
     assert key not in files(place(old)) and told["copied"] == len(files(place(old)))
     old.path(key).unlink()
     told = copy(old)

@@ -119,7 +119,7 @@ def test_an_edit_with_the_chain_kept_right_is_found(tampered: Tampered, caracal_
         (f"DELETE FROM {LEAF} WHERE id = '{{id}}'", "1 of {{rows}} rows are gone"),
         (
             f"INSERT INTO {LEAF} SELECT (jsonb_populate_record(x, '{{{{\"id\": \"new\"}}}}')).* FROM {LEAF} x WHERE id = '{{id}}'",
-            "rows were put in below the head of then",
+            "rows were inserted below the head that was recorded",
         ),
         (f"UPDATE {LEAF} SET chain_hmac = NULL WHERE id = '{{id}}'", "chain columns were changed, the content is the same"),
         (f"DELETE FROM {LEAF} WHERE zone_id = '{{zone}}'", "its {{rows}} rows are gone"),

@@ -242,7 +242,7 @@ def test_clients_that_are_too_old_or_not_there_are_refused(scene: Scene, tmp_pat
 
 def test_a_store_without_room_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local.LocalStore, "free_bytes", lambda _store: 1 << 20)
-    scene.refused("pg_encrypted_dump", NoRoom, str(scene.repository), "1 MiB free", "make room", set_id=ID, check_mode=True)
+    scene.refused("pg_encrypted_dump", NoRoom, str(scene.repository), "1 MiB free", "free disk space", set_id=ID, check_mode=True)
     with pytest.raises(StorageError, match="1 MiB free"):
         scene.call("pg_encrypted_dump", set_id=ID)
     assert not scene.files(f"**/*{ID}*") and not scene.files(f"sets/{ID}/**/*")

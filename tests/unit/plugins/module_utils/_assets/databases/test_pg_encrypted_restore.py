@@ -145,7 +145,7 @@ def test_an_empty_database_is_an_empty_target(scene: Scene, target: Target) -> N
 def test_a_cluster_that_is_backed_up_is_refused(scene: Scene, caracal_database: TwinCluster) -> None:
     """Its name and address may be anything: the system identifier is what the journal knows."""
     before, identifier = state(caracal_database), caracal_database.info.system_identifier
-    words = (f"system_identifier {identifier}", "this repository backs up", f"set confirm to caracal@{identifier}")
+    words = (f"system_identifier {identifier}", "is backed up to", f"set confirm to caracal@{identifier}")
     where = server(caracal_database, scene)
     scene.refused(RESTORE, TargetRefused, *words, check_mode=True, **where)
     scene.refused(RESTORE, TargetRefused, "caracal_auth@", check_mode=True, **where, databases=["caracal_auth"])
@@ -249,7 +249,7 @@ def test_a_leaf_with_other_rows_than_recorded_is_refused_and_nothing_stays(
     monkeypatch.setattr(dump_set, "_seal_inventory", wrong)
     scene.backup()
     before = state(target)[0]
-    with pytest.raises(TamperedData, match=r"audit_events_y2026m01.* rows, the inventory records"):
+    with pytest.raises(TamperedData, match=r"audit_events_y2026m01.* rows, but the inventory records"):
         scene.call(RESTORE, sandbox=target.info.directory)
     assert state(target)[0] == before
 
@@ -293,11 +293,11 @@ def test_roles_that_exist_are_never_altered(scene: Scene, target: Target) -> Non
     before = target.execute(query, database="postgres")
     result = scene.call(RESTORE, **server(target, scene), databases=["caracal_auth"])
     (check,) = [one for one in result["checks"] if one["id"] == "restore.roles"]
-    assert check["verdict"] == "warn" and "role caracalapi: login is False, recorded True" in check["message"]
+    assert check["verdict"] == "warn" and "role caracalapi: login is False instead of True" in check["message"]
     target.execute("DROP DATABASE caracal_auth", database="postgres")
     result = scene.call(RESTORE, sandbox=target.info.directory)
     check = next(one for one in result["checks"] if one["id"] == "restore.roles")
-    assert check["verdict"] == "fail" and "role caracalapi: login is False, recorded True" in check["message"]
+    assert check["verdict"] == "fail" and "role caracalapi: login is False instead of True" in check["message"]
     assert target.execute(query, database="postgres") == before
 
 
@@ -324,7 +324,7 @@ def test_a_set_of_a_newer_server_is_refused(scene: Scene, empty: Target, monkeyp
     with monkeypatch.context() as later:
         later.setattr(dump_set, "_seal_inventory", newer)
         scene.backup()
-    scene.refused(RESTORE, MissingDependency, "no pg_restore of major 99", sandbox=empty.info.directory)
+    scene.refused(RESTORE, MissingDependency, "no pg_restore of version 99", sandbox=empty.info.directory)
     scene.refused("state_verify", MissingDependency, "99", sandbox=empty.info.directory)
 
 

@@ -147,9 +147,9 @@ def test_a_signed_archive_that_holds(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"sha256": "0" * 64}, "is not what its inventory says"),
-        ({"size": 1}, "is not what its inventory says"),
-        ({"name": "pending-1-1.ndjson"}, "which its inventory does not know"),
+        ({"sha256": "0" * 64}, "does not match its inventory"),
+        ({"size": 1}, "does not match its inventory"),
+        ({"name": "pending-1-1.ndjson"}, "which is not in its inventory"),
         ({"name": "../pending-1-1.ndjson"}, "has a wrong name"),
         ({"name": ".restoring-x"}, "has a wrong name"),
         ({"mtime_ns": -1}, "has a negative mtime_ns"),
@@ -181,7 +181,7 @@ def test_a_full_disk(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, mo
     none_left = os.statvfs_result((4096, 4096, 10, 1, 1, 10, 10, 10, 0, 255))
     with monkeypatch.context() as patch:
         patch.setattr(target.os, "fstatvfs", lambda _fd: none_left)
-        refused(dumped, copy, NoRoom, f"{copy.path} has 0 MiB free, the files need 1 MiB; make room")
+        refused(dumped, copy, NoRoom, f"{copy.path} has 0 MiB free, but the files need 1 MiB; free disk space")
     restore(dumped, copy)
     assert copy.content() == source.content()
 
@@ -199,7 +199,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(
 
     with monkeypatch.context() as patch:
         patch.setattr(target.Target, "publish", late)
-        with pytest.raises(StorageError, match=r"appeared meanwhile; stop the service"):
+        with pytest.raises(StorageError, match=r"during the restore; stop the service"):
             restore(dumped, copy)
     assert set(copy.content().values()) == {event("live")}
     restore(dumped, copy)

@@ -110,7 +110,7 @@ def test_a_directory_that_is_named_by_path_is_no_missing_volume(
 @pytest.mark.mutation
 def test_volumes_that_cannot_be_read(dumped: Scene, engine: Engine, sts: ReplayFolder, tmp_path: Path) -> None:
     usual = {"set_id": open_id(dumped), "reading": 1, "compose_project": "caracal", "engine": engine.address}
-    dumped.refused(ARCHIVE, OptionError, "knows no Compose project caracal", **usual)
+    dumped.refused(ARCHIVE, OptionError, "has no Compose project caracal", **usual)
     (tmp_path / "empty").mkdir()
     engine.volumes = [volume("gatewayReplay", str(tmp_path / "empty"))]
     dumped.refused(ARCHIVE, OptionError, "empty has no folder audit-replay", "start the project", **usual)
@@ -120,7 +120,7 @@ def test_volumes_that_cannot_be_read(dumped: Scene, engine: Engine, sts: ReplayF
     dumped.refused(ARCHIVE, OptionError, "caracal_stsReplay of driver rexray has no directory", **usual)
     engine.volumes = [volume("stsReplay", str(sts.volume))]
     twice = [{"service": "sts", "path": str(sts.volume)}]
-    dumped.refused(ARCHIVE, OptionError, "named twice", volumes=twice, **usual)
+    dumped.refused(ARCHIVE, OptionError, "service and replica twice", volumes=twice, **usual)
 
 
 @pytest.mark.no_false_alarm

@@ -191,21 +191,21 @@ def test_a_kek_that_changed_meanwhile_is_named_twice(deployment: Deployment) -> 
 
 def test_readings_stand_around_the_dump(deployment: Deployment) -> None:
     set_id = deployment.opened()
-    refused(deployment, OptionError, "no first reading", set_id=set_id, reading=2)
+    refused(deployment, OptionError, "reading 1 of the secrets is missing", set_id=set_id, reading=2)
     deployment.bundle(set_id, 1)
-    refused(deployment, OptionError, "no database yet", set_id=set_id, reading=2, check_mode=False)
+    refused(deployment, OptionError, "does not contain its database", set_id=set_id, reading=2, check_mode=False)
     deployment.scene.call("pg_encrypted_dump", set_id=set_id)
     deployment.scene.refused("backup_set", OptionError, "no second reading", state="committed", set_id=set_id)
     late = deployment.opened()
     deployment.scene.call("pg_encrypted_dump", set_id=late)
-    refused(deployment, OptionError, "has its database already", set_id=late, reading=1)
+    refused(deployment, OptionError, "already contains its database", set_id=late, reading=1)
 
 
 def test_secrets_of_the_other_family_are_refused(deployment: Deployment) -> None:
     set_id = deployment.dumped()
     (deployment.directory / "secretStoreKek").unlink()
     deployment.put("zoneKek", "0f" + "c3" * 31)
-    refused(deployment, OptionError, "has secretStoreKek", "zoneKek", set_id=set_id, reading=2)
+    refused(deployment, OptionError, "uses secretStoreKek", "zoneKek", set_id=set_id, reading=2)
 
 
 def refused(made: Deployment, kind: type[t.Any], *words: str, check_mode: bool | None = None, **given: t.Any) -> str:
@@ -221,11 +221,11 @@ def refused(made: Deployment, kind: type[t.Any], *words: str, check_mode: bool |
 def test_nobody_opens_both_unless_that_is_allowed(deployment: Deployment) -> None:
     set_id = deployment.opened()
     shared = {"recipients_files": [str(deployment.scene.recipients), str(deployment.recipients)]}
-    refused(deployment, KeyProblem, "opens the database and its secrets", set_id=set_id, reading=1, **shared)
+    refused(deployment, KeyProblem, "decrypts the database and its secrets", set_id=set_id, reading=1, **shared)
     # The second reading sees to whom the dump was sealed, whatever the option says.
     deployment.bundle(set_id, 1, database_recipients_files=[], **shared)
     deployment.scene.call("pg_encrypted_dump", set_id=set_id)
-    refused(deployment, KeyProblem, "opens the database", set_id=set_id, reading=2, database_recipients_files=[], **shared)
+    refused(deployment, KeyProblem, "decrypts the database", set_id=set_id, reading=2, database_recipients_files=[], **shared)
     result = deployment.bundle(set_id, 2, allow_same_recipients=True, **shared)
     assert result["pairing"]["verdict"] == "pass"
 

@@ -47,35 +47,35 @@ def gone(name: str) -> Change:
 
 KEK, AUDIT = "secretStoreKek", "auditHmacKey"
 BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
-    "no KEK": (gone(KEK), ("no source holds secretStoreKek or zoneKek", "silently makes a new KEK")),
-    "two KEKs": (put("zoneKek", KEY), ("zoneKek", "secretStoreKek", "no release has together")),
-    "empty KEK": (put(KEK, ""), (f"/{KEK} is empty", "silently make a new")),
+    "no KEK": (gone(KEK), ("no source contains secretStoreKek or zoneKek", "silently create a new KEK")),
+    "two KEKs": (put("zoneKek", KEY), ("zoneKek", "secretStoreKek", "no release uses both")),
+    "empty KEK": (put(KEK, ""), (f"/{KEK} is empty", "silently create a new")),
     "blank KEK": (put(KEK, " \n"), (f"/{KEK} is empty",)),
     "short KEK": (put(KEK, KEY[:-2]), (f"/{KEK} has 31 bytes", "exactly 32")),
     "KEK in base64": (put(KEK, base64.b64encode(bytes.fromhex(KEY))), (f"/{KEK} is not hexadecimal", "not base64")),
     "binary KEK": (put(KEK, bytes.fromhex(KEY)), (f"/{KEK} is not hexadecimal",)),
-    "patterned KEK": (put(KEK, "ab" * 32), (f"/{KEK} is no random key", "one byte over and over")),
+    "patterned KEK": (put(KEK, "ab" * 32), (f"/{KEK} is not a random key", "one repeated byte")),
     "blank before the KEK": (put(KEK, " " + KEY), (f"/{KEK} has blanks",)),
-    "no audit key": (gone(AUDIT), (f"secret {AUDIT} is in no source", "silently make a new one")),
-    "empty audit key": (put(AUDIT, ""), (f"/{AUDIT} is empty", "silently make a new")),
+    "no audit key": (gone(AUDIT), (f"no source contains secret {AUDIT}", "silently create a new one")),
+    "empty audit key": (put(AUDIT, ""), (f"/{AUDIT} is empty", "silently create a new")),
     "short audit key": (put(AUDIT, KEY[:-2]), (f"/{AUDIT} has 31 bytes", "at least 32")),
     "audit key in base64": (put(AUDIT, base64.b64encode(bytes.fromhex(KEY))), (f"/{AUDIT} is not hexadecimal", "not base64")),
-    "no streams key": (gone("streamsHmacKey"), ("secret streamsHmacKey is in no source",)),
-    "streams key that is none": (put("streamsHmacKey", "x" * 64), ("streamsHmacKey is not hexadecimal", "the streamsHmacKey is")),
-    "no idempotency key": (gone("idempotencyHmacKey"), ("secret idempotencyHmacKey is in no source",)),
-    "no admin token": (gone("caracalAdminToken"), ("secret caracalAdminToken is in no source",)),
-    "empty database password": (put("apiDbPassword", ""), ("/apiDbPassword is empty", "silently make a new apiDbPassword")),
-    "previous KEK that is none": (put("secretStoreKekPrevious", "ab" * 32), ("secretStoreKekPrevious is no random key",)),
-    "name with a newline": (put("odd\nname", KEY), ("cannot be kept as",)),
-    "name that is no UTF-8": (put(os.fsdecode(b"odd\xff\x1b"), KEY), ("cannot be kept as",)),
+    "no streams key": (gone("streamsHmacKey"), ("no source contains secret streamsHmacKey",)),
+    "streams key that is none": (put("streamsHmacKey", "x" * 64), ("streamsHmacKey is not hexadecimal", "the streamsHmacKey")),
+    "no idempotency key": (gone("idempotencyHmacKey"), ("no source contains secret idempotencyHmacKey",)),
+    "no admin token": (gone("caracalAdminToken"), ("no source contains secret caracalAdminToken",)),
+    "empty database password": (put("apiDbPassword", ""), ("/apiDbPassword is empty", "silently create a new apiDbPassword")),
+    "previous KEK that is none": (put("secretStoreKekPrevious", "ab" * 32), ("secretStoreKekPrevious is not a random key",)),
+    "name with a newline": (put("odd\nname", KEY), ("cannot be stored as",)),
+    "name that is no UTF-8": (put(os.fsdecode(b"odd\xff\x1b"), KEY), ("cannot be stored as",)),
     "large file": (put("core", b"x" * ((1 << 20) + 1)), ("/core is larger than 1 MiB",)),
     "too much": (
         lambda made: [made.put(f"core{number}", b"x" * (1 << 20)) for number in range(33)],
-        ("holds more than 1000 files or 32 MiB", "correct directory"),
+        ("contains more than 1000 files or 32 MiB", "correct the option directory"),
     ),
     "link that leads out": (
         lambda made: (made.directory / "link").symlink_to(made.scene.root / "allowed_signers"),
-        ("/link' is a link that leads out", "files"),
+        ("/link' is a link to a file outside", "files"),
     ),
 }
 
@@ -89,33 +89,33 @@ def test_bad_secrets_are_refused_by_name(made: Deployment, name: str) -> None:
 
 
 def test_what_cannot_be_read_is_refused_by_name(made: Deployment) -> None:
-    refused(made, KeyProblem, "nowhere cannot be read: No such file", directory=str(made.scene.root / "nowhere"))
-    refused(made, KeyProblem, "env cannot be read: No such file", environment_file=str(made.scene.root / "env"))
+    refused(made, KeyProblem, "cannot read directory ", "nowhere: No such file", directory=str(made.scene.root / "nowhere"))
+    refused(made, KeyProblem, "cannot read ", "env: No such file", environment_file=str(made.scene.root / "env"))
     (made.directory / "dangling").symlink_to("nothing")
-    refused(made, KeyProblem, "dangling cannot be read")
+    refused(made, KeyProblem, "cannot read ", "dangling: ")
     (made.directory / "dangling").unlink()
     os.mkfifo(made.directory / "pipe")
-    refused(made, KeyProblem, "pipe cannot be read", "plain file")
+    refused(made, KeyProblem, "cannot read ", "pipe: ", "regular file")
 
 
 def test_sources_that_contradict_each_other_are_refused(made: Deployment) -> None:
     other = made.file("other", KEY)
     refused(made, OptionError, "no source of secrets", directory=None)
-    refused(made, OptionError, "both give secrets/secretStoreKek", files={KEK: str(other)})
-    refused(made, OptionError, "is no absolute path", "tmpfs", files={"x": "other"})
-    refused(made, OptionError, "is no absolute path", files={"x": 7})
-    refused(made, OptionError, "cannot be kept as", files={"a\nb": str(other)})
-    refused(made, OptionError, "cannot be kept as", files={"../x": str(other)})
+    refused(made, OptionError, "are both sources of secrets/secretStoreKek", files={KEK: str(other)})
+    refused(made, OptionError, "is not an absolute path", "tmpfs", files={"x": "other"})
+    refused(made, OptionError, "is not an absolute path", files={"x": 7})
+    refused(made, OptionError, "cannot be stored as", files={"a\nb": str(other)})
+    refused(made, OptionError, "cannot be stored as", files={"../x": str(other)})
     first, second = made.scene.root / "one", made.scene.root / "two"
     for folder in (first, second):
         folder.mkdir()
         (folder / "ca.pem").write_text("x")
-    refused(made, OptionError, "both give extra/ca.pem", extra_files=[str(first / "ca.pem"), str(second / "ca.pem")])
+    refused(made, OptionError, "are both sources of extra/ca.pem", extra_files=[str(first / "ca.pem"), str(second / "ca.pem")])
     made.put("secretStoreKekPrevious", "1d" + "e7" * 31)
     refused(made, OptionError, "previous_kek", previous_kek=str(other))
     empty = made.scene.root / "empty"
     empty.mkdir()
-    refused(made, OptionError, "holds no file", directory=str(empty))
+    refused(made, OptionError, "contains no file", directory=str(empty))
 
 
 def test_a_value_given_for_a_path_is_not_repeated(made: Deployment) -> None:
@@ -155,8 +155,8 @@ def test_what_an_installer_would_make_is_asked_for(made: Deployment) -> None:
     warned: list[str] = []
     made.scene.call("secrets_bundle", warn=warned.append, set_id=made.scene.new_id(), reading=1, **made.sources())
     assert warned == [
-        "in no source, so not in the set: caracalAuthSecret, metricsBearer, postgresPassword, redisPassword; "
-        "an installer makes new ones where they are missing"
+        "not in any source, so not in the set: caracalAuthSecret, metricsBearer, postgresPassword, redisPassword; "
+        "an installer creates new values for missing files"
     ]
 
 
@@ -180,12 +180,10 @@ def told_with(made: Deployment, environment: str) -> list[str]:
 def test_a_key_in_the_environment_that_overrides_its_file_is_told(made: Deployment) -> None:
     same = (made.directory / "auditHmacKey").read_text()
     told = told_with(made, f"export SECRET_STORE_KEK='{KEY}'\nAUDIT_HMAC_KEY={same}\nCARACAL_API_DB_PASSWORD=\"{KEY}\"\n")
-    assert len(told) == 3 and all(one.endswith("; keep it in the file only") for one in told), told
-    assert "sets CARACAL_API_DB_PASSWORD, which the product takes before the file apiDbPassword, with another value" in told[0]
-    assert "sets AUDIT_HMAC_KEY, which the product takes before the file auditHmacKey, with the same value now" in told[1]
-    assert (
-        "sets SECRET_STORE_KEK, which the product takes before the file secretStoreKek, with another value, so the file's is not" in told[2]
-    )
+    assert len(told) == 3 and all(one.endswith("; keep the value only in the file") for one in told), told
+    assert "sets CARACAL_API_DB_PASSWORD, which overrides the file apiDbPassword, with another value" in told[0]
+    assert "sets AUDIT_HMAC_KEY, which overrides the file auditHmacKey, currently with the same value" in told[1]
+    assert "sets SECRET_STORE_KEK, which overrides the file secretStoreKek, with another value, so the value in the file is not" in told[2]
 
 
 @pytest.mark.no_false_alarm

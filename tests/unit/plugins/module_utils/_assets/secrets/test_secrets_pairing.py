@@ -137,7 +137,7 @@ def test_a_retired_audit_key_passes(either: Case) -> None:
 def test_without_a_sealed_value_nothing_is_proved(either: Case) -> None:
     either.made.put(either.kek, OTHER)
     set_id, result = either.read(*SEALED[either.family])
-    assert result["pairing"]["verdict"] == "unproven" and "no column holds a sealed value" in result["pairing"]["message"]
+    assert result["pairing"]["verdict"] == "unproven" and "no column contains a sealed value" in result["pairing"]["message"]
     either.made.commit(set_id)
     assert either.made.manifest(set_id)["pairing"]["verdict"] == "unproven"
 
@@ -255,4 +255,6 @@ def test_a_set_without_the_product_has_nothing_to_prove(tmp_path: Path, caracal_
     set_id = made.opened()
     made.bundle(set_id, 1)
     made.scene.call("pg_encrypted_dump", set_id=set_id, databases=["caracal_auth"])
-    made.scene.refused("secrets_bundle", OptionError, "no database of Caracal's own", set_id=set_id, reading=2, **made.sources())
+    made.scene.refused(
+        "secrets_bundle", OptionError, "does not contain the database of Caracal", set_id=set_id, reading=2, **made.sources()
+    )

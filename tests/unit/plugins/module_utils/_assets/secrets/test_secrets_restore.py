@@ -224,8 +224,8 @@ def test_a_bundle_does_not_choose_which_folders_are_made(
 
 def test_options_that_cannot_work_are_refused(made: Deployment) -> None:
     refused(made, OptionError, "owner or group", owner="nobody-of-that-name")
-    refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "a" / "b"))
-    refused(made, StorageError, "cannot be made", directory=str(made.scene.root / "ca.pem"))
+    refused(made, StorageError, "cannot create", directory=str(made.scene.root / "a" / "b"))
+    refused(made, StorageError, "cannot create", directory=str(made.scene.root / "ca.pem"))
     refused(made, OptionError, "has no state 'abc'", key_set="abc")
     refused(made, WrongIdentity, ".tar.zst.age: ", identity_files=[str(made.scene.identity)])
 
@@ -245,7 +245,7 @@ def test_a_set_without_secrets_says_so(made: Deployment) -> None:
     set_id = made.opened()
     made.scene.call("pg_encrypted_dump", set_id=set_id)
     made.commit(set_id)
-    refused(made, OptionError, f"set {set_id} holds no secrets")
+    refused(made, OptionError, f"set {set_id} contains no secrets")
     assert made.restore(set_id=made.scene.sets()[0])["changed"]
 
 
@@ -282,7 +282,7 @@ def test_keys_other_than_the_manifest_names_are_refused(made: Deployment, key: s
 
     rewrite_parts(made.scene, set_id, change)
     made.commit(set_id)
-    refused(made, TamperedData, f"holds another {key}", "than the manifest names", set_id=set_id)
+    refused(made, TamperedData, f"contains {key}", "which the manifest does not list", set_id=set_id)
 
 
 # ---- whatever happens

@@ -59,7 +59,7 @@ def test_an_untouched_target_passes(restored: tuple[RedisServer, t.Callable[[], 
         (("XGROUP", "DELCONSUMER", AUDIT, "audit-ingestor", "idle"), "group audit-ingestor: consumers is"),
         (("XACK", AUDIT, "audit-ingestor", "1795564600000-100"), "group audit-ingestor: pending is"),
         (("DEL", "caracal.keys.invalidate"), "stream caracal.keys.invalidate is not in the target"),
-        (("SET", "foreign", "1"), "the target has 9 keys, the snapshot 8"),
+        (("SET", "foreign", "1"), "the target has 9 keys instead of 8"),
     ],
 )
 def test_a_difference_is_found(restored: tuple[RedisServer, t.Callable[[], list[Check]]], command: tuple[str, ...], words: str) -> None:

@@ -91,7 +91,7 @@ def test_tls_with_the_wrong_and_the_right_authority(streams: Streams, start: Sta
     source = start(7, *tls, "--tls-ca-cert-file", right[0])
     redis_server.fill(source)
     given = {"set_id": streams.set_id, "reading": 1, "redis_port": port}
-    streams.scene.refused(SNAPSHOT, Unreachable, "no trusted TLS", "redis_ca_cert", redis_tls=True, redis_ca_cert=wrong[0], **given)
+    streams.scene.refused(SNAPSHOT, Unreachable, "TLS connection", "redis_ca_cert", redis_tls=True, redis_ca_cert=wrong[0], **given)
     streams.scene.refused(SNAPSHOT, Unreachable, "redis_tls", **given)
     assert len(streams.scene.call(SNAPSHOT, redis_tls=True, redis_ca_cert=right[0], **given)["streams"]) == 8
 
@@ -103,7 +103,7 @@ def test_a_cluster_node_is_refused_by_name(streams: Streams, start: Start) -> No
 
 def test_the_second_reading_needs_the_first(streams: Streams, source: RedisServer) -> None:
     given = {"set_id": streams.set_id, "reading": 2, **source.login}
-    streams.scene.refused(SNAPSHOT, OptionError, "no first reading", check_mode=False, **given)
+    streams.scene.refused(SNAPSHOT, OptionError, "reading 1 of the streams", check_mode=False, **given)
 
 
 def test_a_large_key_is_refused(streams: Streams, source: RedisServer) -> None:
@@ -119,13 +119,13 @@ def test_a_stream_among_the_keys_is_refused(streams: Streams, source: RedisServe
 
 def test_a_certificate_that_is_not_there(streams: Streams, source: RedisServer) -> None:
     given: dict[str, t.Any] = {"set_id": streams.set_id, "reading": 1, "redis_tls": True, "redis_ca_cert": "/absent/ca.pem"}
-    streams.scene.refused(SNAPSHOT, KeyProblem, "redis_ca_cert /absent/ca.pem cannot be read", **given)
+    streams.scene.refused(SNAPSHOT, KeyProblem, "cannot read redis_ca_cert /absent/ca.pem", **given)
 
 
 def test_a_connection_lost_while_reading_leaves_nothing(streams: Streams, source: RedisServer) -> None:
     proxy = CutProxy(source.socket, to_client=60_000)
     given: dict[str, t.Any] = {"set_id": streams.set_id, "reading": 1, "redis_port": proxy.port}
-    failed(streams, Unreachable, "was lost at XRANGE.*run again", **given)
+    failed(streams, Unreachable, "lost during XRANGE", **given)
     assert streams.read(source, 1)["changed"]
 
 
@@ -252,7 +252,7 @@ def test_a_connection_lost_while_restoring_leaves_a_mark_and_the_next_run_begins
     assert target.client.dbsize() > 1
     target.run("SET", "foreign", "x")
     given = {"set_id": streams.set_id, "confirm": [target.confirmation], **target.login}
-    streams.scene.refused(RESTORE, TargetRefused, "1 keys that are not of this restore", check_mode=False, **given)
+    streams.scene.refused(RESTORE, TargetRefused, "1 keys that this restore", check_mode=False, **given)
     assert target.run("GET", "foreign") == b"x"
     target.run("DEL", "foreign")
     streams.restore(target)

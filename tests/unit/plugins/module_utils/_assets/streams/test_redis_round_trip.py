@@ -69,7 +69,7 @@ def test_named_keys_come_back_with_their_time_to_live(streams: Streams, source: 
     source.run("SET", "seen:jti:1", "x", "EX", 500)
     result = streams.read(source, 1, dump_keys=["caracal:control", "seen:jti:1", "absent"])
     assert [check["message"] for check in result["checks"] if check["id"] == "redis.values"] == [
-        "key 'absent' of dump_keys is not there, so it is not in the set"
+        "key 'absent' of dump_keys does not exist, so it is not in the set"
     ]
     streams.read(source, 2)
     streams.commit()

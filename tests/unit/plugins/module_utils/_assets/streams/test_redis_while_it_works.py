@@ -140,7 +140,7 @@ def test_pending_entries_that_are_gone_are_counted(streams: Streams, source: Red
     streams.read(source, 1)
     result = streams.read(source, 2)
     assert [check["message"] for check in result["checks"] if check["id"] == "redis.pending"] == [
-        f"stream {STREAM}: 1 pending entries were trimmed or deleted, so nobody can process them any more"
+        f"stream {STREAM}: 1 pending entries were trimmed or deleted, so they cannot be processed"
     ]
 
 
@@ -203,7 +203,7 @@ def test_settings_that_lose_events_and_dead_letters_are_told(streams: Streams, s
     assert [text.split(":")[0].split(";")[0] for text in told] == [
         "maxmemory-policy is allkeys-lru",
         "appendonly is off",
-        f"stream {STREAM}.dlq holds 1 dead letters that somebody should look at",
+        f"stream {STREAM}.dlq contains 1 dead letters; inspect them",
     ]
 
 
@@ -211,7 +211,7 @@ def test_what_services_have_not_read_yet_is_counted_and_unknown_is_said(streams:
     source.run("XADD", "caracal.policy.invalidate", "1-1", "n", 1)
     assert streams.read(source, 1)["checks"][0]["message"].endswith("entries read")
     message = streams.read(source, 2)["checks"][0]["message"]
-    assert message == "8 streams, 0 entries read, 1 not delivered yet, and Redis does not know how many for 1 groups"
+    assert message == "8 streams, 0 entries read, 1 not delivered yet, unknown for 1 groups"
 
 
 @pytest.mark.no_false_alarm

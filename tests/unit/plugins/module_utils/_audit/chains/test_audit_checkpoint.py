@@ -217,15 +217,19 @@ FAULTS = {
     "last row": (
         "DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq = (SELECT max(chain_seq) FROM {leaf} WHERE zone_id = '{busy}')",
         "truncated",
-        "truncated: head is ",
+        "truncated: the head is ",
     ),
-    "half of the tail": ("DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq > 30000", "truncated", "truncated: head is 30000, "),
+    "half of the tail": (
+        "DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq > 30000",
+        "truncated",
+        "truncated: the head is 30000, ",
+    ),
     "first row of a closed block": (
         "DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq = (SELECT min(chain_seq) FROM {leaf} WHERE zone_id = '{busy}')",
         "block_missing_rows",
         "1 of ",
     ),
-    "zone": ("DELETE FROM audit_events WHERE zone_id = '{quiet}'", "zone_gone", "is gone, and the journal knows "),
+    "zone": ("DELETE FROM audit_events WHERE zone_id = '{quiet}'", "zone_gone", "is missing, although the journal records "),
     "admin": (
         "UPDATE admin_audit_events SET action = 'x' WHERE zone_id IS NULL AND chain_seq = 2",
         "block_edited",
@@ -511,7 +515,7 @@ def test_a_login_that_does_not_see_every_row_is_refused(source: Source) -> None:
 
 @pytest.mark.mutation
 def test_another_database_is_refused(source: Source) -> None:
-    source.scene.refused(MODULE, VersionMismatch, "no partitions of audit_events", "correct database", database="caracal_auth")
+    source.scene.refused(MODULE, VersionMismatch, "no partitions of audit_events", "correct the option database", database="caracal_auth")
 
 
 @pytest.mark.parametrize("release", sorted(RELEASES))
@@ -560,4 +564,4 @@ def test_the_playbook(twin_cluster: TwinFactory, tmp_path: Path) -> None:
     assert f"+audit {zones(cluster)[0]} " in said[1]
     cluster.execute(FREELY, f"DELETE FROM audit_events WHERE zone_id = '{zones(cluster)[0]}' AND chain_seq > 50")
     play = Play(MODULE, backup_settings(scene), tmp_path)
-    assert play.ended() != 0 and "truncated: head is 50" in play.output()
+    assert play.ended() != 0 and "truncated: the head is 50" in play.output()

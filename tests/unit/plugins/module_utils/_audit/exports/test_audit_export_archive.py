@@ -137,7 +137,7 @@ def test_other_bytes_at_the_source_are_shadowed_and_hold_up_nothing_else(place: 
     path.write_bytes(kept)
     result = place.fill()
     assert result["failed"] and result["archived"] == [path.stem]
-    assert f"archive/{changed.relative_to(place.source)} is shadowed: its source has other bytes" in result["msg"]
+    assert f"archive/{changed.relative_to(place.source)} is shadowed: its source has other content" in result["msg"]
     assert place.verify()["verdict"] == "pass"
 
 
@@ -149,12 +149,12 @@ def test_what_is_gone_comes_back_with_the_same_bytes_only(place: ArchiveScene) -
     place.file(key).unlink()
     warnings: list[str] = []
     result = place.fill(warn=warnings.append)
-    assert (result["archived"], result["days"]) == ([path.stem], []) and "was gone" in warnings[0]
+    assert (result["archived"], result["days"]) == ([path.stem], []) and "is missing" in warnings[0]
     assert place.verify()["verdict"] == "pass"
     place.file(key).unlink()
     path.write_bytes(path.read_bytes() + b"PAR1")
     result = place.fill()
-    assert result["failed"] and "gone from the archive" in result["msg"] and not place.file(key).exists()
+    assert result["failed"] and "missing in the archive" in result["msg"] and not place.file(key).exists()
 
 
 @pytest.mark.mutation
@@ -163,7 +163,7 @@ def test_half_a_file_is_not_archived(place: ArchiveScene) -> None:
     path.write_bytes(path.read_bytes()[:-1])
     for check_mode in (True, False):
         result = place.fill(check_mode=check_mode)
-        assert result["failed"] and "no whole Parquet file" in result["msg"] and path.stem not in result["archived"]
+        assert result["failed"] and "not a complete Parquet file" in result["msg"] and path.stem not in result["archived"]
     assert not [key for key in place.stored() if path.stem in key]
     assert not place.fill()["changed"]
 
@@ -179,7 +179,7 @@ def test_refusals(place: ArchiveScene, tmp_path: Path) -> None:
     place.scene.refused(MODULE, OptionError, "compare_days", **{**usual, "compare_days": -1})
     place.scene.refused(MODULE, OptionError, "is the archive itself", **{**usual, "archive": str(place.source)})
     place.scene.refused(MODULE, StorageError, "has no hourly export", **{**usual, "source": str(tmp_path)})
-    place.scene.refused(MODULE, StorageError, "check source", **{**usual, "source": str(tmp_path / "nowhere")})
+    place.scene.refused(MODULE, StorageError, "check the option source", **{**usual, "source": str(tmp_path / "nowhere")})
     place.scene.refused(MODULE, OptionError, "is inside the repository", **{**usual, "archive": str(place.scene.root / "backup")})
 
 

@@ -172,7 +172,7 @@ def test_an_archive_that_began_late_is_told_from_one_whose_begin_is_gone(archive
     place.fill()
     result = place.verify()
     assert (result["verdict"], verdicts(result)["archive.begins"], found(result)) == ("pass", "warn", set()), result["checks"]
-    assert "5 events of before" in next(check["message"] for check in result["checks"] if check["id"] == "archive.begins")
+    assert "5 earlier events" in next(check["message"] for check in result["checks"] if check["id"] == "archive.begins")
     place.file(place.stored()[0]).unlink()
     result = place.verify()
     assert result["verdict"] == "fail"

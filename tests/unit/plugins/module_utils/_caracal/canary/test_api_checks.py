@@ -36,8 +36,8 @@ def test_zones_are_listed(body: t.Any) -> None:
     ("status", "body", "known", "verdict", "words"),
     [
         (401, REFUSED, ["z-1"], FAIL, "invalid_admin_token"),
-        (200, [], ["z-1"], FAIL, "none of 1 zones"),
-        (200, "no json", ["z-1"], FAIL, "none of 1 zones"),
+        (200, [], ["z-1"], FAIL, "none of the 1 zones"),
+        (200, "no json", ["z-1"], FAIL, "none of the 1 zones"),
         (200, [{"id": "z-9"}], ["z-1"], FAIL, "another database"),
         (200, [], [], UNPROVEN, "no zone"),
     ],
@@ -75,12 +75,12 @@ def test_policy_is_active_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (status(ONE, "waiting_for_sts", sts="not_loaded"), "the STS has not loaded it"),
-        (status(ONE, active=False), "another version"),
-        (status(ONE, active_version_id="v-9"), "another version"),
+        (status(ONE, "waiting_for_sts", sts="not_loaded"), "the STS did not load it"),
+        (status(ONE, active=False), "another active version"),
+        (status(ONE, active_version_id="v-9"), "another active version"),
         (status(ONE, "failed", sts="failed"), "their GATEWAY_STS_HMAC_KEY differ"),
         (status(ONE, "waiting_for_sts", sts="not_configured"), "it has no GATEWAY_STS_HMAC_KEY"),
-        (status(ONE, "waiting_for_sts", sts="unreachable"), "the API does not reach the STS"),
+        (status(ONE, "waiting_for_sts", sts="unreachable"), "the API cannot reach the STS"),
         (status(ONE, code=404, error="policy_set_binding_not_found"), "policy_set_binding_not_found"),
         (status(ONE, code=401, **REFUSED), "invalid_admin_token"),
     ],

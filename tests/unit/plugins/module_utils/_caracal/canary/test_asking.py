@@ -41,8 +41,8 @@ def test_an_answer_of_no_form_tells_only_its_status(body: str) -> None:
 
 def test_nobody_answers() -> None:
     gone = Services(ask, {STS: "http://127.0.0.1:9"}).call(STS, "GET", "/")
-    assert gone.status is None and str(gone) == "sts gave no answer (127.0.0.1:9 does not answer: Connection refused)"
-    assert str(Services(ask, {}).call(STS, "GET", "/")) == "sts gave no answer (its URL was not given)"
+    assert gone.status is None and str(gone) == "sts did not answer (127.0.0.1:9 does not answer: Connection refused)"
+    assert str(Services(ask, {}).call(STS, "GET", "/")) == "sts did not answer (its URL is not configured)"
 
 
 def test_a_step_must_have_its_status_and_its_fields() -> None:

@@ -40,7 +40,7 @@ def judge(
 @pytest.mark.no_false_alarm
 def test_rows_landed_as_the_next_ones() -> None:
     found = judge()
-    assert found.verdict == PASS and "the chain of 1 restored zone(s) went on" in found.message
+    assert found.verdict == PASS and "the chain of 1 restored zone(s) was continued" in found.message
     assert [one["chain_seq"] for one in found.details["rows"]] == [43, 44, 45]
     assert found.details["rows"][0] == {
         "request_id": "r-1",

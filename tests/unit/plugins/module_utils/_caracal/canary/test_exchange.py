@@ -89,16 +89,16 @@ def test_a_refusal_by_policy_is_no_broken_sts() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        (answer(401, error="access_denied", error_description="invalid client credentials"), "its client secret is another"),
+        (answer(401, error="access_denied", error_description="invalid client credentials"), "its client secret is wrong"),
         (answer(403, error="zone_invalid", error_description="application is registered in zone z-2"), "correct application.zone"),
-        (answer(403, error="policy_eval_failed", error_description="policy evaluation incomplete"), "no whole decision"),
+        (answer(403, error="policy_eval_failed", error_description="policy evaluation incomplete"), "did not complete its decision"),
         (answer(503, error="policy_eval_failed", error_description="policy evaluation unavailable"), "does not work"),
         (answer(500, error="internal_error", error_description="token issuance failed"), "cannot sign"),
         (answer(500, error="internal_error", error_description="authority record creation failed"), "authority record creation failed"),
-        (answer(429, error="provider_rate_limited"), "limits its callers"),
+        (answer(429, error="provider_rate_limited"), "limits the rate of requests"),
         (answer(200, token_type="Bearer"), "no token: sts answered 200"),
-        (answer(200, access_token=token("kid-9")), "signed with a key that the backup has not"),
-        (answer(200, access_token="no.jwt"), "signed with a key that the backup has not"),
+        (answer(200, access_token=token("kid-9")), "signed with a key that is not in the backup"),
+        (answer(200, access_token="no.jwt"), "signed with a key that is not in the backup"),
     ],
 )
 def test_no_token_is_a_fault(line: Line, words: str) -> None:
@@ -109,4 +109,4 @@ def test_no_token_is_a_fault(line: Line, words: str) -> None:
 @pytest.mark.mutation
 def test_policy_that_refuses_our_own_application_is_a_fault() -> None:
     found = judge(DENIED, OURS)
-    assert found.verdict == FAIL and "another one is in force" in found.message
+    assert found.verdict == FAIL and "another policy is in force" in found.message

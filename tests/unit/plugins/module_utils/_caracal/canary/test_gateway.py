@@ -67,7 +67,7 @@ def test_an_upstream_that_does_not_like_the_request() -> None:
         (401, "session revoked", "counts as revoked"),
         (503, "revocation state unavailable", "no fresh snapshot"),
         (502, "upstream not addressable", "UPSTREAM_HOST_ALLOWLIST"),
-        (502, "upstream unreachable", "nobody answers at the resource's upstream_url"),
+        (502, "upstream unreachable", "the resource's upstream_url does not answer"),
         (503, "sts unavailable", "sts unavailable"),
     ],
 )
@@ -78,7 +78,7 @@ def test_a_refused_request_is_a_fault(status: int, description: str, words: str)
 
 @pytest.mark.mutation
 def test_an_answer_that_did_not_come_from_our_upstream_is_a_fault() -> None:
-    assert "something else answers" in judge(answer(200, "another page", passed=True), UPSTREAM).message
+    assert "another server answered" in judge(answer(200, "another page", passed=True), UPSTREAM).message
     assert judge(answer(200, "another page")).verdict == FAIL
 
 

@@ -44,12 +44,12 @@ def test_the_keys_of_the_backup_are_served() -> None:
         (
             served("z-2", status=500, error="internal_error", error_description="signing key decryption failed"),
             "wrong_kek",
-            "the KEK that the services run with does not open the signing keys",
+            "the KEK of the services does not decrypt the signing keys",
         ),
         (served("z-2", status=404, error="resource_not_found", error_description="zone signing key not found"), "not_served", "404"),
         (served("z-2", status=500, error="internal_error", error_description="jwks serialisation failed"), "not_served", "500"),
-        (served("z-2", TWO, Key("z-2", "kid-9", "x9", "y9")), "new_key", "made a new one in silence"),
-        (served("z-2", Key("z-2", "kid-9", "x9", "y9")), "new_key", "made a new one in silence"),
+        (served("z-2", TWO, Key("z-2", "kid-9", "x9", "y9")), "new_key", "silently created a new one"),
+        (served("z-2", Key("z-2", "kid-9", "x9", "y9")), "new_key", "silently created a new one"),
         (served("z-2"), "key_missing", "key kid-2 is not served"),
         (served("z-2", keys="none"), "key_missing", "key kid-2 is not served"),
         (served("z-2", Key("z-2", "kid-2", "x2", "other")), "other_database", "another public point"),
@@ -72,7 +72,7 @@ def test_a_key_that_the_copy_has_and_the_backup_had_not_is_found() -> None:
 @pytest.mark.mutation
 def test_nobody_answers() -> None:
     found = jwks.check(Services(ask, {STS: "http://127.0.0.1:9"}), [ONE], [], [])
-    assert found.verdict == FAIL and "gave no answer" in found.message and found.details["status"] is None
+    assert found.verdict == FAIL and "did not answer" in found.message and found.details["status"] is None
 
 
 def test_without_a_key_nothing_is_proved() -> None:

@@ -68,7 +68,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         [
             kek(reasons.WRONG_KEK, **{SEALED: 9}),
             failed("audit.hmac_key", reason=reasons.WRONG_AUDIT_KEY),
-            failed("audit.hmac", "the chain HMACs cannot be verified with another key", UNPROVEN),
+            failed("audit.hmac", "the chain HMACs cannot be verified with the wrong key", UNPROVEN),
             failed("canary.jwks", **DECRYPT),
         ],
         {},
@@ -119,7 +119,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "another AUDIT_HMAC_KEY than the rows'": (
         [
             failed("audit.hmac_key", reason=reasons.WRONG_AUDIT_KEY),
-            failed("audit.hmac", "the chain HMACs cannot be verified with another key", UNPROVEN),
+            failed("audit.hmac", "the chain HMACs cannot be verified with the wrong key", UNPROVEN),
             swept(hmac_failures=9, checked=9, chain_breaks=0),
         ],
         {},
@@ -289,7 +289,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "a missing migration": ([failed("migrations.applied"), failed("inventory.caracal.migrations")], {}, ["schema.migrations"]),
     "row security off": ([failed("schema.policies"), failed("inventory.caracal.schema")], {}, ["schema.differs"]),
     "a missing role": ([failed("restore.roles")], {}, ["schema.differs"]),
-    "an altered table": ([failed("inventory.caracal.tables", "public.zones: rows differ in content")], {}, ["inventory.differs"]),
+    "an altered table": ([failed("inventory.caracal.tables", "public.zones: the content of rows differs")], {}, ["inventory.differs"]),
     "an emptied table": (
         [
             failed("inventory.caracal.tables", reason=reasons.EMPTIED_TABLE),
@@ -465,11 +465,11 @@ def test_a_clean_drill_has_no_cause() -> None:
     clean = [Check(name, verdict, words) for name in ids for verdict in (PASS, NOT_APPLICABLE)]
     clean += [
         Check("journal.freshness", UNPROVEN, "this host has no high-water mark yet", required=False),
-        Check("envelopes.operator_plan_secrets", UNPROVEN, "no sealed value in this column", required=False),
+        Check("envelopes.operator_plan_secrets", UNPROVEN, "this column contains no sealed value", required=False),
         Check("set.drilled", UNPROVEN, "no drill has passed with this set yet", required=False),
         Check("blocks.journal", UNPROVEN, "no earlier set or checkpoint has audit blocks", required=False),
-        Check("envelopes.kek", WARN, "a rotation is not finished: 4 values under a, 2 under the previous KEK"),
-        Check("audit.partitions", WARN, "leaf x: there is no such leaf, but older and newer ones"),
+        Check("envelopes.kek", WARN, "a KEK rotation is not finished: 4 values under a, 2 under the previous KEK"),
+        Check("audit.partitions", WARN, "leaf x: the partition is missing, although older and newer ones exist"),
         Check("schema.partition_window", WARN, "there is no partition for the present month"),
     ]
     zero = dict.fromkeys((f"{TAMPER}{name}_total" for name in ("hmac_failures", "chain_breaks")), 0.0)

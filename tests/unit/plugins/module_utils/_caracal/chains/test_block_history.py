@@ -93,7 +93,7 @@ def test_heads_are_the_highest_numbers_of_chain_and_zone() -> None:
 def test_the_same_rows_pass() -> None:
     check = compare(BEFORE)
     assert (check.id, check.verdict, check.required) == ("blocks.journal", PASS, True)
-    assert check.message == f"{len(blocks_of(BEFORE))} audit blocks as in set 20260617T123000Z-abcd"
+    assert check.message == f"{len(blocks_of(BEFORE))} audit blocks equal those recorded in set 20260617T123000Z-abcd"
 
 
 @pytest.mark.no_false_alarm
@@ -119,7 +119,7 @@ def without(*numbers: tuple[str, int]) -> list[Event]:
 
 
 GROWN = Event("june", "a", 9)
-PUT_IN = "rows were put in below the head of then"
+PUT_IN = "rows were inserted below the head that was recorded"
 Position = tuple[str, str, str, int, int, str]
 FAULTS: dict[str, tuple[list[Event], Position]] = {
     "content": (swap(BEFORE, 1, decision="deny"), ("block_edited", "a", "may", 1, 5, "content was changed")),
@@ -127,13 +127,13 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
         swap(BEFORE, 1, hmac="k"),
         ("block_chain_changed", "a", "may", 1, 5, "chain columns were changed, the content is the same"),
     ),
-    "row removed": (without(("a", 2)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are gone")),
-    "first row removed": (without(("a", 1)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are gone")),
+    "row removed": (without(("a", 2)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are missing")),
+    "first row removed": (without(("a", 1)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are missing")),
     "rows of a zone gone": (
         [one for one in BEFORE if (one.leaf, one.zone) != ("may", "b")],
-        ("block_missing_rows", "b", "may", 1, 5, "its 5 rows are gone"),
+        ("block_missing_rows", "b", "may", 1, 5, "its 5 rows are missing"),
     ),
-    "leaf emptied": ([one for one in BEFORE if one.leaf != "may"], ("block_missing_rows", "a", "may", 1, 5, "its 5 rows are gone")),
+    "leaf emptied": ([one for one in BEFORE if one.leaf != "may"], ("block_missing_rows", "a", "may", 1, 5, "its 5 rows are missing")),
     "row put in": ([*BEFORE, Event("may", "a", 3, "forged")], ("block_added_rows", "a", "may", 1, 5, PUT_IN)),
     "row put in, another grown": (
         [*BEFORE, Event("june", "a", 7, "forged"), GROWN],
@@ -142,7 +142,7 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
     "row put into a new leaf": ([*BEFORE, Event("july", "a", 4)], ("block_added_rows", "a", "july", 4, 4, PUT_IN)),
     "row replaced, another grown": (
         [*without(("a", 7)), GROWN],
-        ("block_missing_rows", "a", "june", 6, 8, "1 of 3 rows are gone"),
+        ("block_missing_rows", "a", "june", 6, 8, "1 of 3 rows are missing"),
     ),
     "content under a grown block": (
         [*swap(BEFORE, 11, decision="deny"), GROWN],
@@ -150,26 +150,26 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
     ),
     "all old rows of a grown block gone": (
         [*without(("a", 6), ("a", 7), ("a", 8)), GROWN],
-        ("block_missing_rows", "a", "june", 6, 8, "its 3 rows are gone"),
+        ("block_missing_rows", "a", "june", 6, 8, "its 3 rows are missing"),
     ),
-    "row without number gone": (BEFORE[:-1], ("block_missing_rows", "a", "june", 0, 0, "its 1 rows are gone")),
+    "row without number gone": (BEFORE[:-1], ("block_missing_rows", "a", "june", 0, 0, "its 1 rows are missing")),
     "row without number changed": (
         swap(BEFORE, len(BEFORE) - 1, decision="deny"),
         ("block_edited", "a", "june", 0, 0, "content was changed"),
     ),
     "row moved to another leaf": (swap(BEFORE, 1, leaf="june"), ("block_added_rows", "a", "june", 2, 8, PUT_IN)),
-    "tail cut by one": (without(("a", 8)), ("truncated", "a", "", 8, 8, "truncated: head is 7, the journal knows 8")),
+    "tail cut by one": (without(("a", 8)), ("truncated", "a", "", 8, 8, "truncated: the head is 7, but the journal records 8")),
     "tail cut across leaves": (
         without(("a", 4), ("a", 5), ("a", 6), ("a", 7), ("a", 8)),
-        ("truncated", "a", "", 4, 8, "truncated: head is 3, the journal knows 8"),
+        ("truncated", "a", "", 4, 8, "truncated: the head is 3, but the journal records 8"),
     ),
     "only rows without number left": (
         [one for one in BEFORE if one.zone == "b" or one.sequence is None],
-        ("truncated", "a", "", 1, 8, "truncated: head is 0, the journal knows 8"),
+        ("truncated", "a", "", 1, 8, "truncated: the head is 0, but the journal records 8"),
     ),
     "zone gone": (
         [one for one in BEFORE if one.zone != "b"],
-        ("zone_gone", "b", "", 1, BLOCK_ROWS + 1, "zone b is gone, and the journal knows 7 rows of it"),
+        ("zone_gone", "b", "", 1, BLOCK_ROWS + 1, "zone b is missing, although the journal records 7 rows of it"),
     ),
 }
 
@@ -181,7 +181,7 @@ def test_a_fault_below_a_head_is_found_and_named(fault: str) -> None:
     check = compare(now)
     assert check.verdict == FAIL
     assert position in said(check)
-    assert check.message.startswith(f"audit rows are not as in {NAME}: audit chain of zone "), check.message
+    assert check.message.startswith(f"audit rows differ from {NAME}: audit chain of zone "), check.message
 
 
 @pytest.mark.mutation
@@ -210,20 +210,20 @@ def test_more_rows_without_number_are_unproven(zone: str) -> None:
     assert check.verdict == UNPROVEN
     assert [one[:2] for one in said(check)] == [("unnumbered_rows", zone)]
     assert (check.details["acknowledged"], check.details.get("recorded", [])) == (0, [])
-    assert "nothing tells new ones from old ones" in check.message
+    assert "new rows cannot be distinguished from old ones" in check.message
 
 
 @pytest.mark.mutation
 def test_without_an_earlier_set_nothing_is_proved() -> None:
     check = compare(BEFORE, before=[])
-    words = "no earlier set or checkpoint has audit blocks; from now on they bind every row"
+    words = "no earlier set or checkpoint has audit blocks; new blocks bind every row from now on"
     assert (check.verdict, check.message) == (UNPROVEN, words)
 
 
 @pytest.mark.mutation
 def test_what_the_newest_should_have_said_is_not_forgotten() -> None:
     check = compare(BEFORE, problem="its file was altered")
-    assert (check.verdict, check.message.split(": ")[0]) == (UNPROVEN, f"compared with {NAME} only, since its file was altered")
+    assert (check.verdict, check.message.split(": ")[0]) == (UNPROVEN, f"compared only with {NAME}, because its file was altered")
     assert compare(BEFORE, before=[], problem="its file was altered").message.startswith("nothing to compare with: its file was altered")
     assert compare(swap(BEFORE, 1, decision="deny"), problem="its file was altered").verdict == FAIL
 

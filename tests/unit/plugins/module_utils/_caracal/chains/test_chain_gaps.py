@@ -69,7 +69,7 @@ def test_below_a_floor_nothing_is_missing() -> None:
 @pytest.mark.no_false_alarm
 def test_whole_chains_pass() -> None:
     check = sequence({b"a": zone((1, 9)), b"\\N": zone((1, 1))})
-    assert (check.id, check.verdict, check.message) == ("audit.sequence", PASS, "no number is missing or there twice")
+    assert (check.id, check.verdict, check.message) == ("audit.sequence", PASS, "no number is missing or duplicated")
     assert check.details["rows"] == 10
 
 
@@ -195,7 +195,7 @@ def test_events_without_number_are_unproven_and_old_admin_rows_are_not() -> None
 def test_a_dropped_leaf_accounts_for_its_numbers() -> None:
     check = sequence({b"a": zone((5, 9), (12, 12))}, [block("may", 1, 4), block("june", 10, 11)])
     assert (check.verdict, check.details["accounted_for"]) == (PASS, 6)
-    assert check.message.endswith("; 6 are of dropped leaves")
+    assert check.message.endswith("; 6 numbers are in dropped partitions")
 
 
 @pytest.mark.mutation

@@ -62,7 +62,7 @@ def test_clean_chains_pass() -> None:
     assert (hmac.verdict, hmac.details["rows"]) == (PASS, 8)
 
 
-EMPTY = "the deployment has recorded no event yet, or its events were deleted"
+EMPTY = "the deployment has not recorded an event yet, or its events were deleted"
 
 
 @pytest.mark.mutation
@@ -94,7 +94,7 @@ def test_an_edited_row_fails_and_is_named() -> None:
 def test_a_release_that_hashed_the_wire_has_no_such_check() -> None:
     check = chain_verdict.content(AUDIT, examine(events(3), recompute=False), False, "2026-06-04")
     assert (check.verdict, check.required) == (NOT_APPLICABLE, False)
-    assert check.message.startswith("2026-06-04 hashed the bytes of the wire")
+    assert check.message.startswith("2026-06-04 hashed the bytes that it received")
 
 
 @pytest.mark.mutation
@@ -156,7 +156,7 @@ def test_rows_that_were_all_written_without_a_key_are_unproven() -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize(("sound", "words"), [(True, "so the key is another one"), (False, "contents or links are wrong too")])
+@pytest.mark.parametrize(("sound", "words"), [(True, "so the given key is wrong"), (False, "contents or links are wrong too")])
 def test_a_wrong_key_is_told_from_tampering(sound: bool, words: str) -> None:
     checks = hmacs(events(5), OTHER_KEY, THIRD, sound=sound)
     assert verdicts(checks) == {"audit.hmac_key": FAIL, "audit.hmac": UNPROVEN}

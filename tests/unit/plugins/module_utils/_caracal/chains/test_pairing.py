@@ -50,7 +50,7 @@ def test_envelopes_name_keys_of_the_set() -> None:
         "pass",
         "every envelope of secret_store.envelope, secrets.envelope names KEK aa or bb",
     )
-    with pytest.raises(KeyProblem, match=r"values in secrets\.envelope are sealed under KEK bb, and the secrets hold only aa;"):
+    with pytest.raises(KeyProblem, match=r"values in secrets\.envelope are sealed under KEK bb, but the secrets contain only aa:"):
         pairing.envelopes(columns, {"aa"})
 
 

@@ -148,7 +148,7 @@ def test_a_fork_that_a_restore_explains(scene: Scene) -> None:
     expected = [("cut", A, 21, 30), ("cut", SHOWN_B, 21, 30)]
     assert (checks["exports.sequence"].verdict, findings(checks["exports.sequence"])) == (WARN, expected)
     assert (checks["exports.database"].verdict, findings(checks["exports.database"])) == (WARN, expected)
-    words = "the chain was cut at 20 by a restore (entry 17, set 20260617T080000Z-abcd); 10 exported events lie after it"
+    words = "the chain was cut at 20 by a restore (entry 17, set 20260617T080000Z-abcd); 10 exported events are after that point"
     assert words in checks["exports.database"].message
     assert FAIL not in not_passed(checks).values()
 

@@ -22,8 +22,8 @@ SOFT = Invariant("zones.named", "zones", "have no name", "name them", "public.zo
         (SOFT, Seen(3), False, PASS, False, "checked 3 zones: 0 have no name"),
         (HARD, Seen(3, 2, ("a", "b")), True, FAIL, True, "2 of 3 zones have no name; first: a; name them"),
         (SOFT, Seen(3, 2, ("a", "b")), True, WARN, False, "2 of 3 zones have no name; first: a; name them"),
-        (HARD, Seen(), False, UNPROVEN, True, "no zones in the copy, and its tables are not as the set records them; nothing was checked"),
-        (HARD, Seen(), True, NOT_APPLICABLE, False, "no zones, and the set records none either"),
+        (HARD, Seen(), False, UNPROVEN, True, "there are no zones in the copy, and its tables differ from the set; nothing was checked"),
+        (HARD, Seen(), True, NOT_APPLICABLE, False, "there are no zones, and the set records none either"),
         (HARD, Seen(problem="table zones is missing"), True, UNPROVEN, True, "zones cannot be checked: table zones is missing"),
         # What is broken is broken, whatever else could not be seen.
         (HARD, Seen(0, 1, ("a",), "gone"), True, FAIL, True, "1 of 0 zones have no name; first: a; name them"),
@@ -83,5 +83,5 @@ def test_a_revocation_that_is_gone_is_counted_and_a_new_one_is_no_loss(now: list
 @pytest.mark.mutation
 def test_a_set_that_did_not_count_revocations_proves_nothing() -> None:
     problems = {one.id: seen.problem for one, seen in revocations.look("zone_kek", {}, STATE)}
-    assert set(problems.values()) == {"the set has no count of them"}
+    assert set(problems.values()) == {"the set does not record their number"}
     assert all(seen.problem for _one, seen in revocations.look("secret_store", STATE, {}))

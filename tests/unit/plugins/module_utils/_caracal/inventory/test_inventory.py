@@ -96,11 +96,15 @@ def drop(section: str, key: str) -> t.Callable[[Inventory], None]:
 
 
 CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
-    ("tables", put("tables", "public.zones", {"rows": 2, "digest": "z"}), "1 table(s) differ; first: public.zones: 2 rows, recorded 3"),
-    ("tables", put("tables", "public.zones", {"rows": 3, "digest": "?"}), "first: public.zones: rows differ in content"),
+    ("tables", put("tables", "public.zones", {"rows": 2, "digest": "z"}), "1 table(s) differ; first: public.zones: 2 rows instead of 3"),
+    ("tables", put("tables", "public.zones", {"rows": 3, "digest": "?"}), "first: public.zones: the content of rows differs"),
     ("tables", put("tables", "public.extra", {"rows": 0, "digest": "e"}), "first: public.extra is not in the set"),
     ("tables", drop("tables", "public.sessions"), "first: public.sessions is missing"),
-    ("leaves", drop("leaves", "public.audit_events_y2026m06"), "1 audit leaf(s) differ; first: public.audit_events_y2026m06 is missing"),
+    (
+        "leaves",
+        drop("leaves", "public.audit_events_y2026m06"),
+        "1 audit partition(s) differ; first: public.audit_events_y2026m06 is missing",
+    ),
     ("schema", lambda one: one["schema"].append("index x"), "first: not in the set: index x"),
     ("schema", lambda one: one["schema"].clear(), "first: missing relation public.zones kind r"),
     ("grants", lambda one: one["grants"].clear(), "first: missing table public.zones caracalapi SELECT"),
@@ -112,18 +116,18 @@ CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
     ("migrations", lambda one: one["migrations"].append("0002_x"), "first: not in the set: 0002_x"),
     ("state", put("state", "signing_keys", []), "1 fact(s) differ; first: signing_keys differs"),
     ("state", drop("state", "binding_revision"), "first: binding_revision differs"),
-    ("sequences", put("sequences", "public.alerts_id_seq", 4), "first: sequence public.alerts_id_seq stands at 4, expected 5 to 7"),
-    ("sequences", put("sequences", "public.alerts_id_seq", 8), "first: sequence public.alerts_id_seq stands at 8, expected 5 to 7"),
-    ("sequences", put("sequences", "public.alerts_id_seq", None), "first: sequence public.alerts_id_seq stands at 0, expected 5 to 7"),
+    ("sequences", put("sequences", "public.alerts_id_seq", 4), "first: sequence public.alerts_id_seq is at 4, expected 5 to 7"),
+    ("sequences", put("sequences", "public.alerts_id_seq", 8), "first: sequence public.alerts_id_seq is at 8, expected 5 to 7"),
+    ("sequences", put("sequences", "public.alerts_id_seq", None), "first: sequence public.alerts_id_seq is at 0, expected 5 to 7"),
     ("sequences", drop("sequences", "public.never_used"), "first: sequence public.never_used is missing"),
     ("extensions", drop("extensions", "pgcrypto"), "extension pgcrypto is missing"),
-    ("settings", put("settings", "owner", "mallory"), "owner is mallory, recorded caracal"),
-    ("settings", put("settings", "encoding", "SQL_ASCII"), "encoding is SQL_ASCII, recorded UTF8"),
-    ("settings", put("settings", "set", ["work_mem=1GB"]), "settings of the database here differ from the recorded: work_mem"),
-    ("settings", put("settings", "role_sets", {}), "settings of role caracalapi here differ from the recorded: statement_timeout"),
-    ("settings", put("settings", "role_sets", {"caracalapi": ["statement_timeout=5s"], "x": ["a.b=c"]}), "of role x here differ"),
-    ("settings", put("settings", "connection_limit", 3), "connection_limit is 3, recorded -1"),
-    ("schema_dump", lambda one: one.update(schema_digest="?"), "the text of pg_dump --schema-only differs from the source's"),
+    ("settings", put("settings", "owner", "mallory"), "owner is mallory instead of caracal"),
+    ("settings", put("settings", "encoding", "SQL_ASCII"), "encoding is SQL_ASCII instead of UTF8"),
+    ("settings", put("settings", "set", ["work_mem=1GB"]), "the settings of the database differ from the set: work_mem"),
+    ("settings", put("settings", "role_sets", {}), "the settings of role caracalapi differ from the set: statement_timeout"),
+    ("settings", put("settings", "role_sets", {"caracalapi": ["statement_timeout=5s"], "x": ["a.b=c"]}), "of role x differ"),
+    ("settings", put("settings", "connection_limit", 3), "connection_limit is 3 instead of -1"),
+    ("schema_dump", lambda one: one.update(schema_digest="?"), "the output of pg_dump --schema-only differs from the source"),
 ]
 
 
@@ -149,11 +153,11 @@ def test_a_difference_fails_its_section_and_only_that(section: str, change: t.Ca
 @pytest.mark.parametrize(
     ("section", "change", "words"),
     [
-        ("extensions", put("extensions", "pgcrypto", "1.4"), "extension version differs: pgcrypto 1.4, recorded 1.3"),
-        ("settings", put("settings", "collate", "C"), "collate is C, recorded C.UTF-8; indexes on text order differently"),
-        ("settings", put("settings", "ctype", "C"), "ctype is C, recorded C.UTF-8"),
-        ("settings", put("settings", "provider", "icu"), "provider is icu, recorded libc"),
-        ("settings", put("settings", "locale", "en-US"), "locale is en-US, recorded None"),
+        ("extensions", put("extensions", "pgcrypto", "1.4"), "the version of an extension differs: pgcrypto 1.4 instead of 1.3"),
+        ("settings", put("settings", "collate", "C"), "collate is C instead of C.UTF-8; text sorts differently in indexes"),
+        ("settings", put("settings", "ctype", "C"), "ctype is C instead of C.UTF-8"),
+        ("settings", put("settings", "provider", "icu"), "provider is icu instead of libc"),
+        ("settings", put("settings", "locale", "en-US"), "locale is en-US instead of None"),
     ],
 )
 def test_what_a_newer_server_may_change_is_a_warning(section: str, change: t.Callable[[Inventory], None], words: str) -> None:
@@ -213,18 +217,18 @@ BLOCKS = [Block("audit", zone, "leaf", "0", 5, "1", "5", "content", "chain") for
 @pytest.mark.no_false_alarm
 def test_equal_blocks_pass_in_any_order() -> None:
     check = inventory.compare_blocks(BLOCKS, BLOCKS[::-1])
-    assert (check.verdict, check.message) == (PASS, "2 audit blocks equal, 10 rows")
+    assert (check.verdict, check.message) == (PASS, "2 audit blocks with 10 rows are equal")
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("actual", "words"),
     [
-        (BLOCKS[:1], "1 audit block(s) differ; first: audit chain of zone b, leaf leaf, block 0: missing (5 rows)"),
-        ([*BLOCKS, dataclasses.replace(BLOCKS[0], zone="c")], "audit chain of zone c, leaf leaf, block 0: not in the set (5 rows)"),
-        ([BLOCKS[0], dataclasses.replace(BLOCKS[1], rows=4)], "zone b, leaf leaf, block 0: 4 rows, recorded 5"),
-        ([BLOCKS[0], dataclasses.replace(BLOCKS[1], content="x")], "zone b, leaf leaf, block 0: content differs"),
-        ([BLOCKS[0], dataclasses.replace(BLOCKS[1], chain_digest="x")], "zone b, leaf leaf, block 0: chain columns differ"),
+        (BLOCKS[:1], "1 audit block(s) differ; first: audit chain of zone b, partition leaf, block 0: missing (5 rows)"),
+        ([*BLOCKS, dataclasses.replace(BLOCKS[0], zone="c")], "audit chain of zone c, partition leaf, block 0: not in the set (5 rows)"),
+        ([BLOCKS[0], dataclasses.replace(BLOCKS[1], rows=4)], "zone b, partition leaf, block 0: 4 rows instead of 5"),
+        ([BLOCKS[0], dataclasses.replace(BLOCKS[1], content="x")], "zone b, partition leaf, block 0: the content differs"),
+        ([BLOCKS[0], dataclasses.replace(BLOCKS[1], chain_digest="x")], "zone b, partition leaf, block 0: the chain columns differ"),
         ([], "2 audit block(s) differ; first: audit chain of zone a"),
     ],
 )

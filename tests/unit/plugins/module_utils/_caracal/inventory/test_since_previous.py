@@ -178,8 +178,8 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
         put("leaves", LEAF, {"rows": 999}),
         *("audit partitions", FEWER, "audit partition audit_events_y2026m06: 999 rows, 1 fewer than in it"),
     ),
-    "another release": (given("release", "v1.1.0"), "release", CHANGED, "release: secret_store v1.1.0, secret_store v1.0.0 before"),
-    "another server": (given("server_version", 180001), "server", CHANGED, "server: 18.1, 17.10 before"),
+    "another release": (given("release", "v1.1.0"), "release", CHANGED, "release: secret_store v1.1.0 instead of secret_store v1.0.0"),
+    "another server": (given("server_version", 180001), "server", CHANGED, "server: 18.1 instead of 17.10"),
     "a migration": (given("migrations", ["0001_baseline", "0002_outbox", "0003_new"]), "migrations", NEW, "migration 0003_new: new"),
     "row security": (
         replaced("schema", "relation public.resources", "relation public.resources kind r rls false forced false"),
@@ -244,10 +244,10 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
     ),
     "an owner": (
         replaced("owners", "table", "table public.resources mallory"),
-        *("owners", CHANGED, "table resources: owner mallory, caracal before"),
+        *("owners", CHANGED, "table resources: owner mallory instead of caracal"),
     ),
     "an extension is new": (put("extensions", "amcheck", "1.4"), "extensions", NEW, "extension amcheck: new"),
-    "an extension": (put("extensions", "pgcrypto", "1.4"), "extensions", CHANGED, "extension pgcrypto: version 1.4, 1.3 before"),
+    "an extension": (put("extensions", "pgcrypto", "1.4"), "extensions", CHANGED, "extension pgcrypto: version 1.4 instead of 1.3"),
     "a setting of the database": (
         put("settings", "set", ["work_mem=64kB"]),
         *("settings", CHANGED, "settings of database caracal: work_mem changed"),
@@ -261,11 +261,11 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
     "a setting of a role": (role(set=["work_mem=1kB"]), "roles", CHANGED, "role caracalapi: work_mem changed"),
     "a member": (lambda raw: raw["roles"]["members"].clear(), "roles", CHANGED, "role caracalapi: member of pg_monitor changed"),
     "a role is gone": (lambda raw: raw["roles"]["roles"].pop("caracalaudit"), "roles", GONE, "role caracalaudit: gone"),
-    "a sequence": (put("sequences", "public.alerts_id_seq", 6), "sequences", CHANGED, "sequence alerts_id_seq: set back to 6, 7 before"),
+    "a sequence": (put("sequences", "public.alerts_id_seq", 6), "sequences", CHANGED, "sequence alerts_id_seq: lowered from 7 to 6"),
     "large objects": (given("large_objects", 1), "large objects", FEWER, "large objects: 1, 1 fewer than in it"),
     "a materialized view": (
         put("materialized_views", "public.totals", False),
-        *("materialized views", CHANGED, "materialized view totals: empty, populated before"),
+        *("materialized views", CHANGED, "materialized view totals: empty instead of populated"),
     ),
     "a database is gone": (lambda raw: raw["databases"].pop(), "databases", GONE, "database caracal_auth: gone"),
     "a signing key is gone": (put("state", KEYS, [["z1", "k1", "1"]]), "state", FEWER, "signing keys: 1, 1 fewer than in it"),
@@ -273,11 +273,11 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
         put("state", "active_policies", [["z1", "s1", "v1", "m1"], ["z2", "s2", "v9", "m9"]]),
         *("state", CHANGED, "active policies: 1 of 2 replaced"),
     ),
-    "an epoch": (put("state", EPOCHS, [["z1", "10"], ["z2", "9"]]), "state", CHANGED, "delegation epochs: 1 of 2 set back or gone"),
-    "the revision": (put("state", "binding_revision", [["3"]]), "state", CHANGED, "binding revision: 1 of 1 set back or gone"),
+    "an epoch": (put("state", EPOCHS, [["z1", "10"], ["z2", "9"]]), "state", CHANGED, "delegation epochs: 1 of 2 lowered or gone"),
+    "the revision": (put("state", "binding_revision", [["3"]]), "state", CHANGED, "binding revision: 1 of 1 lowered or gone"),
     "the watermark": (
         put("state", "export_watermark", [["parquet-hourly", "2026-11-23 23:00:00+00"]]),
-        *("state", CHANGED, "export watermark: 1 of 1 set back or gone"),
+        *("state", CHANGED, "export watermark: 1 of 1 lowered or gone"),
     ),
     "revocations": (put("state", "sessions_by_status", [["active", "412"]]), "state", FEWER, "revoked sessions: 0, 12 fewer than in it"),
     "admin tokens": (

@@ -34,20 +34,20 @@ def reading(opened: dict[str, int], foreign: dict[str, int]) -> Reading:
 @pytest.mark.parametrize(
     ("opened", "foreign", "family", "verdict", "words"),
     [
-        ({NEW.id: 7}, {}, SECRET_STORE, PASS, f"right KEK {NEW.id}: it opens 7 sealed values"),
-        ({}, {}, SECRET_STORE, UNPROVEN, "no sealed value that is whole and in use shows which KEK is right"),
-        ({}, {FOREIGN: 3}, SECRET_STORE, FAIL, f"{NEW.id} and {OLD.id} opens none of 3 sealed values, which name {FOREIGN} (3)"),
-        ({}, {NO_KEY: 3}, ZONE_KEK, FAIL, f"wrong KEK: {NEW.id} and {OLD.id} opens none of 3 sealed values"),
+        ({NEW.id: 7}, {}, SECRET_STORE, PASS, f"correct KEK: {NEW.id} decrypts 7 sealed values"),
+        ({}, {}, SECRET_STORE, UNPROVEN, "no intact sealed value in use shows which KEK is correct"),
+        ({}, {FOREIGN: 3}, SECRET_STORE, FAIL, f"{NEW.id} and {OLD.id}, which name {FOREIGN} (3)"),
+        ({}, {NO_KEY: 3}, ZONE_KEK, FAIL, f"wrong KEK: none of 3 sealed values can be decrypted with {NEW.id} and {OLD.id}"),
         (
             {NEW.id: 7},
             {FOREIGN: 3},
             SECRET_STORE,
             FAIL,
-            "mixed keys: 7 sealed values open, 3 do not with any KEK that was given, which name",
+            "mixed keys: the given KEKs decrypt 7 sealed values, but not 3 others, which name",
         ),
-        ({NEW.id: 7}, {NO_KEY: 3}, ZONE_KEK, FAIL, "mixed keys or damage: 7 sealed values open"),
-        ({OLD.id: 7}, {}, SECRET_STORE, WARN, f"a rotation is not finished: 0 values under {NEW.id}, 7 under the previous KEK"),
-        ({OLD.id: 7}, {}, ZONE_KEK, FAIL, "mixed keys: 7 of 7 values open only with the previous KEK, which this release cannot use"),
+        ({NEW.id: 7}, {NO_KEY: 3}, ZONE_KEK, FAIL, "mixed keys or damage: the given KEKs decrypt 7 sealed values"),
+        ({OLD.id: 7}, {}, SECRET_STORE, WARN, f"a KEK rotation is not finished: 0 values under {NEW.id}, 7 under the previous KEK"),
+        ({OLD.id: 7}, {}, ZONE_KEK, FAIL, "mixed keys: only the previous KEK decrypts 7 of 7 values, and this release cannot use it"),
     ],
 )
 def test_the_key(opened: dict[str, int], foreign: dict[str, int], family: str, verdict: str, words: str) -> None:
@@ -58,7 +58,7 @@ def test_the_key(opened: dict[str, int], foreign: dict[str, int], family: str, v
 @pytest.mark.mutation
 def test_zones_without_a_signing_key() -> None:
     found = envelope_verdicts.judge_signing_keys([], 0, 3, 3, ["a", "b", "c"])
-    assert (found.verdict, found.message) == (UNPROVEN, "no signing key; 3 zones with sessions would get new ones")
+    assert (found.verdict, found.message) == (UNPROVEN, "no signing key found; 3 zones with sessions would get new ones")
     assert envelope_verdicts.judge_signing_keys([], 2, 3, 3, ["a"]).message == "none of 2 signing keys could be read"
 
 
@@ -68,8 +68,8 @@ def test_zones_without_a_signing_key() -> None:
     [
         (None, "", "", 0, f"the release of family {SECRET_STORE} is unknown"),
         ("v1.0.0", min(NEEDED), "", 0, f"column {min(NEEDED)} is missing"),
-        ("v1.0.0", "", "custody.x", 0, "column custody.x is not known and was not read"),
-        ("v1.0.0", "", "", 1, "1 rows in secrets hold other secrets than signing keys and were not read"),
+        ("v1.0.0", "", "custody.x", 0, "column custody.x is unknown and was not read"),
+        ("v1.0.0", "", "", 1, "1 rows of table secrets are not signing keys and were not read"),
     ],
 )
 def test_what_was_not_read(release: str | None, missing: str, strange: str, others: int, words: str) -> None:

@@ -93,8 +93,8 @@ def test_what_the_product_sealed_does_not_open_with_another_key(name: str) -> No
 @pytest.mark.parametrize(
     ("at", "reason", "names_key"),
     [
-        (0, "does not begin", False),
-        (3, "does not begin", False),
+        (0, "is not an envelope", False),
+        (3, "is not an envelope", False),
         (4, "sealed under KEK", True),
         (11, "sealed under KEK", True),
         (12, "data key is damaged", False),
@@ -116,7 +116,8 @@ def test_a_flipped_bit_in_each_part_of_an_envelope_is_named(at: int, reason: str
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    ("length", "reason"), [(0, "does not begin"), (3, "does not begin"), (4, "of 4 bytes"), (99, "of 99 bytes"), (100, "value is damaged")]
+    ("length", "reason"),
+    [(0, "is not an envelope"), (3, "is not an envelope"), (4, "has 4 bytes"), (99, "has 99 bytes"), (100, "value is damaged")],
 )
 def test_a_truncated_envelope_is_named(length: int, reason: str) -> None:
     refused = unseal(PLACE, row(envelope()[:length]), Keyring(ONE), decrypt)
@@ -129,19 +130,19 @@ def test_an_envelope_of_another_place_does_not_open() -> None:
     assert isinstance(unseal(stored, row(envelope("a/ref"), row_id="a/ref"), Keyring(ONE), decrypt), Opened)
     for column, row_id in ((stored, "another/ref"), (PLACE, "a/ref")):
         refused = unseal(column, row(envelope("a/ref"), row_id=row_id), Keyring(ONE), decrypt)
-        assert isinstance(refused, Refused) and "sealed for another place" in refused.reason
+        assert isinstance(refused, Refused) and "sealed for another location" in refused.reason
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("column", "nonce", "value", "reason"),
     [
-        (Column("t", "c", DETACHED, nonce="n"), b"", bytes(20), "nonce of 0 bytes"),
-        (Column("t", "c", DETACHED, nonce="n"), bytes(11), bytes(20), "nonce of 11 bytes"),
-        (Column("t", "c", DETACHED, nonce="n"), bytes(12), b"", "ciphertext of 0 bytes"),
-        (Column("t", "c", DETACHED, nonce="n"), bytes(12), bytes(15), "ciphertext of 15 bytes"),
-        (Column("t", "c", PACKED), b"", bytes(11), "nonce of 11 bytes"),
-        (Column("t", "c", PACKED), b"", bytes(27), "ciphertext of 15 bytes"),
+        (Column("t", "c", DETACHED, nonce="n"), b"", bytes(20), "the nonce has 0 bytes"),
+        (Column("t", "c", DETACHED, nonce="n"), bytes(11), bytes(20), "the nonce has 11 bytes"),
+        (Column("t", "c", DETACHED, nonce="n"), bytes(12), b"", "the ciphertext has 0 bytes"),
+        (Column("t", "c", DETACHED, nonce="n"), bytes(12), bytes(15), "the ciphertext has 15 bytes"),
+        (Column("t", "c", PACKED), b"", bytes(11), "the nonce has 11 bytes"),
+        (Column("t", "c", PACKED), b"", bytes(27), "the ciphertext has 15 bytes"),
     ],
     ids=lambda value: value.layout if isinstance(value, Column) else str(len(value)) if isinstance(value, bytes) else None,
 )

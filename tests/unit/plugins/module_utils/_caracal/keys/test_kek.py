@@ -43,11 +43,11 @@ def test_blanks_at_the_end_of_a_file_do_not_matter(end: str) -> None:
         (GOOD[:-2], "has 31 bytes"),
         (GOOD + "00", "has 33 bytes"),
         ("00" * 32, "all zeros"),
-        ("7f" * 32, "one byte over and over"),
-        (bytes(range(9, 41)).hex(), "count up or down"),
-        (bytes(range(240, 256)).hex() + bytes(range(16)).hex(), "count up or down"),
-        (bytes(range(200, 168, -1)).hex(), "count up or down"),
-        ("a55b" * 16, "two bytes in turn"),
+        ("7f" * 32, "one repeated byte"),
+        (bytes(range(9, 41)).hex(), "ascending or descending bytes"),
+        (bytes(range(240, 256)).hex() + bytes(range(16)).hex(), "ascending or descending bytes"),
+        (bytes(range(200, 168, -1)).hex(), "ascending or descending bytes"),
+        ("a55b" * 16, "two repeated bytes"),
     ],
 )
 def test_what_the_product_refuses_is_refused(text: str, words: str) -> None:

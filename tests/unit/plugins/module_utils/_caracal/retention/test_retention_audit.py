@@ -39,7 +39,7 @@ def judged(found: Facts, effective: settings.Effective = KNOWN, least: int | Non
 def test_an_audit_log_that_is_kept_as_it_should_be() -> None:
     said = judged(facts(searched=frozenset({OLDEST})), least=365, most=365)
     assert [name for name, words in said.items() if not words.startswith("pass: ")] == [], said
-    assert said["exported"].endswith("the next, audit_events_y2025m11, goes on 2026-12-01")
+    assert said["exported"].endswith("the next, audit_events_y2025m11, is dropped on 2026-12-01")
 
 
 WITHOUT = {name: bounds for name, bounds in facts().leaves.items() if name != "audit_events_y2027m01"}
@@ -49,7 +49,7 @@ WITHOUT = {name: bounds for name, bounds in facts().leaves.items() if name != "a
 @pytest.mark.parametrize(
     ("changes", "check", "words"),
     [
-        ({"leaves": WITHOUT}, "partitions", "fail: 1 of 4 monthly partitions are missing or reach elsewhere; first: audit_events_y2027m01"),
+        ({"leaves": WITHOUT}, "partitions", "fail: 1 of 4 monthly partitions are missing or have other bounds, first audit_events"),
         ({"leaves": {**WITHOUT, "audit_events_y2027m01": MONTHS[3].bounds}}, "partitions", "fail: 1 of 4"),
         ({"leaves": {}}, "partitions", "fail: 4 of 4"),
         ({"leaves": {}}, "overdue", "unproven: the audit log has no monthly partition"),
@@ -64,12 +64,12 @@ WITHOUT = {name: bounds for name, bounds in facts().leaves.items() if name != "a
             "overdue",
             "fail: 1 month should have been dropped, audit_events_y2025m11",
         ),
-        ({"override": 400}, "days", "warn: the database asks for 400 days"),
+        ({"override": 400}, "days", "warn: the database sets 400 days"),
         ({"watermark": NOW - 8 * HOUR}, "exports_current", "fail: the last exported hour ended 7 h ago"),
-        ({"watermark": NOW + HOUR}, "exports_current", "fail: the export watermark says"),
+        ({"watermark": NOW + HOUR}, "exports_current", "fail: the export watermark "),
         ({"watermark": None}, "exports_current", "fail: AUDIT_EXPORT_S3_BUCKET is set"),
         ({"watermark": None}, "exported", "fail: AUDIT_EXPORT_S3_BUCKET is set"),
-        ({"unread": {OLDEST: "canceled"}}, "exported", "unproven: whether audit_events_y2025m11 was exported cannot be told: canceled"),
+        ({"unread": {OLDEST: "canceled"}}, "exported", "unproven: cannot determine whether audit_events_y2025m11 was exported: canceled"),
         ({"unexported": frozenset({OLDEST})}, "exported", "pass: "),
         ({"unexported": frozenset({OLDEST}), "override": 359}, "exported", "fail: audit_events_y2025m11 will be dropped on 2026-11-25"),
         (
@@ -91,10 +91,10 @@ def test_what_is_wrong_is_said(changes: dict[str, t.Any], check: str, words: str
             {"override": 90},
             365,
             None,
-            "fail: audit events are kept 90 days, less than the 365 that are asked for; raise audit_retention in the",
+            "fail: audit events are kept for 90 days, but at least 365 are required; raise audit_retention in the",
         ),
-        ({}, 366, None, "fail: audit events are kept 365 days, less than the 366 that are asked for; raise AUDIT_RETENTION_DAYS"),
-        ({}, None, 364, "fail: audit events are kept 365 days, more than the 364"),
+        ({}, 366, None, "fail: audit events are kept for 365 days, but at least 366 are required; raise AUDIT_RETENTION_DAYS"),
+        ({}, None, 364, "fail: audit events are kept for 365 days, but at most 364"),
         ({}, 365, 365, "pass: "),
     ],
 )
@@ -108,7 +108,7 @@ def test_exports_that_are_off_or_unknown() -> None:
     assert {judged(none, settings.effective({}))[name].partition(":")[0] for name in ("exports_current", "exported")} == {"not_applicable"}
     assert {judged(none, settings.effective(None))[name].partition(":")[0] for name in ("exports_current", "exported")} == {"unproven"}
     off = judged(facts(watermark=NOW - 24 * HOUR), settings.effective({}))["exports_current"]
-    assert off.endswith("the running service has no AUDIT_EXPORT_S3_BUCKET")
+    assert off.endswith("AUDIT_EXPORT_S3_BUCKET is not set for the running service")
 
 
 def test_other_names_are_no_months() -> None:

@@ -55,7 +55,7 @@ def test_days_that_nobody_knows_prove_nothing_of_rows_that_rest_on_them() -> Non
 
 @pytest.mark.mutation
 def test_a_role_that_is_not_there_and_a_family_that_needs_none() -> None:
-    assert judged(rights={})["coordinator.cleaner"].startswith("unproven: there is no role caracalcoordinator")
+    assert judged(rights={})["coordinator.cleaner"].startswith("unproven: role caracalcoordinator does not exist")
     assert judged(rights={"sessions": True})["coordinator.cleaner"].startswith("warn: ")
     other = judged(family=ZONE_KEK, rights={})
     assert other["coordinator.cleaner"].startswith("not_applicable: ") and "coordinator.sessions" not in other

@@ -53,7 +53,7 @@ def test_a_known_table_comes_back_from_json() -> None:
     "bad", ["", "zones", "column zones id text", "COLUMN zones id: text", "view a: b", "column a b c: d", "table a:\nx"]
 )
 def test_a_line_that_is_no_fact_is_refused(bad: str) -> None:
-    with pytest.raises(OptionError, match="is no fact of a schema"):
+    with pytest.raises(OptionError, match="is not a line of a release table"):
         parse([bad])
 
 

@@ -79,7 +79,7 @@ def test_the_error_lists_what_was_found_and_why_it_was_refused(place: Place) -> 
 
 
 def test_nothing_at_all_is_said_in_words() -> None:
-    with pytest.raises(MissingDependency, match="found: no folder with PostgreSQL's programs"):
+    with pytest.raises(MissingDependency, match="found: no directory with PostgreSQL's programs"):
         server_binaries.find(None, minimum_major=17, places=[])
 
 
@@ -162,9 +162,9 @@ def test_flaws_of_the_programs_found_are_told_with_their_remedy(place: Place) ->
     (old,) = places = [place("a", "17.5", tools=("pg_restore",))]
     found = client_binaries.find(None, minimum_major=17, tools=("pg_restore",), places=places)
     cves = "CVE-2025-8714, CVE-2025-8715, CVE-2025-12818, CVE-2026-6477"
-    assert found.doubt == f"pg_restore 17.5 in {old.bindir}: {cves}; install 17.10 or newer or name its folder in pg_bin"
+    assert found.doubt == f"pg_restore 17.5 in {old.bindir}: {cves}; install 17.10 or newer, or set pg_bin to its directory"
     ended = client_binaries.ClientTools("/x", (13, 23), {"psql": "/x/psql"})
-    assert "PostgreSQL 13 is mended no more; install a newer major" in ended.doubt
+    assert "PostgreSQL 13 gets no more updates; install a newer major" in ended.doubt
 
 
 @pytest.mark.no_false_alarm

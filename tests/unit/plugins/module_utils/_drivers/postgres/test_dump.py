@@ -346,7 +346,7 @@ def test_a_leaf_without_its_table_is_refused(
 ) -> None:
     to = destination(caracal_database.server, client, place, working)
     with pytest.raises(
-        TamperedData, match=r"^the archive has no table public\.audit_events_y2026m06, but the set has its rows; use another set$"
+        TamperedData, match=r"^the archive has no table public\.audit_events_y2026m06, but the set contains its rows; use another set$"
     ):
         restore.tables(to, [("public", "audit_events_y2026m06")])
 

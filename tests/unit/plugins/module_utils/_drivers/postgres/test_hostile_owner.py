@@ -231,7 +231,7 @@ def test_a_foreign_table_in_the_place_of_a_table_asks_nobody(caracal_database: T
 def test_a_server_that_would_run_the_view_is_refused(caracal_database: TwinCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_server, "RESTRICTION", "restrict_what_no_server_knows")
     with pytest.raises(
-        VersionMismatch, match=r"^database caracal: its server, .*CVE-2024-7348.*; update it to PostgreSQL 17 or newer"
+        VersionMismatch, match=r"^database caracal: .*CVE-2024-7348.*\. Update the server to PostgreSQL 17 or newer"
     ) as caught:
         Session(caracal_database.server, "caracal")
     assert "\n" not in caught.value.msg

@@ -21,7 +21,7 @@ from harness.fixtures import FreshCluster
 from scenes import scene as scenes
 from twin import load
 
-ONE_LINE = "a name or a text there is no UTF-8"
+ONE_LINE = "a name or text is not UTF-8"
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_the_missing_right_is_named(caracal_database: TwinCluster, login: Login,
     with pytest.raises(PermissionMissing) as caught:
         sight(server, "caracal")
     assert caught.value.msg == (
-        f"role {server.user} does not see every row of database caracal (missing: {missing}); "
+        f"role {server.user} cannot read every row of database caracal (missing: {missing}); "
         f"run as superuser: GRANT pg_read_all_data TO {server.user}; ALTER ROLE {server.user} BYPASSRLS"
     )
 
@@ -80,7 +80,7 @@ def test_the_missing_right_is_named(caracal_database: TwinCluster, login: Login,
 def test_a_service_role_under_row_security_is_refused(caracal_database: TwinCluster, login: Login, service: str) -> None:
     server = login()
     caracal_database.execute(f"GRANT {service} TO {server.user}")
-    with pytest.raises(PermissionMissing, match="does not see every row"):
+    with pytest.raises(PermissionMissing, match="cannot read every row"):
         sight(server, "caracal")
 
 

@@ -140,7 +140,7 @@ def test_nobody_becomes_strong(fresh_cluster: FreshCluster) -> None:
     strong = role(superuser=True, replication=True, createrole=True, bypassrls=True, login=True)
     wrong = create(server, {"roles": {"strong": strong}, "members": []})
     assert attributes(server, "strong") == (False, True, False, False, True, False, False, None)
-    assert wrong == [f"role strong: {name} is False, recorded True" for name in ("superuser", "replication", "createrole", "bypassrls")]
+    assert wrong == [f"role strong: {name} is False instead of True" for name in ("superuser", "replication", "createrole", "bypassrls")]
 
 
 @pytest.mark.mutation
@@ -154,12 +154,12 @@ def test_a_role_that_exists_is_left_alone_and_its_differences_are_told(fresh_clu
     }
     recorded["members"] = [["here", "grp"]]
     assert create(server, recorded) == [
-        "role here: login is True, recorded False",
-        "role here: createdb is False, recorded True",
-        "role here: connection_limit is 9, recorded -1",
-        "role here: valid_until is None, recorded 2030-01-01T00:00:00Z",
-        "role here: settings differ from the recorded: work_mem",
-        "role here is no member of grp",
+        "role here: login is True instead of False",
+        "role here: createdb is False instead of True",
+        "role here: connection_limit is 9 instead of -1",
+        "role here: valid_until is None instead of 2030-01-01T00:00:00Z",
+        "role here: settings differ from the set: work_mem",
+        "role here is not a member of grp",
     ]
     assert attributes(server, "here") == before
 
@@ -171,11 +171,11 @@ def test_every_difference_is_told(fresh_cluster: FreshCluster) -> None:
     assert create(server, recorded) == []
     with Session(server, "postgres") as session:
         for statement, words in (
-            ("REVOKE b FROM a", "role a is no member of b"),
-            ("ALTER ROLE a NOLOGIN", "role a: login is False, recorded True"),
-            ("ALTER ROLE a SUPERUSER", "role a: superuser is True, recorded False"),
-            ("ALTER ROLE a BYPASSRLS", "role a: bypassrls is True, recorded False"),
-            ("ALTER ROLE a SET work_mem = '1MB'", "role a: settings differ from the recorded: work_mem"),
+            ("REVOKE b FROM a", "role a is not a member of b"),
+            ("ALTER ROLE a NOLOGIN", "role a: login is False instead of True"),
+            ("ALTER ROLE a SUPERUSER", "role a: superuser is True instead of False"),
+            ("ALTER ROLE a BYPASSRLS", "role a: bypassrls is True instead of False"),
+            ("ALTER ROLE a SET work_mem = '1MB'", "role a: settings differ from the set: work_mem"),
             ("DROP ROLE b", "role b is missing"),
         ):
             session.rows("BEGIN")
@@ -193,15 +193,15 @@ def test_a_right_that_no_grant_shows_is_told(fresh_cluster: FreshCluster) -> Non
     with Session(server, "postgres") as session:
         assert roles.differences(session, recorded) == []
         session.rows("GRANT pg_read_all_data TO a")
-        assert roles.differences(session, recorded) == ["role a is a member of pg_read_all_data, which was not recorded"]
+        assert roles.differences(session, recorded) == ["role a is a member of pg_read_all_data, but not in the set"]
 
 
 def test_rights_of_the_server_come_back_in_a_sandbox_only(fresh_cluster: FreshCluster) -> None:
     """Programs, files and all rows of a cluster are nothing that a set may give away."""
     info = fresh_cluster()
     strong: Recorded = {"roles": {"a": role()}, "members": [["a", "pg_execute_server_program"], ["a", "pg_of_another_major"]]}
-    absent = "role a is no member of pg_of_another_major"
-    assert create(server_of(info), strong) == ["role a is no member of pg_execute_server_program", absent]
+    absent = "role a is not a member of pg_of_another_major"
+    assert create(server_of(info), strong) == ["role a is not a member of pg_execute_server_program", absent]
     run(server_of(info), "DROP ROLE a")
     assert create(server_of(info), strong, info.superuser) == [absent]
 
@@ -216,12 +216,12 @@ def test_the_superuser_of_a_sandbox_is_not_compared(fresh_cluster: FreshCluster)
     }
     assert create(server_of(info), recorded, info.superuser) == []
     assert roles.as_recorded(recorded, info.superuser) == (
-        f"1 role(s) and 0 membership(s) as recorded; {info.superuser} is this sandbox's superuser, whatever it was"
+        f"1 role(s) and 0 membership(s) are as in the set; {info.superuser} was not compared, because it is the superuser of this sandbox"
     )
-    assert roles.as_recorded(recorded, None) == "2 role(s) and 2 membership(s) as recorded"
+    assert roles.as_recorded(recorded, None) == "2 role(s) and 2 membership(s) are as in the set"
     told = create(server_of(info), recorded)
-    assert f"role {info.superuser}: superuser is True, recorded False" in told
-    assert f"role {info.superuser} is no member of pg_monitor" in told
+    assert f"role {info.superuser}: superuser is True instead of False" in told
+    assert f"role {info.superuser} is not a member of pg_monitor" in told
 
 
 HOSTILE = 'x"; CREATE ROLE evil SUPERUSER; --'

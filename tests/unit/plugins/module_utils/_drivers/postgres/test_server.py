@@ -214,7 +214,7 @@ def test_a_lost_connection_is_told_so(caracal_database: TwinCluster) -> None:
 @pytest.mark.parametrize(
     ("state", "kind", "words"),
     [
-        ("53100", StorageError, "database caracal: x; make room on the server's disk"),
+        ("53100", StorageError, "database caracal: x; free space on the server's disk"),
         ("P0001", StageFailed, "database caracal: x (SQLSTATE P0001)"),
         ("57P01", Unreachable, "database caracal: the connection was lost (x)"),
     ],

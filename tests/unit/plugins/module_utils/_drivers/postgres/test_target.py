@@ -118,7 +118,7 @@ def test_a_database_that_is_not_empty_needs_the_confirmation_that_is_printed(ser
 def test_a_cluster_that_the_journal_knows_needs_a_confirmation_too(server: Server, name: str) -> None:
     found = target.examine(server, name)
     confirmation = f"{name}@{found.system_identifier}"
-    with pytest.raises(TargetRefused, match=f"^the cluster at here is one that this repository backs up .* set confirm to {confirmation}$"):
+    with pytest.raises(TargetRefused, match=f"^the cluster at here is backed up to this repository .* set confirm to {confirmation}$"):
         target.confirm({name: found}, ["1", found.system_identifier], [], "here")
     target.confirm({name: found}, [found.system_identifier], [confirmation], "here")
 
@@ -138,12 +138,12 @@ def test_all_confirmations_that_are_missing_are_named_at_once(known: list[str]) 
 @pytest.mark.mutation
 def test_a_server_that_caracal_does_not_run_on_is_refused_and_an_older_one_doubted() -> None:
     with pytest.raises(
-        VersionMismatch, match=r"^the set's database caracal comes from PostgreSQL 17, the target runs 16; restore into 17 or newer$"
+        VersionMismatch, match=r"^database caracal of the set is from PostgreSQL 17, but the target runs 16; restore into 17 or newer$"
     ):
         target.version_fits("caracal", 170010, 160014)
     assert target.version_fits("caracal", 180001, 170010) == [
-        "the set's database caracal comes from PostgreSQL 18, the target runs 17; "
-        "PostgreSQL does not promise that way, so believe the copy only after state_verify"
+        "database caracal of the set is from PostgreSQL 18, but the target runs 17; "
+        "PostgreSQL does not support this direction, so use the copy only after state_verify has passed"
     ]
     for found in (170001, 170010, 180000):
         assert target.version_fits("caracal", 170005, found) == []
@@ -382,7 +382,7 @@ def test_how_text_sorts_and_what_a_letter_is_are_recorded_apart(
 def test_a_provider_that_the_server_does_not_have_is_replaced_with_a_warning(server: Server, name: str, provider: str, locale: str) -> None:
     """Ours is 17 and knows no ICU."""
     assert target.create(server, name, {**SETTINGS, "provider": provider, "locale": locale, "collate": "C"}) == [
-        f"the server has no locale {locale} of {provider}; database {name} uses C.UTF-8, so text sorts differently"
+        f"the server does not have locale {locale} of {provider}; database {name} uses C.UTF-8, so text sorts differently"
     ]
     with Session(server, name) as session:
         assert catalog.settings(session) == SETTINGS
@@ -391,7 +391,7 @@ def test_a_provider_that_the_server_does_not_have_is_replaced_with_a_warning(ser
 @pytest.mark.mutation
 def test_a_locale_that_the_server_does_not_have_is_replaced_with_a_warning(server: Server, name: str) -> None:
     assert target.create(server, name, {**SETTINGS, "collate": "xx_YY.UTF-8", "ctype": "xx_YY.UTF-8"}) == [
-        f"the server has no locale xx_YY.UTF-8; database {name} uses C.UTF-8, so text sorts differently"
+        f"the server does not have locale xx_YY.UTF-8; database {name} uses C.UTF-8, so text sorts differently"
     ]
     assert run(server, f"SELECT datcollate, pg_encoding_to_char(encoding) FROM pg_database WHERE datname = '{name}'") == [
         ("C.UTF-8", "UTF8")

@@ -88,7 +88,7 @@ def test_a_database_that_happens_to_bear_the_working_name_is_never_dropped(serve
     working = target.working_name(start, SET)
     run(server, f"CREATE DATABASE {working}")
     run(server, "CREATE TABLE precious (a int)", database=working)
-    with pytest.raises(TargetRefused, match=rf"^database {working} .*is none that a restore made.*drop or rename it"):
+    with pytest.raises(TargetRefused, match=rf"^database {working} .*was not created by a restore.*drop or rename it"):
         target.create(server, working, SETTINGS)
     target.drop(server, working)
     assert target.examine(server, working).objects == ["relation public.precious"]

@@ -79,7 +79,7 @@ def test_everything_that_a_tool_says_arrives(tmp_path: Path) -> None:
     ],
 )
 def test_a_tool_that_dies_after_it_said_all_is_an_error(tmp_path: Path, how: str, words: str) -> None:
-    with pytest.raises(StageFailed, match=f"^database x: pg_tool failed {words}.*; see the server's log"):
+    with pytest.raises(StageFailed, match=f"^database x: pg_tool failed {words}.*; check the server's log"):
         tools.stream_out([script(tmp_path, f"echo whole; {how}")], NOWHERE, "x", io.BytesIO())
 
 

@@ -56,7 +56,7 @@ def test_noise_is_refused_or_is_what_we_would_write(noise: bytes) -> None:
     try:
         found = read(noise)
     except TamperedData as exc:
-        assert "file holds" in exc.msg and "\n" not in exc.msg
+        assert "file contains" in exc.msg and "\n" not in exc.msg
     else:
         assert b"".join(map(resp.encode, found)) == noise
 
@@ -86,9 +86,9 @@ def test_anything_else_is_refused(data: bytes) -> None:
 
 @pytest.mark.mutation
 def test_an_entry_that_could_not_be_read_again_is_not_written() -> None:
-    with pytest.raises(StageFailed, match="larger than a snapshot can hold"):
+    with pytest.raises(StageFailed, match="larger than a snapshot can contain"):
         resp.encode([b"XADD", b"x" * resp.COMMAND_LIMIT])
-    with pytest.raises(StageFailed, match="larger than a snapshot can hold"):
+    with pytest.raises(StageFailed, match="larger than a snapshot can contain"):
         resp.encode([b""] * (resp.STRINGS_LIMIT + 1))
 
 

@@ -66,16 +66,16 @@ def put(name: str, mode: int, content: bytes) -> t.Callable[[dict[str, tuple[int
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        (put("secrets/a", 0o444, b"value of b"), TamperedData, "describes another 'secrets/a'"),
-        (put("secrets/a", 0o600, b"value of a"), TamperedData, "describes another 'secrets/a'"),
-        (put("secrets/a", 0o444, b"value"), TamperedData, "describes another 'secrets/a'"),
-        (put("secrets/d", 0o444, b"more"), TamperedData, "does not name every file"),
-        (put("secrets/d", 0o444, b"x" * ((1 << 20) + 1)), TamperedData, "holds more than secrets"),
-        (lambda found: found.pop("secrets/b/c"), TamperedData, "describes another 'secrets/b/c'"),
+        (put("secrets/a", 0o444, b"value of b"), TamperedData, "does not match the file 'secrets/a'"),
+        (put("secrets/a", 0o600, b"value of a"), TamperedData, "does not match the file 'secrets/a'"),
+        (put("secrets/a", 0o444, b"value"), TamperedData, "does not match the file 'secrets/a'"),
+        (put("secrets/d", 0o444, b"more"), TamperedData, "does not list every file"),
+        (put("secrets/d", 0o444, b"x" * ((1 << 20) + 1)), TamperedData, "contains a file that is not a secret"),
+        (lambda found: found.pop("secrets/b/c"), TamperedData, "does not match the file 'secrets/b/c'"),
         (lambda found: found.pop("index.json"), TamperedData, "has no index.json"),
         (index(format=2), VersionMismatch, "newer"),
         (index(type="backup-set"), TamperedData, "no secrets-bundle"),
-        (index(fingerprint_key="00" * 32), TamperedData, "describes another"),
+        (index(fingerprint_key="00" * 32), TamperedData, "does not match the file"),
         (index(more=1), TamperedData, "unknown field"),
     ],
 )
