@@ -211,8 +211,8 @@ def _secrets(project: Project) -> str:
     mounts = [one for container in project.containers for one in container.mounts]
     found = {os.path.dirname(one.source) for one in mounts if os.path.dirname(one.target) == SECRETS_FOLDER}
     if len(found) != 1:
-        where = f"lie in {', '.join(sorted(found))[:300]}" if found else "are not mounted from files"
-        raise OptionError(f"the secrets of Compose project {project.name} {where}; name their directory, which the project does not tell")
+        where = f"are in several directories ({', '.join(sorted(found))[:300]})" if found else "are not mounted from files"
+        raise OptionError(f"the secrets of Compose project {project.name} {where}; set secrets_directory to their directory")
     return found.pop()
 
 
