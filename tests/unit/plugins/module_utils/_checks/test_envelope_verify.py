@@ -398,7 +398,7 @@ def test_a_bare_value_without_its_parts_is_found(bare_broken: Broken, column: st
 @pytest.mark.mutation
 def test_a_damaged_row_does_not_hide_that_the_key_is_right(broken: Broken) -> None:
     result = broken("UPDATE secret_store SET envelope = substring(envelope FROM 1 FOR 50)")
-    assert verdicts(result) == {"envelopes.secret_store.envelope": "fail"} and words(result, KEK).startswith("right KEK")
+    assert verdicts(result) == {"envelopes.secret_store.envelope": "fail"} and words(result, KEK).startswith("correct KEK")
     result = broken(*(f"UPDATE {column.table} SET {column.column} = 'x'" for column in COLUMNS[SECRET_STORE]))
     assert result["by_id"][KEK]["verdict"] == "unproven" and result["verdict"] == "fail"
 
@@ -413,7 +413,7 @@ def test_only_the_first_fifty_rows_are_listed(broken: Broken) -> None:
 @pytest.mark.mutation
 def test_an_id_with_a_newline_stays_in_one_line(broken: Broken) -> None:
     result = broken(FREELY, "INSERT INTO secret_store VALUES (E'a\\nb', 'z', 'x')")
-    assert r"first: 'a\nb': does not begin" in words(result, "envelopes.secret_store.envelope")
+    assert r"first: 'a\nb': is not an envelope" in words(result, "envelopes.secret_store.envelope")
 
 
 # ---- values in another's place

@@ -135,9 +135,9 @@ def test_an_audit_digest_repaired_through_signatures_is_found(committed: Committ
             assert sorted(copied(session, table)) == sorted(line for (of, _i), line in zip(place, result, strict=True) if of == table)
     failed = verify(committed, forged)
     assert failed.keys() == {"inventory.caracal.leaves", "inventory.audit_blocks"}
-    assert f"{len(touched)} audit leaf(s) differ" in failed["inventory.caracal.leaves"]["message"]
+    assert f"{len(touched)} audit partition(s) differ" in failed["inventory.caracal.leaves"]["message"]
     said = failed["inventory.audit_blocks"]["details"]["differences"]
-    turned = [one for one in said if one.endswith(": content differs")]
+    turned = [one for one in said if one.endswith(": the content differs")]
     assert len(turned) == 1 and f"leaf {place[edited][0].name}," in turned[0]
     assert len(said) > 1 and {one.rsplit(": ", 1)[1] for one in said} == {"the content differs", "the chain columns differ"}
 
@@ -275,4 +275,4 @@ def test_halves_of_two_rows_exchanged_are_found(committed: Committed, forged: Co
     failed = verify(committed, forged)
     assert failed.keys() == {"inventory.caracal.leaves", "inventory.audit_blocks"}
     word = "the chain columns differ" if "chain_seq" in columns else "the content differs"
-    assert failed["inventory.audit_blocks"]["message"].endswith(f"zone {pair[2]}, leaf {LEAF}, block 0: {word}")
+    assert failed["inventory.audit_blocks"]["message"].endswith(f"zone {pair[2]}, partition {LEAF}, block 0: {word}")

@@ -221,7 +221,7 @@ def test_an_audit_row_that_differs_names_zone_leaf_and_block(
     leaf = failed.pop("inventory.caracal.leaves")["message"]
     assert leaf == f"1 audit partition(s) differ; first: public.{LEAF}: {leaf_words.format(**numbers)}"
     found = failed.pop("inventory.audit_blocks")["message"]
-    name = f"audit chain of zone {zone}, leaf {LEAF}, block {block}"
+    name = f"audit chain of zone {zone}, partition {LEAF}, block {block}"
     assert found == f"1 audit block(s) differ; first: {name}: {block_words.format(**numbers)}"
     assert not failed
 
@@ -241,7 +241,7 @@ def test_an_admin_audit_row_that_differs_names_its_block(broken: Verify, restore
     )[0]
     failed = broken(FREELY, statement.format(id=row_id))
     found = failed["inventory.audit_blocks"]["message"]
-    assert f"first: admin chain of zone {zone}, leaf admin_audit_events, block 0: " in found and words in found
+    assert f"first: admin chain of zone {zone}, partition admin_audit_events, block 0: " in found and words in found
     assert "public.admin_audit_events" in failed["inventory.caracal.tables"]["message"]
 
 

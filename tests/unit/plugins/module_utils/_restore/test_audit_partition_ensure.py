@@ -105,7 +105,7 @@ def test_events_in_the_default_partition_are_named_and_the_message_moves_them(sc
     copy.execute(*(INTO_DEFAULT.format(f"late{n}", after.low) for n in range(2)), INTO_DEFAULT.format("now", this.low))
     before, events, where = leaves(copy), copy.execute(EVENTS), sandbox(copy)
     for month, count, more in ((this, 1, " (and of 1 more months)"), (after, 2, "")):
-        words = f"{count} event(s) of {month.low:%Y-%m}{more} lie in audit_events_default"
+        words = f"{count} event(s) of {month.low:%Y-%m}{more} are in audit_events_default"
         message = scene.refused(ENSURE, VerificationFailed, words, "nothing was changed; run as role caracal: BEGIN; ", **where)
         if month == this:
             assert leaves(copy) == before and copy.execute(EVENTS) == events
@@ -226,7 +226,7 @@ def test_who_does_not_own_the_table_is_refused(scene: Scene, copy: Copy) -> None
         "login_password_file": str(password),
     }
     try:
-        scene.refused(ENSURE, PermissionMissing, "role stranger may not", "its owner caracal", **where)
+        scene.refused(ENSURE, PermissionMissing, "role stranger may not", "the owner caracal", **where)
         # The owner of the table may still lack the function.
         copy.execute("ALTER TABLE audit_events OWNER TO stranger", "REVOKE ALL ON FUNCTION audit_partition_ensure FROM PUBLIC")
         scene.refused(ENSURE, PermissionMissing, "public.audit_partition_ensure(date)", **where)
