@@ -225,6 +225,8 @@ def test_an_entry_that_cannot_be_made_is_told_with_what_was_done(case: Case, ass
 
     monkeypatch.setattr(restore_entry.journals, "append", full)
     [set_id] = case.deployment.scene.sets()
-    with pytest.raises(StorageError, match=f"set {set_id} is restored, but the journal has no entry of it: the journal: No space left"):
+    with pytest.raises(
+        StorageError, match=f"set {set_id} is restored, but the restore was not entered into the journal: the journal: No space left"
+    ):
         case.restore(asset)
     assert case.entries() == []

@@ -233,7 +233,7 @@ def test_a_restored_database_that_cannot_be_read_is_an_error(clusters: Clusters)
         info(cluster, database="nothing", since=SINCE)
     with pytest.raises(VersionMismatch, match="caracal_auth is not Caracal's own"):
         info(cluster, database="caracal_auth", since=SINCE)
-    with pytest.raises(OptionError, match="since 'noon' is no time with a zone"):
+    with pytest.raises(OptionError, match="since 'noon' is not a time with a time zone"):
         info(cluster, since="noon")
 
 

@@ -186,7 +186,7 @@ def test_what_is_taken_back_left_out_and_not_verified_is_told(make_drill: MakeDr
         "nothing else checked without a finding: back.epochs",
         "left out replay on another host",
         "? unproven envelopes.b no value",
-        "Recipients proved ! warn SHA256:a: databases (2); no identity of this host: secrets (1); in brackets",
+        "Recipients proved ! warn SHA256:a: databases (2); no identity of this host: secrets (1); number of recipients in brackets",
     ):
         assert words in text, words
     assert "envelopes.b" not in text.partition("Check these first")[2].partition("Where the time went")[0]

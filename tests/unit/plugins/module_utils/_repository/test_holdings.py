@@ -76,7 +76,7 @@ def test_the_rows_that_no_signed_entry_binds(aged: World) -> None:
 
     assert said(holdings.tail(None, NOW, DAY)).startswith("fail: no set or checkpoint covers any audit row")
     assert now(239).startswith(
-        f"fail: the snapshot of set {aged.set_id(3)}, the newest that binds audit rows, is 10 d old, over its budget"
+        f"fail: the snapshot of set {aged.set_id(3)}, the newest that covers audit rows, is 10 d old, over its budget"
     )
     assert now(241).startswith("pass: ")
     assert EXPOSED in now(239) and EXPOSED in now(241)
@@ -124,12 +124,12 @@ def test_sets_that_are_kept_too_long(aged: World) -> None:
     assert now(29).startswith(f"fail: 1 set older than the allowed 29 days, first {aged.set_id(1)}")
     hold = Hold(aged.set_id(1), "case 7", "held", "a court asks").to_body()
     aged.append(entries.HOLD, "operator", subjects=[manifest(aged, 1)], body=hold)
-    assert now(29) == "pass: none of 3 sets is older than 29 days, but for 1 on hold"
+    assert now(29) == "pass: none of 3 sets is older than 29 days, except 1 on hold"
     assert now(19).startswith("fail: 1 set older")
     for number in (1, 2):
         prune(aged, number)
     # No prune ends a set that is held, whatever its entry says.
-    assert now(19) == "pass: none of 2 sets is older than 19 days, but for 1 on hold"
+    assert now(19) == "pass: none of 2 sets is older than 19 days, except 1 on hold"
 
 
 @pytest.mark.mutation

@@ -193,7 +193,7 @@ def test_poisoned_looking_sets_stop_it(old: OldRepository) -> None:
 @pytest.mark.mutation
 def test_a_burst_of_sets_stops_it(old: OldRepository) -> None:
     made = [old.add(0.05) for _number in range(3)]
-    stopped(old, "more than 2 sets were made within 24 hours", made[0], made[2], max_sets_per_day=2, accepted_sets=old.made[:6])
+    stopped(old, "more than 2 sets were created within 24 hours", made[0], made[2], max_sets_per_day=2, accepted_sets=old.made[:6])
     assert old.prune(max_sets_per_day=4)["changed"]
 
 

@@ -98,7 +98,7 @@ def test_what_cannot_be_chosen_is_told(scene: Scene) -> None:
     scene.refused("backup_set_info", VerificationFailed, "hours old, more than 1e-06", select="latest", within=1e-6)
     scene.refused("backup_set_info", OptionError, "within is -1.0 hours", select="latest", within=-1)
     scene.refused("backup_set_info", OptionError, "within is nan hours", select="latest", within="nan")
-    scene.refused("backup_set_info", OptionError, "within bounds select latest, oldest, random, not nothing", within=24)
+    scene.refused("backup_set_info", OptionError, "within applies only to select latest, oldest, random, not to no select", within=24)
 
 
 @pytest.mark.mutation

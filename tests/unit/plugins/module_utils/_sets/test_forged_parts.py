@@ -133,7 +133,7 @@ def test_a_part_that_was_removed_or_exchanged_since(with_replay: Scene) -> None:
     kept = part_path(with_replay, "replay.sts-1.1").read_bytes()
     set_id = open_id(with_replay)
     part_path(with_replay, "replay.sts-1.1").unlink()
-    words = "replay.sts-1.1.json was removed or exchanged since replay.sts-1.2 was made"
+    words = "replay.sts-1.1.json was removed or exchanged after replay.sts-1.2 was written"
     with_replay.refused("backup_set", TamperedData, words, state="committed", set_id=set_id)
     part_path(with_replay, "replay.sts-1.1").write_bytes(kept)
     part_path(with_replay, "postgres").unlink()

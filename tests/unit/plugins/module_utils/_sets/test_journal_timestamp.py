@@ -111,9 +111,7 @@ def test_a_repository_with_timestamps_is_whole_is_copied_and_pruned(place: Place
     first = place.slot
     place.old.prune()
     check = place.told()
-    assert check["verdict"] == "pass" and check["required"] and check["message"].startswith("1 timestamp as made, the newest of entry"), (
-        check
-    )
+    assert check["verdict"] == "pass" and check["required"] and check["message"].startswith("1 timestamp verified, newest for entry"), check
     assert check["details"]["entries_after"] == 1 and "entries after it: 1" in check["message"]
     place.stamp()
     assert place.told()["details"]["timestamps"] == 2 and place.told()["details"]["entries_after"] == 0

@@ -80,8 +80,8 @@ SAID = [
     (404, "NoSuchBucket", StorageError, "the bucket does not exist", 1),
     (400, "AuthorizationHeaderMalformed", OptionError, "is in another region; set s3_region", 1),
     (400, "BadDigest", StorageError, "the store received other bytes than were sent", 1),
-    (500, "InternalError", StorageError, "overloaded or broken, also after 6 tries", ATTEMPTS),
-    (503, "SlowDown", StorageError, "overloaded or broken, also after 6 tries", ATTEMPTS),
+    (500, "InternalError", StorageError, "overloaded or broken, even after 6 tries", ATTEMPTS),
+    (503, "SlowDown", StorageError, "overloaded or broken, even after 6 tries", ATTEMPTS),
 ]
 
 

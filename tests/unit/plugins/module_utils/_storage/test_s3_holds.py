@@ -151,7 +151,7 @@ def test_a_store_that_only_says_yes_is_found(s3: S3Server, s3_proxy: FaultProxy)
     store = reach(s3, s3.shared, s3_endpoint=s3_proxy.endpoint)
     store.put(KEPT, b"x")
     s3_proxy.add(ASKED, status=404, code="NoSuchObjectLegalHold")
-    with pytest.raises(StorageError, match=r"manifest\.json: the store accepted a legal hold, and there is none"):
+    with pytest.raises(StorageError, match=r"manifest\.json: the store accepted the legal hold but did not set it"):
         store.hold(KEPT, True)
 
 
