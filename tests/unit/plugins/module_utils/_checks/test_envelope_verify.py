@@ -367,7 +367,7 @@ def test_a_flipped_bit_in_a_bare_value_is_found(bare_broken: Broken, column: str
     result = bare_broken(flipped(column, at))
     assert verdicts(result) == {KEK: "fail", f"envelopes.{column}": "fail"}
     (position,) = result["by_id"][f"envelopes.{column}"]["details"]["positions"]
-    assert position["says"] == "damaged, or sealed under another KEK"
+    assert position["says"] == "damaged, or sealed"
 
 
 @pytest.mark.mutation
@@ -502,7 +502,7 @@ def test_zones_with_sessions_and_without_a_key(broken: Broken, bare_broken: Brok
 @pytest.mark.mutation
 def test_provider_secrets_that_are_not_here(broken: Broken, bare_broken: Broken) -> None:
     result = broken("TRUNCATE secret_store")
-    assert result["verdict"] == "unproven" and "external secret backend seems to be in use" in words(result, "envelopes.providers")
+    assert result["verdict"] == "unproven" and "external secret backend seems" in words(result, "envelopes.providers")
     result = broken("DELETE FROM secret_store WHERE ref = (SELECT min(ref) FROM secret_store WHERE ref LIKE '%/secretConfig')")
     assert verdicts(result) == {"envelopes.providers": "unproven"}
     assert words(result, "envelopes.providers").startswith("1 of ") and "or lost" in words(result, "envelopes.providers")

@@ -184,7 +184,7 @@ def test_what_is_taken_back_left_out_and_not_verified_is_told(make_drill: MakeDr
         "2 revoked.grants grants are active again: delete them. For example g1.",
         "? revoked.tokens unknown: tokens: rotate them.",
         "nothing else checked without a finding: back.epochs",
-        "left out replay on another host",
+        "left out replay on another",
         "? unproven envelopes.b no value",
         "Recipients proved ! warn SHA256:a: databases (2); no identity of this host: secrets (1); number of recipients in brackets",
     ):

