@@ -115,7 +115,7 @@ def test_details_are_not_in_the_report_but_among_what_is_sealed(make_drill: Make
     assert sealed["checks"][0] == {
         "id": "set.objects",
         "verdict": PASS,
-        "message": "21 objects, every SHA-256 matches the signed manifest",
+        "message": "21 objects, every SHA-256 matches",
         "details": {"rows": 4711},
     }
     assert sealed["sandbox"]["directory"] == "/var/tmp/drill" and sealed["type"] == "drill-details"

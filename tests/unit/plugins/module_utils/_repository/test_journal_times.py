@@ -54,7 +54,7 @@ def _planted(world) -> None:
 @pytest.mark.mutation
 def test_an_entry_of_a_time_to_come_is_not_written(world) -> None:
     before = world.store.list("")
-    with pytest.raises(TamperedData, match=r"is dated 2099-01-01T00:00:00Z, but the clock here shows 2026-11-25T02:00:00Z"):
+    with pytest.raises(TamperedData, match=r"is dated 2099-01-01T00:00:00Z"):
         world.append(time=dated(FAR))
     ahead = {**dated(world.clock.now), "store": timestamp(FAR)}
     for time in (ahead, {**dated(FAR), "store": timestamp(world.clock.now)}):
@@ -124,7 +124,7 @@ def test_a_correction_of_an_entry_that_is_another_one_is_refused(world, digest: 
     world.append()
     body = Correction({}, TIME, "x").to_body()
     name = layout.entry_key(2) if digest else layout.entry_key(4)
-    with pytest.raises(TamperedData, match="names an entry that does not exist or cannot be corrected"):
+    with pytest.raises(TamperedData, match="exist or cannot be corrected"):
         world.append(entries.CORRECTION, "operator", subjects=[entries.subject(name, digest or "0" * 64)], body=body)
 
 
@@ -132,7 +132,7 @@ def test_a_correction_of_an_entry_that_is_another_one_is_refused(world, digest: 
 @pytest.mark.parametrize("number", [1, 3])
 def test_the_beginning_and_a_correction_are_not_corrected(world, number: int) -> None:
     correct(world, world.append())
-    with pytest.raises(TamperedData, match="names an entry that does not exist or cannot be corrected"):
+    with pytest.raises(TamperedData, match="exist or cannot be corrected"):
         correct(world, world.journal().entries[number - 1], what=EVERYTHING)
 
 

@@ -97,7 +97,7 @@ def refused(data: bytes, kind: type[BackupError], words: str) -> None:
         ("images", [{**IMAGE, "more": 1}], TamperedData, "unknown field 'more'"),
         ("images", [IMAGE] * 2, TamperedData, "names an image twice"),
         ("images", [IMAGE] * 1001, TamperedData, "more than 1000 images"),
-        ("images", [IMAGE], TamperedData, "artifacts of images that do not match"),
+        ("images", [IMAGE], TamperedData, "images that do not match"),
         ("images", {}, TamperedData, "invalid images"),
         ("services", [SERVICE] * 1001, TamperedData, "more than 1000 services"),
         ("more", 1, TamperedData, "unknown field 'more'"),

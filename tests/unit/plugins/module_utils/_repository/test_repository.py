@@ -120,7 +120,7 @@ def rewrite(world, role: str = "backup", **changes: t.Any) -> None:
 def test_altered_bytes_are_found(world) -> None:
     path = world.path(layout.REPOSITORY)
     path.write_bytes(path.read_bytes().replace(b"prod", b"test"))
-    refused(world, TamperedData, "does not match its signature by SHA256:")
+    refused(world, TamperedData, "its signature by SHA256:")
 
 
 @pytest.mark.mutation
@@ -132,7 +132,7 @@ def test_altered_bytes_are_found(world) -> None:
         ({"repository": "x"}, TamperedData, "invalid repository"),
         ({"more": 1}, TamperedData, "unknown field 'more'"),
         ({"writer": {"principal": "drill@prod", "machine": "x"}}, KeyProblem, "signed as drill@prod, which may not create a repository"),
-        ({"writer": {"principal": "operator@prod", "machine": "x"}}, KeyProblem, "which is not a key of operator@prod"),
+        ({"writer": {"principal": "operator@prod", "machine": "x"}}, KeyProblem, "not a key of operator@prod"),
     ],
 )
 def test_signed_content_that_does_not_fit_is_refused(world, changes: dict[str, t.Any], kind: type[BackupError], words: str) -> None:

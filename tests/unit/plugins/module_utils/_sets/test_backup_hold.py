@@ -40,7 +40,7 @@ def test_a_hold_is_an_entry_and_a_second_run_makes_none(old: OldRepository) -> N
 
 @pytest.mark.no_false_alarm
 def test_a_directory_has_no_legal_holds_to_verify(old: OldRepository) -> None:
-    for words in ("no set is on hold", "only the journal protects held sets"):
+    for words in ("no set is on hold", "only the journal protects"):
         (found,) = [one for one in old.call("repository_verify", "drill", signing_key=None)["checks"] if one["id"] == "repository.holds"]
         assert found["verdict"] == "not_applicable" and words in found["message"] and not found["required"]
         hold(old)
@@ -66,8 +66,8 @@ def test_each_hold_ends_by_itself(old: OldRepository) -> None:
         ({"set_id": "20200101T000000Z-aaaa"}, ObjectMissing, "is not in the journal"),
         ({"set_id": "x"}, OptionError, "'x'"),
         ({"hold": " "}, OptionError, "hold is empty"),
-        ({"reason": "two\nlines"}, OptionError, "reason is empty, has more than"),
-        ({"reason": "x" * 1001}, OptionError, "reason is empty, has more than"),
+        ({"reason": "two\nlines"}, OptionError, "reason is empty"),
+        ({"reason": "x" * 1001}, OptionError, "reason is empty"),
     ],
 )
 def test_what_cannot_be_held_is_refused(old: OldRepository, own: dict[str, t.Any], kind: t.Any, words: str) -> None:

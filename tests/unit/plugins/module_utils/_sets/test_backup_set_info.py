@@ -93,7 +93,7 @@ def test_a_set_that_cannot_be_believed_is_told_and_can_still_be_chosen(scene: Sc
 
 @pytest.mark.mutation
 def test_what_cannot_be_chosen_is_told(scene: Scene) -> None:
-    scene.refused("backup_set_info", ObjectMissing, "set 20261101T000000Z-zzzz is not in the journal", select="20261101T000000Z-zzzz")
+    scene.refused("backup_set_info", ObjectMissing, "20261101T000000Z-zzzz is not in the journal", select="20261101T000000Z-zzzz")
     scene.refused("backup_set_info", OptionError, "'newest'", select="newest")
     scene.refused("backup_set_info", VerificationFailed, "hours old, more than 1e-06", select="latest", within=1e-6)
     scene.refused("backup_set_info", OptionError, "within is -1.0 hours", select="latest", within=-1)

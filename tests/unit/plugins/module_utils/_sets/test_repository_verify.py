@@ -158,7 +158,7 @@ def test_the_signature_of_a_report_that_is_gone_wrong_or_a_strangers_is_found(ol
     path, report = old.path(key), old.path(key.removesuffix(".sig")).read_bytes()
     for content, words in (
         (None, "does not exist"),
-        (b"x", "is not a valid SSH signature"),
+        (b"x", "not a valid SSH signature"),
         (old.signer("drill").sign(report + b" ", layout.NAMESPACE_DRILL), "does not match its signature"),
         (old.signer("drill").sign(report, layout.NAMESPACE_JOURNAL), "is another kind of document"),
         (old.signer("backup").sign(report, layout.NAMESPACE_DRILL), "is not a key of drill@prod"),

@@ -435,7 +435,7 @@ def test_a_damaged_checkpoint_is_told_and_the_backup_made_all_the_same(source: S
 def test_a_checkpoint_that_another_key_signed_is_not_believed(source: Source) -> None:
     source.add(20, 5)
     drill = str(source.scene.key(DRILL_HOST))
-    source.scene.refused(MODULE, KeyProblem, f"which is not a key of backup@{DEPLOYMENT}", database=source.database, signing_key=drill)
+    source.scene.refused(MODULE, KeyProblem, f"not a key of backup@{DEPLOYMENT}", database=source.database, signing_key=drill)
     head = int(source.call()["journal_head"].split("-")[0])
     entry = source.scene.repository / "journal" / f"{head:010}.json"
     entry.chmod(0o600)
