@@ -123,7 +123,7 @@ class Opener:
             except OSError as exc:
                 if "Broken pipe" in str(exc):
                     raise
-                raise TamperedData(f"{self._name}: the file was altered or truncated; use another copy of the set") from exc
+                raise TamperedData(f"{self._name}: altered or truncated; use another copy of the set") from exc
 
     def read(self, size: int) -> bytes:
         try:

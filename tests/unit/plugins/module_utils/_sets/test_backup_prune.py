@@ -182,7 +182,7 @@ def stopped(old: OldRepository, *words: str, **own: t.Any) -> None:
 @pytest.mark.mutation
 def test_poisoned_looking_sets_stop_it(old: OldRepository) -> None:
     small = old.add(0.1, size=1, share=False)
-    stopped(old, small, "bytes, but the sets before it")
+    stopped(old, small, "but the sets before it")
     assert not old.prune(check_mode=True, max_shrinkage=0.95)["stopped"]
     assert not old.prune(check_mode=True, accepted_sets=[small])["stopped"]
     bare = old.add(0.1, secrets=False)
