@@ -157,7 +157,7 @@ def migrations(nearest: Nearest, recorded: t.Sequence[str] | None) -> Check:
     if recorded is None:
         return Check(check_id, FAIL, "table schema_migrations is missing, so migrations cannot run on this database", details=details)
     if not nearest.missing and not nearest.unknown:
-        return Check(check_id, PASS, f"{len(recorded)} migrations, exactly those of {name}", details=details)
+        return Check(check_id, PASS, f"all {len(recorded)} migrations match {name}", details=details)
     parts = [f"{words}: {', '.join(some[:5])}" for words, some in (("missing", nearest.missing), ("unknown", nearest.unknown)) if some]
     newer = "; set release_table if this is a newer release" if nearest.unknown else ""
     words = f"schema_migrations differs from {name}: {', '.join(parts)}{newer}"
