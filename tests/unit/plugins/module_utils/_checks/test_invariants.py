@@ -95,7 +95,7 @@ def test_a_broken_key_of_the_other_database_is_found(twins: Twins, release: str)
         assert not bad(database.verify())
         database.run("""UPDATE session SET "userId" = 'gone'""")
         check = database.verify()["foreign_keys.caracal_auth"]
-    assert check.verdict == FAIL and check.message.startswith("1 of 2 foreign keys have rows without the row that they point at; first: ")
+    assert check.verdict == FAIL and check.message.startswith("1 of 2 foreign keys have rows that reference a missing row; first: ")
 
 
 @pytest.mark.no_false_alarm
@@ -249,7 +249,7 @@ def test_a_table_that_is_gone_proves_nothing_and_the_rest_is_still_judged(twins:
     }  # fmt: skip
     assert "table agent_topology is missing" in unproven["agents.topology"]
     assert "42703" in unproven["policy_activation.content_digest"]
-    assert "the copy has 60 and the set records 62" in unproven["foreign_keys.caracal"]
+    assert "the copy has 60, but the set records 62" in unproven["foreign_keys.caracal"]
 
 
 @pytest.mark.mutation

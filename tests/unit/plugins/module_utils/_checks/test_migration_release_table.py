@@ -82,7 +82,7 @@ def test_a_damage_is_found_against_a_described_release(
     caracal_database.execute("REVOKE SELECT ON newer FROM caracalapi", database=newer)
     result = verify(caracal_database, database=newer, release_table=keep(described, tmp_path))
     assert odd(result) == {**OLD, f"{OWN}.grants": "fail"}
-    assert said(result, f"{OWN}.grants") == "not as in v1.1.0: grant on newer to caracalapi is missing"
+    assert said(result, f"{OWN}.grants") == "differs from v1.1.0: grant on newer to caracalapi is missing"
 
 
 def test_a_described_release_says_the_same_as_ours(caracal_database: TwinCluster) -> None:
@@ -100,9 +100,9 @@ BAD: dict[str, tuple[t.Callable[[dict[str, t.Any]], t.Any], str]] = {
     "a field less": (lambda table: {name: value for name, value in table.items() if name != "roles"}, "fields must be"),
     "another database": (lambda table: {**table, "databases": {**table["databases"], "postgres": ["table x:"]}}, "databases must be"),
     "no database": (lambda table: {**table, "databases": {}}, "databases must be"),
-    "no facts": (lambda table: {**table, "databases": {"caracal": []}}, "caracal must be a list of texts that is not empty"),
-    "facts of another kind": (lambda table: {**table, "databases": {"caracal": [1]}}, "caracal must be a list of texts"),
-    "no migrations": (lambda table: {**table, "migrations": []}, "migrations must be a list of texts"),
+    "no facts": (lambda table: {**table, "databases": {"caracal": []}}, "caracal must be a non-empty list of strings"),
+    "facts of another kind": (lambda table: {**table, "databases": {"caracal": [1]}}, "caracal must be a non-empty list"),
+    "no migrations": (lambda table: {**table, "migrations": []}, "migrations must be a non-empty list"),
     "no family": (lambda table: {**table, "family": None}, "family must be one of secret_store, zone_kek"),
     "no fact": (lambda table: {**table, "databases": {"caracal": ["no fact"]}}, "'no fact' is not a line of a release table"),
     "a kind that nobody knows": (
@@ -121,6 +121,6 @@ def test_a_table_that_is_none_is_refused(caracal_database: TwinCluster, describe
         assert words in raised.value.msg and "\n" not in raised.value.msg
     (tmp_path / "text").write_text("no JSON")
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
-    for name, words in (("text", "is not JSON"), ("bytes", "cannot be read: no UTF-8 text"), ("nowhere", "cannot be read: No such file")):
+    for name, words in (("text", "is not JSON"), ("bytes", "bytes: not UTF-8"), ("nowhere", "nowhere: No such file")):
         with pytest.raises(OptionError, match=words):
             verify(caracal_database, release_table=str(tmp_path / name))

@@ -81,7 +81,7 @@ def test_a_release_without_its_newest_migration_is_not_taken_for_the_one_before(
     result = verify(of_release)
     of_release.execute(f"INSERT INTO schema_migrations VALUES ('{newest}')")
     assert (result["release"], odd(result)) == (of_release.spec.release, {**OLD, "migrations.versions": "fail"})
-    assert said(result, "migrations.versions").endswith(f"; missing: {newest}")
+    assert said(result, "migrations.versions").endswith(f": missing: {newest}")
 
 
 @pytest.mark.no_false_alarm
@@ -475,7 +475,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "owner of the database": (
         ("ALTER DATABASE {name} OWNER TO caracalaudit",),
         {f"{OWN}.owner": "fail"},
-        "owner of the database is caracalaudit, which must be none of the services",
+        "owner of the database is caracalaudit, but must be none of the services",
     ),
     "owner of a table": (
         ("ALTER TABLE schema_migrations OWNER TO caracalapi",),
@@ -515,12 +515,12 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
     "default partition filled": (
         (f"INSERT INTO audit_events ({EVENT}) SELECT {EVENT.replace('occurred_at', LONG_AGO)} FROM audit_events LIMIT 1",),
         {f"{OWN}.default_partition": "warn"},
-        "partition audit_events_default holds events",
+        "partition audit_events_default contains events",
     ),
     "no partition": (
         (NO_LEAVES,),
         {f"{OWN}.{name}": "unproven" for name in OF_PARTITIONS},
-        "no partition of audit_events",
+        "audit_events has no partition",
     ),
     "audit log dropped": (
         ("DROP TABLE audit_events",),
@@ -650,7 +650,7 @@ AUTH_DAMAGES: dict[str, tuple[str, str, str]] = {
     "index": ("DROP INDEX verification_identifier_idx", "indexes", "verification.verification_identifier_idx is missing"),
     "trigger": ("ALTER TABLE session DISABLE TRIGGER ALL", "triggers", "of the foreign key, not enabled"),
     "grant": ('GRANT SELECT ON "user" TO caracalapi', "grants", 'unexpected grant on "user" to caracalapi: SELECT'),
-    "owner": ("ALTER DATABASE {name} OWNER TO caracal", "owner", "owner of the database is caracal, which must be caracalauth"),
+    "owner": ("ALTER DATABASE {name} OWNER TO caracal", "owner", "owner of the database is caracal, but must be caracalauth"),
     "encoding": ("UPDATE pg_database SET encoding = 8 WHERE datname = '{name}'", "encoding", "encoding is LATIN1"),
 }
 

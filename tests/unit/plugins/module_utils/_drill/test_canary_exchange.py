@@ -285,7 +285,7 @@ def test_after_a_real_restore_only_reading_is_done(caracal_database: TwinCluster
     [
         ({"self_made": True}, OptionError, "self_made adds rows, so it needs a sandbox"),
         ({"urls": {"sts": "nowhere"}}, OptionError, "urls.sts is not the address"),
-        ({"secrets_directory": "/nowhere"}, KeyProblem, "/nowhere/caracalAdminToken cannot be read"),
+        ({"secrets_directory": "/nowhere"}, KeyProblem, "/nowhere/caracalAdminToken: No such file"),
         ({"database": "postgres"}, BackupError, "not a Caracal database"),
     ],
 )
