@@ -138,7 +138,7 @@ def test_an_audit_digest_repaired_through_signatures_is_found(committed: Committ
     assert f"{len(touched)} audit partition(s) differ" in failed["inventory.caracal.leaves"]["message"]
     said = failed["inventory.audit_blocks"]["details"]["differences"]
     turned = [one for one in said if one.endswith(": the content differs")]
-    assert len(turned) == 1 and f"leaf {place[edited][0].name}," in turned[0]
+    assert len(turned) == 1 and f"partition {place[edited][0].name}," in turned[0]
     assert len(said) > 1 and {one.rsplit(": ", 1)[1] for one in said} == {"the content differs", "the chain columns differ"}
 
 

@@ -86,7 +86,7 @@ def test_one_of_several(images: Path, tmp_path: Path) -> None:
     image_scene.layout(tmp_path / "layout", OTHER, ONE, nested=1)
     blob(tmp_path / "layout", archive([("other", b"3")])).unlink()
     assert unpack(images, tmp_path / "layout", ONE[0]) == ONES
-    assert "is not there" in fault(tmp_path / "layout", OTHER[0]).msg
+    assert "does not exist" in fault(tmp_path / "layout", OTHER[0]).msg
 
 
 def of_machine(name: str, architecture: str) -> image_scene.Image:
@@ -151,7 +151,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "an index that is too long": (lambda folder: os.truncate(folder / "index.json", descriptions.TEXT_LIMIT + 1), "index.json"),
     "an index of another kind": (lambda folder: (folder / "index.json").write_text("7"), "not the expected image"),
     "an index of nothing": (lambda folder: (folder / "index.json").write_text("{}"), "not the expected image"),
-    "an index without end": (lambda folder: without_end(folder, descriptions.DESCRIPTIONS_LIMIT + 1), "descriptions"),
+    "an index without end": (lambda folder: without_end(folder, descriptions.DESCRIPTIONS_LIMIT + 1), "manifests"),
     "parts that are a link": (lambda folder: linked(folder / "blobs"), "blobs"),
     "parts that are a file": (lambda folder: (shutil.rmtree(folder / "blobs"), (folder / "blobs").write_text("")), "blobs"),
     "a layer that is a link": (lambda folder: linked(blob(folder, LAYER)), hex_of(LAYER)),

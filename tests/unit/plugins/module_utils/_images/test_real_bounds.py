@@ -54,7 +54,7 @@ def test_as_many_files_as_an_image_may_have(directory: Path, tmp_path: Path) -> 
 def test_a_million_files(directory: Path, tmp_path: Path) -> None:
     image = image_bounds.image(tmp_path / "image.tar", image_bounds.empty_files(1_000_001, "many"))
     found = told("a million", image_bounds.unpack(directory, tmp_path / "image.tar", image))
-    assert str(budget.ENTRIES_LIMIT) in found.error and "use another one" in found.error
+    assert str(budget.ENTRIES_LIMIT) in found.error and "use another image" in found.error
     assert found.memory < MEMORY and left(directory) == set()
 
 
@@ -64,5 +64,5 @@ def test_more_bytes_than_an_image_may_have(directory: Path, tmp_path: Path) -> N
     image_bounds.zeros(tmp_path / "image.layer", 2, budget.BYTES_LIMIT // 2 + MIB)
     image = image_bounds.of_layer(tmp_path / "image.tar", tmp_path / "image.layer", "0" * 64)
     found = told("a bomb", image_bounds.unpack(directory, tmp_path / "image.tar", image))
-    assert str(budget.BYTES_LIMIT) in found.error and "use another one" in found.error
+    assert str(budget.BYTES_LIMIT) in found.error and "use another image" in found.error
     assert found.memory < MEMORY and left(directory) == set()
