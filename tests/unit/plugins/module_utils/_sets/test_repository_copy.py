@@ -126,7 +126,12 @@ def test_what_is_not_as_signed_is_not_copied(old: OldRepository) -> None:
     data = old.path(key).read_bytes()
     old.path(key).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     told = copy(old)
-    assert told["failed"] and "1 objects were not copied" in told["msg"] and key in told["msg"] and "does not match its signed digest" in told["msg"]
+    assert (
+        told["failed"]
+        and "1 objects were not copied" in told["msg"]
+        and key in told["msg"]
+        and "does not match its signed digest" in told["msg"]
+    )
     assert key not in files(place(old)) and told["copied"] == len(files(place(old)))
     old.path(key).unlink()
     told = copy(old)
@@ -184,7 +189,7 @@ def test_another_repository_a_fork_and_a_longer_journal_are_refused(old: OldRepo
     refused(OptionError, "contains another repository", destination=other.store.location)
     refused(OptionError, "is the repository itself", destination=old.store.location)
     refused(OptionError, "inside it", destination=f"{old.store.location}/copy")
-    refused(OptionError, "no absolute path", destination="copy")
+    refused(OptionError, "not an absolute path", destination="copy")
     refused(ObjectMissing, str(tmp_path / "no"), destination=str(tmp_path / "no" / "folder"))
     copy(old)
     last = place(old) / layout.entry_key(old.journal().head.sequence)
