@@ -92,7 +92,7 @@ def test_the_same_again_says_what_to_do(backup: Backup, name: str) -> None:
     assert left and all((scene.repository / one).read_bytes().startswith(AGE) for one in left if one.endswith(".age"))
     assert not [one for one in left if "/parts/" in one]
 
-    words = (f"backup_set state=aborted set_id={backup.set_id}", "begin the set anew")
+    words = (f"backup_set state=aborted set_id={backup.set_id}", "open a new set")
     message = scene.refused(module, ObjectExists, *words, **given)
     assert any(one in message for one in left)
     assert scene.call("backup_set", state="aborted", set_id=backup.set_id)["changed"]
@@ -110,7 +110,7 @@ def test_the_same_on_a_host_without_the_repository(backup: Backup, tmp_path: Pat
     runner.close()
     assert runner.process.returncode == -signal.SIGKILL and list(stage.rglob("*.age"))
     before = tree(stage)
-    with pytest.raises(ObjectExists, match=f"on the backup host, remove {stage}, and begin the set anew"):
+    with pytest.raises(ObjectExists, match=f"on the backup host, remove {stage}, and open a new set"):
         scene.call("replay_volume_archive", **given)
     assert tree(stage) == before
 

@@ -390,7 +390,7 @@ def test_a_clock_ten_years_ahead_prunes_nothing(old: OldRepository, monkeypatch:
     old.see("prune")
     clock_at(monkeypatch, days=3653)
     monkeypatch.setattr(LocalStore, "clock", lambda _store: access.now())
-    stopped(old, "newest entry", "set the clock", seen=False, **own)
+    stopped(old, "newest entry", "correct the clock", seen=False, **own)
 
 
 @pytest.mark.mutation
@@ -400,7 +400,10 @@ def test_a_clock_that_differs_from_the_stores_prunes_nothing(old: OldRepository,
     old.see("prune")
     monkeypatch.setattr(access, "now", lambda: datetime.datetime.now(datetime.timezone.utc) + hours * HOUR)
     old.refused(
-        VerificationFailed, old.store.location, "set the clock", call=lambda check_mode: old.prune(check_mode=check_mode, seen=False)
+        VerificationFailed,
+        old.store.location,
+        "synchronize the wrong clock",
+        call=lambda check_mode: old.prune(check_mode=check_mode, seen=False),
     )
 
 

@@ -181,7 +181,7 @@ def test_a_new_repository_brings_the_directories_above_it(empty_scene: Scene, tm
 def test_a_repository_that_vanished_is_not_made_anew(scene: Scene) -> None:
     """Somebody moved it away: a new one would start with an empty journal and nobody would ask."""
     shutil.rmtree(scene.repository)
-    words = ("contains no repository", "remembers", str(scene.mark("backup")))
+    words = ("contains no repository", "records", str(scene.mark("backup")))
     scene.refused("backup_set", TamperedData, *words, state="open", create_repository=True)
     assert not scene.repository.exists()
     scene.mark("backup").unlink()
@@ -289,7 +289,7 @@ def test_the_part_of_another_set_is_refused(dumped: Scene) -> None:
     theirs, ours = (scene.repository / "sets" / one / "parts" / "postgres.json" for one in (first, second))
     ours.parent.mkdir(parents=True)
     shutil.copy(theirs, ours)
-    scene.refused("backup_set", TamperedData, "another part", state="committed", set_id=second)
+    scene.refused("backup_set", TamperedData, "does not match its path", state="committed", set_id=second)
 
 
 @pytest.mark.mutation

@@ -125,12 +125,12 @@ def test_a_manifest_that_is_not_the_signed_one_is_refused(scene: Scene) -> None:
     manifest_bytes, signed = path.read_bytes(), signature.read_bytes()
     for changed in (manifest_bytes + b"\n", manifest_bytes.replace(b"v1.0.0", b"v1.0.1"), b"{}", b"", manifest_bytes[:-1]):
         path.write_bytes(changed)
-        scene.refused(VERIFY, TamperedData, str(path), "journal names", "another copy")
+        scene.refused(VERIFY, TamperedData, str(path), "does not match entry", "another copy")
     path.write_bytes(manifest_bytes)
     older = scene.repository / "sets" / scene.sets()[0]
     shutil.copy(older / "manifest.json", path)
     shutil.copy(older / "signatures" / "backup.sig", signature)
-    scene.refused(VERIFY, TamperedData, str(path), "journal names")
+    scene.refused(VERIFY, TamperedData, str(path), "does not match entry")
     path.write_bytes(manifest_bytes)
     scene.refused(VERIFY, TamperedData, str(path))
     signature.unlink()

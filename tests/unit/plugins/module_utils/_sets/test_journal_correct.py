@@ -62,8 +62,8 @@ def test_what_cannot_be_corrected_is_told(old: OldRepository) -> None:
         old.refused(kind, words, call=lambda check_mode: correct(old, *names, check_mode=check_mode, **own))
 
     refused(OptionError, "the first entry or a correction", f"1-{first.sha256}")
-    refused(ObjectMissing, "has no entry", f"{last.sequence}-{first.sha256}")
-    refused(ObjectMissing, "has no entry", f"999-{first.sha256}")
+    refused(ObjectMissing, "contains no entry", f"{last.sequence}-{first.sha256}")
+    refused(ObjectMissing, "contains no entry", f"999-{first.sha256}")
     for names in ((), ("5",), ("0-0000000000000000",), ("5-00",)):
         refused(OptionError, "entries must be", *names)
     refused(OptionError, "reason is empty", f"{last.sequence}-{last.sha256}", reason=" ")
@@ -88,7 +88,7 @@ def test_a_finding_that_cannot_be_acknowledged_is_refused(old: OldRepository) ->
     def refused(kind: t.Any, words: str, *digits: str, **own: t.Any) -> None:
         old.refused(kind, words, call=lambda check_mode: acknowledge(old, *digits, check_mode=check_mode, **own))
 
-    refused(OptionError, "beginning of 2 digests", "a" * 16)
+    refused(OptionError, "matches 2 digests", "a" * 16)
     refused(ObjectMissing, "contains no finding", "b" * 16)
     for digits in ((), ("a",), ("A" * 16,)):
         refused(OptionError, "findings must be", *digits)

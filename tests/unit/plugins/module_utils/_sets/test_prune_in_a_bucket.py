@@ -102,7 +102,7 @@ def test_a_clock_that_differs_from_the_stores_prunes_nothing_and_renews_no_lock(
     before, real = versions(s3, prefix), access.now
     monkeypatch.setattr(access, "now", lambda: real() + datetime.timedelta(days=days))
     for check_mode in (True, False):
-        with pytest.raises(VerificationFailed, match=r"that of s3://.*set the clock") as raised:
+        with pytest.raises(VerificationFailed, match=r"s3://.*synchronize the wrong clock") as raised:
             old.prune(check_mode=check_mode, seen=False)
         assert "\n" not in raised.value.msg
     assert versions(s3, prefix) == before

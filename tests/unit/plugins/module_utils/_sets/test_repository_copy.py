@@ -189,7 +189,7 @@ def test_another_repository_a_fork_and_a_longer_journal_are_refused(old: OldRepo
     refused(OptionError, "contains another repository", destination=other.store.location)
     refused(OptionError, "is the repository itself", destination=old.store.location)
     refused(OptionError, "inside it", destination=f"{old.store.location}/copy")
-    refused(OptionError, "no absolute path", destination="copy")
+    refused(OptionError, "not an absolute path", destination="copy")
     refused(ObjectMissing, str(tmp_path / "no"), destination=str(tmp_path / "no" / "folder"))
     copy(old)
     last = place(old) / layout.entry_key(old.journal().head.sequence)

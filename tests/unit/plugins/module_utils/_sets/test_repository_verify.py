@@ -252,7 +252,7 @@ def test_what_cannot_be_meant_is_refused(old: OldRepository) -> None:
         old.refused(kind, words, call=lambda check_mode: verify(old, check_mode=check_mode, **own))
 
     for own in ({"parts": 0}, {"parts": 3, "part": 4}, {"parts": 3, "part": 0}):
-        refused(OptionError, "there is not", **own)
+        refused(OptionError, "does not exist", **own)
     refused(OptionError, "the journal does not record which", parts=3)
     refused(KeyProblem, "drill@prod", signing_key=str(old.keys / "backup"))
 
