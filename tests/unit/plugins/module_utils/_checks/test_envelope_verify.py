@@ -367,7 +367,7 @@ def test_a_flipped_bit_in_a_bare_value_is_found(bare_broken: Broken, column: str
     result = bare_broken(flipped(column, at))
     assert verdicts(result) == {KEK: "fail", f"envelopes.{column}": "fail"}
     (position,) = result["by_id"][f"envelopes.{column}"]["details"]["positions"]
-    assert position["says"] == "damaged, or sealed"
+    assert position["says"].startswith("damaged, or sealed")
 
 
 @pytest.mark.mutation

@@ -257,7 +257,7 @@ def test_a_row_moved_to_another_leaf_is_found(broken: Verify) -> None:
         f"TRUNCATE {LEAF}",
     )
     assert "public.audit_events_default: " in failed["inventory.caracal.leaves"]["message"]
-    assert f"leaf {LEAF}" in str(failed["inventory.audit_blocks"]["details"])
+    assert f"partition {LEAF}" in str(failed["inventory.audit_blocks"]["details"])
 
 
 SCHEMA = "inventory.caracal.schema"

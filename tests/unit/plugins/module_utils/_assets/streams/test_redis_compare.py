@@ -35,7 +35,7 @@ def restored(streams: Streams, start: Start) -> t.Iterator[tuple[RedisServer, t.
     opened = access.open_repository(given.access)
     the_set = sealed_set.SealedSet(opened, streams.set_id, given.identity_files)
     snapshot = redis_snapshot_set.load(opened, the_set, given.identity_files)
-    with Session(Address.from_options(given), streams.set_id) as session:
+    with Session(Address.from_options(given.redis), streams.set_id) as session:
         yield target, lambda: redis_compare.compare(session, snapshot, replaying.Replay(session, streams.set_id))
 
 

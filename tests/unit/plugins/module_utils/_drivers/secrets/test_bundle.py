@@ -74,7 +74,7 @@ def put(name: str, mode: int, content: bytes) -> t.Callable[[dict[str, tuple[int
         (lambda found: found.pop("secrets/b/c"), TamperedData, "does not match the file 'secrets/b/c'"),
         (lambda found: found.pop("index.json"), TamperedData, "has no index.json"),
         (index(format=2), VersionMismatch, "newer"),
-        (index(type="backup-set"), TamperedData, "no secrets-bundle"),
+        (index(type="backup-set"), TamperedData, "not secrets-bundle"),
         (index(fingerprint_key="00" * 32), TamperedData, "does not match the file"),
         (index(more=1), TamperedData, "unknown field"),
     ],
