@@ -197,7 +197,7 @@ def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
         play = Play("restore", settings, tmp_path)
         assert play.ended() == 0, play.output()
         assert put_back[0] == redis_server.state(whole.redis.client)
-        assert "skipping" not in play.output().partition("Ask the services")[2].partition("TASK")[0], play.output()
+        assert "skipping" not in play.output().partition("Run canary requests")[2].partition("TASK")[0], play.output()
     assert engine.started == ["caracalredis1", "caracalsts1", "caracalgateway1"]
     assert contents(project / "secrets") == contents(whole.deployment.directory)
     assert ReplayFolder(volume).content() == whole.replay.content()
