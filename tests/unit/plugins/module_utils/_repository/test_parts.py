@@ -27,7 +27,7 @@ def test_parts_are_kept_until_they_are_deleted(world) -> None:
 @pytest.mark.mutation
 def test_a_part_is_written_once(world) -> None:
     parts.write(world.store, SET, "postgres", {"a": 1}, world.signer())
-    with pytest.raises(ObjectExists, match=f"set {SET} has the part postgres already"):
+    with pytest.raises(ObjectExists, match=f"set {SET} already has the part postgres"):
         parts.write(world.store, SET, "postgres", {"a": 1}, world.signer())
 
 

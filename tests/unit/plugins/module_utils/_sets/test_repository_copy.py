@@ -195,7 +195,7 @@ def test_another_repository_a_fork_and_a_longer_journal_are_refused(old: OldRepo
     last = place(old) / layout.entry_key(old.journal().head.sequence)
     ahead = place(old) / layout.entry_key(old.journal().head.sequence + 1)
     ahead.write_bytes(last.read_bytes())
-    refused(TamperedData, "is ahead of")
+    refused(TamperedData, "is newer than")
     ahead.unlink()
     last.write_bytes(last.read_bytes() + b" ")
     refused(TamperedData, "differs from the entry in")
