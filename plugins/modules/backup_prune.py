@@ -168,7 +168,7 @@ sets:
       type: str
       sample: 20261125T020000Z-k3f9
     decision:
-      description: V(kept), V(pruned), or V(retained) if no rule keeps the set but the store does.
+      description: V(kept), V(pruned), or V(retained) if the set is expired but the store does not allow its deletion.
       type: str
       sample: kept
     reasons:
@@ -210,7 +210,7 @@ renewed:
   elements: str
   sample: [objects/secrets/5f0c2a9d1b7e4c38.20261101T020000Z-a7c2.tar.zst.age]
 retained:
-  description: Objects that no rule keeps but that the store does not allow to be deleted.
+  description: Objects of expired sets that the store does not allow to be deleted.
   returned: always
   type: list
   elements: dict

@@ -128,8 +128,10 @@ def _journal(opened: Opened, anchors: Anchors | None) -> list[Check]:
 def _part(opened: Opened, given: Options) -> int:
     """The one that is named, else the one after the last that the journal knows of as many. Raises OptionError."""
     parts, part = given.parts, given.part
-    if parts < 1 or (part is not None and not 1 <= part <= parts):
-        raise OptionError(f"part {part} of {parts} does not exist; set parts to 1 or more, and part to a number from 1 to parts")
+    if parts < 1:
+        raise OptionError(f"parts is {parts}; set it to 1 or more")
+    if part is not None and not 1 <= part <= parts:
+        raise OptionError(f"part {part} of {parts} does not exist; set part to a number from 1 to {parts}")
     if part is None and parts > 1 and not given.signing_key:
         raise OptionError("without signing_key the journal does not record which part was verified; set signing_key or part")
     last = next((one.part for one in reversed(decisions.verifications(opened.journal.entries)) if one.parts == parts), 0)

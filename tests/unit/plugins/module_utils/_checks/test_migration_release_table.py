@@ -105,7 +105,7 @@ BAD: dict[str, tuple[t.Callable[[dict[str, t.Any]], t.Any], str]] = {
     "no migrations": (lambda table: {**table, "migrations": []}, "migrations must be a non-empty list"),
     "no family": (lambda table: {**table, "family": None}, "family must be one of secret_store, zone_kek"),
     "no fact": (lambda table: {**table, "databases": {"caracal": ["no fact"]}}, "'no fact' is not a line of a release table"),
-    "a kind that nobody knows": (
+    "an unknown kind": (
         lambda table: {**table, "databases": {"caracal": ["view x: y"]}},
         "'view x: y' is not a line of a release table",
     ),

@@ -230,7 +230,7 @@ def test_an_audit_row_that_differs_names_zone_leaf_and_block(
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ("UPDATE admin_audit_events SET actor_name = 'somebody' WHERE id = {id}", "the content differs"),
+        ("UPDATE admin_audit_events SET actor_name = 'mallory' WHERE id = {id}", "the content differs"),
         ("UPDATE admin_audit_events SET chain_hmac = prev_content_sha256 WHERE id = {id}", "the chain columns differ"),
         ("DELETE FROM admin_audit_events WHERE id = {id}", "rows instead of"),
     ],

@@ -113,7 +113,7 @@ def test_a_line_that_we_do_not_understand_is_named(keys, tmp_path: Path, line: s
     [
         (None, "cannot be read: No such file"),
         (b"", "lists no signer"),
-        (b"# nobody\n", "lists no signer"),
+        (b"# empty\n", "lists no signer"),
         (b"\xff\xfe", "is not UTF-8 text"),
         (b"a" * (2 << 20), "larger than"),
     ],

@@ -251,8 +251,9 @@ def test_what_cannot_be_meant_is_refused(old: OldRepository) -> None:
     def refused(kind: t.Any, words: str, **own: t.Any) -> None:
         old.refused(kind, words, call=lambda check_mode: verify(old, check_mode=check_mode, **own))
 
-    for own in ({"parts": 0}, {"parts": 3, "part": 4}, {"parts": 3, "part": 0}):
-        refused(OptionError, "does not exist", **own)
+    refused(OptionError, "parts is 0", parts=0)
+    for part in (0, 4):
+        refused(OptionError, f"part {part} of 3 ", parts=3, part=part)
     refused(OptionError, "the journal does not record which", parts=3)
     refused(KeyProblem, "drill@prod", signing_key=str(old.keys / "backup"))
 

@@ -67,7 +67,7 @@ BAD: dict[str, tuple[Change, tuple[str, ...]]] = {
     "empty database password": (put("apiDbPassword", ""), ("/apiDbPassword is empty", "silently create a new apiDbPassword")),
     "previous KEK that is none": (put("secretStoreKekPrevious", "ab" * 32), ("secretStoreKekPrevious is not a random key",)),
     "name with a newline": (put("odd\nname", KEY), ("cannot be stored as",)),
-    "name that is no UTF-8": (put(os.fsdecode(b"odd\xff\x1b"), KEY), ("cannot be stored as",)),
+    "name that is not UTF-8": (put(os.fsdecode(b"odd\xff\x1b"), KEY), ("cannot be stored as",)),
     "large file": (put("core", b"x" * ((1 << 20) + 1)), ("/core is larger than 1 MiB",)),
     "too much": (
         lambda made: [made.put(f"core{number}", b"x" * (1 << 20)) for number in range(33)],
