@@ -2,21 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The passages that people read in a file: pages, documentation in modules, YAML, and messages in code."""
+"""The passages that people read in a file: pages, documentation in modules, YAML, messages and notes in code."""
 
 from __future__ import annotations
 
 import typing as t
 from pathlib import Path
 
-from tools.rules import prose_code, prose_pages, prose_yaml
+from tools.rules import prose_code, prose_notes, prose_pages, prose_yaml
 from tools.rules.passage import Passage
 
 _READERS: t.Mapping[str, t.Callable[[str], list[Passage]]] = {
     ".rst": prose_pages.restructured,
     ".md": prose_pages.markdown,
     ".yml": prose_yaml.passages,
-    ".py": prose_code.passages,
+    ".py": lambda text: sorted(prose_code.passages(text) + prose_notes.passages(text)),
 }
 
 

@@ -21,7 +21,7 @@ _OTHER = re.compile(r"\\|\n\s|[{}<>$]|\b(SELECT|FROM|WHERE|INSERT|UPDATE|ALTER|C
 
 
 def passages(text: str) -> list[Passage]:
-    """Messages and documentation of a Python file; docstrings are for maintainers and not among them."""
+    """Messages and documentation of a Python file; docstrings are notes, see `prose_notes`."""
     found = []
     waiting: list[ast.AST] = [ast.parse(text)]
     while waiting:
