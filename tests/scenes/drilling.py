@@ -28,6 +28,8 @@ from scenes.redis_server import RedisServer
 from scenes.scene import Scene
 from scenes.secrets_scene import Deployment
 from scenes.twin_database import TwinCluster
+from tools import docs_checks
+from tools.rules import tree
 from twin import load, surroundings
 from twin.spec import Spec
 
@@ -209,7 +211,9 @@ class Drill:
         error = str(ended.get("msg", ""))
         assert self.sandbox.exists() is stays, "the sandbox is still there, or another's is gone"
         self.scene.is_clean(error)
-        return Outcome(_document(Path(self.settings["caracal_ops_report_dir"])), error, lines, frozenset(left_out))
+        outcome = Outcome(_document(Path(self.settings["caracal_ops_report_dir"])), error, lines, frozenset(left_out))
+        assert docs_checks.undescribed(outcome.checks, docs_checks.known(tree.ROOT)) == [], "the documentation lacks these checks"
+        return outcome
 
     def take(self, step: str, drill: str | None = None, check_mode: bool = False) -> dict[str, t.Any]:
         """One step, as the module takes it; its result."""

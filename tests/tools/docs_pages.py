@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages of the documentation that are made from code: all settings of the roles, and all causes of a failed drill."""
+"""Pages of the documentation that are made from code: all settings, all checks, and all causes of a failed drill."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ import yaml
 from antsibull_docs_parser import parser, rst
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes.symptoms import Cause, Found, Sign, Together
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes.symptoms import Cause
+from tools import docs_checks
+from tools.docs_checks import Described, StateRule
 
 NAMESPACE = "ansible_collections.caracal_ops.backup"
 # The role whose variables are settings of all other roles.
@@ -72,7 +74,11 @@ def _setting(name: str, role: str, option: t.Mapping[str, t.Any]) -> Setting:
 
 def pages(root: Path) -> dict[str, str]:
     """The text of each page by its name."""
-    return {"settings": _settings_page(settings(root)), "causes": _causes_page(diagnosis.CAUSES)}
+    return {
+        "settings": _settings_page(settings(root)),
+        "checks": _checks_page(docs_checks.described(root), docs_checks.state_rules()),
+        "causes": _causes_page(diagnosis.CAUSES),
+    }
 
 
 def front_page(sections: t.Sequence[t.Mapping[str, t.Any]], reference: t.Mapping[str, t.Sequence[str]]) -> str:
@@ -111,19 +117,37 @@ def _causes_page(causes: t.Sequence[Cause]) -> str:
     for one in sorted(causes, key=lambda one: one.id):
         filled = {"keks": "the report has the IDs", "services": "the service"}
         meaning, remedy = (_escaped(words.format(**filled)) for words in (one.cause, one.remedy))
-        ids = (_code(found.id) for sign in one.signs for found in _found(sign))
-        shown = ", ".join(dict.fromkeys(ids))
+        shown = ", ".join(_code(name) for name in docs_checks.shown_by(one))
         checks = f"*Shown by:* {shown}." if shown else ""
         text += _item(_code(one.id), f"{meaning[:1].upper()}{meaning[1:]}.", f"*Remedy:* {remedy}.", checks)
     return text
 
 
-def _found(sign: Sign) -> t.Iterator[Found]:
-    if isinstance(sign, Together):
-        for one in sign.signs:
-            yield from _found(one)
-    elif isinstance(sign, Found):
-        yield sign
+def _checks_page(found: t.Sequence[Described], rules: t.Sequence[StateRule]) -> str:
+    about = (
+        "Modules, roles and reports return checks with these IDs. A name in angle brackets stands for a part that differs, such as a "
+        f"database or a service. The linked page of each check has the details. The verdicts are explained in the :ref:`glossary "
+        f"<{NAMESPACE}.docsite.glossary>`."
+    )
+    by_family: dict[str, list[str]] = collections.defaultdict(list)
+    for one in found:
+        remedy = f"*Remedy:* {one.remedy}" if one.remedy else ""
+        item = _item(_code(one.id), one.meaning, remedy, _can_show(one.id), f"See :ref:`{one.title} <{one.label}>`.")
+        by_family[one.id.partition(".")[0]].append(item)
+    by_family["state"] = [
+        f"\nSee :ref:`State checks <{NAMESPACE}.docsite.guide_state_checks>`. A rule that is broken gives the verdict in parentheses.\n",
+        *(_item(_code(one.id), f"Broken if {_escaped(one.wrong)} ({one.verdict}).", f"*Remedy:* {_escaped(one.remedy)}.") for one in rules),
+    ]
+    text = _head("checks", "Checks", about)
+    for family in sorted(by_family):
+        text += f"\n{family}\n{'-' * len(family)}\n" + "".join(by_family[family])
+    return text
+
+
+def _can_show(check_id: str) -> str:
+    """The causes that a result of this check can show."""
+    causes = docs_checks.causes_of(check_id, diagnosis.CAUSES)
+    return f"*Possible causes:* {', '.join(_code(one) for one in causes)}, see :ref:`{NAMESPACE}.docsite.causes`." if causes else ""
 
 
 def _title(title: str) -> str:
