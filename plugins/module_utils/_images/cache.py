@@ -57,7 +57,7 @@ class Unpacked:
         return Tree(self.rootfs, f"image {self.image_id[:19]}")
 
     def config(self) -> dict[str, object]:
-        """Return the image's configuration of its start, in the terms of the image format."""
+        """Return the image's start configuration, such as its entry point and environment, in the image format."""
         try:
             with open(os.path.join(self.folder, "config.json"), encoding="utf-8") as file:
                 return dict(json.load(file).get("config") or {})
@@ -110,7 +110,7 @@ def unpacked(directory: str, image_id: str, saves: t.Sequence[Save]) -> tuple[Un
 
 
 def place(directory: str, image_id: str) -> Unpacked:
-    """Return the place of an image after unpacking. Raises OptionError for an invalid ID."""
+    """Return the location of an image, which need not be unpacked yet. Raises OptionError for an invalid ID."""
     found = _ID.match(image_id)
     if found is None:
         raise OptionError(f"{image_id[:100]!a} is not an image ID; give it as `docker image inspect` shows it, sha256:...")

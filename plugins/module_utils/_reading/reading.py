@@ -99,7 +99,10 @@ def _seen(source: dump.Source, table: Table, shared: t.Mapping[str, str], sink: 
 
 
 def exists(place: Place, table: Table) -> bool:
-    """Return whether a partition still exists. Retention may drop a partition that the snapshot still shows, and then its rows are lost."""
+    """Return whether a partition still exists.
+
+    Retention may drop a partition that the snapshot still shows, and then its rows cannot be read.
+    """
     with Session(place.server, place.database) as session:
         return session.value("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (table.sql,)) is True
 

@@ -19,7 +19,7 @@ EXPORTS = f"{FOLDER}/audit"
 
 @dataclasses.dataclass(frozen=True)
 class ArchiveDay:
-    """One day of the archive. `mode` and `until` are the weakest lock seen on any object of the day, None if there was none."""
+    """One day of the archive. `mode` and `until` are the weakest lock of its objects, None if an object has no lock."""
 
     day: datetime.date
     mode: str | None

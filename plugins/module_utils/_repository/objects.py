@@ -60,7 +60,7 @@ class Readable(t.Protocol):
 
 
 def open_sealed(store: Readable, key: str, identity_files: t.Sequence[str]) -> Opener:
-    """Return the decrypted bytes of a sealed object."""
+    """Return a reader of the decrypted bytes of an object."""
     return Opener(store.open(key), load_identities(identity_files), key)
 
 

@@ -44,7 +44,7 @@ NO_LOCK = Locked()
 
 
 def suffices(found: Locked, asked: Locked, now: datetime.datetime) -> bool:
-    """Return whether a lock is at least as strict and as long as asked. Nothing is asked once the wanted lock would have ended."""
+    """Return whether a lock is at least as strict and as long as asked. After the end of the wanted lock, no lock is needed."""
     if asked.until is None or asked.until <= now:
         return True
     return found.mode in (asked.mode, s3_lock.COMPLIANCE) and found.until is not None and found.until + TOLERANCE >= asked.until

@@ -97,7 +97,7 @@ class Store(abc.ABC):
 
     @abc.abstractmethod
     def stat(self, key: str) -> ObjectStat | None:
-        """Return None if there is no such object."""
+        """Return key and size of an object, or None if it does not exist."""
 
     @abc.abstractmethod
     def list(self, prefix: str, after: str = "") -> list[ObjectStat]:

@@ -225,7 +225,7 @@ class _LocalWriter(ObjectWriter):
             return
         os.close(self._fd)
         self._fd = -1
-        with contextlib.suppress(OSError):  # what stays has a name that no key can have
+        with contextlib.suppress(OSError):  # a leftover has a name that no key can have
             self._folder.unlink(self._name)
         self._folder.close()
 
