@@ -4,8 +4,8 @@
 
 """A directory that is held open. Operations use names relative to it, so exchanging a directory above it has no effect.
 
-No link is followed. In a directory of another user, root creates, renames and removes with the rights of that user. So
-the result is always something that this user could have done alone. The one exception is a file with an explicit owner:
+No link is followed. In another user's directory, root creates, renames and removes with the rights of that user. So the
+result is always something that this user could have done alone. The one exception is a file with an explicit owner:
 root creates it under a random name, and changes its owner before renaming it.
 """
 

@@ -66,7 +66,7 @@ class Copy:
 
 
 def newest(found: Newest | None, now: datetime.datetime, budget: datetime.timedelta) -> Check:
-    """Check the age of the newest set."""
+    """Check how old the newest set is."""
     name = f"{PREFIX}.newest"
     if found is None:
         return Check(name, FAIL, "the journal contains no set; run a backup")

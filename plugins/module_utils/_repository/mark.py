@@ -52,7 +52,7 @@ class HighWaterMark:
     def check(self, journal: Journal) -> str:
         """Return FRESH, or UNPROVEN if this host sees a repository of the deployment for the first time.
 
-        Raises TamperedData if the journal was rolled back or forked since, or if the host knows another repository of
+        Raises TamperedData if the journal was forked or rolled back since, or if the host knows another repository of
         the deployment instead.
         """
         marks = self._read()

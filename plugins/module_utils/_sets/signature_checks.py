@@ -27,7 +27,7 @@ _SIGNATURE = re.compile(r"journal/([0-9]{10})-([0-9a-f]{16})\.sig\Z")
 
 
 def reports(opened: Opened) -> Check:
-    """Check that each report named by an entry is signed by the drill host that created it."""
+    """Check that each report named by an entry has a valid signature of its drill host."""
     faults, count = [], 0
     for entry in opened.journal.of_kind(entries.DRILL):
         for key in entry.subjects:

@@ -135,7 +135,7 @@ class Store(abc.ABC):
         return False
 
     def is_held(self, key: str) -> bool | None:
-        """Return whether the object has a legal hold. Returns None if there is no such object, or if the store has no legal holds."""
+        """Return whether the object has a legal hold. Returns None if there is no such object, or without support for legal holds."""
         return None
 
     def hold(self, key: str, on: bool) -> None:  # noqa: B027 - most stores have no such thing

@@ -18,7 +18,7 @@ BEFORE = 10
 
 
 def findings(facts: Facts, policy: Policy) -> list[str]:
-    """Return the findings about sets newer than the newest set that passed a drill, one line each."""
+    """Return the findings about all sets after the last one with a passed drill, one line each."""
     sets = facts.sets
     start = max((number + 1 for number, one in enumerate(sets) if one.proved), default=0)
     found = []
