@@ -4,7 +4,7 @@
 
 """X25519 key pairs in age's text forms: `AGE-SECRET-KEY-1…` and `age1…`.
 
-Made and read without pyrage, so that an operator's machine needs no library beside those of Ansible.
+They are created and parsed without pyrage, so an operator's machine needs only the libraries that Ansible needs.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from .._deps import require_cryptography
 from .._errors import KeyProblem
 
 _SECRET, _PUBLIC = "age-secret-key-", "age"
-# Bech32, as BIP 173 has it.
+# Bech32 (BIP 173).
 _LETTERS = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _GENERATORS = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _BYTES = 32
 
 
 def generate() -> str:
-    """A new identity. Keep it out of everything but a file of mode 0600."""
+    """Return a new identity. Store it only in a file with mode 0600."""
     return _encode(_SECRET, os.urandom(_BYTES)).upper()
 
 
 def recipient_of(identity: str, where: str) -> str:
-    """The public half of an identity. Raises KeyProblem that names `where` and never the identity."""
+    """Return the public key of an identity. Raises KeyProblem that names `where` and never the identity."""
     require_cryptography()
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -40,7 +40,7 @@ def recipient_of(identity: str, where: str) -> str:
 
 
 def check_recipient(text: str, where: str) -> str:
-    """The text itself, when it is one recipient and nothing else. Raises KeyProblem that does not repeat it."""
+    """Return the text if it is exactly one recipient. Raises KeyProblem that does not repeat the text."""
     if _decode(_PUBLIC, text) is None:
         raise KeyProblem(f"{where} is not an age recipient; expected one age1… (X25519) on one line")
     return text
@@ -53,7 +53,7 @@ def _encode(prefix: str, data: bytes) -> str:
 
 
 def _decode(prefix: str, text: str) -> bytes | None:
-    """The 32 bytes, when this is the one spelling of them; None otherwise."""
+    """Return the 32 bytes, or None if this is not their canonical encoding."""
     head, body = text[: len(prefix) + 1], text[len(prefix) + 1 :]
     if head != f"{prefix}1" or not body or any(letter not in _LETTERS for letter in body):
         return None
@@ -65,7 +65,7 @@ def _decode(prefix: str, text: str) -> bytes | None:
 
 
 def _regroup(values: t.Iterable[int], wide: int, narrow: int) -> list[int]:
-    """Numbers of `wide` bits as numbers of `narrow` bits, zeros behind the last."""
+    """Convert numbers of `wide` bits to numbers of `narrow` bits, padded with zeros at the end."""
     bits = "".join(f"{value:0{wide}b}" for value in values)
     bits += "0" * (-len(bits) % narrow)
     return [int(bits[place : place + narrow], 2) for place in range(0, len(bits), narrow)]

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether stored bytes are what somebody signed whom the operator trusts for that purpose.
+"""Verification that stored bytes were signed by a key that the operator trusts for this purpose.
 
-In two steps, since the time at which a signer must have been valid often stands in the signed bytes themselves:
-`authenticate` proves the bytes, `Authentic.signed_by` then judges the signer.
+It has two steps, because the signed bytes often contain the time at which the signer must have been valid.
+`authenticate` verifies the bytes, then `Authentic.signed_by` verifies the signer.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def utc_now() -> datetime.datetime:
 
 @dataclasses.dataclass(frozen=True)
 class SignerInfo:
-    """Who signed: the principal as the operator's file has it or as it was asked for, and `SHA256:…` of the key."""
+    """The signer: the principal as in the operator's file or as requested, and `SHA256:…` of the key."""
 
     principal: str
     fingerprint: str
@@ -37,7 +37,7 @@ class SignerInfo:
 
 @dataclasses.dataclass(frozen=True)
 class Authentic:
-    """Proof that bytes are what a known, unrevoked key signed for this namespace. `lines` are those of that key."""
+    """Proof that a known, unrevoked key signed some bytes for this namespace. `lines` are the key's lines in the list."""
 
     name: str
     source: str
@@ -45,7 +45,7 @@ class Authentic:
     lines: tuple[AllowedSigner, ...]
 
     def signed_by(self, principal: str | None, at: datetime.datetime) -> SignerInfo:
-        """The signer, when the key is `principal`'s (None: anybody's) and valid at that time. Raises KeyProblem."""
+        """Return the signer if the key belongs to `principal` (None: to any) and was valid at that time. Raises KeyProblem."""
         lines = [line for line in self.lines if principal is None or signer_lists.matches(principal, line.principals)]
         if not lines:
             raise KeyProblem(
@@ -62,7 +62,7 @@ class Authentic:
 
 
 class Verifier:
-    """Knows whom the operator trusts. `clock` gives the present time in UTC."""
+    """Verifies signatures with the operator's lists of keys. `clock` returns the current time in UTC."""
 
     def __init__(self, source: str, allowed: t.Sequence[AllowedSigner], revoked: frozenset[bytes], clock: Clock = utc_now) -> None:
         self.now = clock
@@ -72,19 +72,22 @@ class Verifier:
 
     @classmethod
     def load(cls, allowed: str, revoked: str | None = None, clock: Clock = utc_now) -> Verifier:
-        """From the paths of an `allowed_signers` file and of a text list of revoked keys. Raises KeyProblem."""
+        """Load an `allowed_signers` file and an optional text list of revoked keys. Raises KeyProblem."""
         return cls(allowed, signer_lists.read_allowed(allowed), signer_lists.read_revoked(revoked) if revoked else frozenset(), clock)
 
     @property
     def digest(self) -> str:
-        """Of all that a judgement rests on: the lists as this host understands them, in its time zone, and not how they are written."""
+        """A digest of all data that results depend on.
+
+        It covers the content of the lists as this host interprets them, in its time zone, but not their formatting.
+        """
         times = ((one.valid_after, one.valid_before) for one in self._allowed)
         spans = [[at and at.astimezone(datetime.timezone.utc).isoformat() for at in pair] for pair in times]
         lines = [[one.principals, one.key.hex(), one.namespaces, *span] for one, span in zip(self._allowed, spans, strict=True)]
         return hashlib.sha256(json.dumps([lines, sorted(one.hex() for one in self._revoked)]).encode()).hexdigest()
 
     def authenticate(self, data: bytes, signature: bytes, namespace: str, name: str = "the document") -> Authentic:
-        """Raises TamperedData when the bytes are not what was signed, KeyProblem when a stranger or a revoked key signed them."""
+        """Verify a signature. Raises TamperedData if it does not match the bytes, and KeyProblem if the key is unknown or revoked."""
         parsed = sshsig.parse(signature, f"the signature of {name}")
         if parsed.namespace != namespace.encode():
             said = ascii(parsed.namespace.decode("utf-8", "replace")[:40])
@@ -108,7 +111,10 @@ class Verifier:
         return Authentic(name, self._source, parsed.fingerprint, lines)
 
     def remembered(self, fingerprint: str, namespace: str, name: str) -> Authentic:
-        """What `authenticate` has given by lists of the same `digest`; for who kept which key signed."""
+        """Return the earlier result of `authenticate`, for callers that stored the fingerprint of the signing key.
+
+        The lists must have the same `digest` as at that time.
+        """
         lines = tuple(
             line
             for line in self._allowed
@@ -117,7 +123,10 @@ class Verifier:
         return Authentic(name, self._source, fingerprint, lines)
 
     def whose(self, signature: sshsig.Signature, namespace: str) -> str | None:
-        """The principals whose key a signature names, whatever it may cover; None for a key or a namespace that is not theirs."""
+        """Return the principals of the key in a signature, or None if the key may not sign for this namespace.
+
+        The signature itself is not verified.
+        """
         if signature.namespace != namespace.encode():
             return None
         lines = [line for line in self._allowed if line.key == signature.key]
@@ -125,7 +134,10 @@ class Verifier:
         return known[0].principals if known else None
 
     def stranger(self, data: bytes, signature: bytes, namespace: str) -> str | None:
-        """Whose key signed these bytes, by fingerprint, if the operator neither allows nor revokes it: it may be a new one of ours."""
+        """Return the fingerprint of the key that signed these bytes, if it is neither allowed nor revoked.
+
+        It may be a new key of this deployment.
+        """
         try:
             parsed = sshsig.parse(signature, "a signature")
         except (TamperedData, KeyProblem):
@@ -144,5 +156,5 @@ class Verifier:
         at: datetime.datetime | None = None,
         name: str = "the document",
     ) -> SignerInfo:
-        """Both steps, for a time that is known beforehand (None: now)."""
+        """Do both steps for a time that is known beforehand (None: now)."""
         return self.authenticate(data, signature, namespace, name).signed_by(principal, at or self.now())

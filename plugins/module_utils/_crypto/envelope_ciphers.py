@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Caracal seals with: ChaCha20-Poly1305 for values, P-256 for signing keys. Errors never carry a plaintext."""
+"""The ciphers of Caracal: ChaCha20-Poly1305 for values, P-256 for signing keys. Errors never contain a plaintext."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ try:
     from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
     from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 except ImportError:
-    pass  # require_cryptography says so
+    pass  # require_cryptography reports it
 
 _SEC1 = b"-----BEGIN EC PRIVATE KEY-----"
 _COORDINATE = 32
@@ -23,14 +23,14 @@ _COORDINATE = 32
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """A public key as a JWK has it: coordinates in base64url without padding."""
+    """A public key as in a JWK: coordinates in base64url without padding."""
 
     x: str
     y: str
 
 
 def decrypt(key: bytes, nonce: bytes, sealed: bytes, aad: bytes) -> bytes | None:
-    """The plaintext of ciphertext and tag; None when the tag does not fit key, nonce, bytes and `aad`."""
+    """Decrypt ciphertext with its tag. Returns None if the tag does not match key, nonce, bytes and `aad`."""
     require_cryptography()
     try:
         return ChaCha20Poly1305(key).decrypt(nonce, sealed, aad)
@@ -39,11 +39,11 @@ def decrypt(key: bytes, nonce: bytes, sealed: bytes, aad: bytes) -> bytes | None
 
 
 def public_point(pem: bytes) -> Point | None:
-    """The public half of a P-256 key in SEC1 PEM, the one form that the product reads; None for anything else."""
+    """Return the public point of a P-256 key in SEC1 PEM, the only format that the product reads; None for anything else."""
     require_cryptography()
     if not pem.startswith(_SEC1):
         return None
-    # It reads keys of every kind, and takes as long as the rest of cryptography.
+    # Imported here: this module reads keys of every type, and takes as long to import as the rest of cryptography.
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The header of a sealed object: whether an identity opens it, from its first bytes alone, and that it is no larger than ours are."""
+"""The header of an encrypted object: check from its first bytes alone whether an identity can decrypt it, and limit its size."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import typing as t
 from .._deps import require_pyrage
 from .._errors import TamperedData
 
-# A stanza of 100 bytes for each of hundreds of recipients. The time that pyrage takes grows with the square of it: for this a second, for
-# 800 KB more than a minute.
+# Enough for a stanza of 100 bytes for each of hundreds of recipients. The time of pyrage grows with the square of the
+# size: this limit takes a second, and 800 KB more would take over a minute.
 LIMIT = 1 << 17
 NONCE = 16
 
 
 def header(source: t.BinaryIO, name: str) -> bytes:
-    """The age header and the nonce after it. Raises TamperedData when there is none."""
+    """Return the age header and the nonce after it. Raises TamperedData if there is none."""
     data = _begin(source)
     end = _end(data)
     if not end or len(data) < end + NONCE:
@@ -28,7 +28,7 @@ def header(source: t.BinaryIO, name: str) -> bytes:
 
 
 class Bounded:
-    """A sealed object as pyrage reads it, once its header is known to end in time. Raises TamperedData at the first read."""
+    """An encrypted object as input for pyrage, with a checked header size. Raises TamperedData at the first read."""
 
     def __init__(self, source: t.BinaryIO, name: str) -> None:
         self._source = source
@@ -55,18 +55,18 @@ def _begin(source: t.BinaryIO) -> bytes:
 
 
 def _end(data: bytes) -> int:
-    """Where the header ends; 0 when it does not."""
+    """Return the position after the header, or 0 if the header does not end."""
     begin = data.find(b"\n---")
     return data.find(b"\n", begin + 1) + 1 if begin >= 0 else 0
 
 
 def opens(head: bytes, identity: t.Any, name: str) -> bool:
-    """Whether `identity` opens the object that begins with `head`. Raises TamperedData for a header that was altered."""
+    """Return whether `identity` can decrypt the object that begins with `head`. Raises TamperedData for an altered header."""
     pyrage = require_pyrage()
     try:
         pyrage.decrypt_io(io.BytesIO(head), io.BytesIO(), [identity])
     except OSError:
-        # The key fits the header, whose MAC holds; only the content is not there.
+        # The key fits the header and its MAC is valid. Only the content is missing.
         return True
     except pyrage.DecryptError as exc:
         if "No matching keys" in str(exc):

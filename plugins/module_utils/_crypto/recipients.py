@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whom artifacts are sealed to, and who opens them: age recipients and identities, X25519 and SSH.
+"""age recipients, for which artifacts are encrypted, and identities, which decrypt them: X25519 and SSH.
 
-Nothing here ever repeats a secret: errors name the file and the line number.
+No error repeats a secret: errors name the file and the line number.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from . import header_proof
 
 SECRET_MARKS = (b"AGE-SECRET-KEY-1", b"AGE-PLUGIN-")
 PRIVATE_SSH = b"-----BEGIN OPENSSH PRIVATE KEY-----"
-# Bytes of a file of recipients or identities.
+# Limit in bytes for a file of recipients or identities.
 FILE_LIMIT = 1 << 20
-# Lines of a header that are not a wrapped key: marks, type and a key of the moment.
+# Bytes of a stanza in the header other than the wrapped key: markers, type and an ephemeral key.
 _STANZA = 128
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipient:
-    """One public key: its text as `age -r` takes it, and its fingerprint for the manifest."""
+    """One public key: its text in the format of `age -r`, and its fingerprint for the manifest."""
 
     text: str
     fingerprint: str
@@ -43,13 +43,13 @@ class Recipient:
 
 
 def fingerprint(text: str) -> str:
-    """`SHA256:` and base64 without padding: of the key blob for SSH (as ssh-keygen prints it), of the text for age."""
+    """Return `SHA256:` and base64 without padding: of the key blob for SSH (as ssh-keygen prints it), of the text for age."""
     blob = base64.b64decode(text.split()[1]) if text.startswith("ssh-") else text.encode()
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def parse(text: str, where: str) -> Recipient:
-    """One recipient; raises KeyProblem that names `where`, never the text if it looks like a secret."""
+    """Parse one recipient. Raises KeyProblem that names `where`, but not the text if it looks like a secret."""
     text = text.strip()
     if any(mark.decode() in text.upper() for mark in SECRET_MARKS):
         raise KeyProblem(
@@ -68,7 +68,7 @@ def parse(text: str, where: str) -> Recipient:
 
 
 def load(texts: t.Sequence[str], files: t.Sequence[str]) -> list[Recipient]:
-    """All recipients of the options, without duplicates, in order; none at all raises OptionError."""
+    """Return all recipients of the options, without duplicates, in order. Raises OptionError if there are none."""
     found: dict[str, Recipient] = {}
     for number, text in enumerate(texts, 1):
         recipient = parse(text, f"recipients[{number}]")
@@ -86,7 +86,7 @@ def load(texts: t.Sequence[str], files: t.Sequence[str]) -> list[Recipient]:
 
 
 def refuse_signing_key(recipients: t.Iterable[Recipient], signer_fingerprint: str) -> None:
-    """The host that signs must not be able to open: raises KeyProblem when a recipient is the signing key."""
+    """Raise KeyProblem if a recipient is the signing key: the host that signs must not be able to decrypt."""
     for recipient in recipients:
         if recipient.fingerprint == signer_fingerprint:
             raise KeyProblem(
@@ -95,7 +95,7 @@ def refuse_signing_key(recipients: t.Iterable[Recipient], signer_fingerprint: st
 
 
 def identities_on_host(recipients: t.Iterable[Recipient], folders: t.Iterable[str]) -> list[str]:
-    """Paths of files in `folders` (not below them) that hold an age identity, or the private half of an SSH recipient."""
+    """Return the paths of files in `folders` (not below) with an age identity, or with the private key of an SSH recipient."""
     publics = [base64.b64decode(recipient.text.split()[1]) for recipient in recipients if recipient.text.startswith("ssh-")]
     found: set[str] = set()
     for folder in folders:
@@ -108,7 +108,7 @@ def identities_on_host(recipients: t.Iterable[Recipient], folders: t.Iterable[st
 
 
 def load_identities(files: t.Sequence[str]) -> list[t.Any]:
-    """Identities for decryption, from age identity files and unencrypted SSH keys, mode 0600 or stricter."""
+    """Load identities for decryption, from age identity files and unencrypted SSH keys, mode 0600 or stricter."""
     if not files:
         raise OptionError("no identity is set to decrypt the set; set identity_files")
     identities: list[t.Any] = []
@@ -156,7 +156,7 @@ def _is_identity(path: str, publics: t.Sequence[bytes]) -> bool:
         return False
     if any(line.strip().startswith(SECRET_MARKS[0]) for line in head.splitlines()):
         return True
-    # An OpenSSH private key, locked or not, repeats its public half in clear.
+    # An OpenSSH private key contains its public key in plain text, even if it is encrypted.
     try:
         packed = base64.b64decode(head.partition(PRIVATE_SSH)[2].partition(b"-----END")[0])
     except ValueError:

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bytes into age files and out of them, streaming: plain → zstd → age → sink, and back.
+"""Streaming encryption to age files and decryption: plain → zstd → age → sink, and back.
 
-EOF is no success: pyrage closes a valid age file when the stage before it dies. So nothing here publishes;
-the caller publishes an object after `finish` has returned, and `finish` returns only if every stage did.
+EOF does not mean success: pyrage writes a complete age file even if the stage before it dies. So nothing in this file
+publishes an object. The caller publishes after `finish` has returned, and `finish` returns only if every stage
+succeeded.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .recipients import Recipient
 
 @dataclasses.dataclass(frozen=True)
 class Sealed:
-    """Sizes in bytes and SHA-256 in hex of what went in and what came out."""
+    """Sizes in bytes and SHA-256 in hex of the input and the output."""
 
     plain_size: int
     plain_sha256: str
@@ -35,7 +36,7 @@ class Sealed:
 
 
 class Sealer:
-    """Push side: `write` plain bytes, then `finish`. `close` without it leaves garbage that must not be published."""
+    """Encrypts: `write` plain bytes, then call `finish`. `close` without `finish` leaves garbage that must not be published."""
 
     def __init__(self, sink: pipes.Sink, recipients: t.Sequence[Recipient]) -> None:
         self._hash = hashlib.sha256()
@@ -50,14 +51,14 @@ class Sealer:
         with open(read_end, "rb", pipes.PIECE) as reader:
             try:
                 require_pyrage().encrypt_io(reader, self._out, recipients)
-            except Exception as exc:  # pyrage wraps the sink's error in text of its own
+            except Exception as exc:  # pyrage wraps the sink's error in its own text
                 raise (self._out.error or exc) from exc
         if self._out.error is not None:
-            # pyrage forgets an error of its very last write, and a small artifact has no other.
+            # pyrage loses an error of its very last write, and for a small artifact that is the only write.
             raise self._out.error
 
     def write(self, data: bytes) -> int:
-        """Take plain bytes; small pieces are gathered first, since each stage costs per call."""
+        """Write plain bytes. Small pieces are collected first, since each stage has a cost per call."""
         if not self._buffer and len(data) >= pipes.PIECE:
             self._take(data)
             return len(data)
@@ -83,7 +84,7 @@ class Sealer:
             raise StageFailed("encryption stopped early; see the log of the module") from exc
 
     def finish(self) -> Sealed:
-        """Flush, wait for every stage, return what passed; raises what a stage raised."""
+        """Flush, wait for every stage and return sizes and digests. Raises the error of a stage."""
         self._flush()
         self._push(self._compressor.flush())
         del self._compressor  # and with it its thread
@@ -92,7 +93,7 @@ class Sealer:
         return Sealed(self._size, self._hash.hexdigest(), self._out.size, self._out.digest.hexdigest())
 
     def close(self) -> None:
-        """Release the pipe and wait for the stage, without asking how it went. Harmless twice."""
+        """Close the pipe and wait for the stage, ignoring its errors. Harmless if called twice."""
         if self._pipe >= 0:
             os.close(self._pipe)
             self._pipe = -1
@@ -100,7 +101,7 @@ class Sealer:
 
 
 class Opener:
-    """Pull side: `read(n)` gives plain bytes; b"" only when the whole artifact was authentic and complete."""
+    """Decrypts: `read(n)` returns plain bytes, and b"" only if the whole artifact was authentic and complete."""
 
     def __init__(self, source: t.BinaryIO, identities: t.Sequence[t.Any], name: str) -> None:
         self._name = name
@@ -116,7 +117,7 @@ class Opener:
             source.read(0)
             try:
                 pyrage.decrypt_io(source, writer, identities)
-                while self._source.read(pipes.PIECE):  # a source that compares itself does so at its end
+                while self._source.read(pipes.PIECE):  # a source with a digest compares it at its end
                     pass
             except pyrage.DecryptError as exc:
                 raise _decrypt_problem(self._name, str(exc)) from exc
@@ -136,14 +137,14 @@ class Opener:
         return data
 
     def _blame_stage(self) -> None:
-        """Raise what ended the stage before us, if it is the cause. It may still be writing, so the pipe is closed first."""
+        """Raise the error of the previous stage if it is the cause. That stage may still be writing, so the pipe is closed first."""
         self._raw.close()
         self._stage.wait()
         if isinstance(self._stage.error, BackupError):
             raise self._stage.error
 
     def read_all(self, limit: int) -> bytes:
-        """Everything, at most `limit` bytes."""
+        """Return the whole content, at most `limit` bytes."""
         try:
             data = self._plain.read_all(limit)
         except TamperedData:
@@ -153,12 +154,12 @@ class Opener:
         return data
 
     def finish(self) -> None:
-        """Read what is left, so that the whole artifact is known to be authentic."""
+        """Read the rest, so that the whole artifact is verified."""
         while self.read(pipes.PIECE):
             pass
 
     def close(self) -> None:
-        """Stop reading; the stage ends on its broken pipe. Harmless twice."""
+        """Stop reading; the stage ends on its broken pipe. Harmless if called twice."""
         self._raw.close()
         self._stage.wait()
         self._source.close()
@@ -178,7 +179,7 @@ def _decrypt_problem(name: str, said: str) -> BackupError:
 
 
 class _HashingSink:
-    """Counts and hashes what it passes on."""
+    """Counts and hashes the bytes that it passes on."""
 
     def __init__(self, sink: pipes.Sink) -> None:
         self._sink = sink
@@ -197,11 +198,11 @@ class _HashingSink:
         return len(data)
 
     def flush(self) -> None:
-        """pyrage flushes at the end; the store makes bytes durable when it publishes."""
+        """Do nothing. pyrage flushes at the end, but the store makes bytes durable when it publishes."""
 
 
 class _Stage:
-    """A thread whose exception is raised where it is joined."""
+    """A thread that raises its error in `join`."""
 
     def __init__(self, name: str, work: t.Callable[..., None], *args: t.Any) -> None:
         self._name = name

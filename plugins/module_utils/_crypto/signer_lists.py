@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The operator's lists of keys: OpenSSH's `allowed_signers`, and revoked keys, one a line.
+"""The operator's lists of keys: OpenSSH's `allowed_signers`, and revoked keys, one per line.
 
-What this reads means the same to ssh-keygen; what only ssh-keygen understands is refused, not skipped.
+Accepted lines have the same meaning for ssh-keygen. Features that only ssh-keygen supports are refused, not skipped.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ SIZE_LIMIT = 1 << 20
 _KRL_MAGIC = b"SSHKRL\n"
 _OPTION = re.compile(r'([A-Za-z-]+)(?:="([^"]*)")?(?:,|\Z)')
 _LINE = re.compile(r'(?:"([^"]+)"|([^\s"]+))\s+(.+)\Z')
-# An option value may hold blanks inside its quotes.
+# An option value may contain spaces inside its quotes.
 _WITH_OPTIONS = re.compile(r'((?:[^\s"]|"[^"]*")+)\s+(\S.*)\Z')
 _TIMES = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
 @dataclasses.dataclass(frozen=True)
 class AllowedSigner:
-    """One line: whose key it is, for which namespaces (None: all), and from when until when."""
+    """One line: the principals of a key, its namespaces (None: all), and its validity period."""
 
     principals: str
     key: bytes
@@ -45,7 +45,7 @@ class AllowedSigner:
 
 
 def matches(name: str, patterns: str) -> bool:
-    """A comma list of patterns as ssh means it: `*`, `?`, and `!` before one that must not match."""
+    """Match a comma-separated list of patterns like ssh: `*`, `?`, and `!` before a pattern that must not match."""
     found = False
     for pattern in patterns.split(","):
         wanted = pattern.removeprefix("!")
@@ -58,7 +58,7 @@ def matches(name: str, patterns: str) -> bool:
 
 
 def read_allowed(path: str) -> list[AllowedSigner]:
-    """All lines of an `allowed_signers` file. Raises KeyProblem that names the line."""
+    """Return all lines of an `allowed_signers` file. Raises KeyProblem that names the line."""
     found = []
     for number, line in _lines(path, "allowed_signers"):
         try:
@@ -71,7 +71,7 @@ def read_allowed(path: str) -> list[AllowedSigner]:
 
 
 def read_revoked(path: str) -> frozenset[bytes]:
-    """Public keys, in SSH's encoding, that are not believed any more."""
+    """Return the revoked public keys, in SSH's encoding."""
     found = set()
     for number, line in _lines(path, "revoked_keys"):
         words = line.split()
@@ -156,7 +156,7 @@ def _options(text: str) -> dict[str, str]:
 
 
 def _time(text: str | None) -> datetime.datetime | None:
-    """As ssh-keygen reads it: with Z in UTC, else in the time zone of this host."""
+    """Parse a time like ssh-keygen: with Z in UTC, else in the time zone of this host."""
     if text is None:
         return None
     digits = text.removesuffix("Z")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signing by `ssh-keygen -Y sign`, so that agents and what stands behind them work; never a prompt, never a secret read."""
+"""Signing with `ssh-keygen -Y sign`, which supports agents and hardware keys. It never prompts and never reads a secret key itself."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _END = b"-----END OPENSSH PRIVATE KEY-----"
 
 
 class Signer:
-    """An Ed25519 key and the principal that it signs for: a private key file, or a `.pub` whose key the agent holds.
+    """An Ed25519 key and its principal: a private key file, or a `.pub` file with the key in an agent.
 
-    Raises KeyProblem when the file is not such a key or when others may read it.
+    Raises KeyProblem if the file is not such a key, or if other users may read it.
     """
 
     def __init__(self, key_file: str, principal: str) -> None:
@@ -41,11 +41,11 @@ class Signer:
 
     @property
     def public_key_line(self) -> str:
-        """`ssh-ed25519 AAAA…`, without a comment."""
+        """The key as `ssh-ed25519 AAAA…`, without a comment."""
         return f"{sshsig.KEY_TYPE} {base64.b64encode(self._blob).decode()}"
 
     def has_signed(self, data: bytes, signature: bytes, namespace: str) -> bool:
-        """Whether just this key made the signature, for just this namespace."""
+        """Return whether exactly this key made the signature, for exactly this namespace."""
         try:
             found = sshsig.parse(signature, "the signature")
         except (KeyProblem, TamperedData):
@@ -53,8 +53,8 @@ class Signer:
         return (found.key, found.namespace) == (self._blob, namespace.encode()) and found.covers(data)
 
     def sign(self, data: bytes, namespace: str) -> bytes:
-        """The armored signature of `data`, verified. Raises KeyProblem when the key cannot be used without asking somebody."""
-        # Whoever wants a passphrase asks this program, and nobody answers.
+        """Return the armored signature of `data`, after verifying it. Raises KeyProblem if the key cannot be used without a prompt."""
+        # A prompt for a passphrase would run this program, which gives no answer.
         quiet = {**os.environ, "LC_ALL": "C", "SSH_ASKPASS": "/bin/false", "SSH_ASKPASS_REQUIRE": "force", "DISPLAY": "none"}
         try:
             armored = process.run(["ssh-keygen", "-Y", "sign", "-f", self._file, "-n", namespace], data=data, env=quiet, timeout=TIMEOUT)
@@ -69,7 +69,7 @@ class Signer:
 
 
 def _public_blob(path: str) -> bytes:
-    """The public key that a key file holds in clear, even when its private part has a passphrase."""
+    """Return the public key in a key file. It is in plain text, even if the private key has a passphrase."""
     try:
         with trusted.reading(path) as stream:
             mode = os.fstat(stream.fileno()).st_mode

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""OpenSSH signatures (SSHSIG): taken apart and verified, Ed25519 only.
+"""OpenSSH signatures (SSHSIG): parsing and verification, Ed25519 only.
 
-The armor must be exactly what ssh-keygen writes. Then a signature has one spelling, and no bit of it can change unseen.
+The armor must be exactly what ssh-keygen writes. Then a signature has only one encoding, and changing any bit of it is
+detected.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ try:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 except ImportError:
-    pass  # require_cryptography says so
+    pass  # require_cryptography reports it
 
 KEY_TYPE = "ssh-ed25519"
 SIZE_LIMIT = 8192
@@ -35,11 +36,11 @@ _HASHES = {b"sha256": hashlib.sha256, b"sha512": hashlib.sha512}
 
 
 class WireError(ValueError):
-    """Bytes that are not what SSH's encoding allows."""
+    """The bytes violate SSH's encoding."""
 
 
 class WireReader:
-    """Strings and numbers in SSH's encoding, from the front of `data`."""
+    """Reads strings and numbers in SSH's encoding from the start of `data`."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -66,12 +67,12 @@ def wire_string(data: bytes) -> bytes:
 
 
 def fingerprint(blob: bytes) -> str:
-    """`SHA256:` and base64 without padding, as ssh-keygen prints it."""
+    """Return `SHA256:` and base64 without padding, as ssh-keygen prints it."""
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def ed25519_point(blob: bytes, where: str) -> bytes:
-    """The 32 bytes of a public key in SSH's encoding. Raises KeyProblem that names `where` for any other type."""
+    """Return the 32 bytes of a public key in SSH's encoding. Raises KeyProblem that names `where` for any other type."""
     try:
         reader = WireReader(blob)
         kind = reader.string()
@@ -88,7 +89,7 @@ def ed25519_point(blob: bytes, where: str) -> bytes:
 
 @dataclasses.dataclass(frozen=True)
 class Signature:
-    """What an armored signature says. `key` is the signer's public key in SSH's encoding."""
+    """The content of an armored signature. `key` is the signer's public key in SSH's encoding."""
 
     key: bytes
     namespace: bytes
@@ -101,7 +102,7 @@ class Signature:
         return fingerprint(self.key)
 
     def covers(self, data: bytes) -> bool:
-        """True when the key really signed `data`."""
+        """Return True if the key really signed `data`."""
         require_cryptography()
         digest = _HASHES[self.hash_name](data).digest()
         signed = _MAGIC + b"".join(wire_string(part) for part in (self.namespace, self.reserved, self.hash_name, digest))
@@ -113,7 +114,7 @@ class Signature:
 
 
 def parse(armored: bytes, name: str) -> Signature:
-    """Take `armored` apart; `name` is what errors call it. Raises TamperedData, KeyProblem for a key that is not Ed25519."""
+    """Parse an armored signature. Errors use `name`. Raises TamperedData, and KeyProblem for a key that is not Ed25519."""
     try:
         blob = _unarmor(armored)
         reader = WireReader(blob)
@@ -133,7 +134,7 @@ def parse(armored: bytes, name: str) -> Signature:
 
 
 def armor(blob: bytes) -> bytes:
-    """The text form, as ssh-keygen writes it."""
+    """Return the text form, exactly as ssh-keygen writes it."""
     lines = textwrap.wrap(base64.b64encode(blob).decode(), _COLUMNS)
     return "\n".join([_BEGIN, *lines, _END, ""]).encode()
 

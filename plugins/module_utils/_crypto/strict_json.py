@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""JSON that has one meaning only: what two parsers could read differently is refused.
+"""Strict JSON: documents that two parsers could interpret differently are refused.
 
-Signed files are read by other programs too, so a duplicate key or a NaN is an attack and no matter of taste.
+Other programs read signed files too, so a duplicate key or a NaN is treated as an attack.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from .._errors import TamperedData
 
 SIZE_LIMIT = 16 << 20
 DEPTH_LIMIT = 16
-# Values, each of which takes 50 bytes of memory and more; a reading of 20,000 files has 200,000.
+# Limit of values, each of which needs at least 50 bytes of memory. A pass over 20,000 files has 200,000 values.
 VALUES_LIMIT = 2 << 20
 _DIGITS = 20
 
 
 def loads(data: bytes, name: str = "JSON document") -> dict[str, t.Any]:
-    """The object in `data`; `name` is what the error calls it. Raises TamperedData."""
+    """Return the object in `data`. Errors use `name`. Raises TamperedData."""
     try:
         return _loads(data)
     except (ValueError, RecursionError) as exc:
@@ -31,7 +31,7 @@ def loads(data: bytes, name: str = "JSON document") -> dict[str, t.Any]:
 
 
 def dumps(value: t.Mapping[str, object]) -> bytes:
-    """The same bytes for the same content: sorted keys, one space a level, UTF-8, a newline at the end."""
+    """Return the same bytes for the same content: sorted keys, one space per level, UTF-8, a newline at the end."""
     text = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8") + b"\n"
 
@@ -85,7 +85,7 @@ def _integer(text: str) -> int:
 
 
 def _check_tree(value: t.Any) -> None:
-    """Depth, and no half of a surrogate pair, which no UTF-8 file can hold."""
+    """Check the depth, and refuse half of a surrogate pair, which a UTF-8 file cannot contain."""
     waiting = [(value, 1)]
     while waiting:
         one, depth = waiting.pop()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks a timestamp authority over HTTP. The answer is believed for its signature, so the way that it came does not matter."""
+"""Requests to a timestamp authority over HTTP. The answer is trusted because of its signature, so the transport needs no trust."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OTHER = "check timestamp_url, or use another authority"
 
 
 def check_url(url: str) -> str:
-    """The address itself. Raises OptionError."""
+    """Return the address if it is valid. Raises OptionError."""
     try:
         parts = urllib.parse.urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable() and " " not in url
@@ -39,9 +39,10 @@ def check_url(url: str) -> str:
 
 
 def ask(url: str, data: bytes, sha256: str, anchors: Anchors, timeout: float = TIMEOUT) -> tuple[bytes, Stamp]:
-    """A verified timestamp of `data`, whose digest is `sha256`, as it came and what it says, within `timeout` seconds.
+    """Return the authority's answer and the verified timestamp of `data`, within `timeout` seconds. `sha256` is the digest of `data`.
 
-    Raises Unreachable when the authority gives none, TamperedData and KeyProblem when it gives one that proves nothing.
+    Raises Unreachable if the authority returns no timestamp, and TamperedData or KeyProblem if the timestamp proves
+    nothing.
     """
     question = timestamps.question(data)
     answer = _in_time(url, question.data, timeout)
@@ -52,12 +53,12 @@ def ask(url: str, data: bytes, sha256: str, anchors: Anchors, timeout: float = T
 
 
 def _place(url: str) -> str:
-    """Without its query, in which some authorities want a key."""
+    """Return the URL without its query, which contains a key for some authorities."""
     return url.partition("?")[0]
 
 
 def _in_time(url: str, body: bytes, timeout: float) -> bytes:
-    """In a thread that is left behind when it is late: the timeouts of sockets begin anew with each byte."""
+    """Send the request in a thread, and abandon the thread after the timeout: socket timeouts start again with each byte."""
     answers: queue.SimpleQueue[bytes | BackupError] = queue.SimpleQueue()
     threading.Thread(target=lambda: answers.put(_post(url, body, timeout)), daemon=True).start()
     try:
@@ -90,7 +91,7 @@ def _post(url: str, body: bytes, timeout: float) -> bytes | BackupError:
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """So that nobody on the way sends us to a third party, or to a service of our own network."""
+    """Refuses redirects: an attacker in between could redirect to a third party, or to a service of the local network."""
 
     def redirect_request(self, *_about: t.Any) -> None:
         return None

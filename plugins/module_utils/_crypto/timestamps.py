@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Timestamps of RFC 3161: when somebody outside, whom the operator trusts for that, had seen a digest."""
+"""RFC 3161 timestamps: proof that an authority trusted by the operator has seen a digest at a certain time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ALTERED = "find out who altered it"
 
 @dataclasses.dataclass(frozen=True)
 class Stamp:
-    """When an authority had seen a digest, by its own clock, and the subject of the certificate that it signed with."""
+    """The time at which an authority saw a digest, by its own clock, and the subject of its signing certificate."""
 
     time: datetime.datetime
     authority: str
@@ -32,14 +32,14 @@ class Stamp:
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """A request in DER, and the number that an answer to it must repeat."""
+    """A request in DER, and the number that the answer must repeat."""
 
     data: bytes
     nonce: int
 
 
 def question(data: bytes) -> Question:
-    """Asks for a timestamp of the SHA-256 of `data` with the authority's certificates in it. Raises MissingDependency."""
+    """Create a request for a timestamp of the SHA-256 of `data`, with the authority's certificates. Raises MissingDependency."""
     library = require_rfc3161()
     made = library.TimestampRequestBuilder(data=data, hash_algorithm=library.HashAlgorithm.SHA256, nonce=True, cert_req=True).build()
     return Question(made.as_bytes(), made.nonce)
@@ -52,7 +52,7 @@ def _bounded(answer: bytes) -> bytes:
 
 
 def refusal(answer: bytes) -> str | None:
-    """Why an answer brings no timestamp, in the authority's own words as far as it has any; None when it brings one."""
+    """Return the reason why an answer has no timestamp, in the authority's own words if it gives any. None if it has one."""
     library = require_rfc3161()
     try:
         parsed = library.decode_timestamp_response(_bounded(answer))
@@ -67,7 +67,7 @@ def refusal(answer: bytes) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class Anchors:
-    """Certificates of authorities that the operator trusts: each chain must end at one of `roots`. `source` is the file."""
+    """Certificates of trusted authorities: each chain must end at one of `roots`. `source` is the file."""
 
     source: str
     roots: tuple[t.Any, ...]
@@ -75,7 +75,7 @@ class Anchors:
 
     @classmethod
     def load(cls, path: str) -> Anchors:
-        """From a file with certificates in PEM. Raises KeyProblem, MissingDependency."""
+        """Load a file with PEM certificates. Raises KeyProblem, MissingDependency."""
         require_cryptography()
         require_rfc3161()
         from cryptography import x509
@@ -97,9 +97,11 @@ class Anchors:
         return cls(path, roots, tuple(one for one in found if one not in roots))
 
     def verify(self, answer: bytes, sha256: str, name: str, nonce: int | None = None) -> Stamp:
-        """What a timestamp of that digest says. Certificates had to be valid when it was made, and may have ended since.
+        """Verify a timestamp of this digest and return its content.
 
-        Raises TamperedData when it is none or one of something else, KeyProblem when no root of ours vouches for it.
+        Certificates must have been valid when the timestamp was created, and may have expired since. Raises
+        TamperedData if it is not a timestamp or is about other data, and KeyProblem if its chain does not end at a
+        trusted root.
         """
         library = require_rfc3161()
         verifier = library.VerifierBuilder(roots=list(self.roots), intermediates=list(self.intermediates), nonce=nonce).build()
@@ -112,7 +114,7 @@ class Anchors:
                 return Stamp(parsed.tst_info.gen_time, _signer(parsed))
         except library.VerificationError as exc:
             raise self._problem(str(exc), name) from exc
-        except Exception as exc:  # foreign parsers of bytes that anybody may have written raise what they like
+        except Exception as exc:  # foreign parsers of untrusted bytes can raise any exception
             raise TamperedData(f"{name} is not a valid timestamp; {_ALTERED}") from exc
         raise TamperedData(f"{name} is a timestamp of other data; {_ALTERED}")
 
@@ -129,7 +131,7 @@ class Anchors:
 
 
 def _signer(parsed: t.Any) -> str:
-    """Subject of the certificate that signed. Others travel along unsigned, so two that could be it are a fault: ValueError."""
+    """Return the subject of the signing certificate. Other certificates are included unsigned, so an ambiguous match raises ValueError."""
     from cryptography import x509
 
     (signer,) = parsed.signed_data.signer_infos

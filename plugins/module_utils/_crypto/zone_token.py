@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A token as the STS would sign it, for a drill that asks whether a revoked session is refused. Never for anything outside a sandbox."""
+"""A token signed like a token of the STS, for a drill that checks whether a revoked session is refused. Only for use in a sandbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COORDINATE = 32
 
 
 def sign(pem: bytes, kid: str, claims: t.Mapping[str, object]) -> str | None:
-    """A compact JWS by ES256; None when `pem` holds no P-256 key."""
+    """Return a compact JWS with ES256, or None if `pem` does not contain a P-256 key."""
     require_cryptography()
     if public_point(pem) is None:
         return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether anybody but root and the user who runs could exchange a file or a directory, and who."""
+"""Detection of users, other than root and the current user, who could exchange a file or a directory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIRST_USER = 1000
 
 @dataclasses.dataclass(frozen=True)
 class Doubt:
-    """What another user can change: its path, in which way, and the command that ends it."""
+    """A change that another user could make: the path, a description, and the command that prevents it."""
 
     place: str
     words: str
@@ -27,7 +27,10 @@ class Doubt:
 
 
 def of(descriptor: int, about: os.stat_result, path: str) -> Doubt | None:
-    """Of an open file or directory, not of those above it. What is in a directory with the sticky bit counts by its own owner."""
+    """Return the doubt about an open file or directory, but not about the directories above it.
+
+    A directory with the sticky bit is not in doubt: each file in it is protected by its own owner.
+    """
     if about.st_uid not in (0, os.geteuid()):
         return Doubt(path, f"{path} belongs to user {about.st_uid}", f"chown {_me()} {path}")
     if stat.S_ISDIR(about.st_mode) and about.st_mode & stat.S_ISVTX:
@@ -41,7 +44,7 @@ def of(descriptor: int, about: os.stat_result, path: str) -> Doubt | None:
 
 @functools.lru_cache
 def _is_own_group(gid: int) -> bool:
-    """Root's, or the group that has this user's name, where no other user is in it: neither as a member nor by their own group."""
+    """Return whether the group is root's, or has this user's name, without any other user as a member or with it as primary group."""
     try:
         group, user = grp.getgrgid(gid), pwd.getpwuid(0 if gid == 0 else os.geteuid())
     except KeyError:
@@ -53,12 +56,12 @@ def _is_own_group(gid: int) -> bool:
 
 
 def _is_of_system(user: pwd.struct_passwd) -> bool:
-    """Programs of the system have root's group as their own; a user of the system has a low uid."""
+    """Return whether it is a system user in root's group. Programs of the system have that group, and system users have a low uid."""
     return user.pw_gid == 0 and user.pw_uid < _FIRST_USER
 
 
 def _has_list(descriptor: int) -> bool:
-    """Whether the bits of the group stand for an access control list, which may name anybody."""
+    """Return whether the group bits represent an access control list, which may name any user."""
     try:
         return bool(os.getxattr(f"/proc/self/fd/{descriptor}", "system.posix_acl_access"))
     except OSError:

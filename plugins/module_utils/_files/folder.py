@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A directory that is held open. Each operation is on a name in it, so exchanging a directory above it leads nowhere else.
+"""A directory that is held open. Operations use names relative to it, so exchanging a directory above it has no effect.
 
-No link is followed. In a directory of another user root creates, renames and removes with the rights of that user, so whatever that user
-does meanwhile, the result is something that the user could have done alone. The one exception is a file with an owner of its own: root
-makes it under a random name, and gives it away before it renames it.
+No link is followed. In another user's directory, root creates, renames and removes with the rights of that user. So the
+result is always something that this user could have done alone. The one exception is a file with an explicit owner:
+root creates it under a random name, and changes its owner before renaming it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .._errors import UnsafePath
 from . import doubt, rights
 from .doubt import Doubt
 
-# What a killed writer leaves, until the next one in that directory.
+# Prefix of temporary files. Leftovers of killed writers are removed by the next writer in that directory.
 TEMPORARY = ".caracal-ops-"
 PRIVATE, OWN = 0o700, 0o600
 ENTER = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# A planted FIFO must not make us wait.
+# A planted FIFO must not block the open call.
 PLAIN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CHUNK = 1 << 20
@@ -37,7 +37,7 @@ _ATTEMPTS = 100
 
 
 class Owner(t.NamedTuple):
-    """Numeric user and group; -1 leaves them as they are."""
+    """Numeric user and group; -1 means unchanged."""
 
     uid: int = -1
     gid: int = -1
@@ -47,7 +47,7 @@ AS_IT_IS = Owner()
 
 
 class Folder:
-    """`doubt` says who, apart from root and this user, could exchange it or a directory above it. Methods raise OSError, UnsafePath."""
+    """An open directory. `doubt` describes how other users could exchange it or a directory above it. Methods raise OSError, UnsafePath."""
 
     def __init__(self, descriptor: int, path: str, above: Folder | None = None) -> None:
         about = os.fstat(descriptor)
@@ -56,7 +56,7 @@ class Folder:
         self.doubt: Doubt | None = (above and above.doubt) or doubt.of(descriptor, about, path)
         self.is_new = False
         self._owner = about.st_uid
-        # Whether another user may have put here what is in it, and chosen it where it stands itself.
+        # Shared: another user may have created entries in this directory. Chosen: another user may have moved this directory here.
         self._is_shared = bool(self.doubt or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH))
         self._is_chosen = bool(above and above._is_shared and above._owner != about.st_uid)
 
@@ -72,15 +72,15 @@ class Folder:
             self.descriptor = -1
 
     def of(self, name: str) -> str:
-        """The path of a name in it, for messages."""
+        """Return the path of a name in the directory, for messages."""
         return os.path.join(self.path, name)
 
     def child(self, name: str) -> Folder:
-        """A directory in it."""
+        """Open a directory in it."""
         return Folder(os.open(name, ENTER, dir_fd=self.descriptor), self.of(name), self)
 
     def make(self, name: str, mode: int = PRIVATE, owner: Owner = AS_IT_IS) -> Folder:
-        """The same; one that is missing is made, durable, with this mode and owner, and `is_new`."""
+        """Open a directory in it. If it is missing, create it durably, with this mode and owner, and set `is_new`."""
         try:
             with rights.of(self._owner):
                 os.mkdir(name, PRIVATE, dir_fd=self.descriptor)
@@ -104,12 +104,15 @@ class Folder:
 
     @property
     def _creator(self) -> int:
-        """Whose a new file in it is."""
+        """The owner of new files in it."""
         return self._owner if os.geteuid() == 0 else os.geteuid()
 
     def settle(self, mode: int, owner: Owner = AS_IT_IS) -> None:
-        """Its own permissions and owner. One that others may have put here keeps both unless its owner is that of what it lies in: it may
-        be any directory of its owner, which a rename has brought here."""
+        """Set the permissions and owner of the directory itself.
+
+        Raises UnsafePath instead if other users can write to the parent directory and it has another owner. A rename by
+        another user may then have moved any directory of its owner to this path.
+        """
         about = os.fstat(self.descriptor)
         uid = about.st_uid if owner.uid < 0 else owner.uid
         gid = about.st_gid if owner.gid < 0 else owner.gid
@@ -126,7 +129,7 @@ class Folder:
             os.chmod(".", mode, dir_fd=self.descriptor)
 
     def stat(self, name: str) -> os.stat_result | None:
-        """Of what is there under a name, a link itself; None for nothing."""
+        """Return the status of a name, without following a link; None if it does not exist."""
         try:
             return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -138,12 +141,12 @@ class Folder:
 
     @contextlib.contextmanager
     def entries(self) -> t.Iterator[t.Iterator[os.DirEntry[str]]]:
-        """The same with the kind of each."""
+        """Yield the entries with their types."""
         with self._listing() as descriptor, os.scandir(descriptor) as found:
             yield found
 
     def sync(self) -> None:
-        """Make names durable."""
+        """Make the directory's entries durable."""
         with self._listing() as descriptor:
             os.fsync(descriptor)
 
@@ -156,8 +159,10 @@ class Folder:
             os.close(descriptor)
 
     def open(self, name: str, flags: int = os.O_RDONLY) -> int:
-        """A descriptor of a plain file that exists. If another user may have put it there, a hard link is refused, unless to a file of that
-        user."""
+        """Return a descriptor of an existing regular file.
+
+        If another user may have put it there, a hard link is refused, unless the file belongs to that user.
+        """
         descriptor = os.open(name, PLAIN | flags, dir_fd=self.descriptor)
         try:
             about = os.fstat(descriptor)
@@ -175,7 +180,7 @@ class Folder:
         return os.fdopen(self.open(name), "rb")
 
     def create(self, name: str, mode: int = OWN, *, as_owner: bool = True) -> int:
-        """A descriptor of a file that was not there before."""
+        """Create a file that must not exist, and return its descriptor."""
         with rights.of(self._owner if as_owner else os.geteuid()):
             return os.open(name, NEW, mode, dir_fd=self.descriptor)
 
@@ -192,14 +197,14 @@ class Folder:
             os.rename(name, new, src_dir_fd=self.descriptor, dst_dir_fd=self.descriptor)
 
     def link(self, name: str, new: str, into: Folder | None = None) -> None:
-        """Another name, here or in another directory, which must be free."""
+        """Create another name, here or in another directory. It must not exist."""
         # Only root may link a file that was given to another user.
         target = into or self
         os.link(name, new, src_dir_fd=self.descriptor, dst_dir_fd=target.descriptor, follow_symlinks=False)
 
     @contextlib.contextmanager
     def replacing(self, name: str, mode: int = OWN, owner: Owner = AS_IT_IS) -> t.Iterator[t.BinaryIO]:
-        """A file that takes its place in one step and for good once it is whole: a reader finds all of the old one or all of the new."""
+        """Yield a file that replaces `name` atomically and durably when it is complete. A reader sees either the old or the new content."""
         with self._fresh(mode, owner) as (fresh, out):
             yield out
             _finish(out)
@@ -211,7 +216,7 @@ class Folder:
             out.write(data)
 
     def add(self, name: str, data: bytes, mode: int = OWN) -> bool:
-        """The same for a new file: False, and nothing written, when there is one already."""
+        """Write a new file like `replace`. If it exists already, return False and write nothing."""
         with self._fresh(mode, AS_IT_IS) as (fresh, out):
             out.write(data)
             _finish(out)
@@ -224,7 +229,7 @@ class Folder:
 
     @contextlib.contextmanager
     def _fresh(self, mode: int, owner: Owner) -> t.Iterator[tuple[str, t.BinaryIO]]:
-        """A new file under another name, which is removed again unless it was renamed."""
+        """Yield a new file with a temporary name, which is removed afterwards unless it was renamed."""
         self._clear()
         name, descriptor = self._locked(owner)
         try:
@@ -238,7 +243,10 @@ class Folder:
                 self.unlink(name)
 
     def _locked(self, owner: Owner) -> tuple[str, int]:
-        """Its lock shows that a process writes it. Another user can lock it first and keep it locked, so this does not wait."""
+        """Create a locked temporary file. The lock shows that its writer is running.
+
+        Another user can lock it first and keep the lock, so this function does not wait.
+        """
         for _attempt in range(_ATTEMPTS):
             name = f"{TEMPORARY}{secrets.token_hex(8)}"
             descriptor = self.create(name, as_owner=owner == AS_IT_IS)
@@ -250,7 +258,7 @@ class Folder:
         raise UnsafePath(f"another process locks or removes each new file in {self.path}; find out which one, and end it")
 
     def _clear(self) -> None:
-        """What killed writers left. That of a writer who lives is locked."""
+        """Remove leftovers of killed writers. Files of running writers are locked."""
         for name in self.names():
             if name.startswith(TEMPORARY):
                 with contextlib.suppress(OSError, UnsafePath):
@@ -268,10 +276,10 @@ def _finish(out: t.BinaryIO) -> None:
 
 
 def _lock(descriptor: int) -> bool:
-    """False if another process has locked it."""
+    """Lock a file. Returns False if another process has locked it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as exc:
-        # Other errors come where there are no locks, such as over NFS.
+        # Other errors mean that locks are not supported, such as on NFS.
         return not isinstance(exc, BlockingIOError)
     return True

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a path to a directory that is held open, component by component from the root.
+"""From a path to an open directory, one component at a time from the root.
 
-A link on the way is followed if root or this user made it and no other user can exchange it, such as `/var/run`. Any other is an error.
+A link is followed if root or this user created it and no other user can exchange it, such as `/var/run`. Any other link
+is an error.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ _LINKS = 40
 
 @contextlib.contextmanager
 def told(path: str, problem: t.Callable[[str, OSError], BackupError]) -> t.Iterator[None]:
-    """OSError as the error that `problem` makes of it, which names the path and the remedy."""
+    """Convert OSError to the error returned by `problem`, which names the path and the remedy."""
     try:
         yield
     except OSError as exc:
@@ -31,30 +32,30 @@ def told(path: str, problem: t.Callable[[str, OSError], BackupError]) -> t.Itera
 
 
 def folder(path: str) -> Folder:
-    """Raises OSError, UnsafePath."""
+    """Open a directory. Raises OSError, UnsafePath."""
     return _Walk(path).folder()
 
 
 def parent(path: str) -> tuple[Folder, str]:
-    """The directory that a file is in, and its name there, which may be a link. Raises OSError, UnsafePath."""
+    """Return the open parent directory of a file, and the file's name, which may be a link. Raises OSError, UnsafePath."""
     above, name = os.path.split(os.path.abspath(path))
     return folder(above), name
 
 
 def real_parent(path: str) -> tuple[Folder, str]:
-    """The same of the file that a link leads to, if the path ends in one."""
+    """Like `parent`, but for the target if the path is a link."""
     return _Walk(path).file()
 
 
 def reading(path: str) -> t.BinaryIO:
-    """A plain file, or the one that a link leads to. Raises OSError, UnsafePath."""
+    """Open a regular file, or the target of a link. Raises OSError, UnsafePath."""
     above, name = real_parent(path)
     with above:
         return above.read(name)
 
 
 def make(path: str, mode: int = PRIVATE, owner: Owner = AS_IT_IS) -> Folder:
-    """A directory. The last component is made if it is missing, the others must exist. Raises OSError, UnsafePath."""
+    """Open a directory. The last component is created if it is missing, the others must exist. Raises OSError, UnsafePath."""
     with contextlib.suppress(FileNotFoundError):
         return folder(path)
     above, name = parent(path)
@@ -63,18 +64,18 @@ def make(path: str, mode: int = PRIVATE, owner: Owner = AS_IT_IS) -> Folder:
 
 
 def make_all(path: str, mode: int = PRIVATE) -> Folder:
-    """A directory. Each component that is missing is made. Raises OSError, UnsafePath."""
+    """Open a directory. Each missing component is created. Raises OSError, UnsafePath."""
     found, missing = _nearest(path)
     return descend(found, missing, lambda above, name: above.make(name, mode))
 
 
 def nearest(path: str) -> Folder:
-    """A directory, or the nearest one above it that exists. Raises OSError, UnsafePath."""
+    """Open a directory, or the nearest existing one above it. Raises OSError, UnsafePath."""
     return _nearest(path)[0]
 
 
 def _nearest(path: str) -> tuple[Folder, str]:
-    """The same, and the path from there."""
+    """Open a directory, or the nearest existing one above it, and return the rest of the path too."""
     wanted = found = os.path.abspath(path)
     while True:
         try:
@@ -84,7 +85,7 @@ def _nearest(path: str) -> tuple[Folder, str]:
 
 
 def descend(found: Folder, below: str, step: t.Callable[[Folder, str], Folder]) -> Folder:
-    """From one directory, which is closed, to another one below it. No link is followed."""
+    """Go from one directory, which is closed, to another one below it. No link is followed."""
     for name in below.split("/") if below else ():
         with found:
             inner = step(found, name)
@@ -124,7 +125,7 @@ def sync(path: str) -> None:
 
 
 class _Walk:
-    """`_here` is held open; `_left` are the components below it, the next one last."""
+    """Walks along a path. `_here` is held open; `_left` are the remaining components, the next one last."""
 
     def __init__(self, path: str) -> None:
         if "\0" in path:
@@ -147,7 +148,7 @@ class _Walk:
                 if not self._left and not (about and stat.S_ISLNK(about.st_mode)):
                     return self._here, name
                 self._step(name)
-            # The path, or the link that it ends in, leads to a directory and to no name in it.
+            # The path leads to a directory, not to a name in one.
             raise OSError(errno.EINVAL, "it is not a regular file", self._here.path)
 
     @contextlib.contextmanager

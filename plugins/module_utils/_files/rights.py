@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rights of another user for access to files: for this thread, and no longer than a `with` block."""
+"""Access to files with the rights of another user: for this thread only, during a `with` block."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import typing as t
 
 from .._errors import PermissionMissing
 
-# The library's own function changes the groups of all threads; the system call changes those of one.
+# The C library's function changes the groups of all threads; the system call changes only this thread.
 _SET_GROUPS = {"x86_64": 116, "aarch64": 159, "riscv64": 159, "loongarch64": 159, "ppc64le": 81, "s390x": 206}
 _NOBODY = 65534
 _GET_SECURE_BITS, _KEEPS_CAPABILITIES = 27, 1 << 2
@@ -25,9 +25,9 @@ _UNCHANGED = 0xFFFFFFFF
 
 @contextlib.contextmanager
 def of(uid: int) -> t.Iterator[None]:
-    """Open, create and remove files as this user. Root alone can become another user; for others nothing changes.
+    """Open, create and remove files as this user. Only root can become another user; for other users nothing changes.
 
-    Raises PermissionMissing where root cannot give up its rights.
+    Raises PermissionMissing if root cannot give up its rights.
     """
     if uid == os.geteuid() or os.geteuid() != 0:
         yield
@@ -49,7 +49,7 @@ def _become(uid: int, group: int, groups: t.Sequence[int]) -> None:
     _set_groups(groups)
     libc.setfsgid(group)
     libc.setfsuid(uid)
-    # Neither call reports a failure; each returns what was set before.
+    # Neither call reports a failure; each returns the previous value.
     became = (libc.setfsuid(_UNCHANGED), libc.setfsgid(_UNCHANGED), sorted(os.getgroups())) == (uid, group, sorted(groups))
     if not became or libc.prctl(_GET_SECURE_BITS, 0, 0, 0, 0) & _KEEPS_CAPABILITIES:
         raise PermissionMissing(
@@ -66,7 +66,7 @@ def _set_groups(groups: t.Sequence[int]) -> None:
 
 @functools.lru_cache
 def _groups(uid: int) -> tuple[int, list[int]]:
-    """Primary group and all groups. A user whom the host does not know, such as a container's, has no group of the host."""
+    """Return the primary group and all groups. A user unknown to this host, such as a container's user, has none of its groups."""
     try:
         found = pwd.getpwuid(uid)
     except KeyError:

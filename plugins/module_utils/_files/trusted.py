@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that say whom or what this host trusts, or what it remembers.
+"""Files that define what this host trusts, or what it remembers.
 
-The rule: the file and each directory above it belong to root or to the user who runs, and only those may write them. A group may write
-if it is root's own, or if it has the name of the user and no other member. Of what is in a directory with the sticky bit, its own owner
-counts.
+The file and each directory above it must belong to root or to the current user, and only they may write to them. A
+group may write if it is root's own, or if it has the user's name and no other member. For a file in a directory with
+the sticky bit, the owner of the file counts.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .folder import PRIVATE, Folder
 
 
 def reading(path: str) -> t.BinaryIO:
-    """The file, or the one that a link leads to. Raises OSError, and KeyProblem when another user could exchange it."""
+    """Open a file, or the target of a link. Raises OSError, and KeyProblem if another user could exchange it."""
     with _told():
         above, name = paths.real_parent(path)
     with above:
@@ -31,7 +31,7 @@ def reading(path: str) -> t.BinaryIO:
 
 
 def reading_in(above: Folder, name: str) -> t.BinaryIO:
-    """A file in a directory that is held open, and no link. Raises the same."""
+    """Open a file in an open directory; links are refused. Raises as `reading`."""
     return os.fdopen(own(above, name), "rb")
 
 
@@ -44,7 +44,7 @@ def _told() -> t.Iterator[None]:
 
 
 def folder(path: str) -> Folder:
-    """A directory. Raises the same."""
+    """Open a directory. Raises as `reading`."""
     with _told():
         found = paths.folder(path)
     try:
@@ -56,18 +56,18 @@ def folder(path: str) -> Folder:
 
 
 def workplace(path: str, mode: int = PRIVATE) -> None:
-    """A directory, made if it is missing, in which files may be found by path: no other user can exchange it or a directory above it.
+    """Create a directory if it is missing. No other user can exchange it or a directory above it, so its files can be used by path.
 
     Raises OSError, UnsafePath.
     """
     check_workplace(path)
     with paths.make_all(path, mode) as made:
-        # Meanwhile another user can have made a directory on the way, such as in /tmp.
+        # Another user may have created a directory on the way in the meantime, such as in /tmp.
         _require_workplace(made.doubt, path)
 
 
 def check_workplace(path: str) -> None:
-    """The same of a directory that exists or that will be made. Raises OSError, UnsafePath."""
+    """Check a directory that exists or will be created. Raises OSError, UnsafePath."""
     with paths.nearest(path) as found:
         _require_workplace(found.doubt, path)
 
@@ -78,7 +78,7 @@ def _require_workplace(found: Doubt | None, path: str) -> None:
 
 
 def own(above: Folder, name: str, flags: int = os.O_RDONLY) -> int:
-    """A descriptor of a file in a directory. Raises the same."""
+    """Return a descriptor of a file in a directory. Raises as `reading`."""
     require(above.doubt, above.of(name))
     with _told():
         descriptor = above.open(name, flags)
@@ -98,6 +98,6 @@ def require(found: Doubt | None, path: str) -> None:
 
 
 def is_private(descriptor: int) -> bool:
-    """Whether it is a plain file of this user that no other user may write."""
+    """Return whether it is a regular file of this user that no other user may write."""
     about = os.fstat(descriptor)
     return stat.S_ISREG(about.st_mode) and about.st_uid == os.geteuid() and not about.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

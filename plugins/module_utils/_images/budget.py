@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one image may cost the host that reads it: one budget for all its parts, spent before memory or disk is used."""
+"""Limits of the resources that one image may use on the host that reads it.
+
+All parts of an image share one budget, which is charged before memory or disk space is used.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from .._errors import BackupError, StageFailed, TamperedData
 
 # Files, directories and links in all layers.
 ENTRIES_LIMIT = 500_000
-# Bytes of the archive, and bytes of what is packed in it.
+# Bytes of the archive, and bytes of its unpacked content.
 BYTES_LIMIT = 32 << 30
 # Bytes of headers, in every pass: a block for each entry, long names, times and attributes.
 WORDS_LIMIT = 2 << 30
-# Bytes of descriptions, each time one is read.
+# Bytes of descriptions, counted each time one is read.
 TEXTS_LIMIT = 32 << 20
 SECONDS = 3600.0
 
@@ -28,7 +31,7 @@ def _end() -> float:
 
 @dataclasses.dataclass
 class Budget:
-    """What is left of it. `until` is a point of the monotonic clock."""
+    """The remaining budget. `until` is a time of the monotonic clock."""
 
     entries: int = ENTRIES_LIMIT
     packed: int = BYTES_LIMIT
@@ -38,7 +41,7 @@ class Budget:
     until: float = dataclasses.field(default_factory=_end)
 
     def spend(self, name: str, *, entries: int = 0, packed: int = 0, size: int = 0, words: int = 0, texts: int = 0) -> None:
-        """Raises TamperedData that names the bound, StageFailed where the time is over; `name` is the part that is read."""
+        """Charge the budget for reading the part `name`. Raises TamperedData that names the limit, and StageFailed after the time limit."""
         self.entries -= entries
         self.packed -= packed
         self.size -= size

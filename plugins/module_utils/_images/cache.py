@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images unpacked on this host, each once: `DIRECTORY/ID/rootfs` and beside it `config.json`.
+"""Images unpacked on this host, each once: `DIRECTORY/ID/rootfs` with `config.json` next to it.
 
-A directory with an id is whole: it gets its name when all of it was read and compared with the id. What a killed run leaves goes with the
-next one. So does an image that was not used for long, and what is beyond a bound for all of them, the longest unused first.
+A directory with an ID as name is complete: it gets its name after the whole image was read and compared with the ID.
+Each run removes what killed runs have left. It also removes images that were not used for long. If all images together
+exceed a limit, it removes the least recently used ones.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ UNUSED_SECONDS = 90 * 86400
 RECENT_SECONDS = 86400
 KEPT_BYTES = 4 << 30
 _ID = re.compile(r"sha256:([0-9a-f]{64})\Z")
-# As the system takes them: no zero, and nothing that is half a character.
+# The characters that the system accepts: no null byte and no surrogate.
 _WORD = re.compile(r"[^\0\ud800-\udfff]*\Z")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 NEW = ".new-"
@@ -42,7 +43,7 @@ Save = t.Callable[[], t.ContextManager[pipes.Reader]]
 
 @dataclasses.dataclass(frozen=True)
 class Unpacked:
-    """An image on this host. `folder` holds `rootfs` and what is made beside it."""
+    """An image on this host. `folder` contains `rootfs` and the files next to it."""
 
     image_id: str
     folder: str
@@ -56,7 +57,7 @@ class Unpacked:
         return Tree(self.rootfs, f"image {self.image_id[:19]}")
 
     def config(self) -> dict[str, object]:
-        """How the image says that it is started, in the words of its format."""
+        """Return the image's start configuration, such as its entry point and environment, in the image format."""
         try:
             with open(os.path.join(self.folder, "config.json"), encoding="utf-8") as file:
                 return dict(json.load(file).get("config") or {})
@@ -64,7 +65,7 @@ class Unpacked:
             raise StorageError(f"{self.folder} is not an unpacked image; remove it, then run again") from exc
 
     def size(self) -> int:
-        """Bytes that it was measured to have when it was unpacked; 0 where that is unknown."""
+        """Return the measured size in bytes when it was unpacked, or 0 if it is unknown."""
         try:
             with open(os.path.join(self.folder, "size"), encoding="ascii") as file:
                 return int(file.read(20))
@@ -72,12 +73,12 @@ class Unpacked:
             return 0
 
     def environment(self) -> dict[str, str]:
-        """The variables of the image, none of them a secret; those that no program can have are left out."""
+        """Return the variables of the image, which are not secret. Invalid ones are left out."""
         found = answers.variables({"Env": _texts(self.config().get("Env"))})
         return {name: value for name, value in found.items() if _VARIABLE.match(name) and _WORD.match(value)}
 
     def command(self) -> list[str]:
-        """Entry point and arguments; empty where the image says none, or none that can be started."""
+        """Return entry point and arguments. Empty if the image has none, or if they cannot be started."""
         config = self.config()
         words = [*_texts(config.get("Entrypoint")), *_texts(config.get("Cmd"))]
         return words if all(_WORD.match(word) for word in words) else []
@@ -92,10 +93,11 @@ def _texts(value: object) -> list[str]:
 
 
 def unpacked(directory: str, image_id: str, saves: t.Sequence[Save]) -> tuple[Unpacked, bool]:
-    """The image `sha256:...` below `directory`, and whether it had to be unpacked; each of `saves` opens what `docker image save` writes
-    of it, and the first counts that has it.
+    """Return the image `sha256:...` below `directory`, and whether it had to be unpacked.
 
-    Raises KeyProblem, MissingDependency that says why each of them has it not, OptionError, StorageError.
+    Each of `saves` opens the output of `docker image save` for the image. The first one that has the image is used.
+    Raises KeyProblem, OptionError, StorageError, and MissingDependency with the reason why each of them does not have
+    it.
     """
     image = place(directory, image_id)
     with _alone(directory):
@@ -108,7 +110,7 @@ def unpacked(directory: str, image_id: str, saves: t.Sequence[Save]) -> tuple[Un
 
 
 def place(directory: str, image_id: str) -> Unpacked:
-    """Where an image is once it is unpacked. Raises OptionError for what is no id."""
+    """Return the location of an image, which need not be unpacked yet. Raises OptionError for an invalid ID."""
     found = _ID.match(image_id)
     if found is None:
         raise OptionError(f"{image_id[:100]!a} is not an image ID; give it as `docker image inspect` shows it, sha256:...")
@@ -116,14 +118,14 @@ def place(directory: str, image_id: str) -> Unpacked:
 
 
 def refused(image_id: str, reasons: t.Sequence[str]) -> MissingDependency:
-    """An image that nobody has, and why each place has it not."""
+    """Return the error for an unavailable image, with the reason for each source."""
     why = "; ".join(reasons) or "no archive is set, this host has no container engine, and its registry is unknown"
     return MissingDependency(f"image {image_id[:19]} is not available: {why}")
 
 
 @contextlib.contextmanager
 def _alone(directory: str) -> t.Iterator[None]:
-    """Programs are started from there, so nobody else may write it. Another run in it is waited for."""
+    """Lock the directory, and wait for another run in it. Programs are started from it, so no other user may be able to write there."""
     try:
         trusted.workplace(directory, 0o755)
         with lock.exclusive(os.path.join(directory, ".images")):
@@ -134,7 +136,10 @@ def _alone(directory: str) -> t.Iterator[None]:
 
 
 def _unpack_first(directory: str, image: Unpacked, saves: t.Sequence[Save]) -> None:
-    """What hands out something else is no better than what has nothing: neither says anything of the set."""
+    """Unpack from the first source that has the image. A source with wrong content is skipped like a source without the image.
+
+    Neither is evidence about the set.
+    """
     reasons = []
     for save in saves:
         try:
@@ -162,10 +167,10 @@ def _unpack(directory: str, image: Unpacked, save: Save) -> None:
             json.dump(one.config, out)
         with open(os.path.join(folder, "size"), "w", encoding="ascii") as out:
             out.write(str(BYTES_LIMIT - budget.size))
-        # Our umask must not hide the programs from whoever runs them.
+        # The umask of this process must not hide the programs from the users that run them.
         for path in (root, folder):
             os.chmod(path, 0o755)
-        # A machine that stops now must not find a whole name and half of the files.
+        # After a crash of the machine, there must not be a final name with incomplete files.
         os.sync()
         os.rename(folder, image.folder)
     except BaseException:
@@ -175,7 +180,7 @@ def _unpack(directory: str, image: Unpacked, save: Save) -> None:
 
 
 def _forget(directory: str, used: str) -> None:
-    """What a killed run has left, what was not used for long, and what is too much. Nothing goes from which a program runs."""
+    """Remove leftovers of killed runs, images unused for long, and images above the limit. Images in use by a program are kept."""
     images: list[tuple[float, Unpacked]] = []
     for entry in list(os.scandir(directory)):
         if not entry.is_dir(follow_symlinks=False):
@@ -194,7 +199,7 @@ def _forget(directory: str, used: str) -> None:
 
 
 def _is_in_use(image: Unpacked) -> bool:
-    """Whether the files of a running process are those of the image. What this user may not see, it has not started."""
+    """Return whether a running process uses files of the image. A process that this user cannot inspect was not started by this user."""
     name = os.path.basename(image.folder)
     for number in filter(str.isdecimal, os.listdir("/proc")):
         try:

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an image says of itself: documents that name each other, and its layers, by digest.
+"""Descriptions in an image: documents that refer to each other, and to the layers, by digest.
 
-Sources: `docker image save`, and the OCI image layout. Which image it is, its id tells: the SHA-256 of the configuration, or of the
-description that names the configuration by digest. The configuration names each layer by digest too, so the id vouches for every byte.
+Sources: `docker image save`, and the OCI image layout. An image is identified by its ID: the SHA-256 of the
+configuration, or of the description that names the configuration by digest. The configuration names each layer by
+digest too, so the ID covers every byte.
 """
 
 from __future__ import annotations
@@ -23,23 +24,27 @@ from .._errors import TamperedData
 from .._repository.images import LAYERS_LIMIT
 from .budget import Budget
 
-# Registries take none that is larger.
+# Registries do not accept larger ones.
 TEXT_LIMIT = 4 << 20
-# Of descriptions of one layout: far more than an image has platforms.
+# Limit of descriptions in one layout: far more than an image has platforms.
 DESCRIPTIONS_LIMIT = 256
-# What a look for one counts at least, found or not.
+# The minimum charge for each lookup, found or not.
 LEAST_READING = 512
 MANIFEST, INDEX = "manifest.json", "index.json"
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})\Z")
-# What the OCI calls the machines whose names are others.
+# The OCI's names for machines that have another name in Linux.
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
 Text = t.Callable[[str], "bytes | None"]
 
 
 @dataclasses.dataclass(frozen=True)
 class Described:
-    """`documents` are what has the id and what that names, down to the configuration; `layers` their names in the archive, the lowest
-    first, each with the SHA-256 of what is packed in it; `sizes` are those of layers as they are packed, where somebody says them."""
+    """A described image.
+
+    `documents` are the document with the ID and the documents that it names, down to the configuration. `layers` are
+    the names in the archive, lowest first, each with the SHA-256 of its unpacked content. `sizes` are the packed sizes
+    of layers, if the description has them.
+    """
 
     documents: t.Sequence[bytes]
     layers: t.Sequence[tuple[str, str]]
@@ -51,8 +56,11 @@ class Described:
 
 
 def describe(text: Text, image_id: str, budget: Budget) -> Described:
-    """The image `sha256:...` in an archive whose files `text` reads by name, None where one is not there. Raises TamperedData, and what the
-    budget raises, from which every reading is spent."""
+    """Return the image `sha256:...` in an archive.
+
+    `text` reads a file of the archive by name and returns None if it does not exist. Every read is charged to the
+    budget. Raises TamperedData, and the errors of the budget.
+    """
     try:
         found = _chosen(_bounded(text, budget), image_id)
         diff_ids = [_hex(one) for one in found.config["rootfs"]["diff_ids"]]
@@ -67,7 +75,7 @@ def describe(text: Text, image_id: str, budget: Budget) -> Described:
 
 
 def _chosen(text: Text, image_id: str) -> Described:
-    """The image whose configuration the id vouches for. What the archive says of itself nobody vouches for: it only says where to look."""
+    """Return the image with a configuration that the ID covers. The archive's manifest is not covered: it only helps to find the files."""
     if text(MANIFEST) is None and text(INDEX) is not None:
         return _in_layout(text, _hex(image_id))
     above: dict[str, tuple[bytes, ...]] = {_hex(image_id): (), **dict(_above(text, _hex(image_id)))}
@@ -80,9 +88,9 @@ def _chosen(text: Text, image_id: str) -> Described:
 
 
 def _in_layout(text: Text, image_id: str) -> Described:
-    """Below the description with the id; or, where the id is that of a configuration, wherever the index leads."""
+    """Return an image below the description with the ID. If the ID belongs to a configuration, search below the index."""
     vouched = list(_descriptions(text, image_id))
-    # A configuration has neither.
+    # A configuration has neither field.
     if not vouched or not {"manifests", "layers"} & json.loads(vouched[0]).keys():
         found = [one for one in _images(text, [_needed(text, INDEX)], "") if hashlib.sha256(one.documents[-1]).hexdigest() == image_id]
         if not found:
@@ -96,7 +104,7 @@ def _in_layout(text: Text, image_id: str) -> Described:
 
 
 def _images(text: Text, top: t.Sequence[bytes], seen: str) -> t.Iterator[Described]:
-    """Those whose manifest and configuration are there, below an index of any depth."""
+    """Yield the images with a stored manifest and configuration, below an index of any depth."""
     waiting: collections.deque[tuple[bytes, tuple[bytes, ...]]] = collections.deque((one, (one,)) for one in top)
     looked = {seen}
     while waiting:
@@ -115,7 +123,7 @@ def _images(text: Text, top: t.Sequence[bytes], seen: str) -> t.Iterator[Describ
 
 
 def _bounded(text: Text, budget: Budget) -> Text:
-    """The same with an end: descriptions may name each other again and again."""
+    """Charge all reads to the budget, because descriptions may refer to each other endlessly."""
 
     def read(name: str) -> bytes | None:
         data = text(name)
@@ -137,12 +145,12 @@ def _this_host() -> tuple[str, str]:
 
 
 def _is_of_this_host(config: t.Mapping[str, object]) -> bool:
-    """One that does not say fits."""
+    """Return whether the image is for this host. An image without a platform counts as suitable."""
     return all(config.get(name, own) == own for name, own in zip(("os", "architecture"), _this_host(), strict=True))
 
 
 def _above(text: Text, image_id: str) -> t.Iterator[tuple[str, tuple[bytes, ...]]]:
-    """Digests of configurations that a manifest, or an index of manifests, names whose own digest is the id; and these documents."""
+    """Yield the digests of configurations named by a manifest with the ID as digest, or by an index of manifests, and these documents."""
     for data in _descriptions(text, image_id):
         description = json.loads(data)
         yield from ((digest, (data,)) for digest in _configuration(description))
@@ -152,21 +160,21 @@ def _above(text: Text, image_id: str) -> t.Iterator[tuple[str, tuple[bytes, ...]
 
 
 def _configuration(description: t.Any) -> t.Iterator[str]:
-    """The digest of the configuration that a manifest names. A configuration has such a field too, of which it is none."""
+    """Yield the digest of the configuration that a manifest names. A configuration has a field with this name too, but without a digest."""
     named = description.get("config") or {}
     if "digest" in named:
         yield _hex(named["digest"])
 
 
 def _descriptions(text: Text, digest: str) -> t.Iterator[bytes]:
-    """The one with this digest, if it is there."""
+    """Yield the document with this digest, if it exists."""
     data = text(blob(digest)) or b""
     if hashlib.sha256(data).hexdigest() == digest:
         yield data
 
 
 def blob(digest: str) -> str:
-    """The name of what has this SHA-256, in newer archives."""
+    """Return the name of a file with this SHA-256, in newer archives."""
     return f"blobs/sha256/{digest}"
 
 
@@ -185,5 +193,5 @@ def _hex(digest: str) -> str:
 
 
 def fault(what: str) -> TamperedData:
-    """Of an image that is not what it says."""
+    """Return the error for an image that does not match its descriptions."""
     return TamperedData(f"the saved image is not the expected image: {what}; pull the image again, then run this again")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries of a tar archive that others wrote: an image as an engine saves it, or a layer of one. In constant memory."""
+"""Entries of an untrusted tar archive, read in constant memory: an image as saved by an engine, or one of its layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._stream import pipes
 from .._stream.tar_blocks import Blocks, Data
 from .budget import Budget
 
-# Of all that is said about one file: long names, times, attributes.
+# Limit for all metadata of one file: long names, times, attributes.
 SAID_LIMIT = 1 << 20
 TAIL_LIMIT = 16 << 20
 PATH_LIMIT = 4096
@@ -34,20 +34,23 @@ _KINDS = {
 }
 
 
-# Headers that say something about the entry after them, or about all.
+# Headers with metadata of the next entry, or of all entries.
 _ABOUT = {
     tarfile.XHDTYPE: "a pax header",
     tarfile.XGLTYPE: "a pax header",
     tarfile.GNUTYPE_LONGNAME: "a name",
     tarfile.GNUTYPE_LONGLINK: "a name",
 }
-# What of it is needed.
+# The fields that are needed.
 _FIELDS, _SPARSE = ("path", "linkpath", "size"), "GNU.sparse"
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """`path` and `target`, where a link leads, are as they were written: believe neither. `size` is in bytes, 0 but for files."""
+    """An entry. `path` and `target` (of a link) are as written in the archive and must not be trusted.
+
+    `size` is in bytes, and 0 except for files.
+    """
 
     kind: str
     path: str
@@ -57,10 +60,10 @@ class Entry:
 
 
 def read(source: pipes.Reader, name: str, budget: Budget) -> t.Iterator[tuple[Entry, t.BinaryIO]]:
-    """Each entry of the archive `name` and its bytes, which must be read before the next one is asked for; then all of the source.
+    """Yield each entry of the archive `name` and its bytes, which must be read before the next entry. At the end, the whole source is read.
 
-    Raises TamperedData for an archive that is damaged or ends early, for a kind of entry that is none of the known, and for endless words;
-    and what the budget raises, from which headers are spent before they are read.
+    Raises TamperedData for an archive that is damaged or truncated, for an unknown type of entry, and for too much
+    metadata. Headers are charged to the budget before they are read, with the errors of the budget.
     """
 
     def fault(what: t.Any) -> TamperedData:
@@ -108,7 +111,7 @@ def _entry(info: tarfile.TarInfo, said: t.Mapping[str, str], fault: t.Callable[[
     kind = _KINDS.get(info.type, "")
     if not kind or any(field.startswith(_SPARSE) for field in said):
         raise fault(f"{path[:100]!a} has a type that images do not contain")
-    # Before pax, a directory was a file whose name ends so.
+    # In formats before pax, a directory was a file with a name that ends with a slash.
     if kind == FILE and path.endswith("/"):
         kind = FOLDER
     if max(len(path), len(target)) > PATH_LIMIT or "\0" in path + target:

@@ -4,9 +4,10 @@
 
 """Layers of an image, unpacked one over the other. Source: the OCI image specification, "Image Layer Filesystem Changeset".
 
-A layer removes what lies below it by whiteouts: `.wh.NAME` the NAME beside it, `.wh..wh..opq` all that is in its directory. It is read
-two or three times, in constant memory: first as a whole, so that nothing of it is used that the image's configuration does not name, or
-that has no end; then for what it removes, if it does; then for what it holds.
+A layer removes content of lower layers with whiteouts: `.wh.NAME` removes NAME in the same directory, and
+`.wh..wh..opq` the content of its directory. A layer is read two or three times, in constant memory. The first pass
+verifies it, so that no layer is used that is endless or not named in the image's configuration. If it has whiteouts,
+the second pass applies them. The last pass unpacks its content.
 """
 
 from __future__ import annotations
@@ -31,9 +32,10 @@ _GZIP, _ZSTD = b"\x1f\x8b", bytes.fromhex("28b52ffd")
 
 
 def unpack(path: str, tree: Tree, diff_id: str, budget: Budget) -> None:
-    """Unpack the layer in the file `path`, a tar archive as it is or in gzip or zstd, over the tree.
+    """Unpack the layer in the file `path` over the tree. It is a tar archive, uncompressed or compressed with gzip or zstd.
 
-    `diff_id` is the SHA-256 of the tar archive, in hex. Raises StorageError, TamperedData, and what the budget raises.
+    `diff_id` is the SHA-256 of the tar archive, in hex. Raises StorageError, TamperedData, and the errors of the
+    budget.
     """
     name = f"layer {diff_id[:12]}"
     before, removes = dataclasses.replace(budget), False
@@ -43,7 +45,7 @@ def unpack(path: str, tree: Tree, diff_id: str, budget: Budget) -> None:
             removes = removes or _base(entry).startswith(WHITEOUT)
         source.compare(diff_id)
     held = before.size - budget.size
-    # What pads files is read as well, and many layers may have nothing else.
+    # Padding is read as well, and many layers may consist of padding only.
     budget.spend(name, size=max(0, source.size - held))
     tree.needs(before.entries - budget.entries, held)
     if removes:
@@ -62,7 +64,7 @@ def _opened(path: str, name: str) -> t.Iterator[Layer]:
 
 
 class Layer:
-    """What is packed in a layer, a tar archive as it is or in gzip or zstd, and the digest of all that was read."""
+    """The tar archive in a layer, uncompressed or compressed with gzip or zstd, and the digest of all bytes that were read."""
 
     def __init__(self, packed: pipes.Reader, name: str) -> None:
         self.digest = hashlib.sha256()
@@ -71,7 +73,7 @@ class Layer:
         self._name = name
 
     def compare(self, diff_id: str) -> None:
-        """Raises TamperedData unless all of it has this SHA-256, in hex."""
+        """Raise TamperedData unless the whole content has this SHA-256, in hex."""
         found = self.digest.hexdigest()
         if found != diff_id:
             raise TamperedData(
@@ -105,7 +107,7 @@ def _unpacked(packed: pipes.Reader) -> pipes.Reader:
 
 
 class _Again:
-    """A stream whose first bytes were read already."""
+    """A stream with first bytes that were already read."""
 
     def __init__(self, head: bytes, rest: pipes.Reader) -> None:
         self._head = head
@@ -149,6 +151,6 @@ def _put(tree: Tree, entry: Entry, data: pipes.Reader, name: str) -> None:
         tree.symlink(entry.path, entry.target)
     elif entry.kind == HARD_LINK:
         tree.hard_link(entry.path, entry.target)
-    # Whoever runs it gets devices of the host's choice; many images carry their own in /dev.
+    # A running image gets the devices that the host selects; many images have their own in /dev.
     elif entry.kind == DEVICE and not entry.path.lstrip("./").startswith("dev/"):
         raise TamperedData(f"{name}: {entry.path[:200]!a} is a device, so the image is malicious or damaged; use another image")

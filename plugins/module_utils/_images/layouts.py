@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An OCI image layout: a directory with an image's parts by digest, as skopeo writes it; handed on as an archive.
+"""An OCI image layout: a directory with the parts of an image by digest, as written by skopeo. It is converted to an archive.
 
-Whoever may write there is a stranger. So only files in it are read, no link is followed, and each part is compared with its digest.
+The writer of the directory is not trusted. So only regular files are read, no link is followed, and each part is
+compared with its digest.
 """
 
 from __future__ import annotations
@@ -30,9 +31,10 @@ MARK, MARKED = "oci-layout", "1.0.0"
 
 @contextlib.contextmanager
 def archived(path: str, image_id: str) -> t.Iterator[pipes.Reader]:
-    """The image `sha256:...` of the layout in this directory, on its way; of a layout with others no more than this one.
+    """Yield the image `sha256:...` of the layout in this directory as an archive. Other images of the layout are left out.
 
-    Reading it raises OptionError for what cannot be read, TamperedData for what is no layout, or has no such image.
+    Reading it raises OptionError for an unreadable file, and TamperedData if the directory is not a layout or does not
+    contain the image.
     """
     with contextlib.closing(_archive(path, image_id)) as pieces:
         yield pipes.Pieces(pieces)
@@ -53,14 +55,14 @@ def _archive(path: str, image_id: str) -> t.Generator[bytes, None, None]:
 
 
 class _Layout:
-    """`texts` are what was asked for of it, by name."""
+    """An open layout. `texts` are the requested descriptions, by name."""
 
     def __init__(self, path: str) -> None:
         self.texts: dict[str, bytes | None] = {}
         self._path = path
 
     def check(self) -> None:
-        """Whether it is a layout of the version that we know."""
+        """Check that this is a layout of the supported version."""
         try:
             version = json.loads(self.text(MARK) or b"{}")["imageLayoutVersion"]
         except (ValueError, KeyError, TypeError, RecursionError):
@@ -71,7 +73,10 @@ class _Layout:
             raise self._fault(INDEX, "does not exist")
 
     def text(self, name: str) -> bytes | None:
-        """A description; None where it is not there. What Docker puts beside the layout has nothing that this has not."""
+        """Return a description, or None if it does not exist.
+
+        The additional manifest of Docker is ignored, since the layout has the same information.
+        """
         if name not in self.texts and name != MANIFEST:
             self.texts[name] = self._text(name)
         return self.texts.get(name)
@@ -90,7 +95,7 @@ class _Layout:
         return data
 
     def pieces(self, name: str, size: int) -> t.Iterator[bytes]:
-        """Those of a layer, compared with its digest at the end."""
+        """Yield the pieces of a layer, and compare its digest at the end."""
         try:
             descriptor, found = self._open(name)
         except FileNotFoundError:
@@ -108,7 +113,7 @@ class _Layout:
         self._compare(name, digest.hexdigest())
 
     def _open(self, name: str) -> tuple[int, int]:
-        """A file and its size. Raises FileNotFoundError."""
+        """Open a file and return its descriptor and size. Raises FileNotFoundError."""
         try:
             above, last = os.path.split(name)
             with paths.descend(paths.folder(self._path), above, Folder.child) as folder:

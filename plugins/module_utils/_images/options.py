@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where images come from, and where they are kept unpacked: options of whoever starts programs of one."""
+"""Options of modules that start programs of an image: the sources of images, and the directory for unpacked images."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An image on its way from an engine to somewhere else: looked at as a whole first, then handed on layer by layer, the way it was.
+"""Copies an image from an engine to another place: first it is read and verified as a whole, then passed on unchanged, layer by layer.
 
-Nothing of it is kept on this host, and of its layers no more than a piece in memory.
+Nothing is stored on this host, and only a piece of a layer is in memory at a time.
 """
 
 from __future__ import annotations
@@ -24,8 +24,11 @@ _BEGINS = (b"{", b"[")
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """The image as it was saved. `documents` are those that its id vouches for by their digests, `sha256:...`, the configuration last;
-    `layers` digest and size of the tar archives, the lowest first; `places` says which file of the archive holds which layer."""
+    """A saved image after verification.
+
+    `documents` are covered by the ID through their digests, `sha256:...`, the configuration last. `layers` are digest
+    and size of the tar archives, lowest first. `places` maps files of the archive to layers.
+    """
 
     documents: t.Mapping[str, bytes]
     layers: t.Sequence[tuple[str, int]]
@@ -34,7 +37,7 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True)
 class _File:
-    """`fault` says why it can be no layer."""
+    """A file of the archive. `fault` is the reason why it cannot be a layer."""
 
     name: str
     text: bytes | None
@@ -44,7 +47,7 @@ class _File:
 
 
 class _Look:
-    """Takes each file of an archive, and keeps what may be a description."""
+    """Reads each file of an archive, and keeps possible descriptions."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -69,8 +72,10 @@ class _Look:
 
 
 def look(source: pipes.Reader, image_id: str) -> Seen:
-    """Read all that an engine saves of the image `sha256:...`, and compare it with the id. Raises OptionError, TamperedData, and what the
-    budget raises."""
+    """Read everything that an engine saves of the image `sha256:...`, and compare it with the ID.
+
+    Raises OptionError, TamperedData, and the errors of the budget.
+    """
     budget = Budget()
     found = saved.files(source, _Look(budget).take, budget)
     image = descriptions.describe(lambda name: found[name].text if name in found else None, image_id, budget)
@@ -89,8 +94,10 @@ def look(source: pipes.Reader, image_id: str) -> Seen:
 
 
 def hand_on(source: pipes.Reader, seen: Seen, wanted: t.Collection[str], take: t.Callable[[str, layers.Layer], object]) -> None:
-    """What an engine saves of the same image once more: `take` gets each layer of those `wanted` by its digest, and has to compare it at
-    its end. Raises TamperedData for what was there before and is not now."""
+    """Read the same image once more, and call `take` with the digest and content of each layer in `wanted`.
+
+    `take` must compare the digest at the end. Raises TamperedData if a layer from the first pass is missing.
+    """
     left = set(wanted)
 
     def each(name: str, _size: int, data: pipes.Reader) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where an image has programs: looked for in its files, none of which is started here."""
+"""Finds programs in the files of an image. Nothing is started here."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import typing as t
 from .._errors import MissingDependency
 from .cache import Unpacked
 
-# Where official images and those of distributions have them, beside what PATH says.
+# The usual directories in official images and in images of distributions, in addition to PATH.
 FOLDERS = ("/usr/local/bin", "/usr/bin", "/usr/local/pgsql/bin")
 
 
 def folder(image: Unpacked, names: t.Sequence[str], remedy: str) -> str:
-    """The first folder, as the image names it, that has all of these. Raises MissingDependency with the `remedy`."""
+    """Return the first directory, as named in the image, that has all of these programs. Raises MissingDependency with the `remedy`."""
     path = image.environment().get("PATH", "")
     places = [place for place in (*path.split(":"), *FOLDERS) if place.startswith("/")]
     for place in places:
@@ -28,7 +28,7 @@ def folder(image: Unpacked, names: t.Sequence[str], remedy: str) -> str:
 
 
 def _is_itself(image: Unpacked, path: str) -> bool:
-    """Whether the program lies there, and no script of a distribution that chooses one."""
+    """Return whether it is the program itself, not a script of a distribution that selects a version."""
     where = image.tree.resolve(path)
     same = where is not None and os.path.basename(where) == os.path.basename(path)
     return where is not None and same and is_program(where)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Removal of what an image has put below a directory of ours: in constant memory, however many files lie in one directory."""
+"""Removal of the content of an image from a directory, in constant memory even if a directory has very many files."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import os
 
 
 def remove(folder: str) -> None:
-    """The directory and all below it."""
+    """Remove the directory and everything below it."""
     empty(folder)
     os.rmdir(folder)
 
 
 def empty(folder: str) -> None:
-    """All that is in the directory. Nobody else writes there."""
+    """Remove everything in the directory. No other process writes there."""
     removed = True
-    # What is removed while a directory is read may hide something of the rest from who reads.
+    # Removing entries while the directory is read can hide other entries from the reader.
     while removed:
         removed = False
         with os.scandir(folder) as entries:

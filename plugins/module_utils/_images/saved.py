@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An image as a container engine saves it: one tar archive with a configuration, layers, and in newer ones their descriptions by digest.
+"""An image as saved by a container engine: one tar archive with a configuration, layers, and in newer ones their descriptions by digest.
 
-What it says of itself is read in `descriptions`.
+The descriptions are parsed in `descriptions`.
 """
 
 from __future__ import annotations
@@ -30,16 +30,19 @@ Taken = t.TypeVar("Taken")
 
 @dataclasses.dataclass(frozen=True)
 class Saved:
-    """`layers` are files on this host, the lowest first, each with the SHA-256 of what is packed in it; `config` is as the image has it."""
+    """A saved image. `config` is the unchanged configuration.
+
+    `layers` are files on this host, lowest first, each with the SHA-256 of its unpacked content.
+    """
 
     layers: t.Sequence[tuple[str, str]]
     config: t.Mapping[str, object]
 
 
 def keep(source: pipes.Reader, folder: str, image_id: str, budget: Budget) -> Saved:
-    """Write what an engine saves into an empty directory, and find the image `sha256:...` in it.
+    """Write the output of an engine into an empty directory, and find the image `sha256:...` in it.
 
-    Raises OptionError, StorageError, TamperedData, and what the budget raises.
+    Raises OptionError, StorageError, TamperedData, and the errors of the budget.
     """
     numbers = itertools.count()
 
@@ -57,7 +60,7 @@ def keep(source: pipes.Reader, folder: str, image_id: str, budget: Budget) -> Sa
 
 
 def files(source: pipes.Reader, take: t.Callable[[str, int, pipes.Reader], Taken], budget: Budget) -> dict[str, Taken]:
-    """What `take` makes of each file of the archive, of its name, size and bytes, by its name there. Links are other names."""
+    """Return the result of `take` for each file of the archive, by name. `take` gets name, size and bytes. Links are additional names."""
     found: dict[str, Taken] = {}
     links: dict[str, str] = {}
     for entry, data in entries.read(source, "the saved image", budget):
@@ -73,7 +76,7 @@ def files(source: pipes.Reader, take: t.Callable[[str, int, pipes.Reader], Taken
 
 
 def file(name: str, size: int, pieces: t.Iterable[bytes]) -> t.Iterator[bytes]:
-    """A file as it stands in such an archive, after the last of which comes the `END`."""
+    """Yield a file in the format of such an archive. After the last file, write `END`."""
     info = tarfile.TarInfo(name)
     info.size, info.mode = size, 0o644
     yield info.tobuf(tarfile.GNU_FORMAT)

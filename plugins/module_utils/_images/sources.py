@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where an image can come from: a set, archives on this host, its container engine, a registry. The id vouches for the bytes of each."""
+"""Sources of an image: a set, archives on this host, its container engine, a registry. The content is always verified by the image ID."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .._stream.process import run
 from . import cache, layouts
 from .cache import Save
 
-# As long as a registry may take for one image.
+# The time limit for a copy of one image from a registry.
 COPY_SECONDS = 3600.0
 _REFERENCE = re.compile(r"[a-z0-9][A-Za-z0-9._:/-]{0,400}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
@@ -31,8 +31,11 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """`directory` is where images are kept unpacked. `kept` are images that a set holds, by id; `archives` files of `docker image save`,
-    or directories that are OCI layouts; `engine` is the address of a socket, None for the usual ones."""
+    """The configured sources.
+
+    `directory` contains unpacked images. `kept` are the images in a set, by ID. `archives` are files of `docker image
+    save`, or directories with OCI layouts. `engine` is the address of a socket, or None for the usual ones.
+    """
 
     directory: str
     engine: str | None
@@ -40,7 +43,7 @@ class Sources:
     kept: t.Mapping[str, Save] = dataclasses.field(default_factory=dict)
 
     def of(self, image_id: str, image: str = "", digest: str = "") -> list[Save]:
-        """How to get an image, the nearest first; from a registry only what is named by `image` and its `digest` there."""
+        """Return the ways to get an image, nearest first. A registry is used only for an `image` with a `digest` there."""
         saves = [self.kept[image_id]] if image_id in self.kept else []
         saves += [functools.partial(_archive, path, image_id) for path in self.archives]
         if self.engine or any(os.path.exists(path) for path in engines.SOCKETS):
@@ -51,8 +54,10 @@ class Sources:
         return saves
 
     def look(self, image_id: str, image: str = "", digest: str = "") -> None:
-        """Whether one of these places may have it, without fetching it. A registry is not asked, nor is an archive read. Raises
-        MissingDependency, and OptionError for what is no id."""
+        """Check that one of the sources may have the image, without fetching it. Registries are not contacted and archives are not read.
+
+        Raises MissingDependency, and OptionError for an invalid ID.
+        """
         if os.path.isdir(cache.place(self.directory, image_id).folder) or image_id in self.kept:
             return
         reasons = []
@@ -71,7 +76,7 @@ class Sources:
 
 
 def _pullable(image_id: str, image: str, digest: str) -> str:
-    """What a registry would be asked for; empty where it is not named by its digest there."""
+    """Return the name to request from a registry. Empty if the image has no registry digest."""
     return _repository(image) if _DIGEST.match(digest) and digest != image_id else ""
 
 
@@ -97,7 +102,7 @@ def _file(path: str) -> t.Iterator[pipes.Reader]:
 
 
 def _repository(image: str) -> str:
-    """The name without a tag: with a digest, a registry wants no other."""
+    """Return the name without a tag: a request by digest must not have a tag."""
     above, slash, name = image.partition("@")[0].rpartition("/")
     found = above + slash + name.partition(":")[0]
     return found if _REFERENCE.match(found) else ""
@@ -105,7 +110,7 @@ def _repository(image: str) -> str:
 
 @contextlib.contextmanager
 def _registry(skopeo: str, source: str, directory: str) -> t.Iterator[pipes.Reader]:
-    """A copy in a file, since skopeo writes such an archive from its end. What a killed run leaves goes with the next one."""
+    """Copy the image to a file first, since skopeo cannot stream such an archive. The next run removes leftovers of a killed run."""
     with tempfile.TemporaryDirectory(prefix=cache.NEW, dir=directory) as made:
         path = os.path.join(made, "image.tar")
         run([skopeo, "copy", "--quiet", source, f"docker-archive:{path}"], timeout=COPY_SECONDS)

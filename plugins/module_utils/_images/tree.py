@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A file system that grows below one directory of ours, out of paths that nobody vouches for.
+"""A file system below one directory, created from untrusted paths.
 
-Links are followed as the image itself would follow them, inside: `/` is the directory, and above it is nothing. What is made can be read by
-everybody and written by us, has no owner but us and no special bit: an image holds programs, no secrets and no rights.
+Links are followed as inside the image: `/` is the directory, and nothing is above it. New files are readable by all
+users and writable by this user. They belong to this user and have no special bits, since an image contains programs,
+but no secrets and no privileges.
 """
 
 from __future__ import annotations
@@ -19,32 +20,32 @@ from .._errors import TamperedData, storage_error
 from .._stream import pipes
 from . import removal, room
 
-# Links that a path goes through, and parts of names that these have.
+# Limits for the links in a path, and for the components of a path after resolving links.
 HOPS = 40
 STEPS = 1000
 NAME_LIMIT = 255
-# Folders in each other: more than any image has, and few enough to be removed again.
+# Limit for nested directories: more than any image has, and few enough to be removed again.
 DEPTH = 200
 
 
 class Tree:
-    """`root` is an empty directory, and nobody else writes below it. `name` is what messages call what we unpack.
+    """A tree. `root` is an empty directory, and no other process writes below it. `name` describes the image in messages.
 
-    Raises TamperedData for paths that lead out or through files, StorageError where the disk refuses.
+    Raises TamperedData for paths that lead out or through files, and StorageError for errors of the disk.
     """
 
     def __init__(self, root: str, name: str) -> None:
         self.root = root
         self._name = name
-        # The last folder that was found, by how it was written: most entries lie beside the one before.
+        # The last directory that was found, by its path in the archive: most entries are in the same directory as the entry before.
         self._last: tuple[str, str] | None = None
 
     def needs(self, files: int, size: int) -> None:
-        """Raises StorageError unless there is room for so many files, and bytes in them, beside what must stay free."""
+        """Raise StorageError unless there is space for this number of files and bytes, in addition to the reserve."""
         room.check(self.root, files, size)
 
     def folder(self, path: str) -> str:
-        """Make a directory, or keep the one that is there; where it is."""
+        """Create a directory, or keep an existing one. Returns its real path."""
         where = self._place(path)
         if where == self.root:
             return where
@@ -55,7 +56,7 @@ class Tree:
         return where
 
     def file(self, path: str, source: pipes.Reader, *, executable: bool) -> str:
-        """A new file instead of whatever is there."""
+        """Create a file, and replace an existing entry."""
         where = self._new(path)
         with self._told(path):
             descriptor = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
@@ -66,7 +67,7 @@ class Tree:
         return where
 
     def symlink(self, path: str, target: str) -> str:
-        """It may lead anywhere: it is followed inside only."""
+        """Create a link. Its target may be any path, because links are only followed inside the tree."""
         if not target:
             raise self._fault(path, "is a link with an empty target")
         where = self._new(path)
@@ -75,7 +76,7 @@ class Tree:
         return where
 
     def hard_link(self, path: str, target: str) -> str:
-        """A second name for a file that is there."""
+        """Create a second name for an existing file."""
         source = self._found(target)
         if source is None or not stat.S_ISREG(os.lstat(source).st_mode):
             raise self._fault(path, f"is a hard link to {target[:200]!a}, which is not a file in the image")
@@ -89,7 +90,7 @@ class Tree:
         return where
 
     def remove(self, path: str) -> None:
-        """Whatever is there, if anything."""
+        """Remove the entry, if it exists."""
         where = self._found(path)
         if where == self.root:
             raise self._fault(path, "would remove the whole image")
@@ -98,7 +99,7 @@ class Tree:
                 self._clear(where)
 
     def empty(self, path: str) -> None:
-        """Remove all that is in a directory, if there is one."""
+        """Remove everything in a directory, if it exists."""
         parts = self._parts(path)
         where = self._walk(path, parts, make=False)
         if where and _is_folder(where):
@@ -107,7 +108,7 @@ class Tree:
             self._last = None
 
     def _new(self, path: str) -> str:
-        """Where something is made instead of what is there."""
+        """Return the real path for a new entry, after removing an existing one."""
         where = self._place(path)
         if where == self.root:
             raise self._fault(path, "would replace the whole image")
@@ -126,7 +127,7 @@ class Tree:
         self._last = None
 
     def _place(self, path: str) -> str:
-        """Where a path is or would be; folders above it are made."""
+        """Return the real path of an entry, which need not exist. Missing directories above it are created."""
         parts = self._parts(path)
         if not parts:
             return self.root
@@ -136,7 +137,7 @@ class Tree:
         return os.path.join(self._last[1], parts[-1])
 
     def _found(self, path: str) -> str | None:
-        """Where a path is, its last part not followed; None where nothing is."""
+        """Return the real path of an entry without following a link in the last component, or None if it does not exist."""
         parts = self._parts(path)
         if not parts:
             return self.root
@@ -145,7 +146,7 @@ class Tree:
         return where if where and os.path.lexists(where) else None
 
     def resolve(self, path: str) -> str | None:
-        """Where the file or directory is that a path of the image leads to, all links followed; None where nothing is."""
+        """Return the real path of a file or directory of the image, with all links followed, or None if it does not exist."""
         return self._walk(path, self._parts(path), make=False) or None
 
     def _parts(self, path: str) -> list[str]:
@@ -157,7 +158,7 @@ class Tree:
         return parts
 
     def _walk(self, path: str, parts: t.Sequence[str], *, make: bool) -> str:
-        """Follow links inside. Empty where something is not there and not made."""
+        """Follow links inside the tree. Returns an empty string if a component is missing and `make` is not set."""
         stack: list[str] = []
         left = list(reversed(parts))
         hops = steps = 0
@@ -186,7 +187,7 @@ class Tree:
         return os.path.join(self.root, *stack)
 
     def _mode(self, where: str, path: str, *, make: bool) -> int:
-        """That of what is there or is made, 0 for nothing."""
+        """Return the mode of an entry, after creating it with `make`, or 0 if it does not exist."""
         try:
             return os.lstat(where).st_mode
         except FileNotFoundError:
@@ -210,7 +211,7 @@ class Tree:
 
 
 def _make(where: str) -> None:
-    """A folder that everybody may read, whatever our umask."""
+    """Create a directory that all users can read, regardless of the umask."""
     os.mkdir(where, 0o700)
     os.chmod(where, 0o755)
 

@@ -2,15 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of a use case, declared once: a frozen dataclass whose annotations are also Ansible's argument spec.
+"""Options of a use case, declared once: a frozen dataclass with annotations that also define Ansible's argument spec.
 
     @dataclasses.dataclass(frozen=True, kw_only=True)
     class Options(declared.Options):
-        access: RepositoryOptions           # options that several modules share, flat in the argument spec
-        signing_key: Path                   # required, since it has no default
+        # Options that several modules share, flat in the argument spec.
+        access: RepositoryOptions
+
+        # Required, since it has no default.
+        signing_key: Path
         state: t.Literal["present", "absent"] = "present"
         recipients: tuple[str, ...] = ()
-        volumes: tuple[Volume, ...] = ()    # a list of dictionaries, if `Volume` is a `Suboptions`
+
+        # A list of dictionaries, since `Volume` is a `Suboptions`.
+        volumes: tuple[Volume, ...] = ()
 
 An option that may be left out without a default is `X | None = None`.
 """
@@ -30,7 +35,7 @@ Spec = dict[str, dict[str, t.Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Rules:
-    """Which options go together, as `AnsibleModule` takes it."""
+    """Relations between options, in the form of `AnsibleModule`."""
 
     mutually_exclusive: tuple[tuple[str, ...], ...] = ()
     required_together: tuple[tuple[str, ...], ...] = ()
@@ -43,7 +48,7 @@ class Rules:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Is:
-    """What an annotation cannot express, as keys of an argument spec: `t.Annotated[str, Is(choices=[...])]`."""
+    """Additional keys of an argument spec that an annotation cannot express: `t.Annotated[str, Is(choices=[...])]`."""
 
     spec: Values
 
@@ -51,9 +56,9 @@ class Is:
         object.__setattr__(self, "spec", spec)
 
 
-# A file or directory is not a secret, even if its name reads like one.
+# A path is not a secret, even if the name of its option looks like one.
 Path = t.Annotated[str, Is(type="path", no_log=False)]
-# Not a secret, although its name reads like one to Ansible.
+# Not a secret, although Ansible would treat it as one because of its name.
 Word = t.Annotated[str, Is(no_log=False)]
 Secret = t.Annotated[str, Is(no_log=True)]
 
@@ -62,7 +67,7 @@ T = t.TypeVar("T")
 
 
 def needed(value: T | None, name: str) -> T:
-    """An option that only some calls need. Raises OptionError."""
+    """Return an option that only some calls need. Raises OptionError if it is None."""
     if value is None:
         raise OptionError(f"{name} is missing; set it")
     return value
@@ -74,12 +79,12 @@ class _Declared:
 
     @classmethod
     def of(cls: type[Kind], given: Values) -> Kind:
-        """From parameters that Ansible checked, so that each option has a value, be it None."""
+        """Create options from parameters that Ansible has checked, so that each option has a value or None."""
         return cls(**{one.field: one.value(given) for one in _declarations(cls)})
 
     @classmethod
     def spec(cls) -> Spec:
-        """Keyword argument `argument_spec` of `AnsibleModule`."""
+        """Return the keyword argument `argument_spec` of `AnsibleModule`."""
         return {name: about for one in _declarations(cls) for name, about in one.spec().items()}
 
     @classmethod
@@ -87,21 +92,21 @@ class _Declared:
         return sum((one.rules() for one in _declarations(cls)), cls.RULES)
 
     def flat(self) -> dict[str, t.Any]:
-        """Each option that has a value, as Ansible gives it; for the options of another use case."""
+        """Return each option that has a value, in Ansible's form, to build the options of another use case."""
         return {name: value for one in _declarations(type(self)) for name, value in one.flat(getattr(self, one.field)).items()}
 
 
 class Options(_Declared):
-    """Options of a module, or, as the annotation of a field, some that several modules share."""
+    """Options of a module. As the annotation of a field, options that several modules share."""
 
 
 class Suboptions(_Declared):
-    """One dictionary in an option."""
+    """A dictionary in an option."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Declaration:
-    """One field. `kind` is its type without `None`, `about` what its annotation adds, `default` a missing one for a required option."""
+    """One field. `kind` is its type without `None`, and `about` has the annotation's additions. `default` is MISSING if it is required."""
 
     field: str
     kind: t.Any
@@ -115,7 +120,7 @@ class _Declaration:
 
     @property
     def name(self) -> str:
-        """A keyword of Python bears an underscore as a field."""
+        """The name of the option. A field named like a Python keyword ends with an underscore."""
         return self.field.rstrip("_")
 
     @property
@@ -175,7 +180,7 @@ def _declaration(field: dataclasses.Field[t.Any], hint: t.Any) -> _Declaration:
 
 
 def _plain(kind: t.Any) -> tuple[t.Any, Values]:
-    """A type without its annotations, and these."""
+    """Return a type without its annotations, and the annotations."""
     if t.get_origin(kind) is not t.Annotated:
         return kind, {}
     about = {name: value for one in kind.__metadata__ if isinstance(one, Is) for name, value in one.spec.items()}

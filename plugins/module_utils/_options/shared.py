@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options that several modules share: one class for each documentation fragment, which its docstring names."""
+"""Options that several modules share: one class for each documentation fragment, named in its docstring."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SslMode = t.Literal["disable", "allow", "prefer", "require", "verify-ca", "verif
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class BucketOptions(Options):
-    """How to reach a bucket, and how long it locks what is written there (`lock_days` by kind of object)."""
+    """Access to a bucket, and the duration of the locks on new objects (`lock_days` by type of object)."""
 
     s3_endpoint: str | None = None
     s3_region: str | None = None
@@ -34,7 +34,7 @@ class BucketOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RepositoryOptions(Options):
-    """Fragment `_repository`: where sets are stored, and which signers this host trusts."""
+    """Fragment `_repository`: the location of the sets, and the signers that this host trusts."""
 
     repository: str
     deployment: str
@@ -46,7 +46,7 @@ class RepositoryOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ExportSourceOptions(Options):
-    """Fragment `_export_source`: where the audit service writes its exports, with a login of its own."""
+    """Fragment `_export_source`: the location of the audit service's exports, with separate credentials."""
 
     source: str
     source_s3_endpoint: str | None = None
@@ -74,7 +74,7 @@ class OpenSetOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoredSetOptions(Options):
-    """Fragment `_stored_set`: the committed set that a module reads. `max_age` in hours."""
+    """Fragment `_stored_set`: the committed set that a module reads. `max_age` is in hours."""
 
     set_id: str = "latest"
     max_age: int | None = None
@@ -82,7 +82,7 @@ class StoredSetOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PostgresOptions(Options):
-    """Fragment `_postgres`: a server, under the names of community.postgresql."""
+    """Fragment `_postgres`: a server, with the option names of community.postgresql."""
 
     RULES = Rules(mutually_exclusive=(("login_host", "login_unix_socket"),))
 
@@ -100,7 +100,7 @@ class PostgresOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CopyOptions(Options):
-    """Fragments `_postgres` and `_sandbox`: the copy of a drill in a sandbox, or one on a server."""
+    """Fragments `_postgres` and `_sandbox`: the copy of a drill in a sandbox, or a copy on a server."""
 
     RULES = Rules(mutually_exclusive=(("sandbox", "login_host"), ("sandbox", "login_unix_socket")))
 
@@ -110,7 +110,7 @@ class CopyOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DumpOptions(Options):
-    """Fragment `_dump`: which databases, and limits in seconds."""
+    """Fragment `_dump`: the databases, and limits in seconds."""
 
     databases: tuple[str, ...] = ()
     jobs: int = 2
@@ -120,7 +120,7 @@ class DumpOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RedisOptions(Options):
-    """Fragment `_redis`: a Redis and a login."""
+    """Fragment `_redis`: a Redis server and a login."""
 
     redis_host: str = "127.0.0.1"
     redis_port: int = 6379
@@ -136,7 +136,7 @@ class RedisOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecipientOptions(Options):
-    """Fragment `_recipients`: public keys to which artifacts are sealed."""
+    """Fragment `_recipients`: public keys for which artifacts are encrypted."""
 
     recipients: tuple[str, ...] = ()
     recipients_files: tuple[Path, ...] = ()
@@ -144,7 +144,7 @@ class RecipientOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordedOptions(Options):
-    """Fragment `_recorded`: a restore that is entered into the journal, or goes into a sandbox."""
+    """Fragment `_recorded`: a restore that is recorded in the journal, or runs in a sandbox."""
 
     RULES = Rules(required_one_of=(("sandbox", "signing_key"),))
 
@@ -154,7 +154,7 @@ class RecordedOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServiceOptions(Suboptions):
-    """One service of a deployment, as `deployment_info` finds it."""
+    """One service of a deployment, as returned by `deployment_info`."""
 
     service: str
     replica: str
@@ -167,7 +167,7 @@ class ServiceOptions(Suboptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AuditChainOptions(Options):
-    """Fragment `_audit_chains`: how audit chains are verified. `lock_hold_max` in seconds."""
+    """Fragment `_audit_chains`: the verification of audit chains. `lock_hold_max` is in seconds."""
 
     audit_hmac_key_files: tuple[Path, ...] = ()
     lock_hold_max: int = 60
@@ -175,7 +175,7 @@ class AuditChainOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WaiverOptions(Suboptions):
-    """One waiver: the id of a check, why it may fail, and until when."""
+    """One waiver: the ID of a check, the reason for its failure, and an expiry date."""
 
     check: str
     reason: str
@@ -193,7 +193,7 @@ class ReportOptions(Options):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImageOptions(Options):
-    """Fragment `_images`: where images come from, and where they are kept unpacked."""
+    """Fragment `_images`: the sources of images, and the directory for unpacked images."""
 
     engine: str | None = None
     image_archives: tuple[Path, ...] = ()

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Nothing lost in silence: each relation that the snapshot of a dump shows is in exactly one artifact, or left out for a reason.
+"""Completeness check: each relation in the snapshot of a dump is in exactly one artifact, or is left out for a known reason.
 
-What an artifact holds is never taken from what we meant to put there: of the archive its table of contents says it, of an audit
-partition the object that was made.
+The content of an artifact is determined from the artifact itself, not from the plan. For an archive this is its table
+of contents, for an audit partition the stored object.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What the catalog shows of a database: its relations, and how many large objects there are."""
+    """The content of a database according to its catalog: its relations, and the number of large objects."""
 
     database: str
     standby: bool
@@ -45,8 +45,10 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """What the artifacts of a database hold: the archive, audit partitions by `schema.name`, sequences of the inventory by the same.
-    `gone` are partitions that were dropped before anybody could read them."""
+    """The content of a database's artifacts: the archive, audit partitions and sequences of the inventory by `schema.name`.
+
+    `gone` are partitions that were dropped before they could be read.
+    """
 
     archive: Contents
     leaves: tuple[str, ...] = ()
@@ -56,7 +58,10 @@ class Held:
 
 @dataclasses.dataclass(frozen=True)
 class Account:
-    """Of one database: `left_out` with the reason, `wrong` with the remedy, both by relation. `problem`: why nobody counted."""
+    """The result for one database: `left_out` has the reasons, and `wrong` the remedies, both by relation.
+
+    `problem` is the reason if the relations could not be counted.
+    """
 
     database: str
     counted: int = 0
@@ -66,13 +71,13 @@ class Account:
 
 
 def look(place: Place, standby: bool) -> Seen:
-    """Under the snapshot of the dump. Nothing is locked but the catalog."""
+    """Read the catalog in the snapshot of the dump. Only the catalog is locked."""
     with place.join() as session:
         return Seen(place.database, standby, tuple(relations.read(session)), catalog.large_objects(session))
 
 
 def take(place: Place, standby: bool, held: Held) -> Account:
-    """The census. That it could not be taken is told in its account, and no error: the dump is whole all the same."""
+    """Compare the catalog with the artifacts. If that fails, the account has the error, since the dump is complete anyway."""
     if held.archive.problem:
         return Account(place.database, problem=held.archive.problem)
     try:
@@ -82,7 +87,7 @@ def take(place: Place, standby: bool, held: Held) -> Account:
 
 
 def forecast(place: Place, standby: bool, read: Layout) -> Account:
-    """The same before there are artifacts."""
+    """Like `take`, but before there are artifacts."""
     try:
         seen = look(place, standby)
     except BackupError as exc:
@@ -91,7 +96,7 @@ def forecast(place: Place, standby: bool, read: Layout) -> Account:
 
 
 def judge(seen: Seen, held: Held) -> Account:
-    """Every relation against what the artifacts hold."""
+    """Compare every relation with the content of the artifacts."""
     times = collections.Counter([*held.archive.rows, *held.archive.values])
     leaves = collections.Counter(held.leaves)
     left_out: dict[str, str] = {}
@@ -112,15 +117,18 @@ def judge(seen: Seen, held: Held) -> Account:
 
 
 def _is_caracals(one: Relation) -> bool:
-    """Whether no set may lack its rows. Its owner can make it a table of a trusted extension's, which pg_dump passes over."""
-    # Only here, since few relations are left out, and the tables of all releases take long to load.
+    """Return whether the relation is a table of Caracal, which must never be left out.
+
+    Its owner can make it a table of a trusted extension, and pg_dump would then skip it.
+    """
+    # Imported here: relations are rarely left out, and the tables of all releases take long to load.
     from .._caracal.schema import schema_tables
 
     return one.schema == "public" and one.name in schema_tables.names()
 
 
 def _reason(one: Relation, seen: Seen, held: Held, count: int) -> str:
-    """Why a relation, or a part of it, is rightly in no artifact."""
+    """Return the valid reason why a relation, or a part of it, is in no artifact."""
     if count:
         return f"extension {one.extension} dumps only rows that users added" if count == 1 and one.partly else ""
     if one.qualified in held.gone:
@@ -147,7 +155,7 @@ def _remedy(one: Relation, count: int) -> str:
 
 
 def predicted(read: Layout, seen: Seen) -> Held:
-    """What artifacts would hold, by what pg_dump does."""
+    """Predict the content of the artifacts from the behavior of pg_dump."""
     below = {table.qualified for table in read.tables if table.root in {leaf.root for leaf in read.leaves}}
     dumped = [
         one
@@ -163,7 +171,7 @@ def predicted(read: Layout, seen: Seen) -> Held:
 
 
 def check(accounts: t.Sequence[Account]) -> Check:
-    """One for all databases of a set, which a commit asks for."""
+    """Return one check for all databases of a set. A commit needs it."""
     wrong = {name: remedy for one in accounts for name, remedy in one.wrong.items()}
     if wrong:
         name, remedy = next(iter(wrong.items()))

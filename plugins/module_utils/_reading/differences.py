@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names what differs between a copy and a set: the first row of a table by its zone and its key, and definitions by their name."""
+"""Locates the differences between a copy and a set: the first row of a table by zone and key, and definitions by name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .._drivers.postgres.tables import Table, quote
 from .._inventory import DatabaseInventory
 from .._report.text import clean
 
-# Tables whose rows are named.
+# Limit of tables with named rows.
 MOST = 20
-# Characters of a value, which a user may have chosen.
+# Limit of characters of a value, since users can choose values.
 _LENGTH = 80
 _KEY = """
     SELECT a.attname::text FROM pg_catalog.pg_index i CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS k(attnum, ord)
@@ -28,7 +28,7 @@ _KEY = """
 
 
 def key_of(inventory: t.Mapping[str, object]) -> bytes:
-    """The key of the marks of an inventory; empty for that of an older version, which has none, and for a malformed one."""
+    """Return the key of an inventory's row marks. Empty if it is malformed, or if an older version without keys made the inventory."""
     marks = inventory.get("row_marks")
     key = marks.get("key") if isinstance(marks, dict) else None
     try:
@@ -39,7 +39,7 @@ def key_of(inventory: t.Mapping[str, object]) -> bytes:
 
 
 def marks_of(inventory: t.Mapping[str, object], table: str) -> RowMarks | None:
-    """Of an inventory with a key. None if the table has none, or malformed ones."""
+    """Return the row marks of a table, from an inventory with a key. None if they are missing or malformed."""
     marks = inventory.get("row_marks")
     tables = marks.get("tables") if isinstance(marks, dict) else None
     try:
@@ -49,14 +49,14 @@ def marks_of(inventory: t.Mapping[str, object], table: str) -> RowMarks | None:
 
 
 def locate(session: Session, read: t.Sequence[Table], expected: DatabaseInventory, actual: DatabaseInventory) -> Located:
-    """Older sets have neither marks of rows nor digests of definitions, and then nothing is named."""
+    """Return the located differences. Older sets have neither row marks nor digests of definitions; then nothing is located."""
     objects = expected.get("schema_objects")
     names = schema_text.differences(objects, actual["schema_objects"]) if isinstance(objects, dict) else []
     return Located(_rows(session, read, expected, actual), [clean(name) for name in names])
 
 
 def _rows(session: Session, read: t.Sequence[Table], expected: DatabaseInventory, actual: DatabaseInventory) -> dict[str, str]:
-    """By table, the row of the copy where it begins to differ."""
+    """Return the first different row of the copy, by table."""
     key = key_of(expected)
     if not key:
         return {}
@@ -75,17 +75,20 @@ def _differs(name: str, expected: DatabaseInventory, actual: DatabaseInventory) 
 
 
 def _named(session: Session, table: Table, number: int, span: int) -> str:
-    """In the order of the digests. After the last row of the copy there is none to name. Keys of tables that are not Caracal's may be
-    anything, so they are not shown."""
+    """Describe a row by its number in the order of the digests.
+
+    A number after the last row of the copy has no row. Keys of tables that are not Caracal's can contain any data, so
+    they are not shown.
+    """
     columns = _columns(session, table) if table.schema == "public" and table.name in schema_tables.names() else []
     if not columns:
         return f"row {number + 1}"
-    # No cast, which could be a function of the owner.
+    # Without a cast, because a cast could call a function of the owner.
     select = ", ".join(f"pg_catalog.concat({quote(column)})" for column in columns)
     rows = session.rows(f"SELECT {select} FROM {table.sql} ORDER BY {', '.join(table.order_by)} OFFSET {number} LIMIT 1")
     if not rows:
         return "after the last row here"
-    # What belongs to no zone has none to name.
+    # Rows without a zone have no zone value.
     values = ", ".join(f"{column} {clean(str(value))[:_LENGTH]}" for column, value in zip(columns, rows[0], strict=True) if value)
     return values if span == 1 else f"within {span} rows from {values}"
 

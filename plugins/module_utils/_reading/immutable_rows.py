@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows that the product never changes or deletes, compared with the digests of rows in the inventory of the set before.
+"""Comparison of rows that the product never changes or deletes with the row digests in the inventory of the previous set.
 
-The copy is read and not the set, so a table is compared only if the copy has it exactly as the set records it.
+The restored copy is read instead of the set. Therefore a table is compared only if the copy matches the set's record of
+it exactly.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ from .._drivers.postgres.server import Server, Session
 from .._drivers.postgres.tables import Table
 from . import differences
 
-# The product inserts rows of these and does nothing else to them.
+# The product inserts rows into these tables and never updates or deletes them.
 IMMUTABLE = ("public.policy_versions", "public.policy_set_versions")
 
 Inventory = t.Mapping[str, object]
 
 
 def compare(server: Server, before: Inventory, after: Inventory) -> Immutable:
-    """Of the inventories of two sets; a malformed one proves nothing. A table of more than 1,024 rows has no digest of each row, and is
-    not compared."""
+    """Compare the inventories of two sets. A malformed one proves nothing.
+
+    A table of more than 1,024 rows has no digest of each row, and is not compared.
+    """
     older, newer = _databases(before), _databases(after)
     found = [one for name in sorted(older.keys() & newer.keys()) for one in _of_database(server, name, older[name], newer[name])]
     rewritten = tuple(one for one in found if isinstance(one, Rewritten))
@@ -51,7 +54,10 @@ def _of_database(server: Server, name: str, older: Inventory, newer: Inventory) 
 
 
 def _compared(session: Session, table: Table, key: bytes, older: Inventory, newer: Inventory) -> Rewritten | str | None:
-    """The rows that are not as they were, or why that is not known. A copy that is not as its set records it has failed another check."""
+    """Return the changed or missing rows, or the reason why they are unknown.
+
+    If the copy does not match its set, another check has failed already.
+    """
     marks = differences.marks_of(older, table.qualified)
     if not marks:
         return f"{table.name} (set before: no digests of rows)"
@@ -76,6 +82,6 @@ def _short(table: str) -> str:
 
 
 def _columns(found: Inventory, table: Table) -> list[str]:
-    """An upgrade that adds a column changes the text of each row."""
+    """Return the table's column definitions. An upgrade that adds a column changes the text of each row."""
     lines = found.get("schema")
     return [str(one) for one in lines if str(one).startswith(f"column {table.qualified}.")] if isinstance(lines, list) else []

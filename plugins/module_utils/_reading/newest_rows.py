@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit blocks of a database without reading all of it: new rows and open blocks by the chain's index, the rest as known.
+"""Reads the audit blocks of a database without reading all rows. New rows and open blocks are read by the chain's index.
 
-A block is closed when its zone's head lies in a later one. Closed blocks are taken over as the journal knows them, where the
-index still has the zone's first and last row in that leaf; so reading takes as long as there are new rows, not all rows.
+A block is closed if the head of its zone is in a later block. Closed blocks are taken from the journal, provided that
+the index still has the zone's first and last row in that partition. So the time depends on the number of new rows, not
+on the number of all rows.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from .._stream.workers import Task
 from . import reading
 from .database_layout import Layout
 
-# A step from zone to zone through the index, since there may be many rows and few zones.
+# A recursive step through the index from zone to zone, since there may be many rows and few zones.
 _SPANS = """COPY (
     WITH RECURSIVE zone(id) AS (
         (SELECT x.zone_id FROM {table} x WHERE x.zone_id IS NOT NULL ORDER BY 1 LIMIT 1)
@@ -44,7 +45,7 @@ _SPANS = """COPY (
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """The rows of a zone (COPY text) in a leaf: least and greatest number, 0 for none, and whether there are rows without."""
+    """The rows of a zone (COPY text) in a partition: lowest and highest number, 0 for none, and whether there are rows without a number."""
 
     zone: str
     low: int
@@ -54,7 +55,10 @@ class Span:
 
 @dataclasses.dataclass(frozen=True)
 class Read:
-    """The blocks of a leaf, and how many of them were taken over as known. `gone`: the leaf was dropped meanwhile."""
+    """The blocks of a partition, and the number of blocks taken from the journal.
+
+    `gone` means the partition was dropped in the meantime.
+    """
 
     table: Table
     blocks: tuple[Block, ...] = ()
@@ -63,14 +67,14 @@ class Read:
 
 
 def chains(read: Layout) -> list[tuple[Chain, Table]]:
-    """The tables that hold a chain: the leaves, and the admin table in releases that chain it."""
+    """Return the tables with a chain: the audit partitions, and the admin table in releases that chain it."""
     admin = audit_chains.ADMIN
     kept = [table for table in read.rest if table.qualified == f"public.{admin.table}" and set(admin.chain) <= set(table.columns)]
     return [*((audit_chains.AUDIT, leaf) for leaf in read.leaves), *((admin, table) for table in kept)]
 
 
 def spans(session: Session, table: Table) -> list[Span]:
-    """Of every zone that has rows in a leaf."""
+    """Return the span of every zone with rows in a partition."""
     lines = _Lines()
     session.copy_to(_SPANS.format(table=table.sql), lines)
     found = [line.decode().split("\t") for line in lines.found]
@@ -86,7 +90,7 @@ class _Lines:
 
 
 def tasks(place: Place, read: Layout, known: t.Sequence[Block] | None) -> list[Task]:
-    """Tasks that give a Read each; with `known` None, of every row."""
+    """Return tasks with a Read as result. If `known` is None, they read every row."""
     if known is None:
         return [(every_row, (place, chain, table)) for chain, table in chains(read)]
     heads = block_history.heads(known)
@@ -106,17 +110,17 @@ def tasks(place: Place, read: Layout, known: t.Sequence[Block] | None) -> list[T
 
 
 def every_row(place: Place, chain: Chain, table: Table) -> Read:
-    """All rows in the order of the heap."""
+    """Read all rows in the order of the heap."""
     return _reading(place, table, lambda session: _every_row(session, chain, table))
 
 
 def new_rows(place: Place, chain: Chain, table: Table, known: t.Sequence[Block], heads: t.Mapping[str, int]) -> Read:
-    """`known` are the blocks of this leaf, `heads` the known heads of the chain's zones in all leaves."""
+    """Read new rows. `known` are the blocks of this partition, `heads` the known heads of the chain's zones in all partitions."""
     return _reading(place, table, lambda session: _new_rows(session, chain, table, known, heads))
 
 
 def _reading(place: Place, table: Table, read: t.Callable[[Session], Read]) -> Read:
-    """In a transaction that has touched this leaf alone. Retention may drop a leaf that the snapshot still shows."""
+    """Read in a transaction that accesses only this partition. Retention may drop a partition that the snapshot still shows."""
     try:
         with place.join() as session:
             return read(session)
@@ -151,7 +155,7 @@ def _new_rows(session: Session, chain: Chain, table: Table, known: t.Sequence[Bl
 
 
 def _first_block(span: Span, known: t.Sequence[Block], head: int) -> int:
-    """From which block on rows are read: the open one, or an earlier one where the first or the last row is not what it was."""
+    """Return the first block to read: the open block, or an earlier one if the first or the last row has changed."""
     first = max(head - 1, 0) // audit_blocks.BLOCK_ROWS
     closed = [block for block in known if 0 <= _number(block) < first]
     if not closed:
@@ -167,5 +171,5 @@ def _block_of(sequence: int) -> int:
 
 
 def _number(block: Block) -> int:
-    """Of the block; -1 or less for rows that have no place in the chain."""
+    """Return the number of a block, or a negative number for rows that are not part of the chain."""
     return audit_blocks.NO_SEQUENCE if block.block == "-" else int(block.block)

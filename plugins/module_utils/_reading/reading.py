@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Everything that is read of one database under one snapshot, in tasks for worker processes.
+"""Tasks for worker processes that read everything of one database in one snapshot.
 
-A backup reads the source this way and a verification reads the copy, so the two cannot drift apart.
+A backup reads the source with these tasks, and a verification reads the copy with the same tasks. So both always read
+the same things.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from .database_layout import Layout
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """What one pass over a leaf yields. `sealed` is None where nothing was stored, `key` where the object lies."""
+    """The result of one pass over an audit partition. `sealed` is None if nothing was stored. `key` is the key of the object."""
 
     table: Table
     rows: int
@@ -48,7 +49,7 @@ class Leaf:
 
 
 def leaf(place: Place, table: Table, psql: str, sink: Sink | None = None) -> Leaf:
-    """One pass, which shows the rows to `sink` too; nothing is stored."""
+    """Read an audit partition in one pass, and pass its rows to `sink` too. Nothing is stored."""
     collector = audit_blocks.Collector(audit_chains.AUDIT, table.name, table.columns)
     dump.copy_leaf(place, psql, table, dump.Lines(collector.take, first=sink))
     blocks = collector.finish()
@@ -61,9 +62,9 @@ def leaf(place: Place, table: Table, psql: str, sink: Sink | None = None) -> Lea
 def sealed_leaf(
     source: dump.Source, table: Table, directory: str, name: t.Callable[[str], str], shared: t.Mapping[str, str], settled: bool
 ) -> Leaf:
-    """One pass that seals and hashes. `name(digest)` is the object's key; an object in `shared` is not stored again.
+    """Encrypt and hash an audit partition in one pass. `name(digest)` is the object's key; an object in `shared` is not stored again.
 
-    Nothing of a `settled` leaf is sealed or sent before a pass of its own has shown that it has changed after all.
+    A `settled` partition is first read in a separate pass. It is encrypted only if that pass shows a change.
     """
     with source.progress.share(table.size) as share:
         if settled:
@@ -85,26 +86,29 @@ def _sealed_leaf(
 
 
 def _seen(source: dump.Source, table: Table, shared: t.Mapping[str, str], sink: Sink) -> Leaf:
-    """One pass; `key` is that of an object in `shared` with the same rows."""
+    """Read an audit partition in one pass. `key` is set if an object in `shared` has the same rows."""
     try:
         seen = leaf(source.place, table, source.psql, sink)
     except BackupError:
         if exists(source.place, table):
             raise
         return Leaf(table, 0, audit_blocks.leaf_digest([]), (), gone=True)
-    # The digest covers the columns that it knows; another column may have changed.
+    # The digest covers only the known columns; another column may have changed.
     known = set(table.columns) <= audit_chains.AUDIT.columns
     return dataclasses.replace(seen, key=shared.get(seen.digest) if known else None)
 
 
 def exists(place: Place, table: Table) -> bool:
-    """Retention may drop a leaf that the snapshot still shows; its rows are then nobody's to read."""
+    """Return whether a partition still exists.
+
+    Retention may drop a partition that the snapshot still shows, and then its rows cannot be read.
+    """
     with Session(place.server, place.database) as session:
         return session.value("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", (table.sql,)) is True
 
 
 def complete(session: Session, chain: Chain, table: Table, collector: audit_blocks.Collector) -> list[Block]:
-    """The collector's blocks and those that it set aside, read again one by one through the chain's index."""
+    """Return the collector's blocks, and the blocks that it deferred, which are read again one by one by the chain's index."""
     blocks = collector.finish()
     for zone, number in sorted(collector.deferred):
         blocks.extend(_one_block(session, chain, table, (zone, number), (number + 1) * audit_blocks.BLOCK_ROWS))
@@ -112,7 +116,7 @@ def complete(session: Session, chain: Chain, table: Table, collector: audit_bloc
 
 
 def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, int], head: int) -> list[Block]:
-    """One block by the chain's index, only rows up to sequence number `head`; no rows, no block."""
+    """Read one block by the chain's index, only rows up to sequence number `head`. Without rows, there is no block."""
     zone, number = key
     where = f"{zone_is(zone)} AND chain_seq BETWEEN {number * audit_blocks.BLOCK_ROWS + 1} AND {head}"
     collector = audit_blocks.Collector(chain, table.name, table.columns, only={key})
@@ -123,7 +127,10 @@ def _one_block(session: Session, chain: Chain, table: Table, key: tuple[bytes, i
 def compare_with_earlier(
     place: Place, read: Layout, known: Baseline, current: t.Sequence[Block], acknowledged: t.Collection[str], unread: int = 0
 ) -> Check:
-    """The blocks of this snapshot against what the journal knows; `unread` of them were taken from there. See block_history.compare."""
+    """Compare the blocks of this snapshot with the blocks in the journal. See block_history.compare.
+
+    `unread` of the current blocks were taken from the journal.
+    """
     chains = {chain.name: chain for chain in (audit_chains.AUDIT, audit_chains.ADMIN)}
     by_name = {table.name: table for table in (*(one for one in read.tables if one.schema == "public"), *read.leaves)}
     with place.join() as session:
@@ -144,7 +151,7 @@ def zone_is(zone: bytes) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Rest:
-    """Digests of ordinary tables, the blocks of the admin chain where it is among them, and marks of the rows with their key."""
+    """Digests of ordinary tables, the blocks of the admin chain if its table is among them, and row marks with their key."""
 
     digests: dict[str, TableDigest]
     blocks: tuple[Block, ...]
@@ -153,7 +160,7 @@ class Rest:
 
 
 def rest(place: Place, wanted: t.Sequence[Table], key: bytes = b"") -> Rest:
-    """`copy-sha256-v1` of each table, in one transaction. Without a `key` for the marks, a new one is made."""
+    """Compute `copy-sha256-v1` of each table, in one transaction. Without a `key` for the row marks, a new one is generated."""
     key = key or secrets.token_bytes(row_marks.KEY_SIZE)
     digests: dict[str, TableDigest] = {}
     blocks: list[Block] = []
@@ -177,7 +184,7 @@ def _admin_collector(table: Table) -> audit_blocks.Collector | None:
 
 
 def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> DatabaseFacts:
-    """The parts of the inventory that are no rows. A transaction of its own, so that no lock outlives it."""
+    """Read the parts of the inventory other than rows. Uses a separate transaction, so that no lock outlives it."""
     text = schema_text.read(pg_dump, place)
     with place.join() as session:
         return {
@@ -197,7 +204,7 @@ def facts(place: Place, names: t.Sequence[str], pg_dump: str) -> DatabaseFacts:
 
 
 def assemble(database: str, layout_read: Layout, facts_read: DatabaseFacts, rest_read: Rest, leaves: t.Sequence[Leaf]) -> DatabaseInventory:
-    """The inventory of one database; the caller adds `sequences`, which no snapshot covers."""
+    """Return the inventory of one database. The caller adds `sequences`, which are not part of a snapshot."""
     detected = layout_read.detected
     return {
         "database": database,
@@ -212,7 +219,10 @@ def assemble(database: str, layout_read: Layout, facts_read: DatabaseFacts, rest
 
 
 def read_tasks(place: Place, read: Layout, client: ClientTools, key: bytes = b"") -> list[Task]:
-    """Tasks that read everything and store nothing: facts, the rest, then each leaf. `key` is that of the marks of rows."""
+    """Return tasks that read everything and store nothing: facts, ordinary tables, then each audit partition.
+
+    `key` is the key of the row marks.
+    """
     names = [table.name for table in read.tables if table.schema == "public"]
     tasks: list[Task] = [(facts, (place, names, client.paths["pg_dump"])), (rest, (place, read.rest, key))]
     return tasks + [(leaf, (place, table, client.paths["psql"])) for table in read.leaves]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The checks of a source under the snapshot of its dump, and the findings in the manifest of its set."""
+"""Checks of a source in the snapshot of its dump, and the findings in the manifest of its set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .reading import Leaf
 
 
 def take(guard: Guard, place: Place, layout: Layout) -> list[Scan]:
-    """Scan everything except the audit leaves. An error becomes part of the scans and never stops a dump."""
+    """Scan everything except the audit partitions. An error becomes part of the scans and never stops a dump."""
     try:
         return guard.patiently(read, place, layout)
     except BackupError as exc:
@@ -30,7 +30,7 @@ def take(guard: Guard, place: Place, layout: Layout) -> list[Scan]:
 
 
 def read(place: Place, layout: Layout) -> list[Scan]:
-    """All ordinary tables, in one transaction."""
+    """Scan all ordinary tables, in one transaction."""
     leaves = {leaf.qualified for leaf in layout.leaves}
     with place.join() as session:
         source_checks.prepare(session)
@@ -43,7 +43,7 @@ def read(place: Place, layout: Layout) -> list[Scan]:
 
 
 def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[Leaf, list[Scan]]:
-    """A leaf that `seal` reads, and the scan of its unique indexes under the same snapshot."""
+    """Return the audit partition that `seal` reads, and the scan of its unique indexes in the same snapshot."""
     leaf = seal()
     if leaf.gone or leaf.table.unreadable:
         return leaf, []
@@ -51,14 +51,17 @@ def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[L
         scans = [guard.patiently(read_leaf, place, leaf)]
     except BackupError as exc:
         scans = source_checks.unread(place.database, exc.msg, [source_checks.UNIQUE])
-    # Retention may drop a leaf that the snapshot still shows.
+    # Retention may drop a partition that the snapshot still shows.
     if any(one.unread for one in scans) and not reading.exists(place, leaf.table):
         scans = [dataclasses.replace(one, unread=()) for one in scans]
     return leaf, scans
 
 
 def read_leaf(place: Place, leaf: Leaf) -> Scan:
-    """Read the index alone if that proves uniqueness. Without `amcheck`, since no restore depends on the index of an audit leaf."""
+    """Check uniqueness by reading the index alone, if that is sufficient.
+
+    `amcheck` is not used, since no restore depends on the index of an audit partition.
+    """
     with place.join() as session:
         source_checks.prepare(session)
         found = source_checks.indexes(session, (leaf.table.schema, leaf.table.name))
@@ -68,7 +71,7 @@ def read_leaf(place: Place, leaf: Leaf) -> Scan:
 
 
 def of_set(recorded: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> list[Check]:
-    """Failures for what the backup found in the source of its set, warnings for what is acknowledged. The copy has the same damage."""
+    """Return failures for findings in the source of a set, and warnings for acknowledged ones. The copy has the same damage."""
     checks = []
     for check_id in source_checks.IDS:
         found = [{"digest": one.digest, "message": one.message} for one in recorded if one.check == check_id]

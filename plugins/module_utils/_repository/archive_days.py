@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the journal says of archived exports: an entry a day, whose subjects are the day's objects. Later ones add to it."""
+"""Journal entries about archived exports. An entry lists the objects of one day; later entries of the same day add to it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXPORTS = f"{FOLDER}/audit"
 
 @dataclasses.dataclass(frozen=True)
 class ArchiveDay:
-    """`mode` and `until` are the weakest lock that an object of it was seen with, None where none was."""
+    """One day of the archive. `mode` and `until` are the weakest lock of its objects, None if an object has no lock."""
 
     day: datetime.date
     mode: str | None
@@ -30,7 +30,7 @@ class ArchiveDay:
 
 
 def archive_day(entry: Entry) -> ArchiveDay:
-    """From a verified entry. Raises TamperedData."""
+    """Parse a verified entry. Raises TamperedData."""
     fields = body(entry)
     try:
         day = datetime.date.fromisoformat(fields.text("day"))
@@ -44,15 +44,15 @@ def archive_day(entry: Entry) -> ArchiveDay:
 
 
 def folder(day: datetime.date) -> str:
-    """Where the exports of a day lie."""
+    """Return the directory with the exports of a day."""
     return f"{EXPORTS}/{day:%Y/%m/%d}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Entered:
-    """What is known of one object: its SHA-256, the entry that named it first, the latest lock that was seen.
+    """One archived object: its SHA-256, the first entry that names it, and the end of the latest lock that was seen.
 
-    `other` is a later entry that gives it another SHA-256, 0 without one.
+    `other` is a later entry that records another SHA-256 for it, or 0.
     """
 
     sha256: str
@@ -62,7 +62,7 @@ class Entered:
 
 
 def entered(journal: t.Iterable[Entry]) -> dict[str, Entered]:
-    """All objects that the journal names, by key; the first word counts. Raises TamperedData."""
+    """Return all objects that the journal names, by key. The first recorded digest counts. Raises TamperedData."""
     found: dict[str, Entered] = {}
     for one in journal:
         if one.kind != ARCHIVE_DAY:

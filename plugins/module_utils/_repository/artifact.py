@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One stored object of a set, as the manifest names it."""
+"""One stored object of a set, as described in the manifest."""
 
 from __future__ import annotations
 
@@ -42,10 +42,11 @@ class ArtifactRecord(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Artifact:
-    """`size` in bytes and `sha256` in hex of the stored bytes; `recipients` are fingerprints, none for public artifacts.
+    """One artifact. `size` in bytes and `sha256` in hex are of the stored bytes.
 
-    `database`, `leaf` (`schema.table`) and `source` (a replay directory, a Redis, a digest) say what it is of; `shared_from` is the set
-    that made it when that is another one. An artifact of kind `details` is the sealed inventory of another one.
+    `recipients` are fingerprints; public artifacts have none. `database`, `leaf` (`schema.table`) and `source` (a
+    replay directory, a Redis server or a digest) identify the content. `shared_from` is the set that created the
+    artifact if it is another set. An artifact of kind `details` is the encrypted inventory of another artifact.
     """
 
     path: str
@@ -75,17 +76,20 @@ class Artifact:
 
 
 def sealed(kind: str, path: str, made: Sealed, recipients: t.Sequence[Recipient], **of: str | None) -> Artifact:
-    """The artifact that was sealed to `recipients` and published under `path`; `of` are `database`, `leaf` or `source`."""
+    """Return the artifact that was encrypted for `recipients` and published at `path`. `of` is `database`, `leaf` or `source`."""
     return Artifact(path, kind, made.size, made.sha256, compression.NAME, tuple(one.fingerprint for one in recipients), **of)
 
 
 def recovery(set_id: str, data: bytes) -> Artifact:
-    """The artifact that RECOVERY.md is."""
+    """Return the artifact of RECOVERY.md."""
     return Artifact(layout.recovery_key(set_id), RECOVERY, len(data), hashlib.sha256(data).hexdigest(), "none")
 
 
 def parse(data: object, name: str, set_id: str) -> Artifact:
-    """From a manifest or a part of set `set_id`. Raises TamperedData, also for a path that is not the set's to name."""
+    """Parse an artifact of set `set_id` from a manifest or a part.
+
+    Raises TamperedData, also for a path that the set may not name.
+    """
     fields = Fields(data, name)
     found = Artifact(
         path=fields.text("path"),
@@ -107,7 +111,11 @@ def parse(data: object, name: str, set_id: str) -> Artifact:
 
 
 def _check_place(found: Artifact, name: str, set_id: str) -> None:
-    """Objects may be shared between sets and bear the id of the set that made them; all else lies in the set's own folder."""
+    """Raise TamperedData for a path that the set may not name.
+
+    An object shared between sets has the ID of the set that created it in its path. All other artifacts are in the
+    set's own directory.
+    """
     check_key(found.path)
     maker = found.shared_from or set_id
     if found.kind in _OF_THE_SET:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sets of a repository: those that its journal names, and no others."""
+"""The sets of a repository. Only a set that the journal names exists."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEALED = ".age"
 
 @dataclasses.dataclass(frozen=True)
 class SetRecord:
-    """A set as the journal names it."""
+    """A set as recorded in the journal."""
 
     entry: Entry
     set_id: str
@@ -39,7 +39,7 @@ class SetRecord:
 
 @dataclasses.dataclass(frozen=True)
 class StoredSet:
-    """A set whose signed files were verified."""
+    """A set with verified signed files."""
 
     manifest: Manifest
     manifest_bytes: bytes
@@ -48,7 +48,7 @@ class StoredSet:
 
 @dataclasses.dataclass(frozen=True)
 class Countersignature:
-    """A drill that passed signed the same manifest; `sequence` is the number of its journal entry."""
+    """The signature of a passed drill on the same manifest. `sequence` is the number of the drill's journal entry."""
 
     drill_id: str
     sequence: int
@@ -56,7 +56,10 @@ class Countersignature:
 
 
 class Catalog:
-    """What a verified journal says about sets, and the way to a set's verified content. It sees what the journal gets later."""
+    """The sets recorded in a verified journal, with access to their verified content.
+
+    The catalog follows the journal: it includes entries that are added later.
+    """
 
     def __init__(self, repository: Repository, journal: Journal, verifier: Verifier) -> None:
         self._repository = repository
@@ -66,7 +69,7 @@ class Catalog:
         self._ended: tuple[dict[str, Entry], dict[str, Entry]] = ({}, {})
 
     def committed(self) -> list[SetRecord]:
-        """All that ever were, oldest first. Raises TamperedData when two entries name different manifests of one set."""
+        """Return all sets ever committed, oldest first. Raises TamperedData if two entries name different manifests of one set."""
         found: dict[str, SetRecord] = {}
         for one in self._journal.of_kind(entries.SET):
             made = record(one)
@@ -75,9 +78,10 @@ class Catalog:
         return list(found.values())
 
     def condemned(self) -> dict[str, Entry]:
-        """Sets that an entry ends, with that entry, whether their bytes are gone or not. Raises TamperedData.
+        """Return the sets that a prune entry ends, with that entry, even if their objects are still stored. Raises TamperedData.
 
-        No entry ends a set that is held: whoever has stolen the prune key cannot talk its readers out of it.
+        A prune entry does not end a set on hold. An attacker with a stolen prune key therefore cannot make readers
+        ignore a held set.
         """
         found: dict[str, Entry] = {}
         standing: decisions.Holds = {}
@@ -90,7 +94,10 @@ class Catalog:
         return found
 
     def pruned(self) -> dict[str, Entry]:
-        """Those of which an object is gone, with the entry that ended each: an entry alone ends no set. Raises TamperedData."""
+        """Return the sets that were ended and have lost an object, with the entry that ended each. Raises TamperedData.
+
+        An entry alone does not end a set.
+        """
         condemned = self.condemned()
         if condemned != self._ended[0]:
             sizes = {one.key: one.size for one in self._store.held(layout.SETS)} if condemned else {}
@@ -100,7 +107,11 @@ class Catalog:
         return self._ended[1]
 
     def _is_whole(self, set_id: str, sizes: t.Mapping[str, int]) -> bool:
-        """Whether all that is the set's own and sealed is there. A set whose manifest cannot be believed is not over for that."""
+        """Return whether all encrypted artifacts of the set's own directory are stored.
+
+        A set with an untrusted manifest counts as whole, because such a manifest does not prove that the set was
+        pruned.
+        """
         folder = f"{layout.set_folder(set_id)}/"
         try:
             artifacts = self.read(set_id).manifest.artifacts
@@ -109,16 +120,16 @@ class Catalog:
         return all(objects.is_there(self._store, one, sizes) for one in artifacts if one.path.startswith(folder) and one.recipients)
 
     def sets(self) -> list[SetRecord]:
-        """Those that were not pruned, in the order of the journal, oldest first. Raises TamperedData."""
+        """Return the sets that were not pruned, in the order of the journal, oldest first. Raises TamperedData."""
         pruned = self.pruned()
         return [one for one in self.committed() if one.set_id not in pruned]
 
     def newest(self) -> SetRecord | None:
-        """The set of the highest entry; None when there is no set."""
+        """Return the set with the highest entry number, or None if there is no set."""
         return max(self.sets(), key=lambda one: one.entry.sequence, default=None)
 
     def latest(self, max_age: float | None = None) -> SetRecord:
-        """The same, and not older than `max_age` hours. Raises ObjectMissing, VerificationFailed."""
+        """Return the newest set. Raises ObjectMissing, and VerificationFailed if it is older than `max_age` hours."""
         found = self.newest()
         if found is None:
             raise ObjectMissing(f"{self._store.location} has no backup set; create one first")
@@ -129,7 +140,7 @@ class Catalog:
         return found
 
     def get(self, set_id: str) -> SetRecord:
-        """Raises ObjectMissing for a set that was not committed, and for one that was pruned."""
+        """Return a set. Raises ObjectMissing if it was not committed or was pruned."""
         found = self.find(set_id)
         ended = self.pruned().get(set_id)
         if ended:
@@ -137,16 +148,17 @@ class Catalog:
         return found
 
     def find(self, set_id: str) -> SetRecord:
-        """Also one that was pruned. Raises ObjectMissing for a set that was not committed."""
+        """Return a set, even if it was pruned. Raises ObjectMissing if it was not committed."""
         for one in self.committed():
             if one.set_id == set_id:
                 return one
         raise ObjectMissing(f"set {set_id[:60]!a} is not in the journal of {self._store.location}: it was not committed; give another ID")
 
     def read(self, set_id: str) -> StoredSet:
-        """The manifest with its signature, ids and RECOVERY.md verified; of a pruned set too, for its audit blocks.
+        """Read a set. Its manifest, signature, IDs and RECOVERY.md are verified.
 
-        Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch.
+        Works for a pruned set too, because its audit blocks are still needed. Raises TamperedData, KeyProblem,
+        ObjectMissing, VersionMismatch.
         """
         record = self.find(set_id)
         name = f"{self._store.location}/{layout.manifest_key(set_id)}"
@@ -163,7 +175,10 @@ class Catalog:
         return StoredSet(found, data, record)
 
     def manifests(self, records: t.Iterable[SetRecord]) -> dict[str, Manifest | BackupError]:
-        """Of many sets, by id and in their order, many read at a time where that helps; for one that cannot be believed, why."""
+        """Return the manifests of sets by set ID, in the given order; for an untrusted manifest, the error.
+
+        Reads several at a time if the store benefits from it.
+        """
 
         def read(record: SetRecord) -> tuple[str, Manifest | BackupError]:
             try:
@@ -174,7 +189,10 @@ class Catalog:
         return dict(self._store.overlapped(read, records))
 
     def open(self, set_id: str) -> StoredSet:
-        """As `read`, and every artifact is there in its size. Raises ObjectMissing, TamperedData."""
+        """Like `read`, for a set that was not pruned, and check that every artifact is stored with its size.
+
+        Raises ObjectMissing, TamperedData.
+        """
         self.get(set_id)
         found = self.read(set_id)
         for one in found.manifest.artifacts:
@@ -182,30 +200,36 @@ class Catalog:
         return found
 
     def read_artifact(self, artifact: Artifact) -> bytes:
-        """The stored bytes of a small artifact, equal to its SHA-256. Raises ObjectMissing, TamperedData."""
+        """Return the stored bytes of a small artifact after comparing their SHA-256. Raises ObjectMissing, TamperedData."""
         data = objects.read(self._store, artifact.path, artifact.sha256, artifact.size, artifact.size)
         if data is None:
             raise TamperedData(f"{self._store.location}/{artifact.path} was altered; use another copy of the set", reason=ALTERED_OBJECT)
         return data
 
     def read_named(self, entry: Entry, key: str, limit: int) -> bytes:
-        """The stored bytes of an object that `entry` names. Raises ObjectMissing, TamperedData, StorageError (larger than `limit`)."""
+        """Return the stored bytes of an object named by `entry`.
+
+        Raises ObjectMissing, TamperedData, and StorageError if it is larger than `limit`.
+        """
         data = objects.read(self._store, key, entry.subjects[key], limit)
         if data is None:
             raise TamperedData(f"{self._store.location}/{key} does not match entry {entry.sequence} of the journal; use another copy")
         return data
 
     def verify_objects(self, open_set: StoredSet, progress: Progress = SILENT) -> list[Check]:
-        """Every stored byte against the manifest: one passed check, or one failed check for each faulty artifact."""
+        """Compare every stored byte with the manifest. Returns one passed check, or one failed check for each faulty artifact."""
         return objects.verify(self._store, open_set.manifest.artifacts, progress)
 
     def signed(self, open_set: StoredSet) -> objects.SignedObjects:
-        """The artifacts as they were signed, to be read for use."""
+        """Return a reader for the artifacts that compares them with their signed digests."""
         return objects.SignedObjects(self._store, open_set.manifest.artifacts)
 
     def countersignatures(self, open_set: StoredSet, faults: list[str] | None = None) -> list[Countersignature]:
-        """Drills that the journal names and that signed this manifest, verified. A countersignature that does not hold proves nothing and
-        ends nothing; `faults` gets why."""
+        """Return the verified countersignatures of drills that the journal names.
+
+        An invalid countersignature is skipped, since it proves nothing and is not an error of the set. The reason is
+        appended to `faults`.
+        """
         found = []
         set_id = open_set.record.set_id
         for one in self._journal.of_kind(entries.DRILL):
@@ -229,12 +253,15 @@ class Catalog:
 
 
 def recovery_point(made: Manifest, entered: Entry) -> datetime.datetime:
-    """Its oldest snapshot, and never later than its entry: what a retired key dated back to its time is as old as it says."""
+    """Return the time of the set's oldest snapshot, but not later than the set's entry.
+
+    A retired key could sign a set with an entry dated back. Such a set counts as at least as old as its entry.
+    """
     return min(made.recovery_point, entered.judged)
 
 
 def record(entry: Entry) -> SetRecord:
-    """From a verified entry. Raises TamperedData."""
+    """Parse a verified entry. Raises TamperedData."""
     set_id = entry.body.get("set")
     if not isinstance(set_id, str) or not layout.is_id(set_id) or list(entry.subjects) != [layout.manifest_key(set_id)]:
         raise TamperedData(f"entry {entry.sequence} of the journal does not name the manifest of a set; {entries.taken_back(entry)}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Making a set exist. Whatever is written before the journal entry is garbage until that entry names it."""
+"""Committing a set. Objects written before the journal entry are garbage until that entry names them."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ def commit(
     time: t.Mapping[str, str | None],
     machine: str,
 ) -> Entry:
-    """Write RECOVERY.md, signature, manifest and journal entry, in this order, then remove the parts.
+    """Write RECOVERY.md, the signature, the manifest and the journal entry, in this order, then remove the parts.
 
-    `body` goes into the entry, with the set's id. The same again changes nothing (`journal.head` stays) and returns
-    the entry; after a kill, the same again completes the set. Raises ObjectExists when the id has other content.
+    `body` is added to the entry, together with the set ID. A second call with the same arguments changes nothing
+    (`journal.head` stays) and returns the entry. If a commit was killed, the same call completes the set. Raises
+    ObjectExists if the ID has other content.
     """
     data = manifest.to_bytes()
     _check_ids(repository, signer, manifest, recovery)
@@ -64,7 +65,7 @@ def _write(repository: Repository, journal: Journal, signer: Signer, manifest: M
         if one.shared_from is not None:
             store.extend(one.path, objects.find(store, one.path, one.sha256, one.size))
     signature = signer.sign(data, layout.NAMESPACE_SET)
-    # Nobody could read the set if this failed later.
+    # Verify before writing: with an untrusted signature the set could not be read later.
     journal.verifier.verify(data, signature, layout.NAMESPACE_SET, signer.principal, name=f"the manifest of set {set_id}")
     _put(store, layout.recovery_key(set_id), recovery)
     _put(store, layout.backup_signature_key(set_id), signature)
@@ -72,7 +73,7 @@ def _write(repository: Repository, journal: Journal, signer: Signer, manifest: M
 
 
 def _put(store: Store, key: str, data: bytes) -> None:
-    """Create, or find that an interrupted commit has created the very same."""
+    """Write an object. An existing object with the same content, left by an interrupted commit, is accepted."""
     try:
         store.put(key, data)
     except ObjectExists as exc:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a repository begins: its identity, which is signed, and the first entry of its journal."""
+"""Creating a repository: its signed identity and the first entry of its journal."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def create(
     verifier: Verifier,
     entropy: t.Callable[[int], bytes] = os.urandom,
 ) -> Repository:
-    """Write identity, signature and genesis entry; a creation that was interrupted is completed.
+    """Write the identity, its signature and the genesis entry. Completes an interrupted creation.
 
-    Raises ObjectExists when there is a repository already, KeyProblem when `verifier` would not believe `signer`.
+    Raises ObjectExists if there is a repository already, and KeyProblem if `verifier` does not trust `signer`.
     """
     if signer.principal not in repositories.creators(deployment):
         raise KeyProblem(f"{signer.principal} may not create a repository; sign as {' or '.join(repositories.creators(deployment))}")
@@ -61,7 +61,11 @@ def create(
 
 
 def _identify(store: Store, deployment: str, signer: Signer, verifier: Verifier, data: bytes) -> None:
-    """Identity first, then its signature: whoever finds one without the other signs the very same, so that two creators agree."""
+    """Write the identity, then its signature.
+
+    If the identity exists without a signature, sign the existing bytes. Two concurrent creators then agree on one
+    identity.
+    """
     signature = _sign(data, signer, verifier)
     try:
         store.put(layout.REPOSITORY, data)
@@ -73,7 +77,10 @@ def _identify(store: Store, deployment: str, signer: Signer, verifier: Verifier,
 
 
 def begun(store: Store, deployment: str, signer: Signer) -> bytes:
-    """What an interrupted creation has left. Raises OptionError when it is another deployment's, KeyProblem when another signer's."""
+    """Return the identity that an interrupted creation left behind.
+
+    Raises OptionError if it belongs to another deployment, and KeyProblem if another signer wrote it.
+    """
     data = store.read(layout.REPOSITORY)
     repository, principal = repositories.parse(store, data)
     repositories.expect(repository, deployment)
@@ -85,7 +92,7 @@ def begun(store: Store, deployment: str, signer: Signer) -> bytes:
 
 
 def _sign(data: bytes, signer: Signer, verifier: Verifier) -> bytes:
-    """What nobody would believe is not written."""
+    """Sign `data` and verify the signature, so that no untrusted signature is written."""
     signature = signer.sign(data, layout.NAMESPACE_REPOSITORY)
     verifier.verify(data, signature, layout.NAMESPACE_REPOSITORY, signer.principal, name=layout.REPOSITORY)
     return signature

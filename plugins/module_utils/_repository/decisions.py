@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the journal's entries about the life of sets say in their bodies: prunes, holds, proofs of an identity, verifications."""
+"""Bodies of journal entries about the life of sets: prunes, holds, escrow proofs and verifications."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from .fields import SHA256, Fields, timestamp
 
 HELD, RELEASED = "held", "released"
 TIME, EVERYTHING = "time", "everything"
-# What a correction says of findings: they are known, and no failure until it expires.
+# A correction that acknowledges findings: they are known and do not fail a check until it expires.
 ACKNOWLEDGED = "acknowledged"
 
 
 @dataclasses.dataclass(frozen=True)
 class Prune:
-    """Written before anything is deleted. `sets` has the reason by set, `keys` everything that is to go, `bytes` their size."""
+    """A prune, recorded before anything is deleted.
+
+    `sets` has the reason by set, `keys` all objects to delete, `bytes` their total size.
+    """
 
     sets: dict[str, str]
     keys: tuple[str, ...]
@@ -33,7 +36,7 @@ class Prune:
 
 
 def prune(entry: Entry) -> Prune:
-    """From a verified entry. Raises TamperedData, also when it ends a set without naming its manifest."""
+    """Parse a verified entry. Raises TamperedData, also if it ends a set without naming its manifest."""
     fields = body(entry)
     found = Prune(fields.table("sets"), fields.texts("keys"), fields.integer("bytes"))
     fields.end()
@@ -44,7 +47,10 @@ def prune(entry: Entry) -> Prune:
 
 @dataclasses.dataclass(frozen=True)
 class Hold:
-    """Whether set `set_id` is held under `name`, the number of a case or the like; several holds on one set end one by one."""
+    """The state of one hold on set `set_id`. `name` can be the number of a legal case.
+
+    A set can have several holds, and each is released separately.
+    """
 
     set_id: str
     name: str
@@ -55,12 +61,12 @@ class Hold:
         return {"set": self.set_id, "hold": self.name, "state": self.state, "reason": self.reason}
 
 
-# Set → name → hold.
+# Set ID → hold name → hold.
 Holds = dict[str, dict[str, Hold]]
 
 
 def hold(entry: Entry) -> Hold:
-    """From a verified entry. Raises TamperedData."""
+    """Parse a verified entry. Raises TamperedData."""
     fields = body(entry)
     found = Hold(fields.text("set"), fields.text("hold"), fields.one_of("state", (HELD, RELEASED)), fields.text("reason"))
     fields.end()
@@ -69,7 +75,7 @@ def hold(entry: Entry) -> Hold:
 
 
 def enter(standing: Holds, entry: Entry) -> None:
-    """Put a hold to those that stand, or take one that is released away. Raises TamperedData."""
+    """Add a hold to the active holds, or remove a released one. Raises TamperedData."""
     one = hold(entry)
     of_set = standing.setdefault(one.set_id, {})
     of_set.pop(one.name, None)
@@ -78,7 +84,7 @@ def enter(standing: Holds, entry: Entry) -> None:
 
 
 def holds(found: t.Iterable[Entry]) -> Holds:
-    """The holds that no later entry has released. Raises TamperedData."""
+    """Return the holds that were not released later. Raises TamperedData."""
     standing: Holds = {}
     for entry in found:
         if entry.kind == HOLD:
@@ -87,14 +93,17 @@ def holds(found: t.Iterable[Entry]) -> Holds:
 
 
 def told(of_set: t.Mapping[str, Hold]) -> list[dict[str, str]]:
-    """The holds of a set as modules return them."""
+    """Return the holds of a set in the form that modules return."""
     return [{"hold": one.name, "reason": one.reason} for _name, one in sorted(of_set.items())]
 
 
 @dataclasses.dataclass(frozen=True)
 class Escrow:
-    """Identities, by the fingerprints of their recipients, each of which opens all that is sealed to it of a set with that many sealed
-    objects; by their headers alone."""
+    """A proof that identities exist. Each can decrypt all artifacts of a set that are encrypted for it.
+
+    `recipients` are the fingerprints of their recipients, `objects` the number of encrypted objects of the set. Only
+    the headers of the artifacts were decrypted.
+    """
 
     set_id: str
     recipients: tuple[str, ...]
@@ -105,7 +114,7 @@ class Escrow:
 
 
 def escrow(entry: Entry) -> Escrow:
-    """From a verified entry. Raises TamperedData."""
+    """Parse a verified entry. Raises TamperedData."""
     fields = body(entry)
     found = Escrow(fields.text("set"), fields.texts("recipients"), fields.integer("objects"))
     fields.end()
@@ -114,13 +123,13 @@ def escrow(entry: Entry) -> Escrow:
 
 
 def escrows(found: t.Iterable[Entry]) -> dict[str, Entry]:
-    """Fingerprint of a recipient → the newest entry that proves its identity. Raises TamperedData."""
+    """Return the newest entry that proves the identity of each recipient, by fingerprint. Raises TamperedData."""
     return {one: entry for entry in found if entry.kind == ESCROW for one in escrow(entry).recipients}
 
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """Part `part` of `parts` of all stored bytes was read; `failed` are the sets in which something was wrong."""
+    """A verification of part `part` of `parts` of all stored bytes. `failed` are the sets with a fault."""
 
     parts: int
     part: int
@@ -132,7 +141,7 @@ class Verification:
 
 
 def verification(entry: Entry) -> Verification:
-    """From a verified entry. Raises TamperedData."""
+    """Parse a verified entry. Raises TamperedData."""
     fields = body(entry)
     found = Verification(fields.integer("parts"), fields.integer("part"), fields.integer("objects"), fields.texts("failed"))
     fields.end()
@@ -142,12 +151,12 @@ def verification(entry: Entry) -> Verification:
 
 
 def verifications(found: t.Iterable[Entry]) -> list[Verification]:
-    """Oldest first. Raises TamperedData."""
+    """Return the verifications, oldest first. Raises TamperedData."""
     return [verification(one) for one in found if one.kind == VERIFICATION]
 
 
 def failed(found: t.Iterable[Entry]) -> set[str]:
-    """Sets in which a verification found something wrong, and no later one of the same part, or of everything, found it right."""
+    """Return the sets with a fault that was not cleared by a later verification of the same part or of everything."""
     wrong: dict[str, set[tuple[int, int]]] = {}
     for one in verifications(found):
         for set_id, where in wrong.items():
@@ -164,7 +173,8 @@ def failed(found: t.Iterable[Entry]) -> set[str]:
 class Correction:
     """An operator's decision on earlier entries (number → SHA-256).
 
-    Their time or everything that they say is not trusted; or `findings` that they record, by digest, are acknowledged until `expires`.
+    It withdraws trust in their time, or in all of their content. Or it acknowledges `findings` that they record, by
+    digest, until `expires`.
     """
 
     entries: dict[int, str]
@@ -184,9 +194,11 @@ class Correction:
 
 
 def correction(entry: Entry, earlier: t.Sequence[Entry]) -> Correction:
-    """From a verified entry and those before it. Raises TamperedData; the first entry and corrections themselves stand.
+    """Parse a verified entry, given the entries before it.
 
-    By its own number it names what lay there and was no entry, which the operator refused: readers need not be told, since it fits nowhere.
+    Raises TamperedData, also for a correction of the first entry or of another correction. A correction can name its
+    own number: this records that the operator refused other data stored at that number. Readers ignore such data
+    anyway, since it fits nowhere in the chain.
     """
     fields = body(entry)
     said = acknowledgement(entry) or Correction({}, fields.one_of("what", (TIME, EVERYTHING)), fields.text("reason"))
@@ -200,12 +212,12 @@ def correction(entry: Entry, earlier: t.Sequence[Entry]) -> Correction:
 
 
 def is_about(what: str, kind: str) -> bool:
-    """Whether a correction that says `what` can be about entries of a kind."""
+    """Return whether a correction of this type (`what`) can apply to entries of `kind`."""
     return kind == FINDING if what == ACKNOWLEDGED else kind not in (GENESIS, CORRECTION)
 
 
 def acknowledgement(entry: Entry) -> Correction | None:
-    """What a correction acknowledges, without the entries; None for one that says something else. Raises TamperedData."""
+    """Return the acknowledgement in a correction, without its entries; None for other corrections. Raises TamperedData."""
     if entry.body.get("what") != ACKNOWLEDGED:
         return None
     fields = body(entry)

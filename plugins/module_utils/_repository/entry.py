@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One entry of the journal as bytes: an in-toto Statement whose predicate says what happened, to what, by whom.
+"""One journal entry as bytes: an in-toto Statement. Its predicate records the event, its subject and its writer.
 
-Nothing here trusts a byte before the caller has verified the signature over all of them.
+Nothing in this file verifies signatures. The caller verifies the signature over all bytes before it uses an entry.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ VERIFICATION = "verification"
 ARCHIVE_DAY = "archive-day"
 CORRECTION = "correction"
 FINDING = "finding"
-# What no entry is written as: one that an operator took back.
+# The kind of an entry that an operator revoked. It is never written.
 TAKEN_BACK = "taken-back"
 
-# Who may say what: a stolen drill key must not be able to commit a set.
+# The roles that may sign each kind: with a stolen drill key an attacker must not be able to commit a set.
 MAY_SIGN: dict[str, tuple[str, ...]] = {
     GENESIS: (layout.BACKUP, layout.OPERATOR),
     SET: (layout.BACKUP,),
@@ -57,7 +57,7 @@ MAY_SIGN: dict[str, tuple[str, ...]] = {
 
 
 class Subject(t.TypedDict):
-    """What an entry is about: the key of an object and its digest."""
+    """The subject of an entry: the key of an object and its digest."""
 
     name: str
     digest: dict[str, str]
@@ -73,7 +73,7 @@ def subject(name: str, digest: str) -> Subject:
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """The newest entry. As text it goes into reports and mailboxes, which so become witnesses."""
+    """The newest entry. Its text form goes into reports and mails, which then prove later that the entry existed."""
 
     sequence: int
     sha256: str
@@ -84,7 +84,7 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """What the caller knows of a new entry. `time` has `host`, `database` and `store`, the last two None where unknown."""
+    """The caller's part of a new entry. `time` has `host`, `database` and `store`; the last two are None if unknown."""
 
     kind: str
     subjects: t.Sequence[Subject]
@@ -94,13 +94,13 @@ class Draft:
 
     @property
     def format(self) -> int:
-        """The first format that knows what the entry says."""
+        """The first format that supports the content of the entry."""
         return layout.NEWEST if self.kind == FINDING or (self.kind == CORRECTION and "findings" in self.body) else layout.FORMAT
 
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A verified entry. `subjects` maps names to SHA-256. `judged` is when its signer had to be valid."""
+    """A verified entry. `subjects` maps names to SHA-256 digests. `judged` is the time at which its signer had to be valid."""
 
     sequence: int
     sha256: str
@@ -115,7 +115,7 @@ class Entry:
 
     @property
     def latest(self) -> datetime.datetime:
-        """The latest time that its writer claims; a database's clock is not its own."""
+        """The latest time that the writer claims. The database time is left out, because another host sets that clock."""
         return max(parse_timestamp(when) for name, when in self.time.items() if when and name != "database")
 
 
@@ -141,7 +141,7 @@ def to_bytes(draft: Draft, repository: str, deployment: str, sequence: int, prev
 
 
 def parse(data: bytes, name: str, repository: str, deployment: str) -> Entry:
-    """The entry in signed bytes, which must belong to this repository. `judged` is the time that the entry claims."""
+    """Parse signed bytes. The entry must belong to this repository; `judged` is set to the time that the entry claims."""
     statement = Fields(strict_json.loads(data, name), name)
     if (statement.text("_type"), statement.text("predicateType")) != (STATEMENT_TYPE, PREDICATE_TYPE):
         raise statement.fault("is not a journal entry")
@@ -175,7 +175,11 @@ def parse(data: bytes, name: str, repository: str, deployment: str) -> Entry:
 
 
 def body(entry: Entry) -> Fields:
-    """What a verified entry says, to be taken apart. A stolen key may have signed nonsense, which an operator takes back."""
+    """Return the body of a verified entry as fields.
+
+    A stolen key can sign an invalid body, so the remedy in errors is to revoke the entry. A correction cannot be
+    revoked.
+    """
     name = f"the body of entry {entry.sequence} of the journal"
     return Fields(entry.body, name) if entry.kind == CORRECTION else Fields(entry.body, name, taken_back(entry))
 
@@ -185,7 +189,7 @@ def taken_back(entry: Entry) -> str:
 
 
 def check_role(kind: str, principal: str, deployment: str, name: str) -> None:
-    """Raises KeyProblem when `principal` may not sign entries of this kind."""
+    """Raise KeyProblem if `principal` may not sign entries of this kind."""
     allowed = [layout.principal(role, deployment) for role in MAY_SIGN[kind]]
     if principal not in allowed:
         raise KeyProblem(f"{name} is an entry of kind {kind} signed as {principal[:80]!a}; only {' or '.join(allowed)} may sign this kind")
@@ -206,7 +210,10 @@ def _subjects(statement: Fields) -> dict[str, str]:
 
 
 def _time(fields: Fields) -> tuple[dict[str, str | None], datetime.datetime]:
-    """The times as they stand, and the one that counts: the store's where there is one, since the signer does not set that clock."""
+    """Return the recorded times, and the time that counts.
+
+    The store's time counts if there is one, because the signer does not control that clock.
+    """
     host, database, store = fields.time("host"), fields.optional_time("database"), fields.optional_time("store")
     fields.end()
     shown = {"host": host, "database": database, "store": store}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads the fields of a parsed signed document: every one must be there, have its type, and be known."""
+"""Strict access to the fields of a parsed signed document. Missing fields, wrong types and unknown fields are errors."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9
 
 
 def timestamp(when: datetime.datetime) -> str:
-    """A time with a zone as all documents write it: `2026-11-25T02:00:01.000000Z`."""
+    """Format a time with a zone as in all documents: `2026-11-25T02:00:01.000000Z`."""
     return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def parse_timestamp(text: str) -> datetime.datetime:
-    """Raises ValueError."""
+    """Parse a timestamp in UTC with microseconds. Raises ValueError."""
     if not _TIME.match(text):
         raise ValueError(f"{text[:40]!a} is not a time in UTC with microseconds")
-    # A journal has hundreds of thousands of them, and `strptime` takes twenty times as long.
+    # A journal has hundreds of thousands of timestamps, and `strptime` needs twenty times as long.
     return datetime.datetime.fromisoformat(f"{text[:-1]}+00:00")
 
 
 class Fields:
-    """One object of a document. Take its fields one by one, then `end`. Every fault is a TamperedData that names it."""
+    """One object of a document. Take its fields one by one, then call `end`.
+
+    Every fault raises TamperedData with the name of the document.
+    """
 
     def __init__(self, data: object, name: str, remedy: str = "use another copy") -> None:
         self.name = name
@@ -45,7 +48,7 @@ class Fields:
         return TamperedData(f"{self.name} {words}; it was not written by this software: {self._remedy}")
 
     def take(self, field: str) -> t.Any:
-        """The raw value; a field that may be null must still be there."""
+        """Return the raw value. A nullable field must be present too."""
         if field not in self._left:
             raise self.fault(f"has no {field}")
         return self._left.pop(field)
@@ -57,14 +60,17 @@ class Fields:
         return value
 
     def head(self, kind: str, newest: int = FORMAT) -> None:
-        """`type` and `format`, which come first: another kind of document is refused, a newer format told apart."""
+        """Check `type` and `format`.
+
+        The type is checked first: another type of document is refused, while a newer format raises VersionMismatch.
+        """
         found = self._typed("type", str)
         if found != kind:
             raise self.fault(f"has type {found[:40]!a}, not {kind}")
         self.format(newest)
 
     def format(self, newest: int = FORMAT) -> None:
-        """`format`, and `requires` of a later one than the first. Raises VersionMismatch for one after `newest`."""
+        """Check `format`, and `requires` in formats after the first. Raises VersionMismatch for a format after `newest`."""
         number = self.integer("format")
         requires = self.text("requires") if number > FORMAT and "requires" in self._left else ""
         if number > newest:
@@ -106,18 +112,18 @@ class Fields:
         return self.time(field)
 
     def dictionary(self, field: str) -> dict[str, object]:
-        """An object whose fields are the business of its reader."""
+        """Return an object without checking its fields; the caller checks them."""
         return t.cast("dict[str, object]", self._typed(field, dict))
 
     def integer(self, field: str) -> int:
-        """Not negative."""
+        """Return an integer that is not negative."""
         value: int = self._typed(field, int)
         if value < 0:
             raise self.fault(f"has a negative {field}")
         return value
 
     def later_integer(self, field: str) -> int | None:
-        """The same of a field that older documents do not have, and that may be null."""
+        """Like `integer`, for a nullable field that older documents do not have."""
         if self._left.get(field) is None:
             self._left.pop(field, None)
             return None
@@ -138,14 +144,14 @@ class Fields:
         return t.cast("list[t.Any]", self._typed(field, list))
 
     def later_array(self, field: str) -> list[t.Any]:
-        """Of a field that older documents do not have."""
+        """Like `array`, for a field that older documents do not have."""
         return self.array(field) if field in self._left else []
 
     def inners(self, field: str) -> list[Fields]:
         return [Fields(item, f"{field}[{number}] of {self.name}", self._remedy) for number, item in enumerate(self.array(field))]
 
     def later_inners(self, field: str) -> list[Fields]:
-        """The same of a field that older documents do not have."""
+        """Like `inners`, for a field that older documents do not have."""
         return self.inners(field) if field in self._left else []
 
     def texts(self, field: str) -> tuple[str, ...]:
@@ -155,20 +161,20 @@ class Fields:
         return tuple(values)
 
     def table(self, field: str) -> dict[str, str]:
-        """An object whose values are all strings."""
+        """Return an object with only strings as values."""
         values = self._typed(field, dict)
         if not all(isinstance(value, str) for value in values.values()):
             raise self.fault(f"has an invalid {field}")
         return dict(values)
 
     def numbers(self, field: str) -> dict[str, float]:
-        """An object whose values are all numbers."""
+        """Return an object with only numbers as values."""
         values = self._typed(field, dict)
         if not all(type(value) in (int, float) for value in values.values()):
             raise self.fault(f"has an invalid {field}")
         return dict(values)
 
     def end(self) -> None:
-        """What is left is unknown, and a document with unknown fields is not what this format says."""
+        """Raise TamperedData if unknown fields are left, because the format does not allow them."""
         if self._left:
             raise self.fault(f"has unknown field {min(self._left)[:40]!a}")

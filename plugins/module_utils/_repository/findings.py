@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the journal records as wrong with the source of sets and checkpoints, and what the operator has acknowledged of it.
+"""Findings in the source of sets and checkpoints, as recorded in the journal, and the operator's acknowledgements.
 
-A finding is recorded once, by its digest. It stays open for every later reader until the operator signs an acknowledgement of that digest.
+A finding is recorded once, by its digest. It stays open for every later reader until the operator signs an
+acknowledgement of that digest.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ from .entry import Entry, body
 from .fields import Fields
 from .journal import Journal
 
-# Of one entry.
+# Limit of findings in one entry.
 MOST = 50
 MESSAGE_LIMIT = 1000
-# Checks of what was: their findings stay until they are acknowledged, since the row may be gone, or overwritten again. Those of others
-# are found again for as long as they are true.
+# Findings of these checks stay open until they are acknowledged, since the row may be gone or overwritten again. Other
+# checks repeat their findings for as long as they are true.
 LASTING = ("blocks.journal", "audit.content", "audit.links", "audit.retention_lowered", "admin.content", "admin.links")
 
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """One finding: the check that made it, a SHA-256 over exactly what was found, and a line of text."""
+    """One finding: the check that made it, a SHA-256 over the exact finding, and a line of text."""
 
     check: str
     digest: str
@@ -38,13 +39,13 @@ class Recorded:
 
     @property
     def lasts(self) -> bool:
-        """Whether it stays a failure of later verifications that do not find it themselves."""
+        """Return whether the finding fails later verifications that do not detect it themselves."""
         return self.check in LASTING
 
 
 @dataclasses.dataclass(frozen=True)
 class FindingEntry:
-    """The body of an entry: what was found in the set or checkpoint `found_in` when it was made or verified."""
+    """The body of an entry: findings in the set or checkpoint `found_in` at its creation or verification."""
 
     found_in: str
     findings: tuple[Recorded, ...]
@@ -64,7 +65,7 @@ class Standing:
 
 
 def parse(values: t.Iterable[Fields]) -> tuple[Recorded, ...]:
-    """The findings of a signed document. Raises TamperedData."""
+    """Parse the findings of a signed document. Raises TamperedData."""
     return tuple(_recorded(one) for one in values)
 
 
@@ -77,7 +78,7 @@ def _recorded(fields: Fields) -> Recorded:
 
 
 def read(entry: Entry) -> FindingEntry:
-    """From a verified entry. Raises TamperedData."""
+    """Parse a verified entry. Raises TamperedData."""
     fields = body(entry)
     found = FindingEntry(fields.text("in"), parse(fields.inners("findings")))
     fields.end()
@@ -87,7 +88,7 @@ def read(entry: Entry) -> FindingEntry:
 
 
 def standing(journal: Journal, now: datetime.datetime) -> list[Standing]:
-    """All findings that the journal records, in order. Raises TamperedData."""
+    """Return all findings that the journal records, in order. Raises TamperedData."""
     acknowledged = acknowledgements(journal, now)
     found: dict[str, Standing] = {}
     for entry in journal.of_kind(entries.FINDING):
@@ -98,7 +99,7 @@ def standing(journal: Journal, now: datetime.datetime) -> list[Standing]:
 
 
 def acknowledgements(journal: Journal, now: datetime.datetime) -> dict[str, Correction]:
-    """Digest → the newest acknowledgement that holds now."""
+    """Return the newest acknowledgement that is valid at `now`, by the digest of the finding."""
     found: dict[str, Correction] = {}
     for entry in journal.of_kind(entries.CORRECTION):
         said = decisions.acknowledgement(entry)

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How sets are kept, against what somebody asked for: ages, legal bounds, proofs of identities, copies elsewhere. Pure."""
+"""Checks of how sets are kept against the configured policy: ages, legal bounds, proofs of identities, other copies.
+
+Pure functions.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +27,20 @@ from .selection import Drilled
 
 PREFIX = "retention.backups"
 DAY = datetime.timedelta(days=1)
-# An identity that nobody has used for so long may be lost.
+# An identity that was not used for this long may be lost.
 PROOF_LASTS = 400 * DAY
-# Clocks of two hosts.
+# Allowed difference between the clocks of two hosts.
 SKEW = datetime.timedelta(minutes=5)
-# How the name of an export ends, with its hour.
+# The end of an export's name, with its hour.
 _HOUR = re.compile(r"/([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2})\.parquet\Z")
 
 
 @dataclasses.dataclass(frozen=True)
 class Newest:
-    """The newest set. `snapshot` is the time of its oldest snapshot, None when its manifest cannot be believed: `problem` says why.
+    """The newest set. `snapshot` is the time of its oldest snapshot, or None if its manifest is not trusted.
 
-    `sealed` has for each sealed artifact the fingerprints that it names; classes of assets may have recipients of their own.
+    `problem` is the reason for an untrusted manifest. `sealed` has the recipient fingerprints of each encrypted
+    artifact. They can differ, because classes of assets may have recipients of their own.
     """
 
     set_id: str
@@ -47,7 +51,7 @@ class Newest:
 
 @dataclasses.dataclass(frozen=True)
 class Covered:
-    """The newest set or checkpoint ("set 2026…"), and the time of its snapshot by the database's clock."""
+    """The newest set or checkpoint ("set 2026…"), and the time of its snapshot according to the database's clock."""
 
     name: str
     time: datetime.datetime
@@ -55,14 +59,14 @@ class Covered:
 
 @dataclasses.dataclass(frozen=True)
 class Copy:
-    """A second place for the ciphertext, and when somebody verified it last."""
+    """Another copy of the encrypted sets, and the time of its last verification."""
 
     name: str
     verified: datetime.datetime
 
 
 def newest(found: Newest | None, now: datetime.datetime, budget: datetime.timedelta) -> Check:
-    """Age of the newest set."""
+    """Check how old the newest set is."""
     name = f"{PREFIX}.newest"
     if found is None:
         return Check(name, FAIL, "the journal contains no set; run a backup")
@@ -72,7 +76,10 @@ def newest(found: Newest | None, now: datetime.datetime, budget: datetime.timede
 
 
 def tail(found: Covered | None, now: datetime.datetime, budget: datetime.timedelta) -> Check:
-    """Age of the newest entry that binds audit rows. Rows that came later can be edited, cut or replaced by a holder of the audit key."""
+    """Check the age of the newest entry that covers audit rows.
+
+    Later rows can be edited, cut off or replaced by an attacker who has the audit key.
+    """
     name = f"{PREFIX}.tail"
     if found is None:
         return Check(name, FAIL, "no set or checkpoint covers any audit row; run a backup")
@@ -82,7 +89,7 @@ def tail(found: Covered | None, now: datetime.datetime, budget: datetime.timedel
 
 
 def covered(journal: Journal) -> Covered | None:
-    """The newest set or checkpoint; None in a journal without any. Raises TamperedData."""
+    """Return the newest set or checkpoint, or None if the journal has none. Raises TamperedData."""
     newest = [journal.at([numbers[-1]])[0] for kind in (entries.SET, entries.CHECKPOINT) if (numbers := journal.numbers(kind))]
     return max((_covered(entry) for entry in newest), key=lambda one: one.time, default=None)
 
@@ -94,7 +101,7 @@ def _covered(entry: Entry) -> Covered:
 
 
 def drilled(found: t.Sequence[Drilled], now: datetime.datetime, budget: datetime.timedelta) -> Check:
-    """Age of the last drill that passed; one that failed after it counts for more."""
+    """Check the age of the last passed drill. A drill that failed after it takes precedence."""
     name, tested = f"{PREFIX}.drill", [one for one in found if one.tested]
     if not tested:
         return Check(name, FAIL, "no drill has passed or failed yet, so no set is proved to restore; run restore_drill")
@@ -106,7 +113,10 @@ def drilled(found: t.Sequence[Drilled], now: datetime.datetime, budget: datetime
 
 
 def kept_long_enough(committed: t.Sequence[SetRecord], journal: t.Sequence[Entry], now: datetime.datetime, least: int) -> Check:
-    """No set was ended before `least` days, and so the oldest that is left is that old, or the first that ever was."""
+    """Check that no set was pruned before `least` days.
+
+    The oldest remaining set is then at least that old, or is the first set ever made.
+    """
     name, made = f"{PREFIX}.kept_at_least", {one.set_id: one.entry.judged for one in committed}
     if not made:
         return Check(name, UNPROVEN, "the journal contains no set")
@@ -129,7 +139,7 @@ def kept_long_enough(committed: t.Sequence[SetRecord], journal: t.Sequence[Entry
 
 
 def not_kept_too_long(kept: t.Sequence[SetRecord], journal: t.Sequence[Entry], now: datetime.datetime, most: int) -> Check:
-    """No set is older than `most` days, but for one that somebody holds."""
+    """Check that no set is older than `most` days, except sets on hold."""
     name = f"{PREFIX}.kept_at_most"
     if not kept:
         return Check(name, UNPROVEN, "the journal contains no set")
@@ -145,7 +155,7 @@ def not_kept_too_long(kept: t.Sequence[SetRecord], journal: t.Sequence[Entry], n
 
 
 def archive(journal: t.Sequence[Entry], now: datetime.datetime, budget: datetime.timedelta) -> Check:
-    """Age of the last archived hour, from its end."""
+    """Check the age of the last archived hour, counted from the end of that hour."""
     name = f"{PREFIX}.archive"
     hours = [hour[1] for key in archive_days.entered(journal) if (hour := _HOUR.search(key))]
     if not hours:
@@ -155,7 +165,10 @@ def archive(journal: t.Sequence[Entry], now: datetime.datetime, budget: datetime
 
 
 def proved(wanted: t.Collection[str], last: Newest | None, journal: t.Sequence[Entry], now: datetime.datetime) -> Check:
-    """Whether the recipients for emergencies, by fingerprint, open what is made, and somebody tried it."""
+    """Check that new artifacts are encrypted for the break-glass recipients, and that their identities were tried recently.
+
+    `wanted` are the fingerprints of these recipients.
+    """
     name = f"{PREFIX}.break_glass"
     if not wanted:
         words = "the break-glass recipients are unknown, so their identities cannot be proved to exist; set break_glass_files"
@@ -184,7 +197,7 @@ def proved(wanted: t.Collection[str], last: Newest | None, journal: t.Sequence[E
 
 
 def copies(found: t.Sequence[Copy], now: datetime.datetime, least: int, budget: datetime.timedelta) -> Check:
-    """How many other places hold the sets, by what the operator says of their last verification."""
+    """Check the number of other copies, based on the verification times that the operator reports."""
     name = f"{PREFIX}.copies"
     if not least:
         return Check(name, NOT_APPLICABLE, "no independent copies are required", required=False)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The images that a set keeps: of which objects each one consists. Its id vouches for all of them."""
+"""The container images in a set, and the objects that each image consists of. The image ID covers all of them by digest."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from . import layout
 from .artifact import Artifact
 from .fields import Fields
 
-# As many as services; an engine's own limit of layers is 127.
+# The same limit as for services; container engines allow 127 layers.
 LIMIT = 1000
 LAYERS_LIMIT = 1000
-# An index, a manifest, a configuration.
+# An index, a manifest and a configuration.
 DOCUMENTS_LIMIT = 3
-# What whoever opens them reads at most, since few sealed bytes can become endless ones.
+# Limit for the unpacked bytes of all images, because a few encrypted bytes can unpack to an unlimited size.
 BYTES_LIMIT = 32 << 30
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
@@ -42,7 +42,7 @@ class ImageRecord(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-    """`digest` and `size`, in bytes, of the tar archive, as it is in no package."""
+    """A layer. `digest` and `size` (in bytes) are of the uncompressed tar archive."""
 
     digest: str
     size: int
@@ -50,7 +50,11 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """`documents` are digests: of what has the id, and of what that names, down to the configuration; `layers` the lowest first."""
+    """An image. `layers` starts with the lowest one.
+
+    `documents` are digests: first the document with the image ID, then the documents that it names, down to the
+    configuration.
+    """
 
     image_id: str
     documents: tuple[str, ...]
@@ -58,7 +62,7 @@ class Image:
 
     @property
     def digests(self) -> frozenset[str]:
-        """Of all that it consists of."""
+        """Digests of all documents and layers of the image."""
         return frozenset((*self.documents, *(one.digest for one in self.layers)))
 
     def to_dict(self) -> ImageRecord:
@@ -74,7 +78,7 @@ class ImageResult(t.TypedDict):
 
 
 def parse(values: t.Sequence[object], name: str) -> tuple[Image, ...]:
-    """As they stand in a document. Raises TamperedData."""
+    """Parse the images of a document. Raises TamperedData."""
     if len(values) > LIMIT:
         raise Fields({}, name).fault(f"names more than {LIMIT} images")
     found = tuple(_parsed(Fields(one, f"images[{number}] of {name}")) for number, one in enumerate(values))
@@ -86,7 +90,7 @@ def parse(values: t.Sequence[object], name: str) -> tuple[Image, ...]:
 
 
 def are_too_large(found: t.Iterable[Image]) -> bool:
-    """Whether a set takes them all, each layer counted once."""
+    """Return whether the images exceed the limit of a set. Each layer is counted once."""
     return sum(one.size for one in {layer for image in found for layer in image.layers}) > BYTES_LIMIT
 
 
@@ -109,12 +113,12 @@ def _layer(fields: Fields) -> Layer:
 
 
 def objects(found: t.Iterable[Artifact]) -> dict[str, Artifact]:
-    """The artifacts that images consist of, by the digest of what is sealed in each."""
+    """Return the artifacts of images, by the digest of their content."""
     return {one.source: one for one in found if one.kind == artifacts.IMAGE and one.source}
 
 
 def check(images: t.Sequence[Image], found: t.Iterable[Artifact], name: str) -> None:
-    """Whether each image has all of its artifacts, each one once, and each of these its image. Raises TamperedData."""
+    """Raise TamperedData unless each image has all of its artifacts exactly once, and each artifact belongs to an image."""
     wanted = {(digest, False) for image in images for digest in image.documents}
     wanted |= {(layer.digest, True) for image in images for layer in image.layers}
     there = [(one.source, layout.is_layer(one.path)) for one in found if one.kind == artifacts.IMAGE]
@@ -123,6 +127,6 @@ def check(images: t.Sequence[Image], found: t.Iterable[Artifact], name: str) -> 
 
 
 def told(images: t.Iterable[Image], found: t.Sequence[Artifact]) -> list[ImageResult]:
-    """Of each image its id, and the bytes of its objects, which may be those of others too."""
+    """Return the ID of each image and the size of its objects. Images can share objects."""
     there = objects(found)
     return [{"image_id": one.image_id, "bytes": sum(there[digest].size for digest in one.digests)} for one in images]

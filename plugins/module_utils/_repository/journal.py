@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The repository's one signed, hash-chained record: what happened, in an order that nobody can change unseen."""
+"""The repository's signed, hash-chained journal of events. Their order cannot be changed without detection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ATTEMPTS = 20
 
 
 class Entries(t.Sequence[Entry]):
-    """Some of a journal, each read when it is asked for."""
+    """A selection of journal entries. Each entry is read on access."""
 
     def __init__(self, journal: Journal, numbers: t.Sequence[int]) -> None:
         self._journal = journal
@@ -33,7 +33,7 @@ class Entries(t.Sequence[Entry]):
         return len(self._numbers)
 
     def __eq__(self, other: object) -> bool:
-        """As a list of the same entries."""
+        """Compare with a list of entries."""
         return isinstance(other, (Entries, list)) and list(self) == list(other)
 
     __hash__ = None  # type: ignore[assignment]
@@ -51,7 +51,7 @@ class Entries(t.Sequence[Entry]):
 
 
 class Journal:
-    """Verified entries in order. `append` and `refresh` add to it; nothing is ever taken away."""
+    """Verified entries in order. `append` and `refresh` add entries; entries are never removed."""
 
     def __init__(
         self,
@@ -61,8 +61,12 @@ class Journal:
         assumed: t.Mapping[int, str] | None = None,
         what: str = decisions.TIME,
     ) -> None:
-        """`unsigned` are keys behind the head at which no signed entry lies. `assumed` are numbers and (the first digits of) digests of
-        entries that are read as if an operator had corrected them. `prefix` is the beginning that this host has verified before."""
+        """Create a journal without entries.
+
+        `assumed` maps numbers to digests, or their first digits: these entries are read as if an operator had corrected
+        them. `unsigned` are keys after the head without a signed entry. `prefix` is the beginning that this host has
+        verified before.
+        """
         self.repository_id = repository_id
         self.deployment = deployment
         self.verifier = verifier
@@ -71,12 +75,12 @@ class Journal:
         self.prefix: Prefix | None = None
         self._again: t.Callable[[], Journal] = lambda: self
         self._looked_up: dict[int, Entry] = {}
-        # Behind the prefix.
+        # Entries after the prefix.
         self._signed: list[Signed] = []
         self._entries: list[Entry] = []
 
     def begin(self, prefix: Prefix, again: t.Callable[[], Journal]) -> None:
-        """With what was verified before, as long as its files hold; `again` reads all of the journal."""
+        """Start with the entries that were verified before, as long as their files are valid. `again` reads the whole journal."""
         self.prefix, self._again = prefix, again
 
     @property
@@ -85,7 +89,7 @@ class Journal:
 
     @property
     def head(self) -> Head:
-        """Number 0 and no digest before genesis."""
+        """The newest entry; number 0 and an empty digest before the genesis entry."""
         if self._entries:
             return Head(self._entries[-1].sequence, self._entries[-1].sha256)
         return Head(len(self.prefix), self.prefix.sha256(len(self.prefix))) if self.prefix else Head(0, "")
@@ -96,24 +100,27 @@ class Journal:
 
     @property
     def is_assumed(self) -> bool:
-        """Whether entries are read otherwise than the journal says."""
+        """Return whether entries are read with assumed corrections that the journal does not contain."""
         return bool(self._assumed[0])
 
     def numbers(self, *kinds: str) -> list[int]:
-        """Of the entries of some kinds, in order."""
+        """Return the numbers of the entries of some kinds, in order."""
         behind = [one.sequence for one in self._entries if one.kind in kinds]
         return [*self.prefix.numbers(kinds), *behind] if self.prefix else behind
 
     def of_kind(self, *kinds: str) -> t.Sequence[Entry]:
-        """The entries of some kinds, in order, as they are now."""
+        """Return the entries of some kinds, in order, with corrections applied."""
         return self.at(self.numbers(*kinds))
 
     def at(self, numbers: t.Sequence[int]) -> t.Sequence[Entry]:
-        """The entries of these numbers."""
+        """Return the entries with these numbers."""
         return Entries(self, numbers)
 
     def entry(self, number: int) -> Entry:
-        """Raises IndexError, and, for a prefix that is damaged, as `read`."""
+        """Return an entry with corrections applied. Raises IndexError.
+
+        If the prefix is damaged, the whole journal is read, with the errors of `read`.
+        """
         if self.prefix and number <= len(self.prefix):
             try:
                 if number not in self._looked_up:
@@ -124,7 +131,7 @@ class Journal:
         return self._entries[number - 1 - self._before]
 
     def signed(self, number: int) -> Signed:
-        """The same as its writer signed it, whatever an operator has corrected."""
+        """Return an entry as its writer signed it, without corrections."""
         if self.prefix and number <= len(self.prefix):
             try:
                 return self.prefix.signed(number)
@@ -137,14 +144,17 @@ class Journal:
         return len(self.prefix) if self.prefix else 0
 
     def _read_all(self) -> None:
-        """Go on without the prefix."""
+        """Continue without the prefix."""
         head, found = self.head, self._again()
         if found.head.sequence < head.sequence or found.entries[head.sequence - 1].sha256 != head.sha256:
             raise TamperedData(f"the journal was rolled back or forked while it was read: entry {head} is gone; use another copy")
         self.prefix, self._signed, self._entries, self.unsigned = None, found._signed, found._entries, found.unsigned
 
     def system_identifiers(self) -> set[str]:
-        """Of every cluster that a set or a checkpoint was made from, so that no restore meets one by accident."""
+        """Return the system identifiers of all database clusters of sets and checkpoints.
+
+        A restore compares its target with them, so that it does not overwrite a source cluster by accident.
+        """
         found = {records.checkpoint(one).system_identifier for one in self.of_kind(entries.CHECKPOINT)}
         for one in self.of_kind(entries.SET):
             for source in entries.body(one).inners("source"):
@@ -152,7 +162,7 @@ class Journal:
         return found
 
     def check(self, data: bytes, signature: bytes, name: str, pending: t.Sequence[Signed] = ()) -> Signed:
-        """What is in `data` but for its time: the entry that follows the last of `pending`, or else the head.
+        """Verify an entry except for its time. It must follow the last of `pending`, or the head without `pending`.
 
         Raises TamperedData, KeyProblem, VersionMismatch.
         """
@@ -171,7 +181,7 @@ class Journal:
         return Signed(authentic, found)
 
     def as_written(self, before: int | None = None) -> list[Entry]:
-        """All entries, or those before a number, as their writers signed them, whatever an operator has corrected."""
+        """Return all entries, or the entries before a number, as their writers signed them, without corrections."""
         end = self.head.sequence + 1
         return [self.signed(number).entry for number in range(1, min(before or end, end))]
 
@@ -179,15 +189,18 @@ class Journal:
         return self.signed(sequence).entry.kind not in (entries.GENESIS, entries.CORRECTION)
 
     def judge(self, found: t.Sequence[Signed]) -> list[Entry]:
-        """What comes behind the prefix, with `found` behind that, judged anew: a correction changes what stands before it, so with one
-        nothing is left of the prefix. Raises as `judging.judge`."""
+        """Evaluate the entries after the prefix again, with `found` at the end. Raises as `judging.judge`.
+
+        A correction changes earlier entries. If `found` contains one, the prefix is dropped and all entries are
+        evaluated again.
+        """
         if self.prefix and any(one.entry.kind == entries.CORRECTION for one in found):
             self._unfold()
         before = self.prefix.reach.time if self.prefix else None
         return judging.judge([*self._signed, *found], *self._assumed, now=self.verifier.now(), before=before)
 
     def _unfold(self) -> None:
-        """Have all entries here. Their signatures were verified, and by the same lists."""
+        """Load all entries of the prefix into memory. Their signatures were verified with the same key lists."""
         numbers = range(1, self.head.sequence + 1)
         signed, judged = [self.signed(one) for one in numbers], [self.entry(one) for one in numbers]
         self.prefix, self._signed, self._entries = None, signed, judged
@@ -204,10 +217,12 @@ def read(
     what: str = decisions.TIME,
     prefix: Prefix | None = None,
 ) -> Journal:
-    """The whole journal, every signature, number, digest and id verified; of a `prefix` they were. Raises TamperedData, KeyProblem,
-    VersionMismatch."""
+    """Read the whole journal and verify every signature, number, digest and ID. The entries of a `prefix` are already verified.
+
+    Raises TamperedData, KeyProblem, VersionMismatch.
+    """
     journal = Journal(repository.id, repository.deployment, verifier, assumed, what)
-    # Of what was verified before only the end is looked at: from there on, each entry names the one before.
+    # Only the last entry of the prefix is checked: each later entry names the digest of the entry before it.
     if prefix and slots.has(repository.store, len(prefix), prefix.sha256(len(prefix)), journal.whose):
         journal.begin(prefix, lambda: read(repository, verifier))
     refresh(repository, journal)
@@ -219,7 +234,7 @@ def read(
 
 
 def refresh(repository: Repository, journal: Journal) -> None:
-    """Read and verify what was appended since."""
+    """Read and verify the entries appended since the last read."""
     signed: list[Signed] = []
 
     def take(data: bytes, signature: bytes, name: str) -> None:
@@ -240,9 +255,9 @@ def append(
     time: t.Mapping[str, str | None],
     machine: str,
 ) -> Entry:
-    """Add an entry to the repository and to `journal`; when somebody else was faster, read theirs and try again.
+    """Append an entry to the repository and to `journal`. If another writer was faster, read its entry and try again.
 
-    Raises KeyProblem when readers would not believe the signer, Busy when others are always faster.
+    Raises KeyProblem if readers would not trust the signer, and Busy if other writers are always faster.
     """
     draft = Draft(kind, subjects, body, time, machine)
     for _attempt in range(ATTEMPTS):
@@ -258,7 +273,7 @@ def append(
 
 
 def append_once(repository: Repository, journal: Journal, signer: Signer, draft: Draft) -> Entry:
-    """The same without a second try. Raises ObjectExists when the number is taken."""
+    """Append an entry without a retry. Raises ObjectExists if the number is in use."""
     data, checked = _sign(repository, journal, signer, draft)
     repository.store.put(layout.entry_key(checked.entry.sequence), data)
     journal.add([checked])
@@ -266,13 +281,13 @@ def append_once(repository: Repository, journal: Journal, signer: Signer, draft:
 
 
 def _sign(repository: Repository, journal: Journal, signer: Signer, draft: Draft) -> tuple[bytes, Signed]:
-    """The next entry; only its signature is in the repository."""
+    """Sign the next entry. Only its signature is written to the repository."""
     store, head = repository.store, journal.head
     sequence = head.sequence + 1
     name = f"{store.location}/{layout.entry_key(sequence)}"
     data = entries.to_bytes(draft, journal.repository_id, journal.deployment, sequence, head.sha256 or None, signer.principal)
     signature = signer.sign(data, layout.NAMESPACE_JOURNAL)
-    # What we could not read back must not be written: it would end the journal for everybody.
+    # Check the entry before it is written: an entry that cannot be read would make the journal unreadable for all hosts.
     checked = journal.check(data, signature, name)
     journal.judge([checked])
     _put_signature(repository, layout.entry_signature_key(sequence, checked.entry.sha256), signature)
@@ -280,8 +295,11 @@ def _sign(repository: Repository, journal: Journal, signer: Signer, draft: Draft
 
 
 def _append_over(repository: Repository, journal: Journal, signer: Signer, draft: Draft) -> Entry | None:
-    """At the next number lies what no trusted key signed. Where a store keeps versions, ours goes on top; whoever reads or writes finds the
-    oldest that is signed. None when that is another one's. Raises KeyProblem, and StorageError where a store has no versions."""
+    """Append an entry at a number with data that no trusted key signed. Returns None if another writer's entry counts.
+
+    In a store with versions, the new entry is written over that data. All readers and writers use the oldest signed
+    version. Raises KeyProblem, and StorageError in a store without versions.
+    """
     store = repository.store
     slots.check_strangers(store, journal.head.sequence + 1, journal.whose, journal.head.sha256)
     data, checked = _sign(repository, journal, signer, draft)

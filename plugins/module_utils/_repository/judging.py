@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When the signer of each entry of a journal had to be valid, and what an operator has corrected. Pure."""
+"""The time at which the signer of each journal entry had to be valid, and the operator's corrections. Pure functions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from . import decisions
 from . import entry as entries
 from .entry import Entry
 
-# How far the clocks of two hosts may differ. Nothing is written or read that is later.
+# Allowed difference between the clocks of two hosts. Entries with a later time are neither written nor accepted.
 SKEW = datetime.timedelta(minutes=10)
 
 
 @dataclasses.dataclass(frozen=True)
 class Signed:
-    """An entry whose bytes, number and role were verified. `entry.judged` is still its own claim."""
+    """An entry with verified bytes, number and role. `entry.judged` is still the time that the entry claims."""
 
     authentic: Authentic
     entry: Entry
@@ -30,14 +30,20 @@ class Signed:
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """How far a chain has come with an entry: the latest time that counts, and the latest that any writer claims. Corrected ones aside."""
+    """The times that a chain has reached at an entry: the latest time that counts, and the latest that any writer claims.
+
+    Corrected entries do not count.
+    """
 
     time: datetime.datetime
     claimed: datetime.datetime
 
 
 def reaches(signed: t.Sequence[Signed], before: Reach | None = None) -> list[Reach]:
-    """Of each entry, where `before` is what the chain has reached before the first of them; what `judge` rests on at any later time."""
+    """Return the reach of the chain at each entry. `before` is the reach before the first of them.
+
+    Together with the current time, these values determine the result of `judge` at any later time.
+    """
     corrected = _corrected([one.entry for one in signed], {}, decisions.TIME)
     found: list[Reach] = []
     for entry in (one.entry for one in signed):
@@ -57,11 +63,14 @@ def judge(
     now: datetime.datetime,
     before: datetime.datetime | None = None,
 ) -> list[Entry]:
-    """All entries, oldest first; or those behind others, which had reached the time `before` and which none of them corrects. Raises
-    TamperedData, KeyProblem.
+    """Return all entries, oldest first, with the time at which each signer had to be valid. Raises TamperedData, KeyProblem.
 
-    A signer must have been valid at the entry's own time, and not earlier than the latest that the chain has reached: so a retired key
-    which dates its entry back is refused. A corrected time counts as that of the entry before, and for nothing behind it.
+    With `before`, `signed` are the entries after a verified prefix. The prefix had reached the time `before`, and none
+    of `signed` corrects an entry in it.
+
+    A signer must be valid at the later of two times: the entry's own time, and the latest time that the chain has
+    reached. An entry that a retired key dated back is therefore refused. An entry with a corrected time gets the time
+    of the entry before it, and its own time has no effect on later entries.
     """
     corrected = _corrected([one.entry for one in signed], assumed, what)
     found: list[Entry] = []
@@ -90,7 +99,7 @@ def _check_signer(one: Signed, at: datetime.datetime) -> None:
 
 
 def _corrected(found: t.Sequence[Entry], assumed: t.Mapping[int, str], what: str) -> dict[int, str]:
-    """Number of an entry → what of it is not believed. Whoever signed a correction is judged in its turn."""
+    """Return the untrusted content (`what`) by entry number. The signer of a correction is checked like any other signer."""
     corrected = {one.sequence: what for one in found if one.sequence in assumed and one.sha256.startswith(assumed[one.sequence])}
     for one in found:
         if one.kind == entries.CORRECTION:

@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lock of what a host keeps beside its high-water mark. It is a file that nobody else may open: a folder, or a file that others may
-read, they could keep locked."""
+"""The lock for the files next to a host's high-water mark.
+
+The lock is a private file. Other users could hold a lock on a directory, or on a file that they can read.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +20,12 @@ from .._files.folder import Folder
 
 
 def exclusive(mark: str) -> contextlib.AbstractContextManager[None]:
-    """Only for one who writes. Raises OSError, also where the lock is another user's."""
+    """Lock for writing. Raises OSError, also if the lock file belongs to another user."""
     return _locked(mark, fcntl.LOCK_EX, create=True)
 
 
 def shared(mark: str) -> contextlib.AbstractContextManager[None]:
-    """For those who read, while nobody writes; makes nothing. Raises OSError, also where nobody has written yet."""
+    """Lock for reading, which excludes writers. Creates nothing. Raises OSError, also if nothing was written yet."""
     return _locked(mark, fcntl.LOCK_SH, create=False)
 
 

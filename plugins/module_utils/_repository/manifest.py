@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The public part of a set: what it consists of and where it comes from. Nothing says how much a customer does."""
+"""The manifest: the public description of a set's content and source. It does not reveal how active a customer is."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TYPE = "backup-set"
 
 @dataclasses.dataclass(frozen=True)
 class PreviousSet:
-    """The set before this one: its id, the number of its journal entry, the SHA-256 of its manifest."""
+    """The set before this one: its ID, the number of its journal entry and the SHA-256 of its manifest."""
 
     set_id: str
     sequence: int
@@ -35,7 +35,7 @@ class PreviousSet:
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """One database: of which cluster (`server_version` as 170010), and what the snapshot was, by the database's clock."""
+    """One database and its cluster (`server_version` as 170010). The snapshot time is from the database's clock."""
 
     database: str
     system_identifier: str
@@ -47,7 +47,7 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Pairing:
-    """Whether the set's own secrets open it: a verdict, and words."""
+    """The check of the set's secrets against its data: a verdict and a message."""
 
     verdict: str
     message: str
@@ -55,9 +55,12 @@ class Pairing:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """`family` and `release` are None where unknown, `services` empty where nobody told, `images` where none was kept. `key_ids`: KEK and
-    HMAC keys by name; `tools`: versions by name; `timings`: seconds by step; `left_out`: reasons by asset; `findings`: what is wrong with
-    the source."""
+    """The content of a manifest.
+
+    `family` and `release` are None if unknown. `services` is empty if the services were not given, `images` if no image
+    was saved. `key_ids` are the IDs of KEK and HMAC keys by name, `tools` are versions by name, and `timings` are
+    seconds by step. `left_out` has the reasons by asset, and `findings` are problems of the source.
+    """
 
     set_id: str
     repository: str
@@ -83,21 +86,21 @@ class Manifest:
 
     @property
     def size(self) -> int:
-        """Bytes of all artifacts, shared ones too."""
+        """Bytes of all artifacts, including shared ones."""
         return sum(one.size for one in self.artifacts)
 
     @property
     def data_size(self) -> int:
-        """The same without images, of which a restore needs none and whose size says nothing of the data."""
+        """Bytes of all artifacts except images. A restore does not need images, and their size is unrelated to the data."""
         return sum(one.size for one in self.artifacts if one.kind != artifacts.IMAGE)
 
     @property
     def recovery_point(self) -> datetime.datetime:
-        """When the oldest of its snapshots was taken: what happened later may be missing."""
+        """The time of the oldest snapshot. Later changes may be missing in the set."""
         return min((one.snapshot_time for one in self.sources), default=self.created)
 
     def to_bytes(self) -> bytes:
-        """What is signed. Raises TamperedData for content that `parse` would refuse."""
+        """Return the bytes to sign. Raises TamperedData for content that `parse` would refuse."""
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         kept = [one.to_dict() for one in plain.pop("images")]
         wrong = [dataclasses.asdict(one) for one in plain.pop("findings")]
@@ -112,7 +115,7 @@ class Manifest:
                 "artifacts": [one.to_dict() for one in self.artifacts],
                 "pairing": dataclasses.asdict(self.pairing),
                 "services": [dataclasses.asdict(one) for one in self.services],
-                # An older release reads a set without images.
+                # Omit an empty list, so that an older release can read a set without images.
                 **({"images": kept} if kept else {}),
                 **({"findings": wrong} if wrong else {}),
             }
@@ -122,7 +125,7 @@ class Manifest:
 
 
 def parse(data: bytes, name: str = "the manifest") -> Manifest:
-    """A manifest from bytes whose signature was verified. Raises TamperedData, VersionMismatch for a newer format."""
+    """Parse a manifest from bytes with a verified signature. Raises TamperedData, and VersionMismatch for a newer format."""
     fields = Fields(strict_json.loads(data, name), name)
     fields.head(TYPE, layout.NEWEST)
     set_id = fields.text("set_id")
@@ -161,7 +164,7 @@ def _previous(fields: Fields) -> PreviousSet:
 
 
 def source(fields: Fields) -> Source:
-    """The source that some fields describe; there may be others."""
+    """Parse a source. The caller may allow additional fields."""
     return Source(
         database=fields.text("database"),
         system_identifier=fields.text("system_identifier"),

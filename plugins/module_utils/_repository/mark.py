@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What this host has seen of each journal, kept outside the repository: whoever rolls one back cannot roll this back too."""
+"""The high-water mark: the newest entry that this host has seen of each journal.
+
+It is stored outside the repository, so an attacker who rolls back the repository cannot roll back the mark.
+"""
 
 from __future__ import annotations
 
@@ -27,27 +30,30 @@ _SIZE_LIMIT = 1 << 20
 
 
 class HighWaterMark:
-    """A small file with the newest entry seen of each repository, and beside it what was verified of their journals. It need not exist;
-    its folder must."""
+    """A small file with the newest entry seen of each repository. Verified prefixes of the journals are stored next to it.
+
+    The file need not exist, but its directory must.
+    """
 
     def __init__(self, path: str) -> None:
         self.path = path
 
     def repositories_of(self, deployment: str) -> list[str]:
-        """Ids of the repositories that this host has seen of a deployment."""
+        """Return the IDs of the repositories that this host has seen of a deployment."""
         return sorted(one for one, (whose, _head) in self._read().items() if whose == deployment)
 
     def verified(self, repository: Repository, verifier: Verifier) -> Prefix | None:
-        """The beginning of its journal that this host has verified; None where there is none to be believed. Nothing is written."""
+        """Return the journal prefix that this host has verified, or None without a trusted one. Writes nothing."""
         whose, seen = self._read().get(repository.id, ("", Head(0, "")))
         if whose != repository.deployment:
             return None
         return prefix.load(self.path, repository, verifier, seen.sequence, seen.sha256)
 
     def check(self, journal: Journal) -> str:
-        """FRESH, or UNPROVEN when this host sees a repository of the deployment for the first time.
+        """Return FRESH, or UNPROVEN if this host sees a repository of the deployment for the first time.
 
-        Raises TamperedData when the journal was rolled back or forked since, or when the host knows another repository instead.
+        Raises TamperedData if the journal was forked or rolled back since, or if the host knows another repository of
+        the deployment instead.
         """
         marks = self._read()
         known = marks.get(journal.repository_id)
@@ -74,8 +80,10 @@ class HighWaterMark:
         return FRESH
 
     def advance(self, journal: Journal, *, dry: bool = False) -> None:
-        """Remember the journal's head, in one step and for good, and what was verified up to there. Raises like `check`, and StorageError.
-        With `dry`, only look."""
+        """Save the journal's head atomically and durably, and the verified prefix up to it. Raises like `check`, and StorageError.
+
+        With `dry`, only check.
+        """
         self.check(journal)
         is_known = self._read().get(journal.repository_id) == (journal.deployment, journal.head)
         if dry:
@@ -86,7 +94,7 @@ class HighWaterMark:
             return
         try:
             make_folder(self.path)
-            # Two modules at once must not undo each other's mark.
+            # Two modules that run at the same time must not overwrite each other's mark.
             with lock.exclusive(self.path):
                 self.check(journal)
                 marks = self._read()
@@ -94,12 +102,12 @@ class HighWaterMark:
                     self._write({**marks, journal.repository_id: (journal.deployment, journal.head)})
                 prefix.keep(self.path, journal)
         except OSError as exc:
-            # Where only the prefix is missing, the next call reads more.
+            # If only the prefix could not be saved, the next call reads more entries.
             if not is_known:
                 raise self._problem(exc) from exc
 
     def check_writable(self) -> None:
-        """Raises StorageError where nothing could be written, as far as that shows without trying."""
+        """Raise StorageError if the file cannot be written, as far as that can be determined without writing."""
         folder = self._folder if os.path.lexists(self._folder) else os.path.dirname(self._folder)
         try:
             os.stat(folder)
@@ -132,7 +140,7 @@ class HighWaterMark:
         return marks
 
     def _write(self, marks: t.Mapping[str, tuple[str, Head]]) -> None:
-        """Raises OSError."""
+        """Write the marks. Raises OSError."""
         repositories = {
             name: {"deployment": deployment, "sequence": head.sequence, "sha256": head.sha256} for name, (deployment, head) in marks.items()
         }
@@ -146,8 +154,8 @@ class HighWaterMark:
 
 
 def make_folder(path: str) -> None:
-    """That of a mark, or of what lies beside it, for nobody else. The last folder alone: where more is missing, a path is a wrong one.
+    """Create the directory of a mark or of a file next to it, private to this user. Raises OSError.
 
-    Raises OSError.
+    Only the last directory is created: if more are missing, the path is probably wrong.
     """
     paths.make(os.path.dirname(os.path.abspath(path))).close()

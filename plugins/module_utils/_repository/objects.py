@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Stored artifacts against what the manifest says of them.
+"""Stored artifacts, compared with the manifest.
 
-Whoever may write the store can put other versions and delete markers over an object. So of all versions the one counts whose SHA-256 was
-signed, and what is read again for use is compared again.
+Anyone with write access to the store can put other versions and delete markers over an object. So the version with the
+signed SHA-256 counts. Data that is read again for use is also compared again.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .artifact import Artifact
 
 CHUNK = 1 << 20
 CHECK_ID = "set.objects"
-# Hashing takes a processor, and a store far away takes a while to answer.
+# Hashing uses a processor, and a remote store has a latency.
 AT_ONCE = 4
 
 
@@ -35,9 +35,9 @@ AT_ONCE = 4
 def sealed(
     store: Store, folder: str, recipients: t.Sequence[Recipient], key: str | None = None
 ) -> t.Iterator[tuple[Sealer, t.Callable[[str], Sealed]]]:
-    """A sealer into a new object of the store, and the function that publishes it under a key once all is well.
+    """Yield a sealer that writes a new object of the store, and a function that publishes the object under a key.
 
-    Who knows the `key` before the bytes gives it.
+    Publish the object when it is complete. Pass `key` if it is known before the content.
     """
     with store.writer(folder, key) as out:
         sealer = Sealer(out, recipients)
@@ -54,18 +54,18 @@ def sealed(
 
 
 class Readable(t.Protocol):
-    """A store as its readers need it."""
+    """The part of a store that readers need."""
 
     def open(self, key: str) -> t.BinaryIO: ...
 
 
 def open_sealed(store: Readable, key: str, identity_files: t.Sequence[str]) -> Opener:
-    """A sealed object as plain bytes."""
+    """Return a reader of the decrypted bytes of an object."""
     return Opener(store.open(key), load_identities(identity_files), key)
 
 
 class Watched:
-    """A store whose readers are counted."""
+    """A store that counts the bytes read by its readers."""
 
     def __init__(self, store: Readable, progress: Progress) -> None:
         self._store, self._progress = store, progress
@@ -75,8 +75,11 @@ class Watched:
 
 
 class SignedObjects:
-    """The artifacts of a verified manifest, to be read: nothing else can be, and the end of a stream raises TamperedData when its bytes
-    were not those that were signed, whatever a verification before has seen."""
+    """Read access to the artifacts of a verified manifest, and to nothing else.
+
+    At the end of a stream, TamperedData is raised if its bytes differ from the signed ones, even if an earlier
+    verification passed.
+    """
 
     def __init__(self, store: Store, artifacts: t.Iterable[Artifact]) -> None:
         self._store = store
@@ -117,9 +120,9 @@ class _Signed:
 
 
 def find(store: Store, key: str, sha256: str, size: int | None = None) -> Held:
-    """The version of a key that was signed. One that has no rival of its size is not read for that.
+    """Return the signed version of a key. Raises ObjectMissing, and TamperedData if no version has that size.
 
-    Raises ObjectMissing, TamperedData for no version of that size.
+    The content is read only if several versions have the size.
     """
     where = f"{store.location}/{key}"
     versions = store.versions(key)
@@ -137,7 +140,7 @@ def find(store: Store, key: str, sha256: str, size: int | None = None) -> Held:
 
 
 def read(store: Store, key: str, sha256: str, limit: int, size: int | None = None) -> bytes | None:
-    """The small object that was signed; None when its bytes are others. Raises ObjectMissing, TamperedData, StorageError (too large)."""
+    """Return a small signed object, or None if its content differs. Raises ObjectMissing, TamperedData, StorageError (too large)."""
     with store.open_held(find(store, key, sha256, size)) as stream:
         data = stream.read(limit + 1)
     if len(data) > limit:
@@ -146,13 +149,13 @@ def read(store: Store, key: str, sha256: str, limit: int, size: int | None = Non
 
 
 def is_shadowed(store: Store, key: str, sha256: str, size: int | None = None) -> bool:
-    """Whether something lies over the version that was signed. Raises as `find`."""
+    """Return whether a newer version or a delete marker hides the signed version. Raises as `find`."""
     found = find(store, key, sha256, size)
     return found.marked or found.version != store.versions(key)[-1].version
 
 
 def digest(stream: t.BinaryIO, progress: Progress = SILENT) -> str:
-    """SHA-256 of all that is left of a stream."""
+    """Return the SHA-256 of the rest of a stream."""
     made = hashlib.sha256()
     while chunk := stream.read(CHUNK):
         made.update(chunk)
@@ -161,7 +164,7 @@ def digest(stream: t.BinaryIO, progress: Progress = SILENT) -> str:
 
 
 def check_size(store: Store, artifact: Artifact) -> None:
-    """Raises ObjectMissing when the object is not there, TamperedData when its size differs."""
+    """Raise ObjectMissing if the object is missing, and TamperedData if its size differs."""
     sizes = [one.size for one in store.versions(artifact.path)]
     where = f"{store.location}/{artifact.path}"
     if not sizes:
@@ -171,15 +174,17 @@ def check_size(store: Store, artifact: Artifact) -> None:
 
 
 def is_there(store: Store, artifact: Artifact, sizes: t.Mapping[str, int]) -> bool:
-    """Whether it is there in its size: by a listing, or else below what somebody laid over it, such as a delete marker. Whoever may do no
-    more than that must not get it deleted for good."""
+    """Return whether the artifact is stored with its size, according to a listing or in an older version.
+
+    An attacker who can only hide an object, for example with a delete marker, must not cause its permanent deletion.
+    """
     if sizes.get(artifact.path) == artifact.size:
         return True
     return any(one.size == artifact.size for one in store.versions(artifact.path))
 
 
 def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress = SILENT) -> list[Check]:
-    """Every stored byte: one passed check, or one failed check for each faulty artifact."""
+    """Verify every stored byte. Returns one passed check, or one failed check for each faulty artifact."""
     paths = {one.sha256: one.path for one in artifacts}
     total = sum(one.size for one in artifacts)
     progress.begin("verifying", total)
@@ -190,7 +195,7 @@ def verify(store: Store, artifacts: t.Sequence[Artifact], progress: Progress = S
 
 
 def _compare(store: Store, artifact: Artifact, paths: t.Mapping[str, str], progress: Progress) -> Check | None:
-    """What is wrong with one."""
+    """Return a failed check if the artifact is faulty."""
     try:
         with store.open_held(find(store, artifact.path, artifact.sha256, artifact.size)) as stream:
             found = digest(stream, progress)

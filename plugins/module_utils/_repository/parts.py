@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each module of an open set has made, until the commit signs it.
+"""Parts: the results of each module that adds to an open set, until the commit signs them.
 
-Whoever may write the store could write parts too, and the commit would sign what they say. So the key that will sign the set signs each
-part as well, with the digests of the parts that were there before it; no other key counts. Only on a stage parts are unsigned.
+Anyone with write access to the store could write parts, and the commit would sign their content. Therefore the signing
+key of the set also signs each part, together with the digests of all earlier parts. No other key is accepted. Only
+parts on a stage are unsigned.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Content = dict[str, t.Any]
 
 
 def write(store: Store, set_id: str, name: str, content: t.Mapping[str, object], signer: Signer | None) -> None:
-    """Add the part `name` to an open set; without a signer, to a stage. Raises ObjectExists when the set has one of that name."""
+    """Add the part `name` to an open set, or to a stage if there is no signer. Raises ObjectExists if the name is in use."""
     document: Content = {"type": TYPE, "format": layout.FORMAT, "set": set_id, "name": name, "content": dict(content)}
     if signer:
         document["earlier"] = {key: hashlib.sha256(data).hexdigest() for key, data in _stored(store, set_id).items()}
@@ -42,7 +43,7 @@ def write(store: Store, set_id: str, name: str, content: t.Mapping[str, object],
 
 
 def read(store: Store, set_id: str, signer: Signer) -> dict[str, Content]:
-    """Content of every part by name; empty for a set that has none. Raises TamperedData for what `signer` has not signed."""
+    """Return the content of every part by name, empty if there are none. Raises TamperedData for parts not signed by `signer`."""
     found, stored = {}, _stored(store, set_id)
     for key, raw in stored.items():
         where = f"{store.location}/{key}"
@@ -64,13 +65,13 @@ def read(store: Store, set_id: str, signer: Signer) -> dict[str, Content]:
 
 
 def read_unsigned(store: Store, set_id: str) -> dict[str, Content]:
-    """The same of whoever wrote them: of a stage, or to leave alone what they name."""
+    """Like `read`, without verifying signatures. Used for a stage, and to find the objects that open sets need."""
     parsed = (_parsed(_unwrapped(raw, key)[0], key, set_id) for key, raw in _stored(store, set_id).items())
     return {name: content for name, content, _earlier in parsed}
 
 
 def delete(store: Store, set_id: str) -> int:
-    """Remove all parts; how many there were."""
+    """Remove all parts and return their number."""
     found = store.list(layout.parts_folder(set_id))
     for one in found:
         store.delete(one.key)
@@ -82,7 +83,7 @@ def _stored(store: Store, set_id: str) -> dict[str, bytes]:
 
 
 def _unwrapped(raw: bytes, name: str) -> tuple[bytes, bytes | None]:
-    """The part itself, and its signature where it has one."""
+    """Return the part itself, and its signature if it has one."""
     found = strict_json.loads(raw, name)
     if found.get("type") != SIGNED:
         return raw, None
@@ -96,7 +97,7 @@ def _unwrapped(raw: bytes, name: str) -> tuple[bytes, bytes | None]:
 
 
 def _parsed(data: bytes, key: str, set_id: str) -> tuple[str, Content, dict[str, str]]:
-    """Name, content, and the digests of earlier parts by key."""
+    """Return the name, the content, and the digests of earlier parts by key."""
     found = strict_json.loads(data, key)
     fields = Fields({"earlier": {}, **found}, key)
     fields.head(TYPE)

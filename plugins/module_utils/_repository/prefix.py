@@ -2,14 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The beginning of a journal that this host has verified, beside its high-water mark: what a call need not read and verify again.
+"""The verified prefix: the beginning of a journal that this host has verified. Later calls need not read it again.
 
-Two files for each repository. `.index` has a line that says what it is bound to, then records of one size, each ending with a digest of
-all before it; `.rows` has the entries, of each of which a record has place, size and digest. Both only grow, so a reader takes what was
-there when it came. Who is killed while writing leaves rows without a record, or a piece of a record, and neither counts.
+Each repository has two files next to the high-water mark. `.index` starts with a line that names what it is bound to.
+Fixed-size records follow, each with a digest of everything before it. `.rows` has the entries; each record has the
+place, size and digest of its row. Both files only grow, so a reader uses the records that existed at its start. A
+writer that is killed leaves rows without a record, or an incomplete record. Both are ignored.
 
-Where they are damaged, of another journal or in other hands, there is no beginning: all is read, and whoever advances the mark then writes
-them anew. Unlike a database, they are never repaired by a reader, who may be in check mode.
+If the files are damaged, belong to another journal or are writable by others, there is no prefix. Then the whole
+journal is read, and the next call that advances the mark writes both files again. A reader never repairs them, because
+it may run in check mode.
 """
 
 from __future__ import annotations
@@ -36,15 +38,15 @@ from .judging import Reach, Signed
 from .repository import Repository
 
 TYPE = "verified-prefix"
-# To be raised with each change of what a reader of the journal accepts, or of what it makes of an entry.
+# Increase this with each change of the entries that a reader accepts, or of the way it interprets them.
 FORMAT = 2
 INDEX, ROWS = "index", "rows"
 KINDS = (*entries.MAY_SIGN, entries.TAKEN_BACK)
 _RUN = 32
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 _MICROSECOND = datetime.timedelta(microseconds=1)
-# Place and size of the row, the kind that it counts as, the two times of its `Reach`, digests of the entry and of the row. Then that of
-# the index up to here.
+# Place and size of the row, the kind of the entry with corrections, the two times of its `Reach`, digests of the entry
+# and of the row. The digest of the index up to this record follows.
 _FIELDS = struct.Struct(">QIBqq32s16s")
 _DIGEST = 16
 _SIZE = _FIELDS.size + _DIGEST
@@ -52,7 +54,7 @@ _KIND, _SHA256 = struct.Struct(">QI").size, struct.Struct(">QIBqq").size
 
 
 class Verified(t.Protocol):
-    """The journal that is kept: what it is bound to, its entries, and the beginning that was verified before."""
+    """The journal to store: its repository, its signers, its entries, and the prefix that was verified before."""
 
     repository_id: str
     deployment: str
@@ -72,7 +74,7 @@ class Verified(t.Protocol):
 
 
 class Damaged(Exception):
-    """A file of the prefix is not what it was; nobody outside of the journal gets to see this."""
+    """A file of the prefix is damaged. The journal handles this error, so it never reaches other callers."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +101,7 @@ class _Record:
 
 
 class _Chain:
-    """Puts behind each record a digest of all that comes before it. `hashed` has the index so far."""
+    """Adds to each record a digest of all data before it. `hashed` has the index so far."""
 
     def __init__(self, hashed: t.Any) -> None:
         self._hashed = hashed
@@ -113,13 +115,13 @@ class _Chain:
 
 
 class Prefix:
-    """Entries 1 to `len`, each read when it is asked for. Whatever is wrong raises Damaged."""
+    """Entries 1 to `len`, each read on access. All faults raise Damaged."""
 
     def __init__(self, index: bytes, head: int, rows: int, verifier: Verifier, location: str = "") -> None:
-        """`head` bytes of the index come before its records. `rows` is a descriptor, which is closed with this."""
+        """Open a prefix. The records start after `head` bytes of the index. `rows` is a descriptor that is closed with this object."""
         self.rows, self._verifier, self._location = rows, verifier, location
         weakref.finalize(self, os.close, rows)
-        # How far the index is whole.
+        # The end of the last complete record.
         self.end = head + (len(index) - head) // _SIZE * _SIZE
         self._records = memoryview(index)[head : self.end]
         self._hashed = hashlib.sha256(memoryview(index)[: max(self.end - _DIGEST, 0)])
@@ -140,34 +142,34 @@ class Prefix:
 
     @property
     def reach(self) -> Reach:
-        """What the chain has reached with the last one."""
+        """The reach of the chain at the last entry."""
         return self.record(len(self)).reach
 
     @property
     def chain(self) -> _Chain:
-        """For records that follow."""
+        """A chain for the next records."""
         return _Chain(self._hashed.copy())
 
     def numbers(self, kinds: t.Collection[str]) -> list[int]:
-        """Of the entries that count as one of these kinds."""
+        """Return the numbers of the entries that count as one of these kinds."""
         wanted = {KINDS.index(one) for one in kinds if one in KINDS}
         return [number for number, kind in enumerate(self._records[_KIND::_SIZE], 1) if kind in wanted]
 
     def entry(self, number: int) -> Entry:
-        """As it is judged at any time since."""
+        """Return an entry as evaluated. The result is the same at any later time."""
         record = self.record(number)
         _kind, *said, _fingerprint = self._said(record)
         return self._entry(number, KINDS[record.kind], said, record.reach.time)
 
     def signed(self, number: int) -> Signed:
-        """As its writer signed it, to be judged again."""
+        """Return an entry as its writer signed it, to be evaluated again."""
         kind, *said, fingerprint = self._said(self.record(number))
         name = f"{self._location}/{layout.entry_key(number)}"
         written = self._entry(number, kind, said, parse_timestamp(said[0]["store"] or said[0]["host"]))
         return Signed(self._verifier.remembered(fingerprint, layout.NAMESPACE_JOURNAL, name), written)
 
     def _said(self, record: _Record) -> t.Any:
-        """What `_row` has made of an entry."""
+        """Return the values that `_row` stored for an entry."""
         try:
             data = os.pread(self.rows, record.size, record.place)
         except OSError as exc:
@@ -189,32 +191,35 @@ def _row(signed: Signed) -> bytes:
 
 
 def paths(mark: str, repository: str) -> tuple[str, str]:
-    """Of the index and of the rows of a repository, beside the mark."""
+    """Return the paths of the index and of the rows of a repository. Both are next to the mark."""
     return f"{mark}.{repository}.{INDEX}", f"{mark}.{repository}.{ROWS}"
 
 
 def _beside(mark: str, repository: str) -> tuple[Folder, str, str]:
-    """The directory of both, which is held open, and their names in it. Raises OSError, KeyProblem."""
+    """Return the open directory of both files, and their names in it. Raises OSError, KeyProblem."""
     index, rows = (os.path.basename(path) for path in paths(mark, repository))
     return trusted.folder(os.path.dirname(os.path.abspath(mark))), index, rows
 
 
 def load(mark: str, repository: Repository, verifier: Verifier, sequence: int, sha256: str) -> Prefix | None:
-    """What was kept beside a mark, whose entry must be in it or may come behind it; None for what does not fit. Writes nothing."""
+    """Return the prefix stored next to a mark, or None if it does not fit. Writes nothing.
+
+    The mark's entry must be in the prefix or come after it.
+    """
     try:
         with lock.shared(mark):
             found = _open(mark, repository.id, repository.deployment, verifier, os.O_RDONLY, repository.store.location)
     except (OSError, Damaged):
         return None
     now, reach = verifier.now(), found.reach
-    # Whatever is dated later than now is judged by the time of each reading.
+    # If a time is in the future, the evaluation depends on the time of each call.
     if reach.time > now or reach.claimed > now + judging.SKEW:
         return None
     return found if sequence > len(found) or found.sha256(sequence) == sha256 else None
 
 
 def _open(mark: str, repository: str, deployment: str, verifier: Verifier, flags: int, location: str = "") -> Prefix:
-    """Raises OSError, Damaged."""
+    """Open the files of a prefix. Raises OSError, Damaged."""
     folder, index, rows = _beside(mark, repository)
     with folder:
         with os.fdopen(_own(folder, index, os.O_RDONLY), "rb") as stream:
@@ -228,7 +233,7 @@ def _open(mark: str, repository: str, deployment: str, verifier: Verifier, flags
 
 
 def _own(folder: Folder, name: str, flags: int) -> int:
-    """A descriptor of a file that nobody else may write. Raises OSError, Damaged."""
+    """Return a descriptor of a file that no other user can write. Raises OSError, Damaged."""
     descriptor = folder.open(name, flags)
     if not trusted.is_private(descriptor):
         os.close(descriptor)
@@ -237,21 +242,25 @@ def _own(folder: Folder, name: str, flags: int) -> int:
 
 
 def _head(repository: str, deployment: str, verifier: Verifier, run: bytes) -> bytes:
-    """The first line of an index: what it is bound to. Its rows begin with `run`, so that files of two writers are no pair."""
+    """Return the first line of an index, which binds it to a journal and to its signers.
+
+    The rows start with `run`, so files of two different writers do not match.
+    """
     said = {"type": TYPE, "format": FORMAT, "kinds": KINDS, "repository": repository, "deployment": deployment}
     return json.dumps({**said, "signers": verifier.digest, "run": run.decode("ascii", "replace")}).encode() + b"\n"
 
 
 def is_kept(journal: Verified) -> bool:
-    """Whether there is nothing to add: all of it was verified before, or is not what the journal says."""
+    """Return whether there is nothing to add: all entries were verified before, or they were read with assumed corrections."""
     return journal.is_assumed or bool(journal.prefix and journal.head.sequence == len(journal.prefix))
 
 
 def keep(mark: str, journal: Verified) -> None:
-    """Keep what was verified, as far as it is judged the same at any time from now on. Only for who alone may write the mark.
+    """Save the verified entries whose evaluation does not depend on the current time. The caller must hold the mark's write lock.
 
-    What is new goes behind what is there. Who has read all of a journal writes all of it anew unless it is there already, so that nothing
-    stays wrong. Whatever hinders that is no error: the next call reads more, and finds the same.
+    New entries are appended. If the whole journal was read, both files are written again unless they are already
+    complete, so that a fault does not persist. Failures are ignored: the next call reads more entries and gets the same
+    result.
     """
     if is_kept(journal):
         return
@@ -265,7 +274,7 @@ def keep(mark: str, journal: Verified) -> None:
 
 
 def _there(mark: str, journal: Verified) -> Prefix | None:
-    """The beginning of this very journal that is kept already."""
+    """Return the stored prefix of this journal, if there is one."""
     try:
         found = _open(mark, journal.repository_id, journal.deployment, journal.verifier, os.O_RDWR)
     except (OSError, Damaged):
@@ -275,7 +284,7 @@ def _there(mark: str, journal: Verified) -> Prefix | None:
 
 
 def _is_whole(there: Prefix, journal: Verified) -> bool:
-    """Whether all that could be kept of the journal is there, to the last byte."""
+    """Return whether the stored files contain everything that can be kept of the journal, compared byte by byte."""
     number = 0
     for number, (record, row) in enumerate(_rows_of(journal, 0, _RUN), 1):
         if number > len(there) or there.record(number) != record or os.pread(there.rows, len(row), record.place) != row:
@@ -284,7 +293,7 @@ def _is_whole(there: Prefix, journal: Verified) -> bool:
 
 
 def _rows_of(journal: Verified, count: int, place: int, before: Reach | None = None) -> t.Iterator[tuple[_Record, bytes]]:
-    """Records and rows of what comes behind `count` entries, the first of them at `place`."""
+    """Yield records and rows of the entries after the first `count`. The first row is stored at `place`."""
     now, judged = journal.verifier.now(), journal.entries
     signed = [journal.signed(number) for number in range(count + 1, journal.head.sequence + 1)]
     for one, reach in zip(signed, judging.reaches(signed, before), strict=True):
@@ -296,7 +305,7 @@ def _rows_of(journal: Verified, count: int, place: int, before: Reach | None = N
 
 
 def _append(mark: str, journal: Verified, there: Prefix) -> None:
-    """Rows before their records, since a record without its row would be damage."""
+    """Append rows before their records, since a record without its row would be damage."""
     last, chain = there.record(len(there)), there.chain
     made = list(_rows_of(journal, len(there), last.end, last.reach))
     _put(there.rows, b"".join(row for _record, row in made), last.end)

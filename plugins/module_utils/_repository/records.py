@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the journal's entries about audit blocks say in their bodies: checkpoints, and restores that cut a chain."""
+"""Bodies of journal entries about audit blocks: checkpoints, and restores that cut a chain."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Heads = dict[tuple[str, str], int]
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """`base` is the number of the entry whose blocks this one's extend, 0 when it has all of them itself.
+    """A checkpoint. `base` is the number of the entry that has the earlier blocks, or 0 if the checkpoint has all blocks itself.
 
-    `snapshot_time` is the database's; `family` and `release` are None where unknown.
+    `snapshot_time` is from the database's clock. `family` and `release` are None if unknown.
     """
 
     checkpoint_id: str
@@ -37,7 +37,7 @@ class Checkpoint:
 
     @property
     def key(self) -> str:
-        """Where its blocks lie."""
+        """The key of the checkpoint's blocks."""
         return layout.checkpoint_key(self.checkpoint_id)
 
     def to_body(self) -> dict[str, object]:
@@ -47,7 +47,7 @@ class Checkpoint:
 
 
 def checkpoint(entry: Entry) -> Checkpoint:
-    """From a verified entry. Raises TamperedData."""
+    """Parse a verified entry. Raises TamperedData."""
     fields = body(entry)
     found = Checkpoint(
         checkpoint_id=fields.text("checkpoint"),
@@ -68,7 +68,7 @@ def checkpoint(entry: Entry) -> Checkpoint:
 
 @dataclasses.dataclass(frozen=True)
 class Restore:
-    """A set that was brought back. Heads are those of the chains that it replaced, and those that it brought; None where not recorded."""
+    """A restored set, with the chain heads of the replaced and of the restored databases; None if not recorded."""
 
     set_id: str
     system_identifier: str
@@ -78,17 +78,17 @@ class Restore:
 
 
 def asset_body(asset: str, targets: t.Sequence[str]) -> dict[str, object]:
-    """Body of a restore of anything but databases: `secrets`, `redis` or `replay`, and where it went. It cuts no chain."""
+    """Return the entry body for a restore of `secrets`, `redis` or `replay`, with the targets. Such a restore cuts no chain."""
     return {"asset": asset, "targets": list(targets)}
 
 
 def is_of_databases(entry: Entry) -> bool:
-    """Whether an entry about a restore is one that `restore` reads."""
+    """Return whether `restore` can parse this entry."""
     return "asset" not in entry.body
 
 
 def restore(entry: Entry) -> Restore:
-    """From a verified entry about databases. Raises TamperedData."""
+    """Parse a verified entry about databases. Raises TamperedData."""
     fields = body(entry)
     set_id = fields.text("set")
     if not layout.is_id(set_id) or list(entry.subjects) != [layout.manifest_key(set_id)]:
@@ -109,7 +109,7 @@ def restore(entry: Entry) -> Restore:
 
 
 def heads_body(before: t.Mapping[tuple[str, str], int], after: t.Mapping[tuple[str, str], int]) -> dict[str, list[list[str | int]]]:
-    """`heads` of a restore's body."""
+    """Return the `heads` field for the body of a restore."""
     return {name: [[*zone, number] for zone, number in sorted(heads.items())] for name, heads in (("before", before), ("after", after))}
 
 

@@ -24,7 +24,7 @@ _REPOSITORY_ID = re.compile(r"[0-9a-f]{32}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Repository:
-    """A store that holds backups of one deployment. `sha256` is that of `repository.json`; the genesis entry names it."""
+    """A store with backups of one deployment. `sha256` is the digest of `repository.json`, which the genesis entry names."""
 
     store: Store
     id: str
@@ -34,9 +34,10 @@ class Repository:
 
 
 def load(store: Store, verifier: Verifier, deployment: str | None = None) -> Repository:
-    """The repository in `store`, its signature verified; `deployment` None accepts any.
+    """Return the repository in `store` after verifying its signature. `deployment` None accepts any.
 
-    Raises ObjectMissing when there is none, OptionError when it is another deployment's, VersionMismatch, TamperedData, KeyProblem.
+    Raises ObjectMissing if there is none, OptionError if it belongs to another deployment, VersionMismatch,
+    TamperedData, KeyProblem.
     """
     if store.stat(layout.REPOSITORY) is None:
         raise ObjectMissing(f"{store.location} contains no repository; check the path, or create one (create_repository)")
@@ -52,12 +53,12 @@ def load(store: Store, verifier: Verifier, deployment: str | None = None) -> Rep
 
 
 def creators(deployment: str) -> list[str]:
-    """Principals that may create a repository of the deployment."""
+    """Return the principals that may create a repository of the deployment."""
     return [layout.principal(role, deployment) for role in MAY_CREATE]
 
 
 def expect(repository: Repository, deployment: str) -> None:
-    """Raises OptionError for a repository of another deployment."""
+    """Raise OptionError for a repository of another deployment."""
     if repository.deployment != deployment:
         raise OptionError(
             f"{repository.store.location} belongs to deployment {repository.deployment}, not to {deployment}; "
@@ -66,7 +67,7 @@ def expect(repository: Repository, deployment: str) -> None:
 
 
 def verified(store: Store, verifier: Verifier) -> Repository:
-    """By its signature. Raises TamperedData, KeyProblem."""
+    """Return the identity after verifying its signature. Raises TamperedData, KeyProblem."""
     name = f"{store.location}/{layout.REPOSITORY}"
     data, signature = store.read(layout.REPOSITORY), store.read(layout.REPOSITORY_SIGNATURE)
     authentic = verifier.authenticate(data, signature, layout.NAMESPACE_REPOSITORY, name)
@@ -78,7 +79,7 @@ def verified(store: Store, verifier: Verifier) -> Repository:
 
 
 def parse(store: Store, data: bytes) -> tuple[Repository, str]:
-    """The repository and the principal that it says wrote it."""
+    """Return the repository, and the principal that it names as its writer."""
     name = f"{store.location}/{layout.REPOSITORY}"
     fields = Fields(strict_json.loads(data, name), name)
     fields.head(TYPE)

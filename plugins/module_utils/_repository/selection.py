@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which set to drill: pure, and the same for the same journal, time and seed."""
+"""Selection of the set to drill. Pure: the same journal, time and seed give the same set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WAYS = (LATEST, OLDEST, RANDOM)
 
 @dataclasses.dataclass(frozen=True)
 class Drilled:
-    """A drill as the journal names it."""
+    """A drill as recorded in the journal."""
 
     drill_id: str
     set_id: str
@@ -33,20 +33,20 @@ class Drilled:
 
     @property
     def tested(self) -> bool:
-        """Whether it told something of its set; one that proved nothing is to be made again."""
+        """Return whether the drill passed or failed its set. Any other drill proved nothing and must be repeated."""
         return self.verdict in (PASS, FAIL)
 
 
 @dataclasses.dataclass(frozen=True)
 class Chosen:
-    """A set, and in words why it."""
+    """The selected set, with the reason as text."""
 
     record: SetRecord
     reason: str
 
 
 def drills(found: t.Iterable[Entry]) -> list[Drilled]:
-    """Drills of verified entries, oldest first. Raises TamperedData."""
+    """Return the drills among verified entries, oldest first. Raises TamperedData."""
     return [_drilled(one) for one in found if one.kind == entries.DRILL]
 
 
@@ -67,17 +67,18 @@ def choose(
     within: datetime.timedelta | None,
     seed: bytes,
 ) -> Chosen:
-    """One of `sets`: the newest, the oldest, one at random, or the one whose id `way` is.
+    """Return one of `sets`: the newest, the oldest, a random one, or the one with the ID `way`.
 
-    All but a named one must have been entered `within` so long before `now`. At random means one that was never tested, which
-    one the seed decides; when all were, the one whose last test is oldest. Raises ObjectMissing, VerificationFailed.
+    Except for a named set, its entry must be at most `within` before `now`. RANDOM selects by seed among the sets that
+    were never tested. If all were tested, it selects the set with the oldest last test. Raises ObjectMissing,
+    VerificationFailed.
     """
     if way not in WAYS:
         named = [one for one in sets if one.set_id == layout.check_id(way)]
         if not named:
             raise ObjectMissing(f"set {way} is not in the journal: it was not committed; give another ID")
         return Chosen(named[0], "named by its ID")
-    # By number and not by time: whoever sets a clock wrong must not decide what is tested.
+    # Order by number and not by time, so that a wrong clock cannot influence which set is tested.
     ordered = sorted(sets, key=lambda one: one.entry.sequence)
     fitting = [one for one in ordered if within is None or now - one.entry.judged <= within]
     if not fitting:
@@ -97,7 +98,7 @@ def _at_random(fitting: t.Sequence[SetRecord], drilled: t.Sequence[Drilled], see
 
 
 def _index(seed: bytes, among: t.Sequence[SetRecord]) -> int:
-    """The same seed and sets give the same; 256 bits make every set as likely as the other."""
+    """Return a position that depends only on the seed and the sets. With 256 bits, all sets are equally likely."""
     names = "\n".join(one.set_id for one in among).encode()
     return int.from_bytes(hashlib.sha256(seed + b"\0" + names).digest(), "big") % len(among)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What ran as a service when a set was made: its image, and how that was started. Nothing of it is secret."""
+"""The services that ran when a set was created: their images and commands. None of this is secret."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .._errors import OptionError, TamperedData
 from .._options.shared import ServiceOptions
 from .fields import Fields
 
-# One release of the product has some ten, each with a few replicas.
+# One release of the product has about ten services, each with a few replicas.
 LIMIT = 1000
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
-# What a line of a terminal or of a table can hold.
+# The limit of a line on a terminal or in a table.
 _IMAGE = re.compile(r"[!-~]{1,500}\Z")
 _PATH = re.compile(r"/[^\0-\x1f\x7f\ud800-\udfff]{0,4000}\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
@@ -25,9 +25,10 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """`image` is as the platform calls it, `digest` that of a registry or the same as `image_id`, the digest of its configuration.
+    """A service. `image` is the platform's name of the image.
 
-    `command` is empty where it holds more than paths, which might be a secret.
+    `digest` is the digest in a registry, or the same as `image_id`, the digest of the image configuration. `command` is
+    empty if it contains more than paths, since other arguments can be secret.
     """
 
     service: str
@@ -52,18 +53,18 @@ class RecordedService(t.TypedDict):
 
 
 def paths_only(command: t.Iterable[str]) -> tuple[str, ...]:
-    """The words of a command if they are absolute paths, else none."""
+    """Return the words of a command if all are absolute paths, else none."""
     words = tuple(command)
     return words if all(_PATH.match(word) for word in words) else ()
 
 
 def path(text: str) -> str:
-    """The text if it is an absolute path, else the root."""
+    """Return the text if it is an absolute path, else the root."""
     return text if _PATH.match(text) else "/"
 
 
 def parse(values: t.Sequence[object], name: str) -> tuple[Service, ...]:
-    """As they stand in a document. Raises TamperedData."""
+    """Parse the services of a document. Raises TamperedData."""
     found = [_parsed(Fields(one, f"services[{number}] of {name}")) for number, one in enumerate(values[: LIMIT + 1])]
     if len(found) > LIMIT:
         raise Fields({}, name).fault(f"names more than {LIMIT} services")
@@ -71,7 +72,7 @@ def parse(values: t.Sequence[object], name: str) -> tuple[Service, ...]:
 
 
 def given(values: t.Sequence[ServiceOptions]) -> tuple[Service, ...]:
-    """The same from an option. Raises OptionError."""
+    """Parse the services of an option. Raises OptionError."""
     try:
         return parse([one.flat() for one in values[: LIMIT + 1]], "the option services")
     except TamperedData as exc:

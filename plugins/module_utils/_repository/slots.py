@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What lies where entries of a journal lie.
+"""The data stored at the keys of journal entries.
 
-Whoever may write the store can put something at a number before an entry comes there, or over one that is there. So of all that lies at
-a number the oldest counts that a trusted key signed for it. Where none did, it is damage if a signed entry lies behind it, and else no
-entry: left alone, and told.
+Anyone with write access to the store can put data at a number before an entry is written there, or over an existing
+entry. So the oldest version that a trusted key signed for this number counts. If there is none, but a signed entry
+follows, the journal is damaged. Without a signed entry after it, the data is not an entry: it is ignored and reported.
 """
 
 from __future__ import annotations
@@ -32,26 +32,27 @@ from . import entry as entries
 from . import layout
 
 SIGNATURE_LIMIT = 1 << 16
-# Of what lies behind the end. Whoever fills the store with more cannot make every call read it; and who could take so many entries away
-# that none of these is signed, could take the others too.
+# Limit of the numbers checked after the end. It bounds the work if an attacker fills the store. An attacker who could
+# remove so many entries that none of these is signed could remove the others too.
 LOOKED_AT = 100
 Take = t.Callable[[bytes, bytes, str], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Whose:
-    """Of which repository an entry is, and whom the operator trusts."""
+    """The repository of an entry, and the signers that the operator trusts."""
 
     verifier: Verifier
     repository: str
-    # What an operator is about to say is none, by number and the first digits of the digest.
+    # Entries that the operator is about to refuse, by number and the first digits of the digest.
     refused: t.Mapping[int, str] = dataclasses.field(default_factory=dict)
 
 
 def read(store: Store, after: int, whose: Whose, take: Take) -> tuple[str, ...]:
-    """Give every entry behind number `after` to `take`, which raises for what does not fit; keys at the end that hold none.
+    """Pass every entry after number `after` to `take`. Returns the keys at the end without a signed entry.
 
-    Raises TamperedData, also when the journal ends before `after`; KeyProblem, VersionMismatch.
+    `take` raises an error for an entry that does not fit. Raises TamperedData, also if the journal ends before `after`;
+    KeyProblem, VersionMismatch.
     """
     found = _numbers(store, after)
     last = max(found, default=0)
@@ -79,13 +80,13 @@ def read(store: Store, after: int, whose: Whose, take: Take) -> tuple[str, ...]:
 
 
 def _numbers(store: Store, first: int) -> list[int]:
-    """Numbers at which something lies, from `first` on."""
+    """Return the numbers in use, starting at `first`."""
     listed = store.list(layout.JOURNAL, layout.before_entry(first) if first else "")
     return sorted({number for one in listed if (number := layout.entry_sequence(one.key)) is not None})
 
 
 def has(store: Store, number: int, sha256: str, whose: Whose) -> bool:
-    """Whether an entry is there as it was, with a signature that is still believed."""
+    """Return whether an unchanged entry is stored, with a signature that is still trusted."""
     newest = _newest(store, number)
     for data, signature in itertools.chain([newest] if newest else [], pairs(store, number)):
         if entries.sha256(data) == sha256:
@@ -96,13 +97,16 @@ def has(store: Store, number: int, sha256: str, whose: Whose) -> bool:
 
 
 def _remedied(fault: BackupError, number: int, data: bytes) -> BackupError:
-    """Whoever has stolen any key can sign what fits nowhere, and where objects are locked it stays."""
+    """Add the remedy to an error: with a stolen key, an attacker can sign an entry that does not fit.
+
+    In a store with object locks, such an entry cannot be deleted.
+    """
     words = f"; if a stolen key signed it, refuse it with journal_correct (entries: {number}-{entries.sha256(data)[:16]})"
     return fault.reworded(f"{fault.msg}{words}")
 
 
 def _fault(store: Store, expected: int, number: int, pair: tuple[bytes, bytes] | None, take: Take, last: int) -> BackupError | None:
-    """What is wrong with the next entry; nothing once `take` has it."""
+    """Pass the next entry to `take`, or return the reason why it is invalid."""
     name = f"{store.location}/{layout.entry_key(expected)}"
     if number != expected:
         return TamperedData(f"{name} is missing, but the journal goes up to {last}; use another copy of the repository")
@@ -120,7 +124,7 @@ def _fault(store: Store, expected: int, number: int, pair: tuple[bytes, bytes] |
 
 
 def _newest(store: Store, number: int) -> tuple[bytes, bytes] | None:
-    """The entry and the signature of just these bytes, as the store gives them; None when it has none."""
+    """Return the current entry of the store and the signature of exactly these bytes, or None."""
     try:
         data = store.read(layout.entry_key(number))
         return data, store.read(layout.entry_signature_key(number, entries.sha256(data)), SIGNATURE_LIMIT)
@@ -129,7 +133,7 @@ def _newest(store: Store, number: int) -> tuple[bytes, bytes] | None:
 
 
 def pairs(store: Store, number: int) -> t.Iterator[tuple[bytes, bytes]]:
-    """Whatever lies at a number, with whatever lies where its signature belongs; the oldest versions first."""
+    """Yield all data stored at a number, each with all data stored as its signature, oldest versions first."""
     for data in _all(store, layout.entry_key(number), READ_LIMIT):
         for signature in _all(store, layout.entry_signature_key(number, entries.sha256(data)), SIGNATURE_LIMIT):
             yield data, signature
@@ -146,7 +150,7 @@ def _all(store: Store, key: str, limit: int) -> t.Iterator[bytes]:
 
 
 def first_signed(store: Store, number: int, whose: Whose) -> bytes | None:
-    """The oldest of what lies at a number that a trusted key signed, and for no other place."""
+    """Return the oldest data at a number that a trusted key signed for this number."""
     for data, signature in pairs(store, number):
         with contextlib.suppress(TamperedData, KeyProblem):
             whose.verifier.authenticate(data, signature, layout.NAMESPACE_JOURNAL)
@@ -160,8 +164,11 @@ def is_named(data: bytes, digits: str | None) -> bool:
 
 
 def check_strangers(store: Store, number: int, whose: Whose, head: str) -> None:
-    """Raises KeyProblem where an unknown key signed what would be the next entry. Where this host has an old list of signers it is one of
-    ours, and whoever wrote over it would fork the journal."""
+    """Raise KeyProblem if an unknown key signed a valid next entry.
+
+    The key may belong to this deployment while this host has an outdated list of signers. Writing over such an entry
+    would fork the journal.
+    """
     for data, signature in pairs(store, number):
         who = whose.verifier.stranger(data, signature, layout.NAMESPACE_JOURNAL)
         if who and not _is_copy(data, number, whose.repository) and _follows(data, head):
@@ -179,7 +186,7 @@ def _follows(data: bytes, head: str) -> bool:
 
 
 def _is_copy(data: bytes, number: int, repository: str) -> bool:
-    """Whether it says itself that it belongs elsewhere: to copy an entry with its signature takes no key."""
+    """Return whether the data names another number or repository. Copying a signed entry does not need a key."""
     try:
         predicate = strict_json.loads(data)["predicate"]
         return bool(predicate["sequence"] != number or predicate["repository"] != repository)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Timestamps beside the journal's entries. Since each entry names the one before, a stamp bounds the age of all up to its own."""
+"""RFC 3161 timestamps of journal entries. Each entry names the one before, so a timestamp also limits the age of earlier entries."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from . import layout
 from .entry import Entry
 from .fields import parse_timestamp
 
-# So much may the clocks of an authority and of a host differ.
+# Allowed difference between the clocks of an authority and a host.
 SKEW = datetime.timedelta(minutes=5)
 
 
 def read(store: Store, entry: Entry, anchors: Anchors) -> Stamp | None:
-    """The verified timestamp of an entry; None when it has none. Raises TamperedData, KeyProblem for one that does not hold."""
+    """Return the verified timestamp of an entry, or None if it has none. Raises TamperedData or KeyProblem for an invalid one."""
     key = layout.entry_timestamp_key(entry.sequence, entry.sha256)
     if store.stat(key) is None:
         return None
@@ -30,12 +30,12 @@ def read(store: Store, entry: Entry, anchors: Anchors) -> Stamp | None:
 
 
 def keys(store: Store) -> list[str]:
-    """Where a timestamp lies, of whatever."""
+    """Return the keys of all stored timestamps, whether or not their entry exists."""
     return [one.key for one in store.list(layout.JOURNAL) if layout.is_timestamp(one.key)]
 
 
 def check_age(entry: Entry, stamp: Stamp, name: str) -> None:
-    """Raises TamperedData when the entry says that it was made after an authority had seen it."""
+    """Raise TamperedData if the entry has a later time than its timestamp."""
     said = written(entry)
     if said > stamp.time + SKEW:
         raise TamperedData(
@@ -45,7 +45,10 @@ def check_age(entry: Entry, stamp: Stamp, name: str) -> None:
 
 
 def dated_forward(entries: t.Sequence[Entry], stamps: t.Mapping[int, Stamp], location: str) -> list[str]:
-    """What `check_age` says of entries, each against the earliest stamp of itself or of one after it. `stamps` are by number."""
+    """Return the errors of `check_age`, with each entry compared to the earliest timestamp of itself or of a later entry.
+
+    `stamps` are by entry number.
+    """
     wrong: list[str] = []
     earliest: Stamp | None = None
     for entry in reversed(entries):
@@ -61,5 +64,8 @@ def dated_forward(entries: t.Sequence[Entry], stamps: t.Mapping[int, Stamp], loc
 
 
 def written(entry: Entry) -> datetime.datetime:
-    """By the clock of the host that wrote it; when an operator has corrected that, as it is judged."""
+    """Return the time according to the clock of the host that wrote the entry.
+
+    If an operator has corrected that time, return the evaluated time instead.
+    """
     return min(parse_timestamp(str(entry.time["host"])), entry.judged + SKEW)

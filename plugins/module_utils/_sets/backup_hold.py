@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: a set that must not be pruned, whatever the rules say.
+"""Use case of the module of the same name: protect a set from pruning, independent of the retention rules.
 
-The store's legal holds are on before the journal says so, and come off after it says that they may: whoever is killed in between
-leaves too much held. The same call finishes it.
+Legal holds in the store are placed before the journal entry of a hold, and removed after the entry of its release. If a
+run is killed in between, too many objects stay held. Repeating the call finishes the change.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Options(declared.Options):
 
 
 class HoldResult(JournalResult):
-    """The holds of a set after the change; `objects` is the number of legal holds that changed in the store."""
+    """The holds of a set after the change. `objects` is the number of legal holds changed in the store."""
 
     changed: bool
     set_id: str
@@ -63,7 +63,7 @@ def run(invocation: Invocation[Options]) -> HoldResult:
             raise OptionError(f"{name} is empty, has more than {TEXT_LIMIT} characters or is not one line; write one line of plain text")
     opened = access.open_repository(given.access, warn=invocation.warn)
     wanted = Hold(keys.check_id(given.set_id), given.hold, STATES[given.state], given.reason)
-    # What was pruned cannot be held, but what the store still holds of it can be let go.
+    # A pruned set cannot be held, but its objects that are still stored can be released.
     record = opened.catalog.find(wanted.set_id)
     if wanted.state == HELD:
         _check_stands(opened, wanted.set_id)
@@ -107,7 +107,7 @@ def _act(opened: Opened, signer: Signer, wanted: Hold, record: SetRecord, *, ent
 
 
 def _was_held(opened: Opened, wanted: Hold) -> bool:
-    """Whether the journal knows the hold: of another name, the legal holds may be an auditor's own."""
+    """Return whether the journal has ever recorded this hold. For an unknown name, an auditor may have placed the legal holds."""
     known = map(decisions.hold, opened.journal.of_kind(entries.HOLD))
     return any((one.set_id, one.name) == (wanted.set_id, wanted.name) for one in known)
 
@@ -117,12 +117,12 @@ def _enter(opened: Opened, signer: Signer, wanted: Hold, record: SetRecord) -> N
     times, machine, body = access.times(), access.machine(), wanted.to_body()
     journals.append(opened.repository, opened.journal, signer, entries.HOLD, subjects, body, time=times, machine=machine)
     if wanted.state == HELD:
-        # A prune that was faster may be deleting it.
+        # A concurrent prune may have been faster and be deleting the set.
         _check_stands(opened, record.set_id)
 
 
 def _check_stands(opened: Opened, set_id: str) -> None:
-    """Raises ObjectMissing when an entry ends the set, even if its objects are still there: a prune may be about to delete them."""
+    """Raise ObjectMissing if an entry ends the set, even if its objects still exist: a prune may be about to delete them."""
     ended = opened.catalog.condemned().get(set_id)
     if ended:
         raise ObjectMissing(

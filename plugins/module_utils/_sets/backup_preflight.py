@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: all that a backup will read and write is looked at, and all that is wrong is said at once."""
+"""Use case of the module of the same name: check everything that a backup reads and writes, and report all problems at once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ SECRETS = Look(
     {"secrets": "key_ids"},
     FIRST,
     optional=True,
-    # Who opens them is named apart from who opens the databases.
+    # The recipients of secrets are set separately from the recipients of databases.
     apart=RECIPIENTS,
     shared_as={one: f"database_{one}" for one in RECIPIENTS},
     never=("set_id",),
@@ -73,7 +73,7 @@ DATABASES = Look(
     found_by=("login_host", "login_unix_socket"),
     alone=backup_sources.databases,
 )
-# In the order in which a backup comes to them.
+# In the order in which a backup uses them.
 LOOKS = {
     "repository": Look(lambda: backup_set, {"journal_head": "journal_head"}, {"state": "open"}),
     "databases": DATABASES,
@@ -103,7 +103,7 @@ class Options(declared.Options):
 
 
 def run(invocation: Invocation[Options]) -> t.Mapping[str, object]:
-    """What a backup would find, under the id of a set that is not open yet. Raises as `rehearse` does, and KeyProblem."""
+    """Return what a backup would find, with the ID of a set that is not open yet. Raises as `rehearse` does, and KeyProblem."""
     given = invocation.options
     shared = {**given.flat(), "set_id": keys.new_set_id(access.now(), os.urandom(5))}
     nothing: Result = {"journal_head": "", "secrets": {}, "pairing": None, "replay": [], "redis": [], "images": []}
@@ -114,7 +114,7 @@ def run(invocation: Invocation[Options]) -> t.Mapping[str, object]:
 
 
 def _keys(given: Options) -> list[Problem]:
-    """What is wrong with keys, which without a repository nobody comes to ask for."""
+    """Return the problems of keys. If there is no repository, the use cases fail before they read the keys."""
     of_secrets: t.Mapping[str, t.Any] = given.secrets or {}
     named = [(given.recipients.recipients, given.recipients.recipients_files), tuple(of_secrets.get(name) or () for name in RECIPIENTS)]
     looks: list[t.Callable[[], object]] = [lambda: Signer(given.signing_key, keys.principal(keys.BACKUP, given.access.deployment))]
@@ -123,7 +123,10 @@ def _keys(given: Options) -> list[Problem]:
 
 
 def _paired(named: secrets_bundle.Options) -> dict[str, str]:
-    """Whether the secrets open the database: the second reading proves it for the set, but after the dump. Raises KeyProblem."""
+    """Check that the secrets decrypt the database's content. Raises KeyProblem.
+
+    In a backup, the second pass over the secrets checks this, but only after the dump.
+    """
     from .._assets.secrets import pairing, secrets_sources
 
     found = secrets_sources.collect(named.sources)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the only one that deletes what a committed set consists of.
+"""Use case of the module of the same name: the only one that deletes artifacts of a committed set.
 
-Everything is read and verified first, so that an error leaves all as it was. The journal gets its entry before the first object goes:
-from then on the set is over, and a run that was killed is finished by the next one.
+Everything is read and verified first, so that an error changes nothing. The journal entry is written before the first
+object is deleted. From then on the set is over, and the next run completes a prune that was killed.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Options(declared.Options):
 
 
 class DecisionResult(t.TypedDict):
-    """What becomes of a set, and why."""
+    """The decision on a set, with its reasons."""
 
     set_id: str
     decision: str
@@ -70,7 +70,7 @@ class DecisionResult(t.TypedDict):
 
 
 class RetainedResult(t.TypedDict):
-    """An object that the store does not let go yet."""
+    """An object that the store refuses to delete for now."""
 
     key: str
     until: str | None
@@ -93,7 +93,7 @@ class _Prune(JournalResult):
 
 
 class PruneResult(_Prune, total=False):
-    """What a prune keeps and removes; `msg` and `failed` where it stopped."""
+    """The result of a prune; `msg` and `failed` are set if it was stopped."""
 
     msg: str
     failed: bool
@@ -107,7 +107,7 @@ def run(invocation: Invocation[Options]) -> PruneResult:
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     opened.store.check_writable(probe=False)
     facts, manifests, plan = _plan(opened, policy)
-    # Also when nothing is pruned: what an intruder could delete meanwhile is lost.
+    # Renew locks even if nothing is pruned: an unlocked object could be deleted by an intruder in the meantime.
     renewed = lease.due(opened.store, lease.keys(manifests, plan.ends), facts.now)
     if not invocation.check_mode:
         for key in renewed:
@@ -123,7 +123,7 @@ def run(invocation: Invocation[Options]) -> PruneResult:
 
 
 def _policy(given: Options) -> Policy:
-    """Raises OptionError."""
+    """Build the policy from the options. Raises OptionError."""
     counts = {name: int(getattr(given, f"keep_{name}")) for name in COUNTS}
     for name, number in {**{f"keep_{one}": number for one, number in counts.items()}, "keep_within": given.keep_within}.items():
         if number < 0:
@@ -154,7 +154,7 @@ Planned = tuple[Facts, dict[str, Manifest], Plan]
 
 
 def _plan(opened: Opened, policy: Policy) -> Planned:
-    """Raises what keeps a manifest or an entry from being believed: then nobody knows what is needed."""
+    """Return the facts, manifests and plan. Raises if a manifest or an entry is not trusted, because it is then unknown what is needed."""
     try:
         facts, manifests = prune_facts.read(opened)
     except BackupError as exc:
@@ -164,7 +164,7 @@ def _plan(opened: Opened, policy: Policy) -> Planned:
     if quiet:
         plan = plans.stop(plan.decisions, (quiet, *plan.stopped))
     if opened.freshness == UNPROVEN:
-        # A journal without its newest entries would make the newest sets look like what a killed run has left.
+        # In a journal without its newest entries, the newest sets would look like leftovers of a killed run.
         words = (
             f"this host sees the repository for the first time; compare the head {opened.head} with the head that the last backup reported"
         )
@@ -173,7 +173,11 @@ def _plan(opened: Opened, policy: Policy) -> Planned:
 
 
 def _enter(opened: Opened, signer: Signer, policy: Policy, planned: Planned) -> Planned:
-    """The plan whose entry follows the very entries that it was made from. What only finishes an earlier prune needs none."""
+    """Append the prune entry, and return the plan that it records.
+
+    The entry directly follows the entries that the plan is based on. A run that only finishes an earlier prune needs no
+    entry.
+    """
     for _attempt in range(ATTEMPTS):
         _facts, _manifests, plan = planned
         if plan.stopped or not (set(plan.ends) - opened.catalog.condemned().keys() or plan.garbage):
@@ -206,7 +210,7 @@ def _delete(opened: Opened, plan: Plan) -> None:
     left = sorted(set(plan.keys) & {one.key for folder in prune_facts.FOLDERS for one in opened.store.list(folder)})
     if left:
         raise StorageError(f"{opened.store.location}/{left[0]} still exists after it was deleted; find out why, and run this again")
-    # Of a set, drill or checkpoint; other folders are the business of sets that run.
+    # Remove the directories of sets, drills and checkpoints only. Running backups may use the other directories.
     places = [key.split("/") for key in plan.keys if not key.startswith(f"{keys.OBJECTS}/")]
     for folder in sorted({"/".join(place[:depth]) for place in places for depth in range(2, len(place))}, reverse=True):
         if not opened.store.list(folder):

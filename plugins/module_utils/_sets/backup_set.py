@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: open, extend, commit, abort."""
+"""Use case of the module of the same name: open, extend, commit or abort a set."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class _Set(t.TypedDict):
 
 
 class OpenResult(_Set, total=False):
-    """An open set; without a head where the repository is still to be made."""
+    """An open set. There is no head if the repository does not exist yet."""
 
     journal_head: str
 
@@ -77,7 +77,7 @@ class SetResult(_Set):
 
 
 class ArtifactsResult(SetResult):
-    """Also the number of the artifacts of the set, and their size."""
+    """A set with the number and total size of its artifacts."""
 
     artifacts: int
     bytes: int
@@ -89,13 +89,13 @@ class _Findings(t.TypedDict):
 
 
 class FindingsResult(_Findings, total=False):
-    """What a set found in its source; `msg` for a verdict other than pass."""
+    """Findings in the source of a set. `msg` is set for a verdict other than pass."""
 
     msg: str
 
 
 class CommitResult(ArtifactsResult, FindingsResult):
-    """A committed set, and what it found in its source."""
+    """A committed set, and the findings in its source."""
 
 
 def run(invocation: Invocation[Options]) -> SetResult | OpenResult:
@@ -109,7 +109,7 @@ def _signer(given: Options) -> Signer:
 
 
 def _open(invocation: Invocation[Options]) -> OpenResult:
-    """A set id, and the repository to go with it. Nothing is written for the set itself until a module adds a part."""
+    """Create a set ID, and the repository if requested. Nothing is stored for the set until a module adds a part."""
     given = invocation.options
     signer = _signer(given)
     set_id = keys.check_id(given.set_id) if given.set_id else keys.new_set_id(access.now(), os.urandom(5))
@@ -144,14 +144,14 @@ def _open(invocation: Invocation[Options]) -> OpenResult:
 
 
 def _try(given: Options, signer: Signer, verifier: Verifier, *namespaces: str) -> None:
-    """Whether readers would believe this signer."""
+    """Raise an error if readers would not trust this signer."""
     for namespace in namespaces:
         trial = signer.sign(b"preflight", namespace)
         verifier.verify(b"preflight", trial, namespace, signer.principal, name=f"the trial signature of {given.signing_key}")
 
 
 def _create(given: Options, signer: Signer, check_mode: bool) -> None:
-    """A new repository, unless this host remembers one: then it has vanished, and a new one would hide that."""
+    """Create a repository. Refuse if this host knows one for the deployment: it has vanished, and a new one would hide that."""
     known = HighWaterMark(given.access.high_water_mark).repositories_of(given.access.deployment)
     if known:
         raise TamperedData(
@@ -198,7 +198,7 @@ def _commit(invocation: Invocation[Options]) -> ArtifactsResult | CommitResult:
         opened.mark.check_writable()
         opened.store.check_writable(probe=False)
     else:
-        # First, so that a run that is killed between the two leaves no set whose findings are not recorded.
+        # Record findings first, so that a killed run never leaves a set with unrecorded findings.
         history.record(opened, signer, set_id, manifest.findings)
         _enter(opened, signer, manifest, text, content[dump_set.PART]["sources"])
         Running(given.access, set_id).end()
@@ -207,7 +207,7 @@ def _commit(invocation: Invocation[Options]) -> ArtifactsResult | CommitResult:
 
 
 def _empty(opened: Opened, set_id: str) -> ArtifactsResult:
-    """In check mode the modules before this one have added nothing to a new set."""
+    """Return a result without artifacts: in check mode, earlier modules have added nothing to a new set."""
     nothing = {"before": "", "after": ""}
     return {"changed": True, "set_id": set_id, "journal_head": opened.head, "artifacts": 0, "bytes": 0, "diff": nothing}
 
@@ -216,10 +216,13 @@ _REPORTED = (*findings.LASTING, *source_checks.IDS)
 
 
 def _judged(opened: Opened, set_id: str, recorded: t.Sequence[Recorded], found: t.Sequence[CheckResult]) -> FindingsResult:
-    """What this dump found in its source, or what the journal says that an earlier set found. The set is created anyway: it is evidence."""
+    """Return the findings of this dump, or the findings that the journal records for the set.
+
+    The set is created despite findings, since it is evidence.
+    """
     of_source = source_reading.of_set(recorded, history.acknowledged(opened))
     kept = history.check(opened, {set_id: history.of_checks(found)})
-    # `kept` reports what this set found in audit rows, too, and how to acknowledge it; `of_source` reports broken constraints.
+    # `kept` also reports changed audit rows, and how to acknowledge them. `of_source` reports broken constraints.
     others = [str(one["message"]) for one in found if one["verdict"] == FAIL and one["id"] not in _REPORTED]
     audit = [f"{kept.message}; do not prune before you know who changed the audit tables"] if kept.verdict == FAIL else []
     failed = [*others, *(one.message for one in of_source if one.verdict == FAIL), *audit]
@@ -230,7 +233,7 @@ def _judged(opened: Opened, set_id: str, recorded: t.Sequence[Recorded], found: 
 
 
 def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sources: t.Sequence[t.Mapping[str, object]]) -> None:
-    """`sources` are as the part of the databases has them."""
+    """Commit the set. `sources` has the format of the part that describes the databases."""
     about = [_body(one, said) for one, said in zip(manifest.sources, sources, strict=True)]
     body = {"source": about, "release": manifest.release, "bytes": manifest.size}
     times, machine = access.times(manifest), access.machine()
@@ -242,7 +245,7 @@ def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sour
 
 
 def _body(source: Source, said: t.Mapping[str, object]) -> dict[str, object]:
-    """What the journal must know of a source without reading the manifest or the sealed inventory."""
+    """Return what the journal must record of a source, so that it is known without the manifest or the encrypted inventory."""
     retention = {name: said[name] for name in (audit_retention.FIELD,) if name in said}
     return {"database": source.database, "system_identifier": source.system_identifier, **retention}
 
@@ -261,14 +264,14 @@ def _committed(invocation: Invocation[Options], opened: Opened, manifest: Manife
 
 
 def _measure(invocation: Invocation[Options], opened: Opened, manifest: Manifest) -> None:
-    """An older set that is committed again leaves the metrics of the newest alone."""
+    """Write metrics, unless an older set is committed again: the metrics describe the newest set."""
     newest = opened.catalog.newest()
     if invocation.check_mode or (newest and newest.set_id == manifest.set_id):
         metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_set(opened, manifest, newest.entry) if newest else [])
 
 
 def _extend(invocation: Invocation[Options]) -> ArtifactsResult:
-    """Take in what another host has staged."""
+    """Add the artifacts that another host has staged."""
     from .._assets import staging
 
     given = invocation.options
@@ -295,11 +298,11 @@ def _extend(invocation: Invocation[Options]) -> ArtifactsResult:
 
 
 def _abort(invocation: Invocation[Options]) -> SetResult:
-    """Forget an open set: its parts and its own objects. What other sets may refer to was never part of it."""
+    """Delete an open set: its parts and the objects that it created. Objects shared from other sets are not deleted."""
     given = invocation.options
     set_id = keys.check_id(needed(given.set_id, "set_id"))
     if not invocation.check_mode:
-        # First, since nothing is being made of the set any more, also where the repository cannot be reached.
+        # First, since the set is finished on this host even if the repository cannot be reached.
         Running(given.access, set_id).end()
     opened = access.open_repository(given.access, warn=invocation.warn)
     if set_id in [one.set_id for one in opened.catalog.committed()]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the sets of a repository, what became of them in drills, and which to drill next."""
+"""Use case of the module of the same name: list the sets of a repository with their drills, and select the set to drill next."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Options(declared.Options):
 
 
 class SetInfo(ListedSet):
-    """A set as the journal and its manifest describe it."""
+    """A set as described by the journal and its manifest."""
 
     sequence: int
     family: str | None
@@ -52,7 +52,7 @@ class SetInfo(ListedSet):
 
 
 class SetInfoResult(t.TypedDict):
-    """All sets, and the one that `select` chose or the table for the console."""
+    """All sets, with either the set chosen by `select` or the table for the console."""
 
     changed: bool
     lines: list[str] | None
@@ -64,7 +64,7 @@ class SetInfoResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> SetInfoResult:
-    """The journal decides which sets there are; a manifest that cannot be believed is told, and keeps nobody from the others."""
+    """List the sets in the journal. An untrusted manifest is reported in its own set and does not affect the others."""
     given = invocation.options
     within = _within(given)
     opened = access.open_repository(given.access, warn=invocation.warn)
@@ -90,7 +90,7 @@ def run(invocation: Invocation[Options]) -> SetInfoResult:
 
 
 def _tell(result: SetInfoResult, opened: Opened, deployment: str) -> None:
-    """What a person asks for, and whoever chooses a set does not: one more question to the store for each set."""
+    """Add the locks and the table for an interactive user. A call with `select` omits them, since they need one request for each set."""
     for one in result["sets"]:
         until = opened.store.locked_until(layout.manifest_key(one["set_id"]))
         one["locked_until"] = timestamp(until) if until else None
@@ -109,7 +109,7 @@ def _within(given: Options) -> datetime.timedelta | None:
 
 
 def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | None, holds: t.Mapping[str, Hold]) -> SetInfo:
-    """What the manifest says where it can be believed; the rest is null, and `problem` says why."""
+    """Return a set with the data of its manifest. If the manifest is not trusted, these fields are null and `problem` is the reason."""
     entry = record.entry
     about: SetInfo = {
         "set_id": record.set_id,

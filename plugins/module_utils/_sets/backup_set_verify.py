@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: what can be proved without opening anything."""
+"""Use case of the module of the same name: verify a set as far as possible without decryption."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Options(declared.Options):
 
 
 class SetAssets(t.TypedDict):
-    """Which assets a set has beside databases; `replay` names its directories."""
+    """The assets of a set in addition to databases. `replay` lists its replay directories."""
 
     secrets: bool
     redis: bool
@@ -44,7 +44,7 @@ class SetAssets(t.TypedDict):
 
 
 class SetFacts(t.TypedDict):
-    """What the manifest of a set says of it."""
+    """The manifest's description of a set."""
 
     release: str | None
     family: str | None
@@ -69,7 +69,10 @@ class SetVerifyResult(VerdictResult):
 
 
 def run(invocation: Invocation[Options]) -> SetVerifyResult:
-    """Journal, signature and ids raise when they are wrong: nothing below them could be believed. The rest are checks."""
+    """Verify a set. A fault in the journal, the signature or the IDs raises an error, because nothing below them could be trusted.
+
+    Other faults are failed checks.
+    """
     with progress.shown() as seen:
         return _verified(invocation, seen)
 
@@ -101,7 +104,7 @@ def _verified(invocation: Invocation[Options], seen: Progress) -> SetVerifyResul
 
 
 def is_broken(result: VerdictResult) -> bool:
-    """Whether the set is not what was signed. What was wrong in the source before the set does not keep it from restoring."""
+    """Return whether the set differs from what was signed. Problems that its source already had do not prevent a restore."""
     checks = (one for one in result["checks"] if one["id"] not in (history.CHECK_ID, *source_checks.IDS))
     return any(one["verdict"] == FAIL and one["required"] for one in checks)
 

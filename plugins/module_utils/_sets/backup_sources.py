@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a backup reads, looked at without a repository or a key: where these are missing, it is not known otherwise.
+"""Checks of the sources of a backup that need no repository or key. Used if these are missing.
 
-Each takes the options of the use case that reads the source, and raises what that raises.
+Each function takes the options of the use case that reads the source, and raises the same errors.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: whether identities open a whole set, from the headers of its objects alone."""
+"""Use case of the module of the same name: verify that identities can decrypt a whole set, using only the headers of its objects."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Options(declared.Options):
 
 
 class EscrowResult(VerdictResult, JournalResult):
-    """The recipients whose identities opened the set, and how many sealed objects it has."""
+    """The recipients with an identity that decrypts the set, and the number of encrypted objects."""
 
     set_id: str
     proved: list[str]
@@ -51,7 +51,10 @@ class EscrowResult(VerdictResult, JournalResult):
 
 
 def run(invocation: Invocation[Options]) -> EscrowResult:
-    """Together the identities must open every sealed object of the set. Each that opens all that is sealed to it is entered."""
+    """Check that the identities together can decrypt every object of the set.
+
+    An identity is recorded as proved if it can decrypt all objects that are encrypted for it.
+    """
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)
     record = opened.catalog.latest(given.stored.max_age) if given.stored.set_id == "latest" else opened.catalog.get(given.stored.set_id)
@@ -78,7 +81,7 @@ def run(invocation: Invocation[Options]) -> EscrowResult:
 
 
 def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, object]) -> tuple[list[Check], list[str]]:
-    """A check for each class of assets and one for the identities; and the recipients whose identity opens all that is sealed to it."""
+    """Return a check for each class of assets, a check of the identities, and the proved recipients."""
     wanting: set[str] = set()
     opening: set[str] = set()
     checks = []
@@ -100,7 +103,10 @@ def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, object])
 
 
 def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, object]) -> tuple[set[str], str]:
-    """Who opens an object, and what is wrong with it: nobody does, or not everybody whom the manifest names."""
+    """Return the recipients that can decrypt an object, and its fault.
+
+    It is a fault if no identity decrypts the object, or if a recipient in the manifest does not.
+    """
     try:
         with opened.store.open_held(objects.find(opened.store, one.path, one.sha256, one.size)) as source:
             head = header_proof.header(source, one.path)
@@ -119,7 +125,7 @@ def _try(opened: Opened, one: Artifact, identities: t.Mapping[str, object]) -> t
 
 
 def _recipient(path: str, identity: t.Any) -> str:
-    """The fingerprint of the public half, as manifests have it."""
+    """Return the fingerprint of the public key, as in manifests."""
     public = getattr(identity, "to_public", None)
     if public:
         return age.fingerprint(str(public()))

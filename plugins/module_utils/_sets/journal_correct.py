@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: an operator corrects earlier entries of the journal, or acknowledges findings in them."""
+"""Use case of the module of the same name: correct or revoke earlier journal entries, or acknowledge findings in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .._repository.decisions import ACKNOWLEDGED, EVERYTHING, Correction
 from .._repository.findings import Standing
 
 TEXT_LIMIT = 1000
-# Days that an acknowledgement holds at most.
+# The longest duration of an acknowledgement, in days.
 LONGEST = 400
 _DIGEST = re.compile(r"[0-9a-f]{16,64}\Z")
 _NAMED = re.compile(r"([1-9][0-9]{0,9})-([0-9a-f]{16,64})\Z")
@@ -52,14 +52,14 @@ class Options(declared.Options):
 
 
 class CorrectResult(JournalResult):
-    """The entries that are corrected, by number and digest."""
+    """The corrected entries, by number and digest."""
 
     changed: bool
     entries: list[str]
 
 
 class AcknowledgeResult(CorrectResult):
-    """Also the findings that are acknowledged, by digest and message."""
+    """The corrected entries with the acknowledged findings, by digest and message."""
 
     findings: list[dict[str, str]]
 
@@ -111,7 +111,7 @@ def _acknowledged(invocation: Invocation[Options]) -> AcknowledgeResult:
 
 
 def _expiry(text: str, now: datetime.datetime) -> datetime.datetime:
-    """The end of that day. Raises OptionError."""
+    """Return the end of that day. Raises OptionError."""
     try:
         day = datetime.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=datetime.timezone.utc)
     except ValueError as exc:
@@ -125,7 +125,7 @@ def _expiry(text: str, now: datetime.datetime) -> datetime.datetime:
 
 
 def _standing(opened: Opened, wanted: t.Sequence[str]) -> list[Standing]:
-    """Raises OptionError, and ObjectMissing for what the journal does not record."""
+    """Return the wanted findings. Raises OptionError, and ObjectMissing for a finding that the journal does not contain."""
     if not wanted or not all(_DIGEST.match(one) for one in wanted):
         raise OptionError("findings must be a list of digests, at least the first 16 hex digits of each; copy them from the message")
     known = findings.standing(opened.journal, access.now())
@@ -143,7 +143,7 @@ def _standing(opened: Opened, wanted: t.Sequence[str]) -> list[Standing]:
 
 
 def _named(texts: t.Sequence[str]) -> dict[int, str]:
-    """Number → the first digits of the digest. Raises OptionError."""
+    """Return the first digits of the digests by entry number. Raises OptionError."""
     found = [_NAMED.match(one) for one in texts]
     if not texts or not all(found):
         raise OptionError(
@@ -153,7 +153,10 @@ def _named(texts: t.Sequence[str]) -> dict[int, str]:
 
 
 def _found(opened: Opened, named: t.Mapping[int, str]) -> dict[int, str]:
-    """Raises ObjectMissing for an entry that is not there, OptionError for one that stands whatever an operator says."""
+    """Return the full digests by entry number.
+
+    Raises ObjectMissing for an unknown entry, and OptionError for an entry that cannot be corrected.
+    """
     there = {one.sequence: one.sha256 for one in opened.journal.entries}
     for number, digits in named.items():
         if there.get(number, "").startswith(digits) and not opened.journal.is_correctable(number):
@@ -168,13 +171,13 @@ def _found(opened: Opened, named: t.Mapping[int, str]) -> dict[int, str]:
 
 
 def _refused(opened: Opened) -> dict[int, str]:
-    """What corrections have taken the place of."""
+    """Return the digests of entries that corrections have replaced, by number."""
     corrections = opened.journal.of_kind(entries.CORRECTION)
     return {one.sequence: digest for one in corrections if (digest := one.subjects.get(layout.entry_key(one.sequence)))}
 
 
 def _next(opened: Opened, named: t.Mapping[int, str]) -> dict[int, str]:
-    """What a trusted key signed at the journal's next number, and what fits nowhere: the correction takes its place."""
+    """Return an entry at the journal's next number that a trusted key signed but that does not fit. The correction replaces it."""
     number = opened.journal.head.sequence + 1
     if layout.entry_key(number) not in opened.journal.unsigned:
         return {}
@@ -184,7 +187,7 @@ def _next(opened: Opened, named: t.Mapping[int, str]) -> dict[int, str]:
 
 
 def _stands(opened: Opened, number: int, what: str) -> bool:
-    """Whether an entry of the journal says so already."""
+    """Return whether a correction in the journal already has this effect on an entry."""
     if number in _refused(opened):
         return True
     known = opened.journal.entries

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: an authority outside says when the journal had come to its head."""
+"""Use case of the module of the same name: have an external authority timestamp the head of the journal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Options(declared.Options):
 
 
 class UnprovenResult(t.TypedDict):
-    """What became of the timestamp; alone where none could be made."""
+    """The outcome of a timestamp. This is the whole result if no timestamp could be created."""
 
     changed: bool
     verdict: str
@@ -42,7 +42,7 @@ class UnprovenResult(t.TypedDict):
 
 
 class TimestampResult(UnprovenResult, JournalResult):
-    """The timestamp of the entry `sequence`; `time` and `authority` are None without one."""
+    """The timestamp of the entry `sequence`. `time` and `authority` are None without one."""
 
     sequence: int
     sha256: str
@@ -52,7 +52,7 @@ class TimestampResult(UnprovenResult, JournalResult):
 
 
 def run(invocation: Invocation[Options]) -> TimestampResult | UnprovenResult:
-    """Where a timestamp is not required, what kept it from being made is said in the result."""
+    """Timestamp the head. If a timestamp is not required, an error is reported in the result."""
     try:
         return _run(invocation)
     except BackupError as exc:
@@ -93,13 +93,14 @@ def _run(invocation: Invocation[Options]) -> TimestampResult:
 
 
 def _stamp(opened: Opened, entry: Entry, url: str, anchors: Anchors) -> tuple[Stamp, bool]:
-    """Ask, store, read back; and whether it was us who stored it."""
+    """Request, store and read back a timestamp. Also return whether this call stored it."""
     store, name = opened.store, f"{opened.store.location}/{layout.entry_key(entry.sequence)}"
     data = store.read(layout.entry_key(entry.sequence))
     if sha256(data) != entry.sha256:
         raise TamperedData(f"{name} was altered after it was read; find out who altered it")
     answer, stamp = authority.ask(url, data, entry.sha256, anchors)
-    # A stamp that convicts this host's clock would stay for good; after the clock was set right, the next one covers this entry too.
+    # A timestamp that contradicts this host's clock would stay forever. After the clock is corrected, the next
+    # timestamp covers this entry too.
     stamps.check_age(entry, stamp, name)
     try:
         store.put(layout.entry_timestamp_key(entry.sequence, entry.sha256), answer)

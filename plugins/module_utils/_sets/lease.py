@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lock of secrets is short, so that what a leaked identity opens can soon be deleted. While a set that stays needs them, a prune
-renews it."""
+"""Renewal of the locks on secrets. These locks are short, so that secrets which a leaked identity decrypts can be deleted soon.
+
+A prune renews the locks while a remaining set needs the secrets.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +20,16 @@ from .._storage.base import Store
 
 
 def keys(manifests: t.Mapping[str, Manifest], ends: t.Collection[str] = ()) -> list[str]:
-    """Secrets that sets refer to, but for those that end."""
+    """Return the secrets of all sets except those that end."""
     stay = [manifest for set_id, manifest in manifests.items() if set_id not in ends]
     return sorted({one.path for manifest in stay for one in manifest.artifacts if one.kind == artifacts.SECRETS})
 
 
 def due(store: Store, wanted: t.Iterable[str], now: datetime.datetime) -> list[str]:
-    """Those of which less than half of a whole lock is left, so that not each run moves each date. What is missing cannot be renewed."""
+    """Return the keys with less than half of their lock time left, so that not every run changes every lock.
+
+    Missing objects cannot be renewed.
+    """
     found = []
     for key in wanted:
         half = _half(store.lock_wanted(key, now), now)
@@ -34,7 +39,7 @@ def due(store: Store, wanted: t.Iterable[str], now: datetime.datetime) -> list[s
 
 
 def least(store: Store, key: str, asked: Locked, now: datetime.datetime) -> Locked:
-    """What must be left of a lock that is renewed in time: more than nothing, or what was `asked` for where that is longer."""
+    """Return the lock that a timely renewed object must still have: any remaining time, or `asked` if that ends later."""
     if store.lock_wanted(key, now).until is None or (asked.until is not None and asked.until > now):
         return asked
     return dataclasses.replace(asked, until=now + datetime.timedelta(hours=1))

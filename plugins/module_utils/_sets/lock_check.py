@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the store still refuses to delete what it was asked to keep: the lock of each object against what its time asks for."""
+"""Check that the store still refuses to delete locked objects: compare each object's lock with the required one."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from . import lease, set_holds
 CHECK_ID = "repository.locks"
 FOLDERS = (layout.JOURNAL, layout.SETS, layout.OBJECTS, layout.CHECKPOINTS, layout.DRILLS)
 LISTED = 50
-# Between the time that an entry tells and the moment in which the store got the object.
+# Allowed difference between the time in an entry and the time at which the store received the object.
 SLACK = datetime.timedelta(minutes=5)
 
 
 def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
-    """One check. What is missing altogether is for others to say; the archive's locks are looked at by `audit_export_verify`."""
+    """Return one check. Missing objects are reported by other checks, and `audit_export_verify` checks the locks of the archive."""
     if not opened.store.locks:
         words = "a directory has no locks: anyone with write access can remove sets, which is detected but cannot be undone"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
@@ -68,22 +68,23 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
 
 
 def _signed(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, tuple[str, int | None]]:
-    """SHA-256 and size of objects, since the version that was signed is the one that must be locked."""
+    """Return SHA-256 and size of objects, since the signed version must be the locked one."""
     found: dict[str, tuple[str, int | None]] = {layout.entry_key(one.sequence): (one.sha256, None) for one in opened.journal.entries}
     return found | {one.path: (one.sha256, one.size) for manifest in manifests.values() for one in manifest.artifacts}
 
 
 def _asked(opened: Opened, manifests: t.Mapping[str, Manifest], now: datetime.datetime) -> dict[str, Locked]:
-    """The lock that each object should still have; of those that are older than theirs would last, none."""
+    """Return the lock that each object should still have. Objects are left out if their lock time is over."""
     asked = {key: opened.store.lock_wanted(key, moment) for key, moment in _moments(opened, manifests).items()}
     asked |= {key: lease.least(opened.store, key, asked[key], now) for key in lease.keys(manifests)}
     return {key: lock for key, lock in asked.items() if lock.until is not None and lock.until > now}
 
 
 def _moments(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, datetime.datetime]:
-    """When each object was written at the earliest: sets, drills and checkpoints are written from the time in their id on.
+    """Return the earliest possible write time of each object.
 
-    A shared object was locked anew with the newest set that refers to it. Of sets that were pruned, nothing is asked.
+    Sets, drills and checkpoints are written from the time in their ID on. The lock of a shared object is renewed with
+    each set that refers to it, so the newest set counts. Objects of pruned sets need no lock.
     """
     found: dict[str, datetime.datetime] = {}
     for one in opened.journal.entries:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which keys of a repository the journal and the manifests name, in an order in which they can be stored."""
+"""All keys that the journal and the manifests name, in an order in which they can be stored."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ from .._storage.s3_prepare import CANARIES
 
 @dataclasses.dataclass(frozen=True)
 class Named:
-    """A key and the SHA-256 of what lies there; None for a signature, which proves itself."""
+    """A key and the SHA-256 of its object; None for a signature, which is verified by itself."""
 
     key: str
     sha256: str | None
 
 
 def all_of(opened: Opened, faults: list[str]) -> t.Iterator[Named]:
-    """Everything, once, so that whoever stores it in this order has a whole, older repository at each entry.
+    """Yield everything once. Stored in this order, the objects form a complete, older repository at each entry.
 
-    Of a pruned set only its public files; of one that cannot be believed nothing, and `faults` gets why.
+    For a pruned set, only its public files are included. Objects of an untrusted set are left out, and the reason is
+    appended to `faults`.
     """
     seen: set[str] = set()
     stamped = {one.key for one in opened.store.list(layout.JOURNAL) if layout.is_timestamp(one.key)}
@@ -48,7 +49,7 @@ def all_of(opened: Opened, faults: list[str]) -> t.Iterator[Named]:
 
 
 def of_entry(opened: Opened, entry: Entry) -> list[Named]:
-    """What an entry brings with it; the entry itself last."""
+    """Return the objects that belong to an entry; the entry itself is last."""
     found: list[Named] = []
     if entry.kind == entries.SET:
         found += _of_set(opened, catalog.record(entry).set_id)
@@ -56,7 +57,7 @@ def of_entry(opened: Opened, entry: Entry) -> list[Named]:
         found += [Named(key, digest) for key, digest in sorted(entry.subjects.items()) if not key.startswith(f"{layout.SETS}/")]
         found += [Named(one.key, None) for one in _beside(opened, entry)]
     elif entry.kind == entries.ARCHIVE_DAY:
-        # An archive may lie elsewhere; then none of the day is here.
+        # The archive may be stored elsewhere. Then none of the day's objects is here.
         here = {one.key for folder in {key.rpartition("/")[0] for key in entry.subjects} for one in opened.store.list(folder)}
         found += [Named(key, digest) for key, digest in sorted(entry.subjects.items()) if here]
     return [*found, *_itself(entry)]
@@ -75,19 +76,19 @@ def _of_set(opened: Opened, set_id: str) -> list[Named]:
 
 
 def _beside(opened: Opened, entry: Entry) -> list[t.Any]:
-    """Signatures of a drill's report."""
+    """Return the signatures of a drill's report."""
     folders = {key.rpartition("/")[0] for key in entry.subjects if key.startswith(f"{layout.DRILLS}/")}
     return [one for folder in sorted(folders) for one in opened.store.list(folder) if one.key.endswith(".sig")]
 
 
 def digest(store: Store, key: str) -> str:
-    """SHA-256 of the stored bytes. Raises ObjectMissing, StorageError."""
+    """Return the SHA-256 of the stored bytes. Raises ObjectMissing, StorageError."""
     with store.open(key) as source:
         return objects.digest(source)
 
 
 def evidence_faults(opened: Opened) -> list[str]:
-    """What is wrong with the small public files that the journal names: of pruned sets, checkpoints and drills."""
+    """Return the faults in small public files that the journal names: files of pruned sets, checkpoints and drills."""
     wrong, pruned = [], opened.catalog.pruned()
     for entry in opened.journal.entries:
         if entry.kind not in (entries.CHECKPOINT, entries.DRILL) and entry.body.get("set") not in pruned:
@@ -107,8 +108,11 @@ def evidence_faults(opened: Opened) -> list[str]:
 
 
 def orphans(opened: Opened) -> list[str]:
-    """Stored keys that nothing names, but for signatures in the journal; sets whose manifest cannot be believed own all of their folder.
-    What proved a bucket's lock stays until that lock ends, and is none."""
+    """Return the stored keys that nothing names, except signatures in the journal.
+
+    All objects in the directory of a set count as named if its manifest is not trusted. Objects that proved a bucket's
+    lock stay until their lock ends, and are not orphans.
+    """
     named = {layout.REPOSITORY, layout.REPOSITORY_SIGNATURE}
     for entry in opened.journal.entries:
         named |= {*entry.subjects, *(one.key for one in _believed(opened, entry))}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A verified repository as the facts that the planner of prunes takes. Whatever cannot be read and believed is an error here."""
+"""Facts for the planner of prunes, read from a verified repository. Unreadable or untrusted data is an error here."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FOLDERS = (layout.SETS, layout.OBJECTS, layout.CHECKPOINTS, layout.DRILLS)
 
 
 class RecipientResult(t.TypedDict):
-    """A recipient of the sets that stay. `current` says whether the newest set is sealed to it."""
+    """A recipient of the remaining sets. `current` is true if the newest set is encrypted for it."""
 
     recipient: str
     sets: int
@@ -34,7 +34,7 @@ class RecipientResult(t.TypedDict):
 
 
 def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
-    """The facts, and the manifests of the sets in them. Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch."""
+    """Return the facts, and the manifests of their sets. Raises TamperedData, KeyProblem, ObjectMissing, VersionMismatch."""
     stored = tuple(one for folder in FOLDERS for one in opened.store.list(folder))
     sizes = {one.key: one.size for one in stored}
     tested = [one for one in selection.drills(opened.journal.of_kind(entries.DRILL)) if one.tested]
@@ -94,7 +94,10 @@ def _problem(store: Store, manifest: Manifest, sizes: t.Mapping[str, int]) -> st
 
 
 def _claims(opened: Opened, stored: t.Iterable[ObjectStat], committed: t.Collection[str]) -> dict[str, frozenset[str]]:
-    """What parts of open sets name. Whose they are is not asked, so they may protect and nothing else."""
+    """Return the keys named by parts of open sets.
+
+    The signatures of parts are not verified, so these keys are only used to protect objects from deletion.
+    """
     places = (one.key.split("/") for one in stored)
     found = {}
     for set_id in {place[1] for place in places if place[0] == layout.SETS and place[2:3] == ["parts"] and layout.is_id(place[1])}:
@@ -102,14 +105,14 @@ def _claims(opened: Opened, stored: t.Iterable[ObjectStat], committed: t.Collect
             continue
         try:
             contents = parts.read_unsigned(opened.store, set_id)
-        except (ObjectMissing, TamperedData):  # the run ends just now, or its part is no part
+        except (ObjectMissing, TamperedData):  # The run is just ending, or the file is not a valid part.
             continue
         found[set_id] = frozenset(path for content in contents.values() for path in _paths(content))
     return found
 
 
 def _paths(value: t.Any) -> t.Iterator[str]:
-    """Every `path` in a part, however deep."""
+    """Yield every `path` in a part, at any depth."""
     if isinstance(value, dict):
         if isinstance(value.get("path"), str):
             yield value["path"]
@@ -120,13 +123,13 @@ def _paths(value: t.Any) -> t.Iterator[str]:
 
 
 def _entered(opened: Opened) -> frozenset[str]:
-    """Ids of checkpoints and drills that the journal names."""
+    """Return the IDs of the checkpoints and drills that the journal names."""
     checkpoints = {records.checkpoint(one).checkpoint_id for one in opened.journal.of_kind(entries.CHECKPOINT)}
     return frozenset(checkpoints | {one.drill_id for one in selection.drills(opened.journal.of_kind(entries.DRILL))})
 
 
 def recipients(opened: Opened, facts: Facts, manifests: t.Mapping[str, Manifest], ends: t.Collection[str]) -> list[RecipientResult]:
-    """Of each recipient: how many sets that stay are sealed to it, and the newest of them, until whose end its identity is needed."""
+    """Return the recipients of the sets that stay. Each identity is needed until the newest set of its recipient ends."""
     stay = [one for one in facts.sets if one.set_id not in ends]
     found: dict[str, list[SetFacts]] = {}
     for one in stay:

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All that is wrong with a backup, a restore or a drill, said at once and before the first change.
+"""Reports all problems of a backup, a restore or a drill at once, before the first change.
 
-It is found by the very code that does the work, as in check mode, so nothing passes here that it refuses, and the other way round.
+The problems are found by running the real use cases in check mode. So a preflight accepts and refuses the same things
+as the real run.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ from .._errors import BackupError, NotReady, OptionError
 from .._options.declared import Options, Spec
 
 Result = dict[str, t.Any]
-# A part of what is looked at, and what is wrong with it.
+# The part of a deployment that was checked, and its problem.
 Problem = tuple[str, BackupError]
-# What a play has looked at before: by the part that each task is about, a field that only its success returns.
+# Checks that a play has run before. For each part, a field that the task returns only on success.
 BEFORE = {"deployment": "deployment", "programs": "pg_bin"}
 SETTINGS = "settings"
 
 
 class UseCase(t.Protocol):
-    """A module of it: in check mode it looks at all that it would need."""
+    """The use case of a module. In check mode it checks everything that it would need."""
 
     @property
     def Options(self) -> type[Options]: ...
@@ -37,13 +38,15 @@ class UseCase(t.Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What one use case looks at.
+    """How a preflight checks one use case.
 
-    `use_case` brings it. `kept` says what becomes of its result: ours by theirs. `fixed` are options that it always gets. A deployment may
-    lack an `optional` asset, whose code is then not read; the option that bears its name has the options that are about it alone. Of those
-    that all share it has its own `apart`; `shared_as` says under which name it gets the shared one beside it. Where none of
-    `found_by` is given, only a deployment that was found tells where it is. What several need can keep one from
-    coming to its own source, which `alone` looks at then.
+    `use_case` imports the use case. `kept` maps fields of the preflight's result to fields of the use case's result.
+    `fixed` are options that are always set. A deployment may lack an `optional` asset, and then the code of its use
+    case is not imported. The option with the name of the asset has the options for this asset alone. The asset has its
+    own values for the shared options `apart`. `shared_as` has the names under which it gets the shared values of these
+    options. `never` are options that must not be set for the asset. If none of the options `found_by` is set, the
+    source is only known from a discovered deployment. A problem of a shared requirement can stop the use case before it
+    reads its own source. `alone` then checks that source.
     """
 
     use_case: t.Callable[[], UseCase]
@@ -57,12 +60,12 @@ class Look:
     alone: t.Callable[[t.Any], object] | None = None
 
     def follows(self, name: str, given: t.Mapping[str, object], missed: t.Collection[str]) -> bool:
-        """Whether all that it could say is that the deployment was not found."""
+        """Return whether the only possible result would be that the deployment was not found."""
         own = _options(given[name]) if self.optional else given
         return "deployment" in missed and bool(self.found_by) and not any(own.get(one) for one in self.found_by)
 
     def options(self, name: str, mine: Spec, given: t.Mapping[str, object]) -> Options:
-        """What all share, then what was given for this asset alone. Raises OptionError."""
+        """Return the shared options with the options of this asset. Raises OptionError."""
         options = self.use_case().Options
         spec = options.spec()
         shared = {one: given[one] for one in spec if one in given and given[one] != mine.get(one, {}).get("default")}
@@ -79,7 +82,7 @@ class Look:
 
 
 def _options(value: object) -> t.Mapping[str, object]:
-    """What Ansible has given as a dictionary."""
+    """Cast an option that Ansible has passed as a dictionary."""
     return t.cast("t.Mapping[str, object]", value)
 
 
@@ -90,8 +93,11 @@ def rehearse(
     what: str,
     problems: t.Sequence[Problem] = (),
 ) -> Result:
-    """What all looks found, as they are kept, from what was `given` to all of them; `problems` were found beside them. Raises as `refuse`
-    does, about `what`."""
+    """Run all use cases in check mode and return the kept results.
+
+    `given` are the shared options. `problems` were found by other checks. Raises as `refuse` does, with `what` as the
+    subject.
+    """
     mine = invocation.options.spec()
     result: Result = {}
     problems = [*before(_options(given["earlier"])), *problems]
@@ -112,7 +118,7 @@ def rehearse(
 
 
 def before(earlier: t.Mapping[str, object]) -> list[Problem]:
-    """From results of tasks of BEFORE, what these could not do, and under `settings` what is wrong with those. A skipped one is none."""
+    """Return the errors of earlier tasks (see BEFORE) and of the settings. A skipped task is not an error."""
     told: list[Problem] = [(SETTINGS, OptionError(words)) for words in t.cast("list[str]", earlier.get(SETTINGS, []))]
     for part, field in BEFORE.items():
         result = _options(earlier.get(part) or {})
@@ -122,14 +128,14 @@ def before(earlier: t.Mapping[str, object]) -> list[Problem]:
 
 
 def _raised(result: t.Mapping[str, object]) -> BackupError:
-    """Of the class that it had. What is no module of ours says so in words only."""
+    """Return an error with its original class. A result of another collection's module has a message only."""
     known = getattr(_errors, str(result.get("error", "")), NotReady)
     words = str(result.get("msg") or "the earlier task failed without a message; run it alone")
     return known(words) if isinstance(known, type) and issubclass(known, BackupError) else NotReady(words)
 
 
 def collect(looks: t.Iterable[tuple[str, t.Callable[[], object]]]) -> list[Problem]:
-    """What is wrong where each of them looks, by the part that it is about."""
+    """Run the checks and return their problems, each with the part that it is about."""
     problems: list[Problem] = []
     for name, look in looks:
         try:
@@ -140,7 +146,10 @@ def collect(looks: t.Iterable[tuple[str, t.Callable[[], object]]]) -> list[Probl
 
 
 def refuse(problems: t.Iterable[Problem], what: str) -> None:
-    """Raises the one problem, else NotReady with all of them. What several parts need fails each of them with the same words."""
+    """Raise the only problem, or NotReady with all of them.
+
+    A shared requirement fails in several parts with the same message, which is reported once.
+    """
     found: dict[str, Problem] = {}
     for name, exc in problems:
         found.setdefault(exc.msg, (name, exc))

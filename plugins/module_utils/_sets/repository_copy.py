@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: what is sealed, to a second place, with every digest looked at on the way and after it.
+"""Use case of the module of the same name: copy a repository, without decrypting it, to a second location.
 
-Objects go before the entries that name them, so that the copy is a whole, older repository whenever it is interrupted.
+Every digest is checked during the copy and after it. Objects are copied before the entries that name them. An
+interrupted copy is therefore always a complete, older repository.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class _Copy(metrics.MeasuredCopy, JournalResult):
 
 
 class CopyResult(_Copy, total=False):
-    """What was copied; `msg` and `failed` where an object was not."""
+    """The result of a copy; `msg` and `failed` are set if an object was not copied."""
 
     msg: str
     failed: bool
@@ -85,7 +86,10 @@ def _copied(invocation: Invocation[Options], told: Progress) -> CopyResult:
 
 
 def _check_target(opened: Opened, target: Store) -> None:
-    """Raises OptionError for another repository than this one, TamperedData for one whose journal is not a beginning of this one's."""
+    """Raise OptionError if the target contains another repository.
+
+    Raises TamperedData if the target's journal is not a prefix of this journal.
+    """
     if target.location == opened.store.location or target.location.startswith(f"{opened.store.location}/"):
         raise OptionError(f"destination {target.location} is the repository itself or inside it; give another destination")
     if target.stat(layout.REPOSITORY) is None:
@@ -107,7 +111,7 @@ def _check_target(opened: Opened, target: Store) -> None:
 
 
 class _Copier:
-    """One broken object must not keep the others from being saved: `faults` says which stay behind."""
+    """Copies all objects. A broken object does not stop the copy of the others; `faults` lists the objects that were not copied."""
 
     def __init__(self, opened: Opened, target: Store, read_all: bool, dry: bool, progress: Progress) -> None:
         self._opened, self._target, self._read_all, self._dry, self._progress = opened, target, read_all, dry, progress
@@ -128,7 +132,7 @@ class _Copier:
                 self.bytes += found.size
 
     def _has(self, one: Named, size: int) -> bool:
-        """Whether it is there already; by its size, with `read_all` by its bytes. Raises TamperedData when it is another one."""
+        """Return whether the target has the object. Compares sizes, or bytes with `read_all`. Raises TamperedData if they differ."""
         found = self._target.stat(one.key)
         if found is None:
             return False
@@ -141,7 +145,7 @@ class _Copier:
         return True
 
     def _signed(self, one: Named) -> Held | None:
-        """The version that was signed, whatever lies over or under it."""
+        """Return the signed version, even if the key has other versions."""
         try:
             return objects.find(self._opened.store, one.key, one.sha256 or "")
         except ObjectMissing:
@@ -152,7 +156,7 @@ class _Copier:
         return self._opened.store.open_held(held) if held else self._opened.store.open(one.key)
 
     def _copy(self, one: Named) -> bool:
-        """Whether the source had what was signed. Raises TamperedData when the destination gives back something else."""
+        """Copy an object and return whether the source matched its digest. Raises TamperedData if the destination returns other data."""
         made = hashlib.sha256()
         with self._source(one) as source, self._target.writer(one.key.rpartition("/")[0], one.key) as out:
             while chunk := source.read(objects.CHUNK):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: everything that the journal names, against what is stored."""
+"""Use case of the module of the same name: compare everything that the journal names with the stored objects."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Options(declared.Options):
 
 
 class RepositoryVerifyResult(metrics.MeasuredVerification, JournalResult):
-    """Also which part of how many parts was read, and how many objects."""
+    """The verdict with the part that was read, the number of parts, and the number of objects."""
 
     part: int
     parts: int
@@ -62,7 +62,10 @@ class RepositoryVerifyResult(metrics.MeasuredVerification, JournalResult):
 
 
 def run(invocation: Invocation[Options]) -> RepositoryVerifyResult:
-    """The journal raises when it is wrong: nothing below it could be believed. The rest are checks."""
+    """Verify a repository.
+
+    A fault in the journal raises an error, because nothing below it could be trusted. Other faults are failed checks.
+    """
     with progress.shown() as told:
         return _verified(invocation, told)
 
@@ -110,7 +113,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> RepositoryVeri
 
 
 def _stored(opened: Opened, manifests: dict[str, Manifest]) -> list[Check]:
-    """Checks of sets and reports that read no artifact."""
+    """Return the checks of sets and reports that read no artifact."""
     return [lock_check.check(opened, manifests), set_holds.check(opened, manifests), signature_checks.reports(opened), _orphans(opened)]
 
 
@@ -126,7 +129,7 @@ def _journal(opened: Opened, anchors: Anchors | None) -> list[Check]:
 
 
 def _part(opened: Opened, given: Options) -> int:
-    """The one that is named, else the one after the last that the journal knows of as many. Raises OptionError."""
+    """Return the chosen part, or the part after the last one recorded with the same number of parts. Raises OptionError."""
     parts, part = given.parts, given.part
     if parts < 1:
         raise OptionError(f"parts is {parts}; set it to 1 or more")
@@ -139,12 +142,12 @@ def _part(opened: Opened, given: Options) -> int:
 
 
 def _turn(path: str, parts: int) -> int:
-    """The same part for a path at all times, so that as many runs as there are parts read everything that stays."""
+    """Return the part of a path. It never changes, so one run for each part reads all objects that stay."""
     return int.from_bytes(hashlib.sha256(path.encode()).digest()[:8], "big") % parts + 1
 
 
 def _manifests(opened: Opened) -> tuple[dict[str, Manifest], list[Check]]:
-    """Of the sets that were not pruned, those that can be believed, and a check that says so of all."""
+    """Return the trusted manifests of all sets that were not pruned, and the checks of all manifests."""
     read = opened.catalog.manifests(opened.catalog.sets())
     found = {set_id: one for set_id, one in read.items() if isinstance(one, Manifest)}
     failed = [Check(MANIFESTS, FAIL, one.msg, details={"set": set_id}) for set_id, one in read.items() if isinstance(one, BackupError)]
@@ -156,19 +159,19 @@ def _manifests(opened: Opened) -> tuple[dict[str, Manifest], list[Check]]:
 
 
 def _drilled(opened: Opened, manifests: t.Iterable[str]) -> list[StoredSet]:
-    """Sets whose manifest the entry of a drill names."""
+    """Return the sets with a manifest that a drill's entry names."""
     named = {key for one in opened.journal.of_kind(entries.DRILL) for key in one.subjects}
     return [opened.catalog.read(set_id) for set_id in manifests if layout.manifest_key(set_id) in named]
 
 
 def _unique(manifests: t.Iterable[Manifest]) -> list[Artifact]:
-    """What the sets consist of, shared objects once for each digest that they are said to have."""
+    """Return the artifacts of the sets. A shared object is listed once for each digest recorded for it."""
     found = {(one.path, one.sha256, one.size): one for manifest in manifests for one in manifest.artifacts}
     return [found[key] for key in sorted(found)]
 
 
 def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Artifact], told: Progress) -> list[Check]:
-    """The chosen ones are read whole, of the others the size is looked at."""
+    """Read the chosen objects completely, and check only the size of the others."""
     others = []
     for one in set(stored).difference(chosen):
         try:
@@ -181,9 +184,9 @@ def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Arti
 
 
 def _blocks(opened: Opened, parts: int, part: int, signer: Signer | None) -> Check:
-    """The signed audit blocks of the sets of a part, and of the newest set or checkpoint, against those before them.
+    """Compare the signed audit blocks with earlier ones, for the sets of a part and for the newest set or checkpoint.
 
-    A signer records the differences.
+    With a signer, differences are recorded.
     """
     sets = [one for one in opened.journal.of_kind(entries.SET) if _turn(next(iter(one.subjects)), parts) == part]
     newest = opened.journal.numbers(entries.SET, entries.CHECKPOINT)[-1:]
@@ -201,7 +204,7 @@ def _blocks(opened: Opened, parts: int, part: int, signer: Signer | None) -> Che
 
 
 def _evidence(opened: Opened) -> list[Check]:
-    """What pruned sets, checkpoints and drills have left, against the digests in manifests and journal."""
+    """Compare the remaining files of pruned sets, checkpoints and drills with the digests in manifests and journal."""
     wrong = named_objects.evidence_faults(opened)
     if wrong:
         return [Check("repository.evidence", FAIL, f"{wrong[0]} ({len(wrong)} faults)", details={"faults": wrong[:LISTED]})]
@@ -227,7 +230,7 @@ def _decryptable(opened: Opened, stored: t.Sequence[Artifact], identities: t.Seq
 
 
 def _failed(manifests: t.Mapping[str, Manifest], checks: t.Sequence[Check]) -> tuple[str, ...]:
-    """Sets in which something is wrong. What an identity does not open is wrong with the identity."""
+    """Return the sets with a fault. If an identity does not decrypt an object, that is a fault of the identity and not of the set."""
     wrong = [one for one in checks if one.verdict == FAIL and one.id != DECRYPTABLE]
     paths = {one.details.get("path") for one in wrong}
     by_object = {set_id for set_id, manifest in manifests.items() if paths & {one.path for one in manifest.artifacts}}
@@ -246,7 +249,7 @@ def _orphans(opened: Opened) -> Check:
 
 
 def _coverage(opened: Opened, done: Verification, *, recorded: bool) -> Check:
-    """Whether the parts that were read since, this one included, make the whole."""
+    """Check that this run and the earlier runs together have read all parts."""
     if done.parts == 1:
         return Check(COVERAGE, PASS, "every byte was read", required=False)
     known = [one.part for one in decisions.verifications(opened.journal.entries) if one.parts == done.parts][-(done.parts - 1) :]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Legal holds of the store on the objects of held sets, where the store has such a thing: the journal says what they should be."""
+"""Legal holds in the store on the objects of held sets, if the store supports them. The journal determines which objects are held."""
 
 from __future__ import annotations
 
@@ -23,21 +23,24 @@ Changed = dict[str, bool]
 
 
 def objects_of(manifest: Manifest) -> frozenset[str]:
-    """Keys of what a set consists of, with what it shares. Countersignatures of drills come later, and it restores without them."""
+    """Return the keys of a set's objects, including shared ones.
+
+    Countersignatures of drills are not included: they are added later, and a restore does not need them.
+    """
     own = (layout.manifest_key(manifest.set_id), layout.backup_signature_key(manifest.set_id))
     return frozenset((*own, *(one.path for one in manifest.artifacts)))
 
 
 def held_sets(opened: Opened) -> frozenset[str]:
-    """The sets under a hold of the journal that are still there. Raises TamperedData."""
+    """Return the sets on hold in the journal that were not pruned. Raises TamperedData."""
     return frozenset(decisions.holds(opened.journal.of_kind(entries.HOLD)).keys() - opened.catalog.pruned().keys())
 
 
 def settle(opened: Opened, set_id: str, held: t.Collection[str], *, dry: bool = False) -> Changed:
-    """Put a legal hold on each object of a set that one of the sets `held` names, and take it off the others.
+    """Place legal holds on the objects of a set that one of the sets `held` names, and remove them from its other objects.
 
-    What is missing cannot be held, and keeps nobody from holding the rest. Raises TamperedData, KeyProblem, ObjectMissing for a
-    manifest that cannot be believed, before anything changes; PermissionMissing, StorageError.
+    Missing objects are skipped. Before any change, raises TamperedData, KeyProblem or ObjectMissing for an untrusted
+    manifest. Also raises PermissionMissing, StorageError.
     """
     store = opened.store
     if not store.can_hold():
@@ -56,8 +59,10 @@ def settle(opened: Opened, set_id: str, held: t.Collection[str], *, dry: bool = 
 
 
 def follow(opened: Opened, set_id: str) -> Changed:
-    """The same by what the journal says, until it says the same afterwards: somebody may hold or release a set meanwhile that shares
-    objects with this one, and does as much."""
+    """Settle a set according to the journal. Repeat until the journal's holds did not change in between.
+
+    Another run may hold or release a set that shares objects with this one at the same time. It uses this function too.
+    """
     changed: Changed = {}
     while True:
         held = held_sets(opened)
@@ -77,7 +82,7 @@ def _objects(opened: Opened, set_id: str) -> frozenset[str]:
 
 
 def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
-    """Whether the store holds what the journal says is held; `manifests` are those that can be believed."""
+    """Check that the store holds all objects of held sets. `manifests` are the trusted ones."""
     held = sorted(held_sets(opened))
     if not held:
         return Check(HOLDS, NOT_APPLICABLE, "no set is on hold", required=False)
@@ -85,7 +90,7 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
         if not opened.store.can_hold():
             return Check(HOLDS, NOT_APPLICABLE, "the store has no legal holds; only the journal protects held sets", required=False)
         named = {one: objects_of(manifests[one]) for one in held if one in manifests}
-        # What is missing is for the check of the objects to tell.
+        # Missing objects are reported by the check of the objects.
         states = _states(opened, frozenset().union(*named.values()))
     except BackupError as exc:
         return Check(HOLDS, UNPROVEN, exc.msg)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signatures that no chain leads to: those of drills' reports, and those in the journal's folder that belong to no entry of it."""
+"""Checks of signatures that no chain covers: of drill reports, and in the journal's directory without a matching entry."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SIGNATURE = re.compile(r"journal/([0-9]{10})-([0-9a-f]{16})\.sig\Z")
 
 
 def reports(opened: Opened) -> Check:
-    """Whether each report that an entry names has the signature of who drilled."""
+    """Check that each report named by an entry has a valid signature of its drill host."""
     faults, count = [], 0
     for entry in opened.journal.of_kind(entries.DRILL):
         for key in entry.subjects:
@@ -48,9 +48,9 @@ def reports(opened: Opened) -> Check:
 
 
 def journal(opened: Opened) -> Check:
-    """Whether there is a signature in the journal's folder that belongs to none of its entries."""
+    """Check for signatures in the journal's directory that belong to none of its entries."""
     if _unlinked(opened):
-        # A backup may have entered something since we read the journal.
+        # A backup may have appended an entry since the journal was read.
         journals.refresh(opened.repository, opened.journal)
     garbage, forked, beyond = list[str](), list[str](), list[str]()
     for key in _unlinked(opened):
@@ -79,7 +79,10 @@ def journal(opened: Opened) -> Check:
 
 
 def unsigned(opened: Opened) -> list[Check]:
-    """What lies behind the journal's end and is no entry. Beside the signature of an entry it may be what was made of that entry."""
+    """Report data after the journal's end that is not an entry.
+
+    If there is a signature of an entry at the same number, the data may be an altered form of that entry.
+    """
     if not opened.journal.unsigned:
         return []
     told = access.unsigned_words(opened.store, opened.journal)
@@ -97,7 +100,10 @@ def _unlinked(opened: Opened) -> list[str]:
 
 
 def _signer(opened: Opened, key: str) -> tuple[sshsig.Signature, str] | None:
-    """A signature and who seems to have made it; None for nobody known, and for the copy of an entry's, which takes no key."""
+    """Return a signature and its apparent signer.
+
+    Returns None for an unknown signer, and for a copy of an entry's signature, because copying needs no key.
+    """
     try:
         data = opened.store.read(key, sshsig.SIZE_LIMIT)
         found = sshsig.parse(data, key)
@@ -116,7 +122,10 @@ def _is_copy(opened: Opened, data: bytes) -> bool:
 
 
 def _look(opened: Opened, key: str, number: int, digits: str) -> tuple[str | None, bool]:
-    """Who seems to have signed, None for nobody known; and whether they lost a race for the number, and entered the same behind it."""
+    """Return the apparent signer (None if unknown), and whether the signature is explained by a lost race.
+
+    A writer that loses the race for a number appends the same entry later.
+    """
     by = _signer(opened, key)
     if by is None:
         return None, False
@@ -129,7 +138,7 @@ def _look(opened: Opened, key: str, number: int, digits: str) -> tuple[str | Non
 
 
 def _as_number(opened: Opened, entry: Entry, number: int, before: str | None) -> bytes:
-    """The bytes that its writer would have made at that number."""
+    """Return the bytes that the writer would have signed for the entry at that number."""
     subjects = [entries.subject(name, digest) for name, digest in entry.subjects.items()]
     draft = Draft(entry.kind, subjects, entry.body, entry.time, entry.machine)
     return entries.to_bytes(draft, opened.repository.id, opened.repository.deployment, number, before, entry.principal)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What timestamps say of the journal: that it had come so far by then, and that nobody has dated it forward."""
+"""The check of timestamps: they prove that the journal had reached an entry by a certain time, and that no entry is dated forward."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LISTED = 50
 
 
 def check(opened: Opened, anchors: Anchors | None) -> Check:
-    """Every timestamp in the journal against its entry and `anchors`."""
+    """Compare every timestamp in the journal with its entry, using the trusted `anchors`."""
     keys = stamps.keys(opened.store)
     if not keys:
         return Check(TIMESTAMPS, NOT_APPLICABLE, "the journal contains no timestamp", required=False)
@@ -40,9 +40,9 @@ def check(opened: Opened, anchors: Anchors | None) -> Check:
 
 
 def _read(opened: Opened, keys: list[str], anchors: Anchors) -> tuple[dict[int, Stamp], list[str]]:
-    """By number of the entry; and what is wrong with the others."""
+    """Return the timestamps by entry number, and the faults of the others."""
     if set(keys) - _slots(opened).keys():
-        # A backup may have entered and stamped something since we read the journal.
+        # A backup may have appended and timestamped an entry since the journal was read.
         journals.refresh(opened.repository, opened.journal)
     slots = _slots(opened)
     found: dict[int, Stamp] = {}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Objects as whoever judges an archive must see them: with versions, delete markers and locks, where the store has such things."""
+"""Objects as an archive verification needs them: with versions, delete markers and locks, if the store has them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TOLERANCE = s3_lock.TOLERANCE
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """The true version of a key: its size in bytes, how many versions the key has, and whether a delete marker is on top.
+    """The true version of a key: its size in bytes, the number of versions of the key, and whether a delete marker is on top.
 
-    `version` is empty where a store keeps none.
+    `version` is empty if the store has no versions.
     """
 
     key: str
@@ -34,7 +34,7 @@ class Held:
 
 @dataclasses.dataclass(frozen=True)
 class Locked:
-    """Mode and end of an object's lock, None where there is none."""
+    """Mode and end of an object's lock, None without a lock."""
 
     mode: str | None = None
     until: datetime.datetime | None = None
@@ -44,7 +44,7 @@ NO_LOCK = Locked()
 
 
 def suffices(found: Locked, asked: Locked, now: datetime.datetime) -> bool:
-    """Whether a lock is as strict and as long as asked. Of what is older than its lock would last, none is asked."""
+    """Return whether a lock is at least as strict and as long as asked. After the end of the wanted lock, no lock is needed."""
     if asked.until is None or asked.until <= now:
         return True
     return found.mode in (asked.mode, s3_lock.COMPLIANCE) and found.until is not None and found.until + TOLERANCE >= asked.until

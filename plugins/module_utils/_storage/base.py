@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a store of objects can do. Keys are relative paths with `/`; an object appears whole or not at all."""
+"""The interface of object stores. Keys are relative paths with `/`; an object appears completely or not at all."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class ObjectStat:
 
 
 def is_part(name: str) -> bool:
-    """Whether a key can have such a part. Temporary names begin with a dot, so no key can have them."""
+    """Return whether a key can have this part. Temporary names begin with a dot, so no key can have them."""
     return len(name) <= PART_LIMIT and _PART.match(name) is not None
 
 
 def check_key(key: str) -> str:
-    """The key itself; TamperedData when it could lead out of the store or to a temporary name."""
+    """Return the key if it is valid. Raises TamperedData if it could lead out of the store or to a temporary name."""
     if not all(is_part(part) for part in key.split("/")):
         raise TamperedData(
             f"{key[:200]!a} is not a valid path in a repository: the file that names it was altered; use another copy of the repository"
@@ -45,19 +45,19 @@ def check_key(key: str) -> str:
 
 
 class ObjectWriter(abc.ABC):
-    """Bytes on their way in. Leaving the `with` block without `publish` discards them."""
+    """A writer of a new object. Leaving the `with` block without `publish` discards the bytes."""
 
     @abc.abstractmethod
     def write(self, data: bytes) -> int:
-        """Append; the number of bytes. Raises StorageError."""
+        """Append and return the number of bytes. Raises StorageError."""
 
     @abc.abstractmethod
     def publish(self, key: str) -> ObjectStat:
-        """Make the bytes durable under `key`. Raises ObjectExists when the key is taken."""
+        """Make the bytes durable under `key`. Raises ObjectExists if the key is in use."""
 
     @abc.abstractmethod
     def discard(self) -> None:
-        """Forget the bytes; harmless after `publish`."""
+        """Discard the bytes. Harmless after `publish`."""
 
     def __enter__(self) -> ObjectWriter:
         return self
@@ -67,131 +67,145 @@ class ObjectWriter(abc.ABC):
 
 
 class Store(abc.ABC):
-    """A place for objects. Every method raises StorageError for what the operator must mend."""
+    """A store of objects. Every method raises StorageError for a problem that the operator must fix."""
 
     location: str
-    # Whether it is of a kind that can lock.
+    # True if this type of store supports locks.
     locks = False
-    # How many requests are worth being under way together.
+    # The number of requests worth running at the same time.
     at_once = 1
 
     @abc.abstractmethod
     def writer(self, folder: str, key: str | None = None) -> ObjectWriter:
-        """A new object whose key will lie in `folder`. Who knows the `key` before the bytes gives it, which spares some stores a copy."""
+        """Return a writer for a new object in `folder`. Pass `key` if it is known before the content: some stores then need no copy."""
 
     @abc.abstractmethod
     def read(self, key: str, limit: int = READ_LIMIT) -> bytes:
-        """A small object. Raises ObjectMissing, and StorageError when it is larger than `limit` bytes."""
+        """Return a small object. Raises ObjectMissing, and StorageError if it is larger than `limit` bytes."""
 
     def overlapped(self, work: t.Callable[[Item], Result], items: t.Iterable[Item]) -> t.Generator[Result, None, None]:
-        """What `work`, which reads here, makes of each item, in their order, and its errors in their turn. Where answers take a while,
-        many are awaited together, in threads: close it before a fork."""
+        """Yield the result of `work` for each item, in the order of the items. Errors are raised in the same order.
+
+        `work` reads from this store. In a store with latency, it runs in several threads, so close the generator before
+        a fork.
+        """
         return in_order(work, items, self.at_once)
 
     @abc.abstractmethod
     def open(self, key: str) -> t.BinaryIO:
-        """A stream of any object. Raises ObjectMissing."""
+        """Return a stream of an object of any size. Raises ObjectMissing."""
 
     @abc.abstractmethod
     def stat(self, key: str) -> ObjectStat | None:
-        """None when there is no such object."""
+        """Return key and size of an object, or None if it does not exist."""
 
     @abc.abstractmethod
     def list(self, prefix: str, after: str = "") -> list[ObjectStat]:
-        """Objects in a folder and below whose keys come behind `after`, sorted by key, without temporary ones."""
+        """Return the objects in a directory and below with keys after `after`, sorted by key. Temporary objects are left out."""
 
     @abc.abstractmethod
     def delete(self, key: str) -> None:
-        """Remove; harmless when it is gone."""
+        """Remove an object. Harmless if it does not exist."""
 
     def purge(self, key: str) -> None:
-        """Remove for good, with whatever else lies under the key; for prunes. Harmless when it is gone."""
+        """Remove all versions of an object permanently; used by prunes. Harmless if it does not exist."""
         self.delete(key)
 
     @abc.abstractmethod
     def clear(self, folder: str, *, dry: bool = False) -> int:
-        """Remove a folder with all that is below it, also what killed writers left; how many files. With `dry`, only count."""
+        """Remove a directory with everything below it, including leftovers of killed writers. Returns the number of files.
+
+        With `dry`, only count.
+        """
 
     def sweep(self, before: datetime.datetime, *, dry: bool = False) -> int:
-        """Remove what writers left that were killed before that time; how many. With `dry`, only count."""
+        """Remove leftovers of writers that were killed before that time. Returns their number. With `dry`, only count."""
         return 0
 
     def clock(self) -> datetime.datetime | None:
-        """The present time by the store's own clock; None where it cannot be asked."""
+        """Return the current time of the store's own clock, or None if it is not available."""
         return None
 
     def locked_until(self, key: str) -> datetime.datetime | None:
-        """Until when the store itself refuses to delete the object; None where it would not refuse."""
+        """Return the time until which the store refuses to delete the object, or None without a lock."""
         return None
 
     def can_hold(self) -> bool:
-        """Whether the store itself keeps an object under a legal hold, with no end, from being deleted."""
+        """Return whether the store supports legal holds. They prevent deletion of an object without an end date."""
         return False
 
     def is_held(self, key: str) -> bool | None:
-        """Whether a legal hold is on the object; None where there is no such object, or the store has no such thing."""
+        """Return whether the object has a legal hold. Returns None if there is no such object, or without support for legal holds."""
         return None
 
     def hold(self, key: str, on: bool) -> None:  # noqa: B027 - most stores have no such thing
-        """Put a legal hold on the object or take it off, where the store has such a thing. Raises ObjectMissing, PermissionMissing."""
+        """Place or remove a legal hold, if the store supports it. Raises ObjectMissing, PermissionMissing."""
 
     @abc.abstractmethod
     def free_bytes(self) -> int | None:
-        """Room for more, or None when there is no bound."""
+        """Return the free space in bytes, or None if there is no limit."""
 
     @abc.abstractmethod
     def check_writable(self, probe: bool) -> None:
-        """Raises StorageError when nothing can be stored; with `probe` by trying."""
+        """Raise StorageError if nothing can be stored. With `probe`, try to write."""
 
     def make_place(self, *, dry: bool = False) -> None:
-        """Before a new repository: make the place that it will have. With `dry`, only raise what that would raise. Raises StorageError."""
+        """Create the location of a new repository. With `dry`, only raise the errors of a real call. Raises StorageError."""
         self.check_writable(probe=False)
 
     def prepare(self) -> None:  # noqa: B027 - most stores have nothing to do
-        """Before a set is opened: end what killed runs have left, prove what the options ask to be proved. Raises PermissionMissing."""
+        """Prepare for a new set: remove leftovers of killed runs, and run the probes that the options enable. Raises PermissionMissing."""
 
     def layered(self) -> t.Sequence[str] | None:
-        """Keys that have several versions or a delete marker on top, by right or not; None where a store cannot tell."""
+        """Return all keys with several versions or a delete marker on top, allowed or not; None if the store has no versions."""
         return None
 
     def versions(self, key: str) -> t.Sequence[Held]:
-        """All that lies under a key, the oldest first, also below a delete marker; nothing where nothing does."""
+        """Return all versions of a key, oldest first, including versions below a delete marker. Empty if there are none."""
         found = self.stat(key)
         return [Held(key, found.size)] if found else []
 
     def held(self, folder: str) -> t.Sequence[Held]:
-        """All in a folder and below, by key, also what a delete marker hides."""
+        """Return all objects in a directory and below, by key, including those hidden by a delete marker."""
         return [Held(one.key, one.size) for one in self.list(folder)]
 
     def open_held(self, one: Held) -> t.BinaryIO:
-        """The bytes of that very version, from the first to the last."""
+        """Return a stream of exactly this version, read from start to end."""
         return self.open(one.key)
 
     def open_seekable(self, one: Held) -> t.BinaryIO:
-        """The same for who reads here and there. Bytes of a large object may be held to no checksum; `open_held` does that."""
+        """Return a seekable stream of this version.
+
+        The bytes of a large object may not be compared with a checksum; use `open_held` for that.
+        """
         return self.open(one.key)
 
     def lock_of(self, one: Held) -> Locked:
-        """That of the newest version where `version` is empty. Raises PermissionMissing for who may not ask."""
+        """Return the lock of a version, or of the newest version if `version` is empty. Raises PermissionMissing."""
         return NO_LOCK
 
     def lock_wanted(self, key: str, moment: datetime.datetime) -> Locked:
-        """The lock that the options ask for an object of that time. It does not move with the clock, so a second look asks for no more."""
+        """Return the lock that the options require for an object created at `moment`.
+
+        It does not depend on the current time, so a later check requires the same lock.
+        """
         return NO_LOCK
 
     def extend(self, key: str, one: Held | None = None) -> None:  # noqa: B027 - most stores lock nothing
-        """Keep an object, or just that version of it, as long as if it were written now, where objects are locked. Raises ObjectMissing,
-        PermissionMissing."""
+        """Extend the lock of an object, or only of one version, as if it were written now. Does nothing if objects are not locked.
+
+        Raises ObjectMissing, PermissionMissing.
+        """
 
     def put_over(self, key: str, data: bytes) -> None:
-        """Another version of a small object, where older ones stay. Raises StorageError where a store keeps none."""
+        """Write a new version of a small object and keep the older versions. Raises StorageError if the store has no versions."""
         raise StorageError(
             f"{self.location}/{key} cannot be written: an object exists there that no key of allowed_signers signed; find out who "
             "wrote it, and move it away"
         )
 
     def put(self, key: str, data: bytes) -> ObjectStat:
-        """A small object, only if the key is new: raises ObjectExists."""
+        """Write a small object. Raises ObjectExists if the key is in use."""
         with self.writer(key.rpartition("/")[0], key) as out:
             out.write(data)
             return out.publish(key)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Directories below a root, entered part by part: a symbolic link on the way is an error and never followed.
+"""Directories below a root, opened one path component at a time. A symbolic link on the way is an error and is never followed.
 
-Whoever can plant a link in a repository could otherwise make us read or write anywhere.
+Otherwise an attacker who plants a link in a repository could redirect reads and writes to any path.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _REMEDIES = {
 
 
 def told(path: str) -> t.ContextManager[None]:
-    """OSError as a StorageError that names the path and the remedy, or as ObjectMissing."""
+    """Convert OSError to a StorageError that names the path and the remedy, or to ObjectMissing."""
     return paths.told(path, _problem)
 
 
@@ -52,32 +52,35 @@ def problem(path: str, number: int, words: str = "") -> BackupError:
 
 
 def enter(root: str, folder: str) -> Folder:
-    """An existing folder below `root`. Raises OSError, UnsafePath."""
-    # The operator's own path may lead over links that root made; what lies inside the repository may not.
+    """Open an existing directory below `root`. Raises OSError, UnsafePath."""
+    # The operator's own path may contain links created by root. Links inside the repository are refused.
     return paths.descend(paths.folder(root), folder, Folder.child)
 
 
 def make(root: str, folder: str) -> Folder:
-    """The same; what is missing is made, of mode 0700 and durable. The root's own parent must exist. Raises the same."""
+    """Open a directory below `root` and create missing ones with mode 0700, durably. Raises as `enter`.
+
+    The parent directory of `root` must exist.
+    """
     return paths.descend(paths.make(root), folder, Folder.make)
 
 
 def nearest(path: str) -> str:
-    """The path itself, or the nearest directory above it that is there."""
+    """Return the path itself, or the nearest existing directory above it."""
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return path
 
 
 def check_parent(root: str) -> None:
-    """Refuse to write where the directory that `root` is in is missing: its disk may not be mounted. Raises ObjectMissing."""
+    """Raise ObjectMissing if the parent directory of `root` is missing: its disk may not be mounted."""
     above = os.path.dirname(root)
     if not os.path.lexists(root) and not os.path.lexists(above):
         raise ObjectMissing(f"{above} does not exist, so {root} cannot be created; mount or create {above}, or correct the path")
 
 
 def check_may_write(place: str) -> None:
-    """Whether this user could write into a directory, without trying. Raises StorageError."""
+    """Raise StorageError if this user cannot write into a directory. Writes nothing."""
     with told(place):
         if not os.path.isdir(place):
             raise problem(place, errno.ENOTDIR)
@@ -88,8 +91,10 @@ def check_may_write(place: str) -> None:
 
 
 def clock(place: str) -> datetime.datetime | None:
-    """The file system's, which is another host's where it is mounted: by the time of a file that is written and never seen. None where
-    nothing can be written."""
+    """Return the time of the file system's clock, or None if nothing can be written.
+
+    On a network mount, this is the clock of another host. The time is taken from a new file that has no visible name.
+    """
     try:
         with paths.folder(place) as folder:
             descriptor = _unseen(folder)

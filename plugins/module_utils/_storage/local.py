@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A directory as a store: temporary name, fsync, link under the final name, fsync of the directory."""
+"""A directory as a store. Write a temporary file, fsync, link it to the final name, fsync the directory."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ def _split(key: str) -> tuple[str, str]:
 
 
 class LocalStore(Store):
-    """Objects are files of mode 0600 below an absolute path. Only `make_place` makes what that lies in."""
+    """A store of files with mode 0600 below an absolute path. Only `make_place` creates the directories above it."""
 
     def __init__(self, path: str) -> None:
         self.location = path
 
     def path(self, key: str) -> str:
-        """Where a key lies, for messages and for people."""
+        """Return the path of a key, for messages and operators."""
         return os.path.join(self.location, key) if key else self.location
 
     @contextlib.contextmanager
     def _folder(self, key: str) -> t.Iterator[tuple[Folder, str]]:
-        """The folder that holds `key`, and the name in it."""
+        """Yield the directory that contains `key`, and the name in it."""
         inside, name = _split(key)
         with folders.enter(self.location, inside) as folder:
             yield folder, name
@@ -52,7 +52,7 @@ class LocalStore(Store):
 
     def open(self, key: str) -> t.BinaryIO:
         with told(self.path(key)), self._folder(key) as (folder, name):
-            # An object that is about to be published has a second name, so links are not counted.
+            # An object that is being published has a second name, so the number of links is not checked.
             fd = os.open(name, PLAIN, dir_fd=folder.descriptor)
             if stat_flags.S_ISREG(os.fstat(fd).st_mode):
                 return os.fdopen(fd, "rb", BUFFER)
@@ -90,20 +90,23 @@ class LocalStore(Store):
                 key = f"{folder}/{name}" if folder else name
                 if stat_flags.S_ISDIR(about.st_mode):
                     waiting.append(key)
-                elif key > after:  # what is no regular file fails who reads it, and nobody else
+                elif key > after:  # Not a regular file: only a reader of this key fails.
                     found.append(ObjectStat(key, about.st_size if stat_flags.S_ISREG(about.st_mode) else 0))
         return sorted(found, key=lambda one: one.key)
 
     def _entries(self, folder: str, *, every: bool = False, first: str = "") -> t.Sequence[tuple[str, os.stat_result]]:
-        """What lies in a folder under a name that a key can have (or `every` name), from about the name `first` on; nothing when there is
-        no such folder."""
+        """Return the entries of a directory with names that are valid in a key, or with `every` name. Empty if there is no such directory.
+
+        Entries before the name `first` are left out, with few exceptions.
+        """
         with told(self.path(folder)):
             try:
                 entered = folders.enter(self.location, check_key(folder) if folder else "")
             except FileNotFoundError:
                 return []
             with entered:
-                # A look at a file costs more than its name. What begins `first` may be a folder with keys that come behind it.
+                # Calling stat for a file costs more than listing its name. A directory with a name that `first` starts
+                # with may have keys after `first`.
                 begins = {first[:length] for length in range(len(first))}
                 wanted = [name for name in entered.names() if name >= first or name in begins]
                 found = [(name, entered.stat(name)) for name in wanted if every or is_part(name)]
@@ -144,7 +147,7 @@ class LocalStore(Store):
         return found
 
     def _unlink(self, folder: str, name: str) -> None:
-        """Also a name that no key can have."""
+        """Remove a file. Its name need not be valid in a key."""
         with told(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-" if folder else "-") as (outer, _name):
             outer.unlink(name)
 
@@ -161,7 +164,7 @@ class LocalStore(Store):
         folders.check_parent(self.location)
         place = self._existing()
         if probe and place == self.location:
-            # With a link, since a file system without them would fail only when a backup is done.
+            # A probe needs a hard link too: a file system without links would fail only at the end of a backup.
             key = f"probe-{secrets.token_hex(8)}"
             self.put(key, b"")
             self.delete(key)
@@ -169,14 +172,14 @@ class LocalStore(Store):
         folders.check_may_write(place)
 
     def make_place(self, *, dry: bool = False) -> None:
-        """Its directory, and those above it that are missing."""
+        """Create the store's directory, and missing directories above it."""
         folders.check_may_write(folders.nearest(self.location))
         if not dry:
             with told(self.location):
                 paths.make_all(self.location).close()
 
     def _existing(self) -> str:
-        """The directory itself, or, before the first object, the one in which it will be made."""
+        """Return the store's directory or, before the first object, the directory in which it will be created."""
         return self.location if os.path.lexists(self.location) else os.path.dirname(self.location)
 
 
@@ -222,7 +225,7 @@ class _LocalWriter(ObjectWriter):
             return
         os.close(self._fd)
         self._fd = -1
-        with contextlib.suppress(OSError):  # what stays has a name that no key can have
+        with contextlib.suppress(OSError):  # a leftover has a name that no key can have
             self._folder.unlink(self._name)
         self._folder.close()
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Several requests under way at once: a store far away answers each after a while, and many at a time."""
+"""Concurrent requests, for remote stores with latency that answer many requests at a time."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ Result = t.TypeVar("Result")
 
 
 def in_order(work: t.Callable[[Item], Result], items: t.Iterable[Item], threads: int) -> t.Generator[Result, None, None]:
-    """What `work` makes of each item, in the order of the items; so do its errors come. At most twice as many wait as `threads` work.
+    """Yield the result of `work` for each item, in the order of the items. Errors are raised in the same order.
 
-    No thread is left when it ends or is closed; none is made for one at a time.
+    At most twice as many items as `threads` are in progress or waiting. All threads have ended when the generator ends
+    or is closed. With one thread, no thread is started.
     """
     if threads == 1:
         yield from map(work, items)

@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A bucket, or what lies below a prefix of it, as a store. Versions make it honest: the true one of a key is read, whatever was put
-on top; locks are asked for with each write, and read back."""
+"""A bucket, or a prefix in a bucket, as a store.
+
+Versions protect its content: the true version of a key is read, even if other versions or a delete marker are on top of
+it. Each write requests a lock and reads it back.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from .s3_versions import Found
 
 
 class S3Store(Store):
-    """`prefix` has no slash at either end."""
+    """A store in a bucket. `prefix` has no slash at either end."""
 
     locks = True
     at_once = s3_client.CONNECTIONS
@@ -71,7 +74,7 @@ class S3Store(Store):
         return sorted(found, key=lambda one: one.key)
 
     def delete(self, key: str) -> None:
-        """A delete marker: under Object Lock, a writer cannot remove a version."""
+        """Add a delete marker: under Object Lock, a writer cannot remove a version."""
         self.bucket.delete(key)
 
     def purge(self, key: str) -> None:
@@ -165,7 +168,7 @@ class S3Store(Store):
             about = self.bucket.client.head_object(**version)
             until = about.get("ObjectLockRetainUntilDate")
             if until is None or until < wanted:
-                # A stricter mode is not ours to weaken.
+                # Never weaken a stricter mode.
                 mode = s3_lock.COMPLIANCE if about.get("ObjectLockMode") == s3_lock.COMPLIANCE else self.bucket.lock.mode
                 self.bucket.client.put_object_retention(**version, Retention={"Mode": mode, "RetainUntilDate": wanted})
                 about = self.bucket.client.head_object(**version)
@@ -193,5 +196,8 @@ class S3Store(Store):
         return found
 
     def is_taken(self, key: str) -> bool:
-        """Whether a key that is never deleted by right has been written. The store itself sees to all others, and to races."""
+        """Return whether a key that is never deleted has been written.
+
+        For all other keys, and for races, the store itself prevents overwriting.
+        """
         return s3_lock.is_kept(key) and self._find(key) is not None

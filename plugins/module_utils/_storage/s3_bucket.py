@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One bucket below a prefix: the connection, the names of objects in requests, and the proof that a write is what was asked for."""
+"""A bucket with a prefix: the connection, the names of objects in requests, and the confirmation of writes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .s3_lock import Lock
 
 
 class Bucket:
-    """`prefix` has no slash at either end. It may be used after a fork: each process has a connection of its own."""
+    """A bucket. `prefix` has no slash at either end. It can be used after a fork, because each process has its own connection."""
 
     def __init__(self, name: str, prefix: str, connection: Connection, lock: Lock) -> None:
         self.location = f"s3://{name}/{prefix}".rstrip("/")
@@ -36,15 +36,15 @@ class Bucket:
         return self._client[1]
 
     def path(self, key: str) -> str:
-        """Where a key lies, for messages and for people."""
+        """Return the location of a key, for messages and operators."""
         return f"{self.location}/{key}" if key else self.location
 
     def named(self, key: str) -> dict[str, str]:
-        """The object in a request."""
+        """Return the request arguments that name an object."""
         return {"Bucket": self.name, "Key": self.root + key}
 
     def delete(self, key: str) -> None:
-        """A delete marker: under Object Lock, a writer cannot remove a version."""
+        """Add a delete marker: under Object Lock, a writer cannot remove a version."""
         with told(self.path(key)):
             self.client.delete_object(**self.named(key))
 
@@ -52,7 +52,7 @@ class Bucket:
         return self.lock.arguments(key, self.now())
 
     def confirm(self, key: str, made: t.Mapping[str, t.Any], size: int, checksum: str, asked: t.Mapping[str, t.Any]) -> None:
-        """The very version that was made, read back: size, checksum, and the lock that was `asked` for. Raises StorageError."""
+        """Read back the created version and compare size, checksum and the requested lock. Raises StorageError."""
         version = made.get("VersionId")
         if not version or version == "null":
             raise StorageError(f"{self.path(key)}: the bucket keeps no versions; enable versioning")

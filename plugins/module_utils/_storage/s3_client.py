@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A connection to a bucket, and what its errors mean. Credentials come from the usual places of boto3 or from a file."""
+"""Connections to a bucket, and the translation of their errors. Credentials come from boto3's usual sources or from a file."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ _FORBIDDEN = ("AccessDenied", "AllAccessDisabled", "AccountProblem", "403")
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """How to reach the store. `endpoint` None is AWS, `plain_http` the operator's word for one without TLS; without `role_arn`, the
-    credentials are used as they are found."""
+    """Connection settings of a store. `endpoint` None means AWS, and `plain_http` allows an endpoint without TLS.
+
+    Without `role_arn`, the credentials are used directly.
+    """
 
     endpoint: str | None = None
     region: str | None = None
@@ -56,7 +58,7 @@ class Connection:
 
 
 def connect(where: str, to: Connection) -> t.Any:
-    """A client of boto3. Raises Unreachable, OptionError, MissingDependency."""
+    """Return a boto3 client. Raises Unreachable, OptionError, MissingDependency."""
     boto3 = require_boto3()
     import botocore.config
     import botocore.session
@@ -84,14 +86,14 @@ def connect(where: str, to: Connection) -> t.Any:
 
 
 def _refuse_shared(credentials: str) -> None:
-    """Raises KeyProblem when others can read the file that credentials are looked for in."""
+    """Raise KeyProblem if other users can read the credentials file."""
     path = os.path.expanduser(credentials)
     with contextlib.suppress(OSError), paths.reading(path) as stream:
         secret_files.refuse_shared(stream.fileno(), "credentials file", path)
 
 
 def _check_transport(where: str, address: str, plain_http: bool) -> None:
-    """Of the address that is asked in the end: a profile or the environment may name it, too."""
+    """Check the address that is really used: a profile or the environment can set it too."""
     parts = urllib.parse.urlsplit(address)
     if parts.scheme == "https" or plain_http or _is_loopback(parts.hostname or ""):
         return
@@ -109,7 +111,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _assume(session: t.Any, to: Connection) -> None:
-    """Credentials of the role, renewed before they expire."""
+    """Use credentials of the role that are renewed before they expire."""
     import botocore.credentials
 
     source = session.get_credentials()
@@ -118,13 +120,13 @@ def _assume(session: t.Any, to: Connection) -> None:
     fetcher = botocore.credentials.AssumeRoleCredentialFetcher(
         session.create_client, source, to.role_arn, extra_args={"RoleSessionName": SESSION_NAME}
     )
-    # There is no public way to hand a session credentials that renew themselves.
+    # There is no public way to give a session credentials that are renewed.
     session._credentials = botocore.credentials.DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
 
 
 @contextlib.contextmanager
 def told(where: str) -> t.Iterator[None]:
-    """Whatever boto3 raises as one line that names `where` and the remedy."""
+    """Convert all errors of boto3 to a one-line message that names `where` and the remedy."""
     require_boto3()
     import botocore.exceptions as known
 
@@ -154,7 +156,7 @@ def code(exc: t.Any) -> str:
 
 
 def answered(error: BackupError) -> str:
-    """The code of the store's answer that `told` made this of; empty where there was none."""
+    """Return the error code of the store's answer from which `told` created this error; empty if there was no answer."""
     return code(error.__cause__) if hasattr(error.__cause__, "response") else ""
 
 

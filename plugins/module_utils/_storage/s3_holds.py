@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Legal holds: while one is on a version, the store refuses to delete it, whoever asks and whenever its lock ends."""
+"""Legal holds: a version with a legal hold cannot be deleted by any user, even after its lock has ended."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from .s3_client import answered, told
 from .s3_versions import Found
 
 _ON, _OFF = "ON", "OFF"
-# How stores say that a version never had one.
+# Error codes of stores for a version that never had a legal hold.
 _NEVER = ("NoSuchObjectLockConfiguration", "NoSuchObjectLegalHold")
 
 
 def is_on(bucket: Bucket, found: Found) -> bool:
-    """Raises PermissionMissing for who may not ask; the answer to a HEAD would tell them that there is none."""
+    """Return whether a version has a legal hold. Raises PermissionMissing.
+
+    A HEAD request does not fail without this permission: it reports no legal hold.
+    """
     try:
         with told(bucket.path(found.key)):
             said = bucket.client.get_object_legal_hold(**bucket.named(found.key), VersionId=found.version)
@@ -29,7 +32,7 @@ def is_on(bucket: Bucket, found: Found) -> bool:
 
 
 def put(bucket: Bucket, found: Found, on: bool) -> None:
-    """Put it on that very version, which is read back, or take it off. Raises PermissionMissing, StorageError."""
+    """Place a legal hold on exactly this version and read it back, or remove it. Raises PermissionMissing, StorageError."""
     where = bucket.path(found.key)
     try:
         with told(where):

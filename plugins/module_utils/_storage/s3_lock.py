@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long objects must stay: a class by where they lie, a number of days by class."""
+"""Lock durations of objects: a class for each path, and a number of days for each class."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import typing as t
 from .._errors import OptionError
 
 GOVERNANCE, COMPLIANCE, NONE = "GOVERNANCE", "COMPLIANCE", "none"
-# A year and a month, so that yearly evidence overlaps; a leaked identity must not meet a thousand undeletable keys.
+# The longest locks last 13 months, so that yearly evidence overlaps. Secrets have a short lock: after a leak of an
+# identity, they must not remain undeletable.
 DAYS = {"sets": 35, "objects": 35, "secrets": 35, "journal": 400, "archive": 400, "drills": 400}
 DAYS_MAX = 400
-# Stores round dates to seconds, and some to their own precision.
+# Stores round times to seconds, or to another precision.
 TOLERANCE = datetime.timedelta(seconds=2)
 
 _CLASSES: tuple[tuple[str, str], ...] = (
@@ -29,32 +30,32 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     (r"archive/", "archive"),
     (r"drills/", "drills"),
 )
-# What nobody deletes by right, so that of several versions the oldest is the true one, also below a delete marker.
+# Objects that are never deleted in normal operation. Their oldest version is the true one, even below a delete marker.
 _KEPT = re.compile(r"journal/|checkpoints/|drills/|repository\.json|sets/[^/]+/(manifest\.json|RECOVERY\.md|signatures/)")
 
 
 @dataclasses.dataclass(frozen=True)
 class Lock:
-    """Mode and days by class. Mode `none` asks for no lock, and a bucket's own default holds."""
+    """Mode and days by class. With mode `none`, no lock is requested, and the default of the bucket applies."""
 
     mode: str = NONE
     days: t.Mapping[str, int] = dataclasses.field(default_factory=lambda: dict(DAYS))
 
     def until(self, key: str, now: datetime.datetime) -> datetime.datetime | None:
-        """Until when an object that is written now is locked; None for no lock of ours."""
+        """Return the end of the lock for an object written now, or None if no lock is requested."""
         kind = class_of(key)
         if self.mode == NONE or kind == NONE or not self.days[kind]:
             return None
         return (now + datetime.timedelta(days=self.days[kind])).replace(microsecond=0)
 
     def arguments(self, key: str, now: datetime.datetime) -> dict[str, t.Any]:
-        """For a request that makes the object."""
+        """Return the lock arguments of a request that creates the object."""
         until = self.until(key, now)
         return {"ObjectLockMode": self.mode, "ObjectLockRetainUntilDate": until} if until else {}
 
 
 def make(mode: str, days: t.Mapping[str, t.Any] | None, ceiling: int) -> Lock:
-    """From options; classes that are not named have their usual days. Raises OptionError."""
+    """Return the lock from options. Classes that are not named have their default days. Raises OptionError."""
     asked = dict(days or {})
     unknown = sorted(asked.keys() - DAYS.keys())
     if unknown:
@@ -74,7 +75,7 @@ def make(mode: str, days: t.Mapping[str, t.Any] | None, ceiling: int) -> Lock:
 
 
 def class_of(key: str) -> str:
-    """The class of a key; `none` for what is not to be locked."""
+    """Return the class of a key; `none` for objects that are not locked."""
     return next((kind for pattern, kind in _CLASSES if re.match(pattern, key)), NONE)
 
 

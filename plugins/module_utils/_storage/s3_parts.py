@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of a large object, and its checksums, as stores keep them."""
+"""The parts of a large object, and its checksums in the store's format."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import hashlib
 import typing as t
 
 PART = 8 << 20
-# A store takes 10,000 parts, so later ones are larger: 484 GiB in all.
+# A store accepts 10,000 parts, so later parts are larger: 484 GiB in total.
 PARTS_OF_A_SIZE = 2000
 PARTS_MAX = 10_000
 
@@ -21,7 +21,7 @@ def text(digest: bytes) -> str:
 
 
 def composite(digests: t.Sequence[bytes]) -> str:
-    """The checksum of an object of several parts, as stores tell it."""
+    """Return the checksum of an object with several parts, in the store's format."""
     return f"{text(hashlib.sha256(b''.join(digests)).digest())}-{len(digests)}"
 
 

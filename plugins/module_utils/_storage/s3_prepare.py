@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What must be true of a bucket before a backup goes there, and what killed runs left in it."""
+"""Checks of a bucket before a backup is stored there, and removal of leftovers of killed runs."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ from .s3_client import answered, told
 UPLOAD_AGE = datetime.timedelta(days=1)
 CANARIES = "canaries"
 PROBED = "journal"
-# How stores say that a bucket has no Object Lock, or that they know none.
+# Error codes of stores for a bucket without Object Lock, or without support for it.
 NO_LOCK = ("ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration", "NotImplemented", "MethodNotAllowed")
 
 
 def check_bucket(bucket: Bucket) -> None:
-    """It is there, keeps versions and, where locks are asked for, has Object Lock. Raises StorageError, PermissionMissing, Unreachable."""
+    """Check that the bucket exists, has versions, and has Object Lock if locks are requested.
+
+    Raises StorageError, PermissionMissing, Unreachable.
+    """
     where = f"s3://{bucket.name}"
     with told(where):
         versioning = bucket.client.get_bucket_versioning(Bucket=bucket.name).get("Status")
@@ -37,7 +40,7 @@ def check_bucket(bucket: Bucket) -> None:
 
 
 def has_lock(bucket: Bucket) -> bool:
-    """Whether the bucket has Object Lock, whatever the options ask for. Raises PermissionMissing, Unreachable, StorageError."""
+    """Return whether the bucket has Object Lock, independent of the options. Raises PermissionMissing, Unreachable, StorageError."""
     try:
         with told(f"s3://{bucket.name}"):
             found = bucket.client.get_object_lock_configuration(Bucket=bucket.name)
@@ -49,7 +52,7 @@ def has_lock(bucket: Bucket) -> bool:
 
 
 def clock(bucket: Bucket) -> datetime.datetime | None:
-    """The store's own, by the date of an answer; None where it does not say."""
+    """Return the store's time from the date of an answer, or None if it has no date."""
     with told(bucket.location):
         answer = bucket.client.list_object_versions(Bucket=bucket.name, Prefix=bucket.root, MaxKeys=1)
     try:
@@ -59,7 +62,7 @@ def clock(bucket: Bucket) -> datetime.datetime | None:
 
 
 def probe_write(bucket: Bucket) -> None:
-    """Begin a write and end it, which leaves nothing, where whoever writes anything must write in the end."""
+    """Begin and abort a write, which leaves nothing. The path is one to which every writer needs access."""
     key = f"{PROBED}/probe-{secrets.token_hex(8)}"
     with told(bucket.path(key)):
         made = bucket.client.create_multipart_upload(**bucket.named(key), **bucket.lock_arguments(key))
@@ -67,7 +70,7 @@ def probe_write(bucket: Bucket) -> None:
 
 
 def uploads(bucket: Bucket, prefix: str) -> t.Iterator[dict[str, t.Any]]:
-    """Uploads that nobody has ended, below a prefix."""
+    """Yield the incomplete uploads below a prefix."""
     pages = bucket.client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket.name, Prefix=bucket.root + prefix)
     with told(bucket.path(prefix)):
         for page in pages:
@@ -80,7 +83,7 @@ def abort(bucket: Bucket, upload: t.Mapping[str, t.Any]) -> None:
 
 
 def abort_begun(bucket: Bucket, before: datetime.datetime, *, dry: bool) -> int:
-    """End what was begun before that time, since its parts cost money and nobody sees them; how many."""
+    """Abort uploads that began before that time: their parts are invisible but cost money. Returns their number."""
     old = [one for one in uploads(bucket, "") if one["Initiated"] < before]
     for one in () if dry else old:
         abort(bucket, one)
@@ -88,9 +91,9 @@ def abort_begun(bucket: Bucket, before: datetime.datetime, *, dry: bool) -> int:
 
 
 def prove_lock(bucket: Bucket) -> None:
-    """Try to break the lock of an object that is made for it, with our own credentials. Raises PermissionMissing if that works.
+    """Try to break the lock of a test object with this host's credentials. Raises PermissionMissing if that works.
 
-    What is deleted is the very version: a delete without one only puts a marker on top, and always works.
+    The test deletes a specific version: a delete without a version only adds a delete marker, and always works.
     """
     if bucket.lock.mode == s3_lock.NONE:
         raise StorageError(f"{bucket.location}: lock_probe needs a lock_mode other than none; set lock_mode, or leave lock_probe out")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An object of a bucket for who reads here and there."""
+"""Random access to an object of a bucket."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from . import s3_read
 from .s3_client import ATTEMPTS, told
 
 BUFFER = 1 << 18
-# A request takes longer than the bytes of a usual hour.
+# Smaller objects are read with one request: its latency exceeds the transfer time of a usual hourly export.
 AT_ONCE = 8 << 20
 
 
 def seekable(get: t.Callable[..., t.Any], size: int, where: str) -> t.BinaryIO:
-    """The bytes of one version. Those of a large object are not held to a checksum; `s3_read.opened` does that."""
+    """Return a seekable stream of one version. Bytes of a large object are not compared with a checksum; `s3_read.opened` does that."""
     if size <= AT_ONCE:
         with s3_read.opened(get, where) as whole:
             return io.BytesIO(whole.read())
@@ -27,7 +27,7 @@ def seekable(get: t.Callable[..., t.Any], size: int, where: str) -> t.BinaryIO:
 
 
 class Ranges(io.RawIOBase):
-    """An object of `size` bytes, each read a request of its own."""
+    """An object of `size` bytes. Each read is a separate request."""
 
     def __init__(self, get: t.Callable[..., t.Any], size: int, where: str) -> None:
         super().__init__()

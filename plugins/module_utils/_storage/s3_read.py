@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An object on its way out of a bucket: a connection that breaks is taken up where it broke, and what came is compared with the
-checksum that the store keeps."""
+"""A stream of an object in a bucket.
+
+A broken connection is resumed at its position, and the bytes are compared with the store's checksum.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ BUFFER = 1 << 20
 
 
 class Body(io.RawIOBase):
-    """The bytes of one version. Its end raises StorageError when they are not what the store's checksum says."""
+    """The bytes of one version. At the end, StorageError is raised if they do not match the store's checksum."""
 
     def __init__(self, get: t.Callable[..., t.Any], where: str) -> None:
         super().__init__()
@@ -54,7 +56,7 @@ class Body(io.RawIOBase):
         return len(data)
 
     def _again(self) -> None:
-        """The rest, from a new connection. It comes without a checksum of its own, so ours counts."""
+        """Get the rest from a new connection. Its answer has no checksum, so the checksum computed here counts."""
         self._failures += 1
         if self._failures >= ATTEMPTS:
             raise Unreachable(f"{self._where}: the connection broke {ATTEMPTS} times; check the network, and try again")
@@ -69,7 +71,10 @@ class Body(io.RawIOBase):
 
 
 class _Sum:
-    """SHA-256 as the store computes it: of the whole, or of the digests of the parts. Nothing is known of parts that others cut."""
+    """SHA-256 as the store computes it: of all bytes, or of the digests of the parts.
+
+    Nothing is compared if another program uploaded the object, since its part sizes are unknown.
+    """
 
     def __init__(self, answer: t.Mapping[str, t.Any]) -> None:
         self._wanted = str(answer.get("ChecksumSHA256", ""))

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An object on its way into a bucket: one request when it is small, else parts side by side, each with its SHA-256.
+"""Upload of an object: one request if it is small, else parallel parts, each with its SHA-256.
 
-An upload has a key from its beginning. Where ours is known only at the end (a name that holds a digest), the bytes go under a
-temporary key first, and the store copies them.
+An upload needs its key at the beginning. If the key is only known at the end (a name with a digest), the bytes are
+uploaded to a temporary key, and the store copies them.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ CONFLICTS = 5
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A part that was stored: number from 1, first byte, size, SHA-256, the store's tag."""
+    """A stored part: number from 1, first byte, size, SHA-256, and the store's tag."""
 
     number: int
     start: int
@@ -46,9 +46,9 @@ class Part:
 
 
 class S3Writer(ObjectWriter):
-    """`key` is where the object will be, if that is known; `is_taken` tells keys that are never overwritten.
+    """A writer of an object. `key` is its final key, if that is known. `is_taken` detects existing keys that are never overwritten.
 
-    Memory: two parts more than what is in flight.
+    It needs memory for the parts in flight and two more.
     """
 
     def __init__(self, bucket: Bucket, key: str | None, is_taken: t.Callable[[str], bool]) -> None:
@@ -90,7 +90,7 @@ class S3Writer(ObjectWriter):
         return ObjectStat(key, size)
 
     def publish_over(self, key: str) -> None:
-        """A small object as another version of what may be there."""
+        """Write a small object as a new version, even if the key exists."""
         self._put(check_key(key))
 
     def _put(self, key: str, **condition: str) -> None:
@@ -101,7 +101,7 @@ class S3Writer(ObjectWriter):
         self._bucket.confirm(key, made, len(data), checksum, self._asked)
 
     def discard(self) -> None:
-        """What the store keeps of an upload that could not be ended is ended a day later (`S3Store.prepare`)."""
+        """Abort the upload. If that fails, `S3Store.prepare` aborts it a day later."""
         upload, self._upload = self._upload, ""
         self._close()
         if upload:
@@ -143,7 +143,7 @@ class S3Writer(ObjectWriter):
         self._flying.append((size, self._pool.submit(work, *arguments)))
 
     def _collect(self, room: int) -> None:
-        """Wait until no more than `room` bytes are under way; raises what a part raised."""
+        """Wait until at most `room` bytes are in flight. Raises the error of a failed part."""
         while self._flying and sum(size for size, _future in self._flying) > room:
             self._parts.append(self._flying[0][1].result())
             self._flying.popleft()
@@ -172,7 +172,7 @@ class S3Writer(ObjectWriter):
         self._bucket.confirm(key, made, size, composite([part.digest for part in self._parts]), self._asked)
 
     def _once(self, key: str, request: t.Callable[[], t.Any]) -> t.Mapping[str, t.Any]:
-        """A request that makes `key`. After a lost answer it is sent again, and then finds its own object there."""
+        """Send a request that creates `key`. After a lost answer, it is sent again and then finds its own object."""
         for attempt in range(CONFLICTS):
             try:
                 with told(self._bucket.path(key)):
@@ -194,7 +194,7 @@ class S3Writer(ObjectWriter):
         return None
 
     def _copy(self, key: str, size: int) -> None:
-        """From the temporary key to `key`, within the store."""
+        """Copy from the temporary key to `key` within the store."""
         source, sent = self._key, self._parts
         self._key, self._parts, self._upload = key, [], self._begin(key)
         for part in sent:
@@ -202,7 +202,7 @@ class S3Writer(ObjectWriter):
             self._fly(1, self._copy_part, self._bucket.named(source), part)
         self._collect(0)
         self._complete(key, size)
-        # Nobody needs it any more; where we may not delete, the bucket's own rule removes it.
+        # The temporary object is not needed any more. If this host may not delete it, the bucket's lifecycle rule does.
         with contextlib.suppress(BackupError):
             self._bucket.delete(source)
 

@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which version of a key is the true one. A writer cannot overwrite under Object Lock, but anyone who may write can put another
-version or a delete marker on top, so the newest version is nobody's word."""
+"""Selection of the true version of a key.
+
+Under Object Lock a writer cannot overwrite an object. But anyone with write access can add another version or a delete
+marker, so the newest version is not trusted.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from .s3_client import told
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A key's true version: its id and size in bytes. `marked`: a delete marker is on top; `versions`: how many there are."""
+    """The true version of a key: its ID and size in bytes. `marked` means a delete marker is on top, `versions` is their number."""
 
     key: str
     version: str
@@ -28,13 +31,15 @@ class Found:
 
     @property
     def visible(self) -> bool:
-        """Whether the object counts as there: what may be deleted by right is gone under a marker."""
+        """Return whether the object counts as existing. An object that may be deleted does not exist below a delete marker."""
         return not self.marked or s3_lock.is_kept(self.key)
 
 
 def walk(bucket: Bucket, prefix: str, after: str = "") -> t.Iterator[Found]:
-    """Every key below `prefix` that has a version, in order, from about `after` on. Constant memory but for versions
-    of one key."""
+    """Yield every key below `prefix` that has a version, in order, from about `after` on.
+
+    Needs constant memory, except for the versions of one key.
+    """
     root = bucket.root
     start = {"KeyMarker": root + after} if after else {}
     pages = bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=root + prefix, **start)
@@ -47,7 +52,7 @@ def walk(bucket: Bucket, prefix: str, after: str = "") -> t.Iterator[Found]:
                 waiting.setdefault(one["Key"], ([], []))[0].append(one)
             for one in markers:
                 waiting.setdefault(one["Key"], ([], []))[1].append(one)
-            # The next page may go on with the last key of this one.
+            # The next page may continue with the last key of this page.
             for key in sorted(key for key in waiting if key < last):
                 yield from _true(key[len(root) :], *waiting.pop(key))
         for key in sorted(waiting):
@@ -55,9 +60,9 @@ def walk(bucket: Bucket, prefix: str, after: str = "") -> t.Iterator[Found]:
 
 
 def _true(key: str, versions: list[t.Any], markers: list[t.Any]) -> t.Iterator[Found]:
-    """The oldest version; of what may be deleted by right, the oldest since it was deleted last."""
+    """Yield the oldest version. For an object that may be deleted, yield the oldest version since its last deletion."""
     marked = any(one["IsLatest"] for one in markers)
-    # Listed newest first. Their times say less: some stores set that of a version anew with its lock or its legal hold.
+    # Versions are listed newest first. Their times are less reliable: some stores change them with the lock or the legal hold of a version.
     oldest_first = versions[::-1]
     if markers and not marked and not s3_lock.is_kept(key):
         deleted = max(one["LastModified"] for one in markers)
@@ -67,7 +72,7 @@ def _true(key: str, versions: list[t.Any], markers: list[t.Any]) -> t.Iterator[F
 
 
 def of_key(bucket: Bucket, key: str) -> list[Held]:
-    """Every version of one key, the oldest first."""
+    """Return every version of a key, oldest first."""
     name = bucket.root + key
     versions: list[t.Any] = []
     marked = False
@@ -82,7 +87,7 @@ def of_key(bucket: Bucket, key: str) -> list[Held]:
 
 
 def ids(bucket: Bucket, key: str) -> list[str]:
-    """Of every version and delete marker of one key, newest first. Raises what the client raises."""
+    """Return the IDs of all versions and delete markers of a key, newest first. Raises the client's errors."""
     name = bucket.root + key
     pages = bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=name)
     found = (one for page in pages for one in (*page.get("Versions", []), *page.get("DeleteMarkers", [])))

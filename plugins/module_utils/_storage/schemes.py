@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which store a location means."""
+"""Selection of the store for a location."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from .base import Store
 from .local import LocalStore
 
 _SCHEMES = ("file", "s3")
-# As AWS has them, but for underscores and capitals, which other stores allow.
+# The rules of AWS, plus underscores and capitals, which other stores allow.
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}\Z")
 _PREFIX = re.compile(r"([A-Za-z0-9_-][A-Za-z0-9._-]*(/|\Z))*\Z")
 
 
 def open_store(location: str, options: BucketOptions | None = None) -> Store:
-    """The store at `/absolute/path`, `file:///absolute/path` or `s3://bucket/prefix`.
+    """Return the store at `/absolute/path`, `file:///absolute/path` or `s3://bucket/prefix`.
 
-    Nothing is asked of it yet. Raises OptionError.
+    The store is not accessed yet. Raises OptionError.
     """
     if not location:
         raise OptionError("no repository is set; set repository, or caracal_ops_repository for the roles")
@@ -43,7 +43,7 @@ def _local(path: str) -> Store:
 
 
 def _s3(rest: str, options: BucketOptions) -> Store:
-    # Half the code of this package, which a call with a directory does not read.
+    # Imported here: half the code of this package, which a call with a directory does not need.
     from .s3 import S3Store
     from .s3_client import Connection
 

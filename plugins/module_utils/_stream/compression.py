@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""zstd, streaming. Level 1 wins here: audit rows are mostly hex hashes, which no level packs better."""
+"""Streaming zstd compression. Level 1 is enough: audit rows are mostly hex hashes, which no level compresses better."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .._errors import TamperedData
 NAME = "zstd"
 LEVEL = 1
 
-# RFC 8878, section 3.1.1: a frame is a header, blocks of at most so many bytes when they are unpacked, and perhaps a checksum.
+# RFC 8878, section 3.1.1: a frame is a header, blocks of at most this size when decompressed, and an optional checksum.
 BLOCK = 128 << 10
 MAGIC = bytes.fromhex("28b52ffd")
 _CHECKSUM, _SINGLE_SEGMENT = 1 << 2, 1 << 5
@@ -24,15 +24,15 @@ _REPEATED, _RESERVED = 1, 3
 
 
 def compressor() -> t.Any:
-    """An object with `compress(data) -> bytes` and `flush() -> bytes`; its work runs in a thread of its own."""
+    """Return an object with `compress(data) -> bytes` and `flush() -> bytes`. It compresses in its own thread."""
     return require_zstandard().ZstdCompressor(level=LEVEL, threads=1, write_checksum=True).compressobj()
 
 
 class Decompressor:
-    """Reads a zstd stream of one frame from a raw reader; `read(n)` gives plain bytes, b"" only at a true end.
+    """Reads a zstd stream of one frame from a raw reader. `read(n)` returns decompressed bytes, b"" only at the real end.
 
-    A stream that ends inside the frame raises TamperedData: an early end must never look like a short file. It is unpacked block by block,
-    so that memory is bounded whatever a set holds: a stream of zeros grows 32,000 times.
+    A stream that ends inside the frame raises TamperedData: a truncated stream must not look like a short file. It is
+    decompressed block by block to limit memory, since a stream of zeros can grow 32,000 times.
     """
 
     def __init__(self, raw: t.BinaryIO, name: str) -> None:
@@ -48,7 +48,7 @@ class Decompressor:
         while not self._pending:
             piece = next(self._pieces, b"")
             if not piece:
-                # Whoever asks again after an error must not take it for the end.
+                # A read after an error must not look like the end of the stream.
                 if not self._whole:
                     raise self._fault("reading of the zstd stream was aborted")
                 return b""
@@ -67,7 +67,7 @@ class Decompressor:
             raise self._fault(f"not a zstd stream ({exc})") from exc
 
     def _frame(self) -> t.Generator[bytes, None, None]:
-        """Header, blocks and checksum, each whole."""
+        """Yield the header, the blocks and the checksum, each complete."""
         head = self._take(5)
         if head[:4] != MAGIC:
             raise self._fault("not a zstd stream")
@@ -104,7 +104,7 @@ class Decompressor:
         return TamperedData(f"{self._name}: {what}; use another copy of the set")
 
     def read_all(self, limit: int) -> bytes:
-        """Everything, at most `limit` bytes; more raises TamperedData."""
+        """Return the whole content. Raises TamperedData if it has more than `limit` bytes."""
         parts = bytearray()
         while chunk := self.read(1 << 20):
             parts += chunk
@@ -114,10 +114,10 @@ class Decompressor:
 
 
 def compress(data: bytes) -> bytes:
-    """Small data in one go."""
+    """Compress small data at once."""
     return t.cast(bytes, require_zstandard().ZstdCompressor(level=3, write_checksum=True).compress(data))
 
 
 def decompress(data: bytes, name: str, limit: int) -> bytes:
-    """Small data in one go."""
+    """Decompress small data at once."""
     return Decompressor(io.BytesIO(data), name).read_all(limit)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files in memory, for programs that want a path: what they are told never lies on a disk."""
+"""Files in memory, for programs that need a path. Their content is never written to a disk."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from . import pipes
 
 
 def file(name: str, data: bytes = b"", mode: int = 0o777) -> int:
-    """Its descriptor, to pass on; a program of another user, as in a sandbox, opens it only if `mode` lets it.
+    """Return the descriptor of a new file. A program of another user, as in a sandbox, can open it only if `mode` permits.
 
-    A limit on the size of files holds for it too. Raises StorageError.
+    The limit on the size of files applies to it too. Raises StorageError.
     """
     fd = -1
     try:

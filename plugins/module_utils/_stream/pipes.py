@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pipes between threads, and copying from one end to another."""
+"""Pipes between threads, and copying from a reader to a sink."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import os
 import typing as t
 
 CHUNK = 1 << 20
-# What goes from stage to stage at a time, gathered where a tool writes less: each stage costs per call, and so much stays in a cache.
+# The amount that stages pass on at a time. Smaller writes of a tool are collected: each stage has a cost per call, and
+# this amount stays in a cache.
 PIECE = 1 << 18
 F_SETPIPE_SZ = 1031
 
@@ -25,7 +26,7 @@ class Sink(t.Protocol):
 
 
 class Both:
-    """A sink that shows everything to one, then to another."""
+    """A sink that passes all data to one sink, then to another."""
 
     def __init__(self, first: Sink, second: Sink) -> None:
         self._first = first
@@ -37,7 +38,7 @@ class Both:
 
 
 class Pieces:
-    """Pieces of any length as a reader."""
+    """A reader of pieces of any length."""
 
     def __init__(self, pieces: t.Iterable[bytes]) -> None:
         self._pieces = iter(pieces)
@@ -54,14 +55,14 @@ class Pieces:
 
 
 def large_pipe() -> tuple[int, int]:
-    """A pipe (read end, write end) of 1 MiB, so that the stages at its ends seldom wait for each other."""
+    """Return a pipe (read end, write end) of 1 MiB, so that the stages at its ends seldom wait for each other."""
     read_end, write_end = os.pipe()
     enlarge(write_end)
     return read_end, write_end
 
 
 def enlarge(fd: int) -> None:
-    """Make a pipe 1 MiB large where the system allows it; a small pipe is slower, not wrong."""
+    """Enlarge a pipe to 1 MiB if the system allows it. A small pipe is slower, but works."""
     try:
         fcntl.fcntl(fd, F_SETPIPE_SZ, CHUNK)
     except OSError:
@@ -75,7 +76,7 @@ def write_all(fd: int, data: bytes) -> None:
 
 
 def copy(source: Reader, sink: Sink) -> int:
-    """All of `source` into `sink`; the number of bytes."""
+    """Copy all of `source` to `sink` and return the number of bytes."""
     total = 0
     while True:
         chunk = source.read(PIECE)

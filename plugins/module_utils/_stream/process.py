@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Child processes whose exit status nobody can overlook.
+"""Child processes with a checked exit status.
 
-This is the one place that starts a process (`module.run_command` holds all output in memory, which a dump
-must not). Commands are argument lists; there is no shell. Secrets go through `env` or files, never argv.
+All processes are started here (`module.run_command` holds all output in memory, which does not work for a dump).
+Commands are argument lists without a shell. Secrets are passed in `env` or files, never in argv.
 """
 
 from __future__ import annotations
@@ -26,25 +26,24 @@ from .tail import Tail
 
 STDERR_LIMIT = 64 * 1024
 _TELLING = re.compile(r"\b(error|fatal|panic):", re.IGNORECASE)
-# Of pg_restore with several jobs, after one of them has said why.
+# pg_restore with several jobs prints this line after the line with the cause.
 _AFTERWARDS = re.compile(r"\ba worker process died unexpectedly\Z")
 PIPE = subprocess.PIPE
 
 
 @dataclasses.dataclass(frozen=True)
 class Identity:
-    """Who a child runs as, where we are root: numeric uid and gid, no supplementary groups."""
+    """The user of a child process started by root: numeric uid and gid, no supplementary groups."""
 
     uid: int
     gid: int
 
 
 class Child:
-    """A running process: wait for it with `finish`, end it with `kill`; its stderr is kept, bounded.
+    """A running process. Wait for it with `finish`, or end it with `kill`. The last 64 KiB of its stderr are kept.
 
-    `stdin` and `stdout` are file descriptors, or None for the null device; `PIPE` makes a pipe. A child dies with the
-    thread that starts it, unless it is `detached`; one that writes a log of its own gets `stderr`, and then we keep nothing.
-    What is kept is the last 64 KiB.
+    `stdin` and `stdout` are file descriptors, or None for the null device; `PIPE` creates a pipe. A child dies with the
+    thread that starts it, unless it is `detached`. If a child writes its own log, pass `stderr`; then nothing is kept.
     """
 
     def __init__(
@@ -84,7 +83,7 @@ class Child:
             self._tail.begin()
 
     def finish(self, timeout: float | None = None) -> str:
-        """Wait; return stderr. Raises StageFailed when the exit status is not 0 or `timeout` (seconds) ran out."""
+        """Wait and return stderr. Raises StageFailed if the exit status is not 0 or after `timeout` seconds."""
         try:
             code = self.process.wait(timeout)
         except subprocess.TimeoutExpired as exc:
@@ -96,12 +95,12 @@ class Child:
         return said
 
     def failure(self, code: int, said: str) -> StageFailed:
-        """The error for an exit status other than 0."""
+        """Return the error for an exit status other than 0."""
         told = "\n".join(telling_lines(said))[-2000:]
         return StageFailed(f"{self.name} failed ({status_text(code)}): {last_line(said)}", stage=self.name, stderr=told)
 
     def kill(self) -> None:
-        """End the child now; harmless when it has ended."""
+        """Kill the child. Harmless if it has ended."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -110,10 +109,11 @@ class Child:
 
 
 def _leashed(argv: t.Sequence[str], env: t.Mapping[str, str] | None) -> list[str]:
-    """The command in such a way that the kernel kills it when we are killed: a tool that waits for a lock would not notice.
+    """Wrap a command so that the kernel kills it when this process dies: a tool that waits for a lock would not notice.
 
-    `setpriv` becomes the command, so its pid and exit status are the command's. (A function between fork and exec would
-    do the same, but may lock up where there are threads.) A program that is not there is left for exec to name.
+    `setpriv` executes the command, so its pid and exit status are the command's. A function between fork and exec would
+    do the same, but may deadlock if there are threads. If the program is missing, the command is not wrapped, so that
+    the error names the program.
     """
     path = os.environ.get("PATH") if env is None else env.get("PATH")
     return [*_leash(), *argv] if shutil.which(argv[0], path=path) else list(argv)
@@ -121,7 +121,10 @@ def _leashed(argv: t.Sequence[str], env: t.Mapping[str, str] | None) -> list[str
 
 @functools.lru_cache(maxsize=1)
 def _leash() -> tuple[str, ...]:
-    """Empty where there is no `setpriv`, or one that cannot (before util-linux 2.33, busybox): then pipes and timeouts must do."""
+    """Return the `setpriv` command, or nothing if it is missing or unsuitable (before util-linux 2.33, busybox).
+
+    Without it, only closed pipes and timeouts end a child.
+    """
     leash = (shutil.which("setpriv") or "", "--pdeathsig", "KILL", "--")
     try:
         able = subprocess.run([*leash, "true"], stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False).returncode == 0
@@ -135,9 +138,9 @@ def status_text(code: int) -> str:
 
 
 def telling_lines(text: str) -> list[str]:
-    """The lines that a person wants to see: those that call themselves an error, or else all that are not empty.
+    """Return the lines with an error or, if there are none, all lines that are not empty.
 
-    What PostgreSQL's tools say around an error is the statement, hints, and rows, which belong in no log.
+    Around an error, PostgreSQL's tools print the statement, hints and rows, which must not be logged.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     telling = [line for line in lines if _TELLING.search(line)]
@@ -145,7 +148,7 @@ def telling_lines(text: str) -> list[str]:
 
 
 def last_line(text: str) -> str:
-    """The last of the telling lines."""
+    """Return the last of the telling lines."""
     return (telling_lines(text) or ["no output"])[-1]
 
 
@@ -158,7 +161,7 @@ def run(
     timeout: float | None = None,
     identity: Identity | None = None,
 ) -> bytes:
-    """Run a command that says little: `data` to its stdin, its stdout back. Raises StageFailed unless it exits 0."""
+    """Run a command with little output and return its stdout; `data` is its stdin. Raises StageFailed unless it exits with 0."""
     with contextlib.ExitStack() as opened:
         try:
             source, sink = (opened.enter_context(tempfile.TemporaryFile(buffering=0)) for _number in range(2))

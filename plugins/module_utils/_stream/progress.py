@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far long work is, for somebody who looks from outside, and its end when he looks no more.
+"""Reports the progress of long work to an observer outside, and ends the work when the observer is gone.
 
-Who looks names a folder in the environment, with a lease in it that he renews. Beside the work runs a watcher: it writes into that folder
-how far the work is, and ends this process when the lease was removed, or was renewed and then is not any more. It is a process, for threads
-must not be there when workers are forked; and it alone touches files, for a full disk must not stop a backup.
+The observer sets a directory in the environment. The directory contains a lease file that the observer renews. A
+watcher process writes the progress into that directory. It ends this process when the lease is removed, or was renewed
+before but is not renewed any more. The watcher is a process, because no threads may exist when workers are forked. Only
+the watcher accesses these files, since a full disk must not stop a backup.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from . import pipes, workers
 
 FOLDER = "CARACAL_OPS_PROGRESS"
 TOLD, LEASE = "progress", "lease"
-# Words that go to the console are one of these, and `LINE` bytes hold one of them and two numbers.
+# The console shows one of these words. `LINE` bytes hold one word and two numbers.
 PHASES = ("verifying", "dumping", "restoring", "indexing", "copying")
 LINE = 64
-# In bytes. Servers and stores say how large something is, and may say anything.
+# In bytes. Servers and stores report sizes, which can have any value.
 LARGEST = 10**17
 PAUSE = 0.5
-# In seconds: how long nobody must have looked who did before, and what a process gets to end in.
+# In seconds: how long a lease may not be renewed after it was renewed before, and how long a process may take to end.
 TERM = 180.0
 GRACE = 5.0
 
@@ -40,13 +41,13 @@ _PHASE, _TOTAL, _SLOTS = 0, 1, 64
 
 
 class Progress:
-    """Counts bytes of a phase, in all processes that were forked since. Without cells it counts nothing."""
+    """Counts bytes of a phase, in all processes forked later. Without cells it counts nothing."""
 
     def __init__(self, cells: memoryview | None = None) -> None:
         self._cells = cells
 
     def begin(self, phase: str, total: int = 0) -> None:
-        """What comes next, and how many bytes it will be if that is known. Not while others count."""
+        """Start a phase, with its number of bytes if known. Must not be called while others count."""
         if self._cells is not None:
             self._cells[_PHASE] = 0
             self._cells[_TOTAL] = _bounded(total)
@@ -55,21 +56,21 @@ class Progress:
             self._cells[_PHASE] = PHASES.index(phase) + 1
 
     def count(self, size: int) -> None:
-        """Each thread of each process has a cell to itself; were two to share one, a few bytes might go uncounted."""
+        """Add bytes. Each thread of each process has its own cell; if two share one, a few bytes may not be counted."""
         if self._cells is not None:
             slot = _TOTAL + 1 + threading.get_native_id() % _SLOTS
             self._cells[slot] = _bounded(self._cells[slot] + size)
 
     def share(self, size: int) -> Share:
-        """What is `size` bytes of the total, however many bytes pass for it."""
+        """Return a sink that represents `size` bytes of the total, independent of how many bytes are written to it."""
         return Share(self, size)
 
     def end(self) -> None:
-        """Whoever counts after it counts for nobody."""
+        """Stop counting. Later calls of `count` have no effect."""
         self._cells = None
 
     def told(self) -> bytes:
-        """Phase, bytes of all, bytes done; the same length each time."""
+        """Return a line of fixed length with the phase, its total bytes and the counted bytes."""
         if self._cells is None or not self._cells[_PHASE]:
             return b" " * (LINE - 1) + b"\n"
         words = f"{PHASES[self._cells[_PHASE] - 1]} {self._cells[_TOTAL]} {_bounded(sum(self._cells[_TOTAL + 1 :]))}"
@@ -84,7 +85,7 @@ def _bounded(size: int) -> int:
 
 
 class Share:
-    """A sink that counts what it sees up to its size, and the rest of it when it is done; what fails counts for nothing."""
+    """A sink that counts its bytes up to its size, and the rest at a successful end. After a failure, nothing is counted."""
 
     def __init__(self, progress: Progress, size: int) -> None:
         self._progress = progress
@@ -110,7 +111,7 @@ class Share:
 
 
 class Counted:
-    """A stream that counts what is read of it."""
+    """A stream that counts the bytes read from it."""
 
     def __init__(self, stream: t.BinaryIO, progress: Progress) -> None:
         self._stream, self._progress = stream, progress
@@ -132,7 +133,11 @@ class Counted:
 
 @contextlib.contextmanager
 def shown(term: float = TERM) -> t.Iterator[Progress]:
-    """Begin before any thread. Where nobody looks, or what he named is not ours alone, nothing is told and nothing ends us."""
+    """Report progress while the block runs. Enter it before any thread is started.
+
+    Without an observer, or if its directory is not private to this user, nothing is reported and nothing ends this
+    process.
+    """
     folder = os.environ.get(FOLDER, "")
     if not _ours(folder):
         yield SILENT
@@ -162,11 +167,14 @@ def _ours(folder: str) -> bool:
 
 
 def _beside(worker: int, folder: str, progress: Progress, term: float) -> None:
-    """It outlives the worker for as long as it takes to clear the folder away, so what is sent to a whole group or terminal must not
-    reach it."""
+    """Run the watcher.
+
+    It lives longer than the worker, until the directory is removed. Signals for the whole process group or terminal
+    must therefore not reach it.
+    """
     gc.freeze()
     os.setsid()
-    # Whoever reads what the module prints waits until nobody has it open.
+    # A reader of the module's output waits until all processes have closed it.
     workers.strip()
     _until_left(worker, folder, progress, term)
     _clear(folder)
@@ -177,7 +185,10 @@ def _beside(worker: int, folder: str, progress: Progress, term: float) -> None:
 
 
 def _until_left(worker: int, folder: str, progress: Progress, term: float) -> None:
-    """Tell how far it is until it is over, or nobody wants to know. Who has never renewed the lease cannot reach it, and ends nothing."""
+    """Write the progress until the worker ends or the lease is gone.
+
+    An observer that has never renewed the lease has no access to it, and does not end the worker.
+    """
     lease = os.path.join(folder, LEASE)
     first = seen = _renewed(lease)
     since = time.monotonic()
@@ -207,7 +218,7 @@ def _renewed(lease: str) -> int | None:
 
 
 def _tell(folder: str, line: bytes) -> None:
-    """In one write, over the line before."""
+    """Overwrite the previous line in a single write."""
     with paths.folder(folder) as found:
         told = found.open(TOLD, os.O_WRONLY) if found.stat(TOLD) else found.create(TOLD)
     try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files with a password in them: what others can read is no secret, and is not used as one."""
+"""Files with a password. A file that other users can read is refused, since it is not secret."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PASS = 0o011
 
 
 def text(path: str, option: str) -> str:
-    """What is in the file that `option` names. Raises KeyProblem when it cannot be read, or when others can."""
+    """Return the content of the file set by `option`. Raises KeyProblem if it is unreadable, or readable by other users."""
     try:
         with paths.reading(path) as stream:
             refuse_shared(stream.fileno(), option, path)
@@ -29,9 +29,9 @@ def text(path: str, option: str) -> str:
 
 
 def refuse_shared(descriptor: int, what: str, path: str) -> None:
-    """Raises KeyProblem when neither the mode of the file that was opened keeps group and others out, nor a folder above it.
+    """Raise KeyProblem if neither the mode of the open file nor a directory above it excludes group and others.
 
-    Secrets of Caracal have mode 0444 in a folder of mode 0700, since its containers read them under other users.
+    Secrets of Caracal have mode 0444 in a directory with mode 0700, since its containers read them as other users.
     """
     about = os.fstat(descriptor)
     if about.st_mode & _OTHERS and not _is_shut_in(descriptor, about.st_uid):
@@ -42,7 +42,7 @@ def refuse_shared(descriptor: int, what: str, path: str) -> None:
 
 
 def _is_shut_in(descriptor: int, owner: int) -> bool:
-    """Whether a folder above the file that was opened, behind whatever links, lets only its owner pass."""
+    """Return whether a directory above the open file lets only its owner pass. Links to the file do not count, only its real path."""
     place = os.path.realpath(f"/proc/self/fd/{descriptor}")
     while place != (place := os.path.dirname(place)):
         try:

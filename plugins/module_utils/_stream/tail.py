@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The last part of the output of a process, kept in memory.
+"""The end of the output of a process, kept in memory.
 
-Errors of database tools contain values of rows, and there can be any number of them, so they are never written to a file.
+Errors of database tools contain values of rows, and can be very long, so they are never written to a file.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import threading
 
-# Seconds after the end of a process in which its output is read. A process that it left behind may hold the pipe open for longer.
+# Seconds to read the output after the end of a process. A process that it left behind may hold the pipe open for longer.
 GRACE = 1.0
 _CHUNK = 1 << 16
 
@@ -20,7 +20,7 @@ _CHUNK = 1 << 16
 class Tail:
     """Reads a pipe in a thread until its end and keeps the last `limit` bytes.
 
-    The process writes to the descriptor `write`. Close it with `begin` once the process has a copy.
+    The process writes to the descriptor `write`. Call `begin` once the process has a copy, to close it here.
     """
 
     def __init__(self, limit: int) -> None:
@@ -34,12 +34,12 @@ class Tail:
         self._thread.start()
 
     def discard(self) -> None:
-        """Close both ends: there is no process."""
+        """Close both ends if no process was started."""
         os.close(self.write)
         os.close(self._read)
 
     def kept(self) -> bytes:
-        """Of a process that has ended: the last part of its output."""
+        """Return the end of the output, after the process has ended."""
         self._thread.join(GRACE)
         return self._kept
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plain files as a pax tar archive on its way through a pipe, in constant memory.
+"""Regular files as a pax tar archive, streamed in constant memory.
 
-Only regular files: an archive that holds anything else, or a path that could lead elsewhere, is refused as a whole.
+An archive with any other type of file, or with a path that could lead elsewhere, is refused as a whole.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from . import pipes
 from .tar_blocks import Blocks, Data
 
 NAME_LIMIT = 255
-# Bytes of one pax header, which holds a path and four numbers.
+# Limit in bytes for one pax header, which has a path and four numbers.
 PAX_LIMIT = 1 << 14
-# Each name is kept, to tell one that comes twice; a reading takes 20,000 files at most, and the last line of each apart.
+# Each name is kept to detect duplicates. One pass adds at most 20,000 files, and the last line of each as a separate member.
 MEMBERS_LIMIT = 50_000
-# Bytes after the end: tar fills its last record.
+# Limit in bytes after the end of the archive: tar fills its last record.
 TAIL_LIMIT = 1 << 20
 _PLAIN = (tarfile.REGTYPE, tarfile.AREGTYPE)
 _PAX_FIELDS = {"path", "mtime", "uid", "gid", "size", "hdrcharset"}
@@ -35,7 +35,7 @@ _MTIME = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,9}))?\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Member:
-    """One file: relative name, size in bytes, time of the last change in nanoseconds since 1970, permission bits, numeric owner."""
+    """One file: relative name, size in bytes, modification time in nanoseconds since 1970, permission bits, numeric owner."""
 
     name: str
     size: int
@@ -46,13 +46,13 @@ class Member:
 
 
 class Writer:
-    """`add` each file, then `finish`."""
+    """Writes an archive: `add` each file, then call `finish`."""
 
     def __init__(self, sink: pipes.Sink) -> None:
         self._sink = sink
 
     def add(self, member: Member, source: pipes.Reader) -> str:
-        """Exactly `member.size` bytes of `source`; their SHA-256 in hex. Raises StageFailed when there are fewer."""
+        """Add exactly `member.size` bytes of `source` and return their SHA-256 in hex. Raises StageFailed if there are fewer."""
         self._sink.write(_header(member))
         digest, left = hashlib.sha256(), member.size
         while left:
@@ -66,23 +66,24 @@ class Writer:
         return digest.hexdigest()
 
     def finish(self) -> None:
-        """The end of the archive."""
+        """Write the end of the archive."""
         self._sink.write(b"\0" * (2 * tarfile.BLOCKSIZE))
 
 
 def _header(member: Member) -> bytes:
     info = tarfile.TarInfo(member.name)
     info.size, info.mode, info.uid, info.gid = member.size, member.mode, member.uid, member.gid
-    # A float has not enough digits for nanoseconds.
+    # A float does not have enough digits for nanoseconds.
     seconds, nanoseconds = divmod(member.mtime_ns, 10**9)
     info.pax_headers = {"mtime": f"{seconds}.{nanoseconds:09d}"}
     return info.tobuf(tarfile.PAX_FORMAT)
 
 
 def members(source: pipes.Reader, name: str) -> t.Iterator[tuple[Member, t.BinaryIO]]:
-    """Each file of the archive `name` and its bytes, which must be read before the next one is asked for.
+    """Yield each file of the archive `name` and its bytes, which must be read before the next file.
 
-    Raises TamperedData for links, devices, paths that lead out, a name twice, and an archive that is damaged or ends early.
+    Raises TamperedData for links, devices, paths that lead out, duplicate names, and an archive that is damaged or
+    truncated.
     """
     seen: set[str] = set()
     blocks = Blocks(source, lambda what: _fault(name, what))
@@ -96,7 +97,7 @@ def members(source: pipes.Reader, name: str) -> t.Iterator[tuple[Member, t.Binar
         data = Data(blocks, member.size)
         yield member, t.cast("t.BinaryIO", data)
         data.skip()
-    # What follows the end is read too: only then has the stage before us proved that its bytes are authentic.
+    # Read the data after the end too: only then has the previous stage verified that all bytes are authentic.
     tail = 0
     while piece := source.read(pipes.CHUNK):
         tail += len(piece)

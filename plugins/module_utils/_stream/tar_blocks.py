@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Headers and whole pieces of a tar archive, as they pass.
+"""Headers and data of a tar archive, read as a stream.
 
-They are read here and not by `tarfile`, which takes as much memory as a header of pax or a map of a sparse file asks for.
+`tarfile` is not used to read them: it allocates as much memory as a pax header or the map of a sparse file demands.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ _RECORD = re.compile(rb"([1-9][0-9]{0,6}) ([A-Za-z0-9._-]{1,255})=")
 
 
 class Blocks:
-    """The archive from a reader; `fault` makes the error for one that is damaged, by what is wrong with it."""
+    """An archive from a reader. `fault` creates the error for a damaged archive from a description."""
 
     def __init__(self, source: pipes.Reader, fault: t.Callable[[t.Any], BackupError]) -> None:
         self._source = source
         self._fault = fault
 
     def take(self, size: int) -> bytes:
-        """Exactly so many bytes."""
+        """Return exactly `size` bytes."""
         data = bytearray()
         while len(data) < size:
             piece = self._source.read(min(size - len(data), pipes.CHUNK))
@@ -37,7 +37,7 @@ class Blocks:
         return bytes(data)
 
     def header(self) -> tarfile.TarInfo | None:
-        """The next one, of a file or of what is said about one; None at the end."""
+        """Return the next header (of a file, or a pax header), or None at the end."""
         block = self.take(tarfile.BLOCKSIZE)
         if not any(block):
             return None
@@ -47,13 +47,13 @@ class Blocks:
             raise self._fault(exc) from exc
 
     def small(self, info: tarfile.TarInfo, what: str, limit: int) -> bytes:
-        """All that stands behind a header, at most `limit` bytes."""
+        """Return the data after a header, at most `limit` bytes."""
         if not 0 <= info.size <= limit:
             raise self._fault(f"{what} of {info.size} bytes")
         return self.take(info.size + -info.size % tarfile.BLOCKSIZE)[: info.size]
 
     def pax(self, data: bytes) -> dict[str, str]:
-        """The fields of a pax header."""
+        """Return the fields of a pax header."""
         found, at = {}, 0
         while at < len(data):
             record = _RECORD.match(data, at)
@@ -66,7 +66,7 @@ class Blocks:
 
 
 class Data:
-    """The bytes of one file, and what pads them."""
+    """The bytes of one file, and its padding."""
 
     def __init__(self, blocks: Blocks, size: int) -> None:
         self._blocks = blocks

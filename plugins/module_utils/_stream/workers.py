@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Several processes side by side: hashing many short rows keeps Python's lock, so threads would wait in line.
+"""Parallel processes. Hashing many short rows holds Python's lock, so threads would not run in parallel.
 
-Each task gets a process of its own, which dies with its parent. Start no thread before `run_all`: a fork copies
-only the thread that forks.
+Each task gets its own process, which dies with its parent. Start no thread before `run_all`: a fork copies only the
+calling thread.
 """
 
 from __future__ import annotations
@@ -36,12 +36,13 @@ def run_all(
     then: t.Mapping[int, Task] | None = None,
     bare: bool = False,
 ) -> list[t.Any]:
-    """Results in the order of the tasks; the first error ends the rest and is raised.
+    """Return the results in the order of the tasks. The first error ends all other tasks and is raised.
 
-    So does `deadline`, a moment of the monotonic clock. `keep(index, result)` is called as each comes, and says what to keep of it.
-    `then` has by index what follows a task: it comes next, before others that wait, and its result is not given. `bare` tasks are stripped.
+    Reaching `deadline`, a time of the monotonic clock, is such an error. `keep(index, result)` is called for each
+    result and returns the value to keep. `then` has by index a task that follows another one: it runs before other
+    waiting tasks, and its result is discarded. Processes of `bare` tasks are stripped, see `strip`.
     """
-    # Many modules can do this, and few of their calls do.
+    # Imported here: many modules can use workers, but few of their calls do.
     from multiprocessing.connection import wait
 
     if jobs < 1:
@@ -76,7 +77,7 @@ def run_all(
 
 
 def _started(task: Task, bare: bool) -> tuple[t.Any, t.Any]:
-    """Where its result will come, and its process."""
+    """Start a process and return the receiver of its result, and the process."""
     fork = _fork()
     receiver, sender = fork.Pipe(duplex=False)
     process = fork.Process(target=_work, args=(os.getpid(), bare, sender, *task), daemon=True)
@@ -108,18 +109,21 @@ def _result(receiver: t.Any, process: t.Any) -> t.Any:
 
 
 def become_child() -> None:
-    """What a forked process does first: die with its parent, and leave the parent's objects alone.
+    """Set up a forked process: it dies with its parent, and never frees the parent's objects.
 
-    A collection here could free a compressor whose thread only the parent has, and would wait for it for ever.
+    A garbage collection could free a compressor with a thread that only exists in the parent, and would wait for that
+    thread forever.
     """
     gc.freeze()
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def detach(name: str, function: t.Callable[..., t.Any], *arguments: t.Any) -> int:
-    """Call it in a process that outlives us, is no child of ours and holds nothing that we have open; its pid.
+    """Call a function in a detached process and return its pid.
 
-    `name`, of 15 bytes at most, is what the kernel calls it from then on."""
+    The process outlives this one, is not its child, and has none of its open files. `name`, of at most 15 bytes, is its
+    name in the kernel.
+    """
     fork = _fork()
     receiver, sender = fork.Pipe(duplex=False)
     between = fork.Process(target=_between, args=(sender, name, function, arguments))
@@ -155,7 +159,7 @@ def _detached(sender: t.Any, name: str, function: t.Callable[..., t.Any], argume
 
 
 def strip(kept: int = -1) -> None:
-    """Nothing of ours is left in this process but its memory and the file descriptor `kept`, for what goes near hostile code."""
+    """Remove all access of this process except its memory and the file descriptor `kept`. Used before hostile code is run or parsed."""
     os.environ.clear()
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in range(3):

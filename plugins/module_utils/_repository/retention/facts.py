@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the planner knows, and what the operator wants; nothing here reads anything."""
+"""The input of the planner: the state of the repository and the operator's policy. Nothing in this file reads the store."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ IsHeld = t.Callable[[str], "bool | None"]
 
 @dataclasses.dataclass(frozen=True)
 class SetFacts:
-    """A set that was not pruned, its manifest verified.
+    """A set that was not pruned, with a verified manifest.
 
-    `committed` is the journal's time, `size` in bytes with shared objects and without images. `contents` are its databases and other
-    assets, `artifacts` the keys of everything that its manifest names. `problem` says what is not there in its size, empty for a whole set.
-    `drill` is the verdict of the last drill that told something, `ever_passed` whether one ever passed, `failed` whether a verification of
-    the repository found a fault; `holds` are the names of holds on it.
+    `committed` is the journal's time. `size` is in bytes, with shared objects and without images. `contents` are its
+    databases and other assets, `artifacts` the keys of everything that its manifest names. `problem` describes a
+    missing artifact or a wrong size, empty for a complete set. `drill` is the verdict of the last drill that passed or
+    failed, and `ever_passed` is set if a drill ever passed. `failed` is set if a verification of the repository found a
+    fault. `holds` are the names of its holds.
     """
 
     set_id: str
@@ -43,14 +44,17 @@ class SetFacts:
 
     @property
     def doubt(self) -> str:
-        """What somebody entered against it, who may have used a wrong program or a stolen key: it makes no set prunable."""
+        """The result of a failed drill or verification.
+
+        It never makes a set prunable, because it may come from a faulty program or a stolen key.
+        """
         if self.drill == FAIL:
             return "failed its last drill"
         return "failed a verification of the repository" if self.failed else ""
 
     @property
     def good(self) -> bool:
-        """Nothing says that it could not be restored."""
+        """Return whether nothing indicates that the set cannot be restored."""
         return not self.problem and not self.doubt
 
     @property
@@ -60,7 +64,7 @@ class SetFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Refusal:
-    """Why the store does not delete an object: its lock, `until` when it ends, or a legal hold, which has no end (None)."""
+    """The reason why the store does not delete an object: a lock that ends at `until`, or a legal hold without an end (None)."""
 
     until: datetime.datetime | None = None
 
@@ -75,10 +79,11 @@ def _never(_key: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """A repository at a moment. `sets` in the order of the journal; `pruned` are sets that earlier entries have ended.
+    """A repository at one point in time. `sets` are in the order of the journal; `pruned` are sets ended by earlier entries.
 
-    `stored` is every object below sets/, objects/, checkpoints/ and drills/; `claims` are the keys that parts of open sets name, by set;
-    `entered` are ids of checkpoints and drills that have an entry. `locked_until` and `is_held` are what the store says of a key.
+    `stored` is every object below sets/, objects/, checkpoints/ and drills/. `claims` are the keys named by parts of
+    open sets, by set. `entered` are the IDs of checkpoints and drills that have an entry. `locked_until` and `is_held`
+    query the store about a key.
     """
 
     now: datetime.datetime
@@ -91,11 +96,11 @@ class Facts:
     is_held: IsHeld = _never
 
     def claimed(self, grace: datetime.timedelta) -> frozenset[str]:
-        """Keys that an open set names which may still be committed."""
+        """Return the keys named by open sets that may still be committed."""
         return frozenset().union(*(keys for set_id, keys in self.claims.items() if layout.id_time(set_id) >= self.now - grace))
 
     def refusal(self, key: str) -> Refusal | None:
-        """Why the store keeps the object now, None where it does not. A hold outlasts a lock."""
+        """Return the reason why the store refuses to delete the object now, or None. A legal hold outlasts a lock."""
         if self.is_held(key):
             return Refusal()
         until = self.locked_until(key)
@@ -104,10 +109,11 @@ class Facts:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """How many sets, and periods with a set, are kept; `minimum` good sets stay whatever the rest says.
+    """How many sets, and periods with a set, are kept. At least `minimum` good sets always stay.
 
-    A backup never takes longer than `grace`. More than `max_sets_per_day` sets within 24 hours, or a set smaller by more than
-    `max_shrinkage` (a share of 1), look poisoned, unless the set is in `accepted_sets`.
+    A backup never takes longer than `grace`. Sets look poisoned if there are more than `max_sets_per_day` within 24
+    hours. A set also looks poisoned if it is smaller by more than `max_shrinkage` (a share of 1). Sets in
+    `accepted_sets` are exempt.
     """
 
     last: int = 0

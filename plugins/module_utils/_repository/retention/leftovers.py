@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which stored objects nothing needs any more: those of sets that ended, and what killed runs have left."""
+"""Stored objects that are not needed any more: objects of ended sets, and objects left by killed runs."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ SEALED = ".age"
 
 @dataclasses.dataclass(frozen=True)
 class Leftovers:
-    """`ended`: sealed objects of sets that are over. `garbage`: what no entry of the journal names, older than the grace time."""
+    """Objects to delete. `ended` are encrypted objects of ended sets.
+
+    `garbage` are objects that no journal entry names and that are older than the grace time.
+    """
 
     ended: tuple[ObjectStat, ...]
     garbage: tuple[ObjectStat, ...]
 
 
 def find(facts: Facts, alive: t.Sequence[SetFacts], over: t.AbstractSet[str], grace: datetime.timedelta) -> Leftovers:
-    """For sets `alive` that stay and sets `over` that ended. What a set alive or a part of an open set names is never among them.
+    """Find leftovers, given the sets `alive` that stay and the sets `over` that ended.
 
-    What the software does not know is left alone: a newer release may have put it there.
+    Objects named by a living set or by a part of an open set are never among them. Unknown objects are left alone,
+    since a newer release may have stored them.
     """
     needed = facts.claimed(grace).union(*(one.artifacts for one in alive))
     ids = {one.set_id for one in alive}
@@ -46,7 +50,7 @@ def find(facts: Facts, alive: t.Sequence[SetFacts], over: t.AbstractSet[str], gr
 
 
 def _owner(key: str) -> str | None:
-    """The set, checkpoint or drill that an object belongs to by its key; None for a key that is none of ours."""
+    """Return the set, checkpoint or drill in an object's key, or None for an unknown key."""
     folder, _slash, rest = key.partition("/")
     if folder == layout.OBJECTS:
         return layout.maker_of(key)
@@ -59,10 +63,10 @@ def _is_part(key: str, set_id: str) -> bool:
 
 
 def _is_garbage(key: str, whose: str, alive: bool, facts: Facts) -> bool:
-    """Of an owner that was not pruned, and an object that no set names."""
+    """Return whether an object is garbage. No set names it, and its owner was not pruned."""
     folder = key.partition("/")[0]
     if folder in (layout.CHECKPOINTS, layout.DRILLS):
         return whose not in facts.entered
-    if alive:  # A dump that was killed and made again has left objects; other strange files are for a verification to tell.
+    if alive:  # A dump that was killed and repeated has left objects. A verification reports other unknown files.
         return folder == layout.OBJECTS or _is_part(key, whose)
     return True

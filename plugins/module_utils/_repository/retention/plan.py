@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a prune does, and why: a pure function of the facts, made by the same code in check mode and when it acts."""
+"""The plan of a prune with its reasons: a pure function of the facts. Check mode and real runs use the same code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEEP, RETAIN, END = "kept", "retained", "pruned"
 
 @dataclasses.dataclass(frozen=True)
 class Decision:
-    """What becomes of a set. `retained` is one that no rule keeps and the store does."""
+    """The decision on a set. RETAIN means that no rule keeps the set, but the store does not delete it."""
 
     set_id: str
     what: str
@@ -28,9 +28,10 @@ class Decision:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """`ends` are sets, `objects` what goes with them or is left of earlier prunes, `garbage` what killed runs have left.
+    """A plan. `ends` are sets, `objects` their objects or leftovers of earlier prunes, `garbage` objects left by killed runs.
 
-    `retained` are objects that would go and that the store keeps, with the reason. `stopped` says why nothing is deleted at all.
+    `retained` are objects to delete that the store refuses to delete, with the reason. If `stopped` is not empty,
+    nothing is deleted, and it has the reasons.
     """
 
     decisions: tuple[Decision, ...]
@@ -42,7 +43,7 @@ class Plan:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Everything that is deleted."""
+        """All keys to delete."""
         return tuple(one.key for one in (*self.objects, *self.garbage))
 
     @property
@@ -51,7 +52,7 @@ class Plan:
 
 
 def make(facts: Facts, policy: Policy) -> Plan:
-    """Everything in it follows from `facts` and `policy`; after it was carried out, the next one ends and deletes nothing."""
+    """Return the plan, which depends only on `facts` and `policy`. After it was carried out, the next plan deletes nothing."""
     why = rules.kept(facts, policy)
     decisions = tuple(_decide(one, why, facts) for one in facts.sets)
     stopped = tuple(suspicion.findings(facts, policy))
@@ -73,7 +74,7 @@ def make(facts: Facts, policy: Policy) -> Plan:
 
 
 def stop(decisions: t.Sequence[Decision], why: t.Sequence[str]) -> Plan:
-    """The plan that deletes nothing."""
+    """Return a plan that deletes nothing."""
     stays = (dataclasses.replace(one, what=KEEP, reasons=("pruning is stopped",)) if one.what == END else one for one in decisions)
     return Plan(tuple(stays), stopped=tuple(why))
 
@@ -81,7 +82,7 @@ def stop(decisions: t.Sequence[Decision], why: t.Sequence[str]) -> Plan:
 def _decide(one: SetFacts, why: rules.Reasons, facts: Facts) -> Decision:
     if one.set_id in why:
         return Decision(one.set_id, KEEP, tuple(why[one.set_id]))
-    # Half a set is worth nothing: while the store keeps a sealed object of its own, all of it stays.
+    # A partial set is useless: while the store keeps one of the set's own encrypted objects, all of the set stays.
     own = (key for key in sorted(one.artifacts) if key.startswith(f"{layout.set_folder(one.set_id)}/") and key.endswith(leftovers.SEALED))
     refusals = [found for found in map(facts.refusal, own) if found]
     if refusals:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a set is kept. A rule never takes the answer of another one away, so the reasons of a set add up."""
+"""Reasons to keep a set. A rule never overrides the result of another rule, so the reasons of a set add up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .facts import Facts, Policy, SetFacts
 Reasons = dict[str, list[str]]
 Period = t.Callable[[SetFacts], tuple[int, ...]]
 
-# By the journal's time, which only goes forward, in UTC.
+# Periods in UTC, based on the journal's time, which never goes backwards.
 _PERIODS: tuple[tuple[str, str, Period], ...] = (
     ("hourly", "hour", lambda one: (*one.committed.timetuple()[:4],)),
     ("daily", "day", lambda one: (*one.committed.timetuple()[:3],)),
@@ -25,9 +25,10 @@ _PERIODS: tuple[tuple[str, str, Period], ...] = (
 
 
 def kept(facts: Facts, policy: Policy) -> Reasons:
-    """Set → why it is kept, for those that are. Only good sets count for the rules; holds and the grace time protect any.
+    """Return the reasons by set, for sets that are kept. Rules count only good sets; holds and the grace time protect any set.
 
-    The rules are asked twice. Nobody's failed drill may shorten what is kept, so what they would keep without any failure stays, too.
+    The rules run twice, with and without failed drills and verifications. A failure must not reduce what is kept, so
+    the sets that would be kept without any failure stay too.
     """
     why: Reasons = {}
     for one in facts.sets:
@@ -51,7 +52,7 @@ def kept(facts: Facts, policy: Policy) -> Reasons:
 def _filled_up(
     sets: t.Sequence[SetFacts], proved: t.Sequence[SetFacts], facts: Facts, policy: Policy, protected: t.AbstractSet[str]
 ) -> Reasons:
-    """What the rules keep of `sets`, and so many more of them that the minimum stays, with those that are `protected`."""
+    """Return the sets that the rules keep, plus as many as the minimum requires. `protected` sets count towards the minimum."""
     why: Reasons = {}
     for one, reason in _by_rules(sets, proved, facts, policy):
         why.setdefault(one.set_id, []).append(reason)
@@ -63,7 +64,7 @@ def _filled_up(
 
 
 def _by_rules(sets: t.Sequence[SetFacts], proved: t.Sequence[SetFacts], facts: Facts, policy: Policy) -> t.Iterator[tuple[SetFacts, str]]:
-    """Which of `sets` each rule keeps; `proved` are those of them that passed a drill."""
+    """Yield the sets that each rule keeps. `proved` are the sets that passed a drill."""
 
     def keep(found: t.Iterable[SetFacts], reason: str) -> t.Iterator[tuple[SetFacts, str]]:
         return ((one, reason) for one in found)
@@ -82,13 +83,13 @@ def _by_rules(sets: t.Sequence[SetFacts], proved: t.Sequence[SetFacts], facts: F
 
 
 def _newest_of_each(sets: t.Sequence[SetFacts], period: Period, number: int) -> list[SetFacts]:
-    """Of the last `number` periods that have a set, the newest set."""
+    """Return the newest set of each of the last `number` periods that have a set."""
     newest = {period(one): one for one in sets}
     return list(newest.values())[-number:] if number else []
 
 
 def _in_use(facts: Facts, policy: Policy) -> list[SetFacts]:
-    """What was the newest set at some time within the grace time: a backup that began then shares its objects."""
+    """Return all sets that were the newest set within the grace time. A backup that began then shares their objects."""
     since = facts.now - policy.grace
     before = [one for one in facts.sets if one.committed <= since]
     return [*before[-1:], *(one for one in facts.sets if one.committed > since)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether newer sets look poisoned: whoever writes bad sets must not thereby push the good ones out."""
+"""Signs that newer sets are poisoned. An attacker who writes bad sets must not thereby cause good sets to be pruned."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import typing as t
 from .facts import Facts, Policy, SetFacts
 
 DAY = datetime.timedelta(days=1)
-# So many sets before one say what its size should be.
+# The number of earlier sets that determine the expected size of a set.
 BEFORE = 10
 
 
 def findings(facts: Facts, policy: Policy) -> list[str]:
-    """What speaks against the sets that are newer than the newest one that passed a drill; one line each."""
+    """Return the findings about all sets after the last one with a passed drill, one line each."""
     sets = facts.sets
     start = max((number + 1 for number, one in enumerate(sets) if one.proved), default=0)
     found = []
@@ -46,7 +46,7 @@ def _against(sets: t.Sequence[SetFacts], number: int, policy: Policy) -> t.Itera
 
 
 def _burst(newer: t.Sequence[SetFacts], policy: Policy) -> str | None:
-    """More sets within a day than backups are made."""
+    """Detect more sets within a day than a backup schedule creates."""
     counted = [one for one in newer if one.set_id not in policy.accepted_sets]
     for number in range(policy.max_sets_per_day, len(counted)):
         first, last = counted[number - policy.max_sets_per_day], counted[number]
