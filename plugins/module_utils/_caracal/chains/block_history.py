@@ -155,7 +155,7 @@ def _high(block: Block) -> int:
 
 
 def _lowered(old: t.Mapping[t.Any, Block], new: t.Mapping[t.Any, Block]) -> dict[Zone, int]:
-    """Return the current head of each zone whose head is lower than recorded. The head is -1 if the zone has no rows left."""
+    """Return the current head of each zone with a head below the recorded one. The head is -1 if the zone has no rows left."""
     present = {key[:2] for key in new}
     now = heads(new.values())
     known = {key[:2]: 0 for key in old} | heads(old.values())

@@ -146,7 +146,7 @@ class Examiner:
 
 
 _LINKS = ("chain_seq", "prev_content_sha256", "content_sha256", "chain_hmac", "ingested_at")
-_UNDATED = (*_LINKS[:-1], "zone_id")  # the admin chain has no ingestion time; zone_id stands in, because it is equal in all rows of a chain
+_UNDATED = (*_LINKS[:-1], "zone_id")  # the admin chain has no ingestion time; zone_id is equal in all rows of a chain
 
 
 def _undated(_fields: t.Sequence[bytes]) -> t.Sequence[str]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of what the restored services did after their start: chain sweep, consumed streams, replay files.
+"""Checks of the restored services after their start: chain sweep, consumed streams, replay files.
 
 Each result has a flag `settled`. It is True if waiting longer cannot improve the result.
 """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Columns whose values must have the format that the product writes: times, hashes, addresses."""
+"""Columns with values in a format that only the product writes: times, hashes, addresses."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@
 
 """Compare tables with each other: rows must agree with the events in the outboxes, the admin log and the agents.
 
-Each rule covers rows that the product writes in one transaction, or of which it never writes one without the other.
+Each rule covers rows that the product writes in one transaction, or always writes together.
 """
 
 from __future__ import annotations
