@@ -126,7 +126,7 @@ def judge(facts: Facts, effective: Effective) -> list[Check]:
 
 
 def cleaner(facts: Facts) -> Check:
-    """Check the cleaner's rights. Releases up to v1.0.0 lack a right that their own cleaner needs."""
+    """Check the cleaner's rights. In v1.0.0 and earlier, the cleaner's role lacks a right that it needs."""
     name = f"{PREFIX}.cleaner"
     if facts.family == ZONE_KEK:
         return Check(
