@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of `guarded` that runs on the controller. `meta/runtime.yml` names it for the modules that have no action of their own."""
+"""The part of `guarded` that runs on the controller. `meta/runtime.yml` assigns it to modules without their own action."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OWN = "guarded"
 
 
 class _Plain(Normal):
-    """The module that the task names: itself, or in `module` one of Ansible's, by the action that it has there."""
+    """Runs the module of the task, or the Ansible module in `module` with its own action plugin."""
 
     def run(self, tmp: str | None = None, task_vars: Vars = None) -> dict[str, t.Any]:
         if self._task.action.rpartition(".")[2] != OWN:
@@ -29,7 +29,7 @@ class _Plain(Normal):
         found: dict[str, t.Any] = handler.run(None, task_vars)
         self._discovered_interpreter_key = handler._discovered_interpreter_key
         self._discovered_interpreter = handler._discovered_interpreter
-        # What it gathers is part of its result, and no fact of any host.
+        # Gathered facts are returned as part of the result, and do not become facts of a host.
         return {**found, "gathered": found.get(answers.FACTS, {})} if answers.FACTS in found else found
 
     def _handler(self, module: str, arguments: dict[str, t.Any]) -> t.Any:

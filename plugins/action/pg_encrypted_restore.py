@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shows on a terminal how far `pg_encrypted_restore` is."""
+"""Show the progress of `pg_encrypted_restore` on a terminal."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of `replay_stage_fetch` that runs on the controller: it asks the host for one piece after the other."""
+"""The part of `replay_stage_fetch` that runs on the controller. It requests one piece after the other from the host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..plugin_utils.guard import Guarded
 
 
 class _Fetch(ActionBase):
-    """Nothing of what the host answers comes into the result but names that were looked at."""
+    """Fetches the pieces. From the host's answers, only validated names are copied into the result."""
 
     _supports_check_mode = True
     _supports_async = False
@@ -42,7 +42,7 @@ class _Fetch(ActionBase):
 
 
 def _folder() -> str:
-    """On the controller. Ansible removes it when it ends, whichever hosts are gone by then."""
+    """Create a folder on the controller. Ansible removes it when it ends, even if hosts have become unreachable."""
     return tempfile.mkdtemp(prefix="caracal_backup.", dir=constants.DEFAULT_LOCAL_TMP)
 
 

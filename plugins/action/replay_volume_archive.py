@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shows on a terminal how far `replay_volume_archive` is."""
+"""Show the progress of `replay_volume_archive` on a terminal."""
 
 from __future__ import annotations
 

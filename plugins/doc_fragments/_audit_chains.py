@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """How audit chains are verified."""
+    """Options for the verification of audit chains."""
 
     DOCUMENTATION = r"""
 options:

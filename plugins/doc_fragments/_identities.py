@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Who opens artifacts."""
+    """Identities that decrypt artifacts."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where images come from; goes with `_images.options.images`."""
+    """Sources of images. Used together with `_images.options.images`."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A report that is judged: waivers, a place on this host, failing."""
+    """A report with a verdict: waivers, its location on this host, and whether it fails the module."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The set that a module adds artifacts to."""
+    """The set to which a module adds artifacts."""
 
     DOCUMENTATION = r"""
 options:

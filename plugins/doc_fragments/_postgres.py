@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A server and a login."""
+    """A PostgreSQL server and a login."""
 
     DOCUMENTATION = r"""
 options:

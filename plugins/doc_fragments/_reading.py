@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What is read on both sides of the snapshot."""
+    """Data that is read before and after the snapshot."""
 
     DOCUMENTATION = r"""
 options:

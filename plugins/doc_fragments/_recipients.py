@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Whom artifacts are sealed to."""
+    """Recipients for which artifacts are encrypted."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A restore that is entered into the journal, unless a drill makes it."""
+    """A restore that is recorded in the journal, unless it is part of a drill."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """A Redis and a login."""
+    """A Redis server and a login."""
 
     DOCUMENTATION = r"""
 options:

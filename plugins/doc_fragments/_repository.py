@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Where sets live and whom we believe."""
+    """The location of the repository, and its trusted signers."""
 
     DOCUMENTATION = r"""
 options:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """What runs as services."""
+    """Programs that run as services."""
 
     DOCUMENTATION = r"""
 options:

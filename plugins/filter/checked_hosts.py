@@ -63,9 +63,10 @@ _value:
 
 @pass_context
 def checked_hosts(variables: t.Mapping[str, t.Any], hosts: t.Any, *allowed: str) -> t.Any:
-    """The hosts, after a look at the extra variables of this run, which Ansible has read by then, and keeps, and at the inventory.
+    """Return the hosts, after checks of the inventory and of this run's extra variables, which Ansible has already read
+    and cached.
 
-    Raises AnsibleError; of all others some releases say that they are probably a bug.
+    Raises AnsibleError, because some releases report any other exception as a probable bug.
     """
     try:
         artifacts.check([str(name) for name in load_extra_vars(DataLoader())], allowed)
@@ -79,8 +80,11 @@ def checked_hosts(variables: t.Mapping[str, t.Any], hosts: t.Any, *allowed: str)
 
 
 def _reached(hosts: t.Any, limit: str, groups: t.Mapping[str, t.Iterable[str]]) -> list[str]:
-    """The hosts that Ansible would play on. A filter cannot reach Ansible's own inventory manager, and the variables of a play list the
-    inventory without the limit."""
+    """Return the hosts on which Ansible would run the play.
+
+    A filter cannot access Ansible's own inventory manager, and the variables of a play list the inventory without the
+    limit.
+    """
     inventory = InventoryManager(DataLoader(), parse=False)
     for group, members in groups.items():
         inventory.add_group(group)

@@ -43,7 +43,7 @@ _value:
 
 
 def checked_set_id(text: t.Any) -> t.Any:
-    """The text itself. Raises AnsibleError."""
+    """Return the text unchanged. Raises AnsibleError if it is not an ID."""
     try:
         layout.check_id(str(text))
     except BackupError as exc:

@@ -74,7 +74,7 @@ _value:
 
 
 def schedule_plan(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The plan. Raises AnsibleError."""
+    """Return the plan. Raises AnsibleError."""
     try:
         return schedule.plan(settings)
     except BackupError as exc:

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Optional libraries: the import, the least version, and an error that says how to get them.
+"""Optional libraries: import, minimum version, and an error that explains how to install them.
 
-Each is imported when it is asked for: a module starts in a tenth of a second, and all of them together take three times that.
+Each library is imported only when it is needed. A module starts in a tenth of a second, and importing all libraries
+takes three times as long.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ._errors import MissingDependency
 
 
 def require_psycopg2() -> t.Any:
-    """psycopg2 >= 2.9: snapshots, inventory, COPY streams."""
+    """Return psycopg2 >= 2.9, for snapshots, inventory and COPY streams."""
     try:
         import psycopg2
         import psycopg2.extensions
@@ -26,7 +27,7 @@ def require_psycopg2() -> t.Any:
 
 
 def require_pyrage() -> t.Any:
-    """pyrage >= 1.3: the age format."""
+    """Return pyrage >= 1.3, for the age format."""
     try:
         import pyrage
     except ImportError:
@@ -35,7 +36,7 @@ def require_pyrage() -> t.Any:
 
 
 def require_zstandard() -> t.Any:
-    """zstandard >= 0.22: compression."""
+    """Return zstandard >= 0.22, for compression."""
     try:
         import zstandard
     except ImportError:
@@ -44,7 +45,7 @@ def require_zstandard() -> t.Any:
 
 
 def require_cryptography() -> t.Any:
-    """cryptography >= 42: signature verification."""
+    """Return cryptography >= 42, for signature verification."""
     try:
         import cryptography
     except ImportError:
@@ -53,7 +54,7 @@ def require_cryptography() -> t.Any:
 
 
 def require_redis() -> t.Any:
-    """redis >= 5.0: streams, groups and pending entries. To import it takes a fifth of a second."""
+    """Return redis >= 5.0, for streams, groups and pending entries. The import takes a fifth of a second."""
     try:
         import redis
         import redis.backoff
@@ -65,7 +66,7 @@ def require_redis() -> t.Any:
 
 
 def require_docker() -> t.Any:
-    """docker >= 7.0, its `errors` loaded: the API of Docker and of Podman."""
+    """Return docker >= 7.0 with its `errors`, for the API of Docker and of Podman."""
     try:
         import docker
         import docker.errors
@@ -75,7 +76,7 @@ def require_docker() -> t.Any:
 
 
 def require_boto3() -> t.Any:
-    """boto3 >= 1.36, which knows `If-None-Match` of multipart uploads."""
+    """Return boto3 >= 1.36, which supports `If-None-Match` in multipart uploads."""
     requirement = "boto3>=1.36"
     try:
         import boto3
@@ -90,9 +91,10 @@ def require_boto3() -> t.Any:
 
 
 def require_pyarrow() -> t.Any:
-    """pyarrow >= 15.0, its `parquet` loaded: exports. Earlier ones verify no checksums of pages, and up to 14.0.0 a file can run code.
+    """Return pyarrow >= 15.0 with its `parquet`, for exports.
 
-    It takes more time and memory than all others together.
+    Earlier versions do not verify checksums of pages, and up to 14.0.0 a file can run code. It needs more time and
+    memory than all others together.
     """
     requirement = "pyarrow>=15.0"
     try:
@@ -109,13 +111,13 @@ def require_pyarrow() -> t.Any:
 
 
 def require_rfc3161() -> t.Any:
-    """rfc3161-client >= 1.0.6: timestamps. Earlier ones can be made to believe another authority's."""
+    """Return rfc3161-client >= 1.0.6, for timestamps. Earlier versions can be tricked into trusting another authority."""
     requirement = "rfc3161-client>=1.0.6"
     try:
         import rfc3161_client
     except ImportError:
         return _missing("rfc3161-client", requirement)
-    if not hasattr(rfc3161_client.SignerInfo, "issuer"):  # it does not say its version, and this came with the right one
+    if not hasattr(rfc3161_client.SignerInfo, "issuer"):  # new in the required version; the library has no version number
         raise MissingDependency(
             f"the Python library rfc3161-client is too old to verify timestamps safely; update it: "
             f"{sys.executable} -m pip install '{requirement}'"
@@ -124,7 +126,7 @@ def require_rfc3161() -> t.Any:
 
 
 def _missing(name: str, requirement: str, *, in_setup: bool = True) -> t.NoReturn:
-    """`in_setup`: whether it is among the libraries that the playbook `setup` brings."""
+    """Raise MissingDependency. `in_setup` is True if the playbook `setup` installs the library."""
     best = "run the playbook caracal_ops.backup.setup, which installs it, or " if in_setup else ""
     raise MissingDependency(
         f"the Python library {name} is missing on this host; {best}install it: {sys.executable} -m pip install '{requirement}'"

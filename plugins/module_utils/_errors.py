@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one family of errors: a class for each remedy that the operator has.
+"""The errors of this collection: one class for each kind of remedy.
 
-Every message is one line that names the thing and what to do about it. `details` is JSON-safe and never
-holds a secret; the module boundary adds it to the result.
+Every message is one line with the affected thing and the remedy. `details` is JSON-safe and never contains a secret.
+The module boundary adds it to the result.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ._reasons import NO_ROOM, Reason, because
 
 
 def printable(text: str) -> str:
-    """The text on one line; control characters, halves of surrogate pairs and the like as escapes."""
+    """Return the text on one line, with unprintable characters (such as control characters and lone surrogates) as escapes."""
     return text if text.isprintable() else "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
@@ -25,104 +25,105 @@ Raised = t.TypeVar("Raised", bound="BackupError")
 
 
 class BackupError(Exception):
-    """Anything that stops us. Raise a subclass; `msg` is one line: the thing, what is wrong, the remedy.
+    """The base of all errors. Raise a subclass. `msg` is one line: the affected thing, the problem, the remedy.
 
-    Names in it may be anybody's, so what cannot be printed is escaped: no name moves a terminal's cursor or forges a line of a log.
+    Names in `msg` may come from an untrusted party, so unprintable characters are escaped. So no name can move a
+    terminal's cursor or forge a log line.
     """
 
-    # The reason of all errors of a class.
+    # The default reason of a class.
     REASON: t.ClassVar[Reason | None] = None
 
     def __init__(self, msg: str, *, reason: Reason | None = None, **details: t.Any) -> None:
         self.msg = printable(msg)
         super().__init__(self.msg)
-        # For the check of the step that this error ended.
+        # For the check of the drill step that failed with this error.
         self.reason = reason or self.REASON
         self.details = details
 
     @classmethod
     def caused_by(cls: type[Raised], error: BackupError, msg: str, **details: t.Any) -> Raised:
-        """An error of this class that quotes another, with its reason and its details."""
+        """Return an error of this class that quotes another one, with its reason and details."""
         return cls(msg, reason=error.reason, **{**error.details, **details})
 
     def reworded(self: Raised, msg: str) -> Raised:
-        """The same error with another message."""
+        """Return the same error with another message."""
         return type(self).caused_by(self, msg)
 
     def to_result(self) -> dict[str, object]:
-        """The fields of a module result that describe the error."""
+        """Return the fields of a module result that describe the error."""
         return {"msg": self.msg, "error": type(self).__name__, **because(self.reason), **self.details}
 
 
 class OptionError(BackupError):
-    """An option holds something that cannot work. Remedy: change the option."""
+    """The value of an option cannot work. Remedy: change the option."""
 
 
 class MissingDependency(BackupError):
-    """A library or tool is absent or too old. Remedy: install it."""
+    """A library or tool is missing or too old. Remedy: install it."""
 
 
 class Unreachable(BackupError):
-    """A server does not answer or refuses the login. Remedy: address, credentials, network."""
+    """A server does not answer or refuses the login. Remedy: check address, credentials, network."""
 
 
 class PermissionMissing(BackupError):
-    """A role or user may not do what is needed. Remedy: the grant that the message names."""
+    """A role or user lacks a right. Remedy: the grant in the message."""
 
 
 class VersionMismatch(BackupError):
-    """Two versions do not go together. Remedy: the other version that the message names."""
+    """Two versions are incompatible. Remedy: use the version in the message."""
 
 
 class KeyProblem(BackupError):
-    """A key, recipient, identity or signer does not fit. Remedy: the right key."""
+    """A key, recipient, identity or signer does not match. Remedy: use the correct key."""
 
 
 class WrongIdentity(KeyProblem):
-    """No identity of this host opens what is sealed, or it cannot be used. Remedy: the identity of a recipient."""
+    """No identity of this host decrypts the data, or the identity cannot be used. Remedy: use the identity of a recipient."""
 
 
 class TamperedData(BackupError):
-    """Stored bytes are not what was signed, or signed by nobody we trust. Remedy: investigate, use another copy."""
+    """Stored bytes differ from the signed ones, or no trusted key signed them. Remedy: investigate, use another copy."""
 
 
 class StorageError(BackupError):
-    """The store refuses or is full. Remedy: space, permissions, path."""
+    """The store refuses an operation or is full. Remedy: check space, permissions, path."""
 
 
 class NoRoom(StorageError):
-    """A disk or a quota is full, or would be. Remedy: make room, or name another place."""
+    """A disk or quota is full, or would be. Remedy: free space, or use another location."""
 
     REASON = NO_ROOM
 
 
 def storage_error(exc: OSError) -> type[StorageError]:
-    """The class for what the system says: room is missing, or anything else."""
+    """Return the error class for a system error: NoRoom for missing space, otherwise StorageError."""
     return NoRoom if exc.errno in (errno.ENOSPC, errno.EDQUOT) else StorageError
 
 
 class UnsafePath(StorageError):
-    """Another user could lead a write to a place that was not named. Remedy: the path or the owner that the message names."""
+    """Another user could redirect a write to another location. Remedy: correct the path or the owner in the message."""
 
 
 class ObjectMissing(StorageError):
-    """A key that must exist does not."""
+    """A required key does not exist."""
 
 
 class NoObject(StorageError):
-    """A link, a pipe or the like lies where an object belongs. Remedy: remove it, and find out who made it."""
+    """A link, pipe or other special file is at the location of an object. Remedy: remove it, and find out who created it."""
 
 
 class ObjectExists(StorageError):
-    """A key that must be new exists already."""
+    """A key that must be new already exists."""
 
 
 class TargetRefused(BackupError):
-    """A destructive act has no confirmation that names its target. Remedy: the confirmation that the message prints."""
+    """A destructive operation lacks a confirmation that names its target. Remedy: the confirmation in the message."""
 
 
 class Busy(BackupError):
-    """Somebody else is at it. Remedy: wait, or end the other run."""
+    """Another run is in progress. Remedy: wait for it, or stop it."""
 
 
 class BackupRunning(Busy):
@@ -130,12 +131,12 @@ class BackupRunning(Busy):
 
 
 class StageFailed(BackupError):
-    """A process or stage of a pipeline died. Remedy: what its last line of stderr says."""
+    """A process or pipeline stage failed. Remedy: see the last line of its stderr."""
 
 
 class NotReady(BackupError):
-    """Several things keep the work from beginning; `problems` has each. Remedy: what each of them says."""
+    """Several problems prevent the start. `problems` lists each. Remedy: resolve each of them."""
 
 
 class VerificationFailed(BackupError):
-    """A check failed or could not be made. Remedy: see the checks in the result."""
+    """A check failed or could not be run. Remedy: see the checks in the result."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Types of the sealed inventory: what a set records of each database and of its roles. The formats guide describes each key."""
+"""Types of the sealed inventory: the facts that a set records about each database and its roles. The formats guide describes each key."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import typing as t
 
 
 class TableDigest(t.TypedDict):
-    """Number of rows, and the digest of their text."""
+    """The number of rows, and the digest of their text."""
 
     rows: int
     digest: str
 
 
 class RowMarks(t.TypedDict):
-    """Digests of `span` rows each, in hex."""
+    """Digests in hex, each for `span` rows."""
 
     span: int
     digests: str
@@ -31,7 +31,7 @@ class KeyedRowMarks(t.TypedDict):
 
 
 class DatabaseSettings(t.TypedDict):
-    """Settings of a database. `collate` and `ctype` are libc's, `locale` is the provider's; a setting is `name=value`."""
+    """Settings of a database. `collate` and `ctype` are for libc, `locale` is for the provider. Each setting is `name=value`."""
 
     encoding: str
     provider: str
@@ -59,7 +59,7 @@ class _DatabaseFacts(t.TypedDict):
 
 
 class DatabaseFacts(_DatabaseFacts, total=False):
-    """The parts of a database that are not rows. Sets of older versions lack the optional ones."""
+    """The facts of a database except its rows. Sets of older versions lack the optional ones."""
 
     materialized_views: dict[str, bool]
     schema_objects: dict[str, str]
@@ -75,7 +75,8 @@ class _DatabaseRows(DatabaseFacts):
 
 
 class DatabaseInventory(_DatabaseRows, total=False):
-    """One database: tables and audit partitions (`leaves`) by `schema.name`, and `plain`, the artifacts before compression, by path.
+    """One database. Tables and audit partitions (`leaves`) are by `schema.name`. `plain` has the artifacts before
+    compression, by path.
 
     No snapshot covers `sequences`, so they are added later. Sets of older versions lack `row_marks`.
     """
@@ -86,7 +87,7 @@ class DatabaseInventory(_DatabaseRows, total=False):
 
 
 class RoleAttributes(t.TypedDict):
-    """Attributes of a role, as `pg_roles` has them."""
+    """Attributes of a role, as in `pg_roles`."""
 
     login: bool
     createdb: bool

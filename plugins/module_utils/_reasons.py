@@ -2,18 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a check has its verdict, as one fixed word in `details["reason"]`.
+"""The reason for a check's verdict, as one fixed word in `details["reason"]`.
 
-Messages are for people and may be reworded; causes, alerts and tests use the reason. An error carries one as the detail `reason`,
-and the check of the drill's step takes it from there. Words of services, of Redis and of other hosts never become a reason: they are
-the detail `answer`.
+Messages are for people and may be reworded. Causes, alerts and tests use the reason. An error has one in its detail
+`reason`, which the check of the drill step copies. Text from services, Redis and other hosts never becomes a reason. It
+is stored in the detail `answer`.
 """
 
 from __future__ import annotations
 
 import typing as t
 
-# Only this file, and `_caracal.findings` for the kinds of findings, makes one; so a word of a service cannot become a reason.
+# Only this file, and `_caracal.findings` for kinds of findings, create reasons. So text from a service cannot become a
+# reason.
 Reason = t.NewType("Reason", str)
 
 # Keys and secrets.
@@ -76,5 +77,5 @@ SHARED_FILE_SYSTEM = Reason("shared_file_system")
 
 
 def because(reason: Reason | None) -> dict[str, str]:
-    """The detail `reason` of a check; nothing if no reason is known."""
+    """Return the detail `reason` of a check, or an empty dictionary if there is no reason."""
     return {"reason": reason} if reason else {}

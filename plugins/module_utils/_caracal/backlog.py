@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries of a stream that wait for a service, which works them off at its own speed: audit ingest takes some tens a second."""
+"""Entries of a stream that wait for a service. Each service has its own speed: audit ingest processes a few dozen entries a second."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ import dataclasses
 
 from .._report import text
 
-# A service that works acknowledges several entries a second; one that did nothing for so many seconds stands still.
+# A working service acknowledges several entries a second. A backlog that has not become smaller for this many seconds
+# is stuck.
 STILL = 15.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Backlog:
-    """Entries that a consumer group has not read or not acknowledged: `first`, when there were most, and `now`, `seconds` later. It last
-    became less `still` seconds ago."""
+    """Entries that a consumer group has not read or not acknowledged.
+
+    `first` is the highest count seen, and `now` the count `seconds` later. The count last became smaller `still`
+    seconds ago.
+    """
 
     first: int
     now: int
@@ -26,12 +30,12 @@ class Backlog:
 
     @property
     def shrinks(self) -> bool:
-        """Whether waiting longer would be of use."""
+        """True if waiting longer can help."""
         return 0 < self.now < self.first and self.seconds > 0 and self.still < STILL
 
     @property
     def rest(self) -> float:
-        """Seconds that the rest takes at the speed so far; only of one that shrinks."""
+        """Return the seconds that the remaining entries need at the speed so far. Call it only if the backlog shrinks."""
         return self.now * self.seconds / (self.first - self.now)
 
     def __str__(self) -> str:

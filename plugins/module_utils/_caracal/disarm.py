@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a copy could still do to the world when its services start, and how that is taken from it.
+"""Turn off what a copy could do to external systems when its services start.
 
-A drill calls this after its comparisons, since it changes the copy. What it changes the inventory would call a difference.
+A drill calls this after its comparisons, because it changes the copy and the inventory would report the changes as
+differences.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ import dataclasses
 from .releases import SECRET_STORE
 from .services import RETENTION_DAYS
 
-# Nobody listens on this port of a sandbox's loopback.
+# No program listens on this port of a sandbox's loopback.
 NOWHERE = "http://127.0.0.1:9/"
-# In the text of a JSON value, from a quote to the end of the string, over what is escaped in it.
+# Matches an address in the text of a JSON value, from its opening quote to the end of the string, including escaped
+# characters.
 _ADDRESS = r'"https?://([^"\\]|\\.)*"'
 
 
 @dataclasses.dataclass(frozen=True)
 class Arm:
-    """One thing to take away: `change` of the rows of `table` where `armed`; in words: what happened to them."""
+    """A feature to turn off: `change` is applied to the rows of `table` that match `armed`. `words` describe the result."""
 
     table: str
     families: tuple[str, ...]
@@ -32,12 +34,12 @@ class Arm:
 
     @property
     def statement(self) -> str:
-        """Returns a row for each that it changed."""
+        """The UPDATE statement. It returns one row for each changed row."""
         return f"UPDATE public.{self.table} SET {self.change} WHERE {self.armed} RETURNING 1"
 
     @property
     def left(self) -> str:
-        """How many are armed; a trigger of a hostile copy can undo a change that was reported."""
+        """The query that counts the rows that are still armed. A trigger in a hostile copy can undo an update that reported success."""
         return f"SELECT pg_catalog.count(*) FROM public.{self.table} WHERE {self.armed}"
 
 
@@ -74,5 +76,5 @@ ARMS = (
 
 
 def arms(family: str) -> list[Arm]:
-    """Those of a family."""
+    """Return the features to turn off in a release family."""
     return [arm for arm in ARMS if not arm.families or family in arm.families]

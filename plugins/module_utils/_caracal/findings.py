@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is wrong with an audit chain, where, and in which words: one form for every source that is examined."""
+"""Findings about an audit chain: what is wrong, where, and in which words. All sources use this form."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ _RANK = (FAIL, UNPROVEN, WARN)
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Finding:
-    """`kind` is stable (`hole`, `fork`, …). Positions are sequence numbers, both ends included; 0 where a row has none.
+    """A finding about a range of rows.
 
-    `zone` is COPY text as in the audit blocks: `\\N` is the admin chain's global chain, empty where no zone is concerned. `digest` is the
-    SHA-256 over exactly what differs, empty where nothing records the finding.
+    `kind` is stable (`hole`, `fork`, …). `low` and `high` are sequence numbers, both inclusive; they are 0 if a row has
+    none. `zone` is COPY text as in the audit blocks. `\\N` is the global chain of the admin log. `zone` is empty if no
+    zone is concerned. `digest` is the SHA-256 of exactly the data that differs. It is empty if nothing records the
+    finding.
     """
 
     kind: str
@@ -53,12 +55,12 @@ class Finding:
 
 
 def zone_name(zone: str) -> str:
-    """A zone in words."""
+    """Return the name of a zone for a message."""
     return "no zone (global)" if zone == "\\N" else f"zone {zone}"
 
 
 def digest(*parts: object) -> str:
-    """Over parts that none of them can imitate."""
+    """Return the SHA-256 of the parts, encoded so that different parts cannot produce the same input."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -71,10 +73,11 @@ def check(
     accepted: t.Collection[str] = (),
     **details: t.Any,
 ) -> Check:
-    """One check out of its findings, the worst first; `passed` are the words for none. At most 50 positions are shown.
+    """Return one check for all findings, with the worst finding first.
 
-    A finding whose digest is in `accepted`, which the operator has acknowledged, is a warning. `recorded` in the details are those that the
-    journal is to record.
+    `passed` is the message if there are no findings. At most 50 positions are shown. The operator has acknowledged the
+    digests in `accepted`: a finding with such a digest is a warning. `recorded` in the details lists the failures for
+    the journal to record.
     """
     known = _without(check_id, findings, accepted)
     found = sorted(known, key=lambda one: (_RANK.index(one.verdict), one))
@@ -89,7 +92,7 @@ def check(
 
 
 def _without(check_id: str, found: t.Sequence[Finding], acknowledged: t.Collection[str]) -> list[Finding]:
-    """The findings. One that is acknowledged becomes a warning."""
+    """Return the findings, with acknowledged ones as warnings."""
     first, rest = _in_order(found)
     known = {one.digest for one in first} & set(acknowledged)
     if rest and _digest_of_rest(check_id, rest) in acknowledged:
@@ -98,13 +101,13 @@ def _without(check_id: str, found: t.Sequence[Finding], acknowledged: t.Collecti
 
 
 def _in_order(found: t.Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
-    """The failures that are recorded by their own digest, and the rest of them."""
+    """Split the failures into those that are recorded by their own digest and the rest."""
     failed = sorted(one for one in found if one.verdict == FAIL and one.digest)
     return failed[:SHOWN], failed[SHOWN:]
 
 
 def to_record(check_id: str, found: t.Sequence[Finding]) -> list[dict[str, str]]:
-    """The failures among findings as the journal records them: the first ones by their own digest, the rest by one digest for all."""
+    """Return the failures as the journal records them: the first ones by their own digest, the rest by one common digest."""
     first, rest = _in_order(found)
     recorded = [{"digest": one.digest, "message": str(one)} for one in first]
     if rest:

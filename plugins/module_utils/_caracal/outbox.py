@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signed audit frames in the API's outbox: each event must have its row in the audit log, or still be on its way.
+"""Signed audit frames in the API's outbox: each event must have its row in the audit log, or still be waiting to be sent.
 
-A frame is sent before its row is written, and between the two it is in Redis alone. A restore without Redis loses it,
-unless the outbox, which never forgets a row, sends it again.
+A frame is sent before its row is written. Between the two it exists only in Redis. A restore without Redis loses the
+frame unless the outbox sends it again. The outbox never deletes a row.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ AUDIT_EVENTS = "caracal.audit.events"
 REVOCATIONS = "caracal.sessions.revoke"
 SHOWN = 50
 EVENTS, COORDINATOR = "event_outbox", "caracal_outbox"
-# Rows that a service has given up, by outbox.
+# Condition for rows that a service has given up on, by outbox.
 DEAD = {EVENTS: "dispatched_at IS NULL AND available_at = 'infinity'", COORDINATOR: "status = 'dead'"}
 
 LANDED, WAITING, EXPIRED, LOST, UNREADABLE = "landed", "waiting", "expired", "lost", "unreadable"
-# The frame's own `id` is the request's; the event's is in `data`, text of any origin: what jsonb cannot hold must not end the query.
-# Retention drops whole partitions, so an event from before the oldest one may have lost its row by right.
-# LIMIT, so that no plan reads all the audit log for a few frames.
+# The frame's own `id` identifies the request. The event's `id` is in `data`, which is untrusted text: a value that
+# jsonb cannot hold must not end the query. Retention drops whole partitions, so an event older than the oldest
+# partition may have lost its row legitimately. LIMIT prevents a plan that reads the whole audit log for a few frames.
 _FRAMES = f"""
     WITH oldest AS (
       SELECT to_char(min(substring(pg_get_expr(c.relpartbound, c.oid) FROM 'FROM \\(''([^'']+)''\\)')::timestamptz),
@@ -47,7 +47,9 @@ _FRAMES = f"""
 
 
 def landed(reader: Reader, family: str) -> Check:
-    """Whether an event of the outbox is neither in the audit log nor on its way there: `warn`, and `outbox_reopen` sends it again."""
+    """Check that each event of the outbox is in the audit log or waiting to be sent. Otherwise the verdict is `warn`:
+    `outbox_reopen` sends the event again.
+    """
     if family != SECRET_STORE:
         return Check(CHECK_ID, NOT_APPLICABLE, "this release does not write audit frames to its outbox", required=False)
     try:
@@ -77,7 +79,7 @@ def _words(counts: dict[str, int]) -> str:
     return "of the outbox's audit frames, " + ", ".join(f"{counts[became]} {words}" for became, words in said.items() if became in counts)
 
 
-# Table → what is sent anew of a stream, and how; the parameters are the stream and the time from which on.
+# Query for the rows of a stream to send again, by table. Its parameters are the stream and the start of the time range.
 _SENT = {
     "event_outbox": """SELECT id FROM public.event_outbox
                         WHERE stream_name = %s AND created_at >= %s AND dispatched_at IS NOT NULL ORDER BY 1""",
@@ -92,9 +94,10 @@ REOPEN = {
 
 
 def to_reopen(reader: Reader, family: str, stream: str, since: datetime.datetime | None) -> dict[str, list[str]]:
-    """Outbox table → ids of its rows that should be sent again.
+    """Return the IDs of the outbox rows to send again, by outbox table.
 
-    Of audit frames those whose event has no row, of other streams whatever was sent and made since then.
+    For audit frames, these are the rows whose event has no audit row. For other streams, these are all rows created
+    since `since` that were sent.
     """
     if stream == AUDIT_EVENTS and family != SECRET_STORE:
         return {}

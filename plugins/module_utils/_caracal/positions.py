@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sequence numbers at which something is wrong: ranges, exact up to a limit, and always counted."""
+"""Sequence numbers of faulty rows, as ranges. The ranges are exact up to a limit; the count is always exact."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LIMIT = 10_000
 
 
 class Positions:
-    """Ranges of sequence numbers, both ends included. Past the limit new ranges are counted and no longer kept."""
+    """Ranges of sequence numbers, both ends inclusive. After `LIMIT` ranges, further ones are only counted."""
 
     __slots__ = ("_ranges", "count")
 
@@ -30,14 +30,14 @@ class Positions:
             self._ranges.append([low, high])
 
     def update(self, other: Positions) -> None:
-        """All of another's, whose numbers may be the same."""
+        """Add all positions of another object. Both may contain the same numbers."""
         count = self.count + other.count
         for low, high in other._ranges:
             self.add(low, high)
         self.count = count
 
     def ranges(self) -> list[tuple[int, int]]:
-        """Sorted; ranges that touch or overlap are one."""
+        """Return the ranges in order. Ranges that touch or overlap are merged."""
         found: list[tuple[int, int]] = []
         for low, high in sorted(self._ranges):
             if found and low <= found[-1][1] + 1:
@@ -61,7 +61,7 @@ class Positions:
 
 
 class Rows(Positions):
-    """Numbers of single rows, with a SHA-256 of each as it was read. Past the limit, rows are counted without it."""
+    """Numbers of single rows, with a SHA-256 of the content of each. After `LIMIT` rows, further rows are counted without a digest."""
 
     __slots__ = ("_digests",)
 
@@ -70,7 +70,7 @@ class Rows(Positions):
         self._digests: dict[int, bytes] = {}
 
     def put(self, number: int, *content: bytes) -> None:
-        """`content` are the bytes that say how the row is wrong."""
+        """Add a row. `content` are the bytes that show how the row is wrong."""
         self.add(number, number)
         if len(self._digests) < LIMIT:
             self._digests[number] = hashlib.sha256(b"\t".join(content)).digest()
@@ -83,6 +83,6 @@ class Rows(Positions):
                     self._digests[number] = digest
 
     def digests(self, low: int, high: int) -> list[str] | None:
-        """Those of all rows of a range; None where one is missing."""
+        """Return the digests of all rows in a range, or None if any digest is missing."""
         found = [self._digests.get(number) for number in range(low, high + 1)] if high - low < LIMIT else [None]
         return None if None in found else [one.hex() for one in found if one is not None]

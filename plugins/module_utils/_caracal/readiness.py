@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `/ready` of a service says, in words.
+"""Explain the answer of a service's `/ready`.
 
-It is 200 with a wrong KEK or an empty database; so it proves that a service runs and reaches its servers, and no more.
+`/ready` returns 200 even with a wrong KEK or an empty database. It only proves that a service runs and reaches its
+servers.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-# Reason or error in the body of an answer that is not 200.
+# Keyed by the reason or error in the body of an answer with a status other than 200.
 REASONS = {
     "postgres_unreachable": "its database does not answer; for a Gateway also: gateway_binding_revision has no row",
     "redis_unavailable": "it has no connection to Redis",
@@ -40,7 +41,7 @@ REASONS = {
 
 
 def reason(body: bytes) -> str:
-    """The reason or error in an answer's body, at most 80 characters; empty when it names none."""
+    """Return the reason or error in the body of an answer, at most 80 characters, or an empty string if the body has none."""
     try:
         found = json.loads(body)
     except (ValueError, RecursionError):

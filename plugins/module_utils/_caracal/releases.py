@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which Caracal a database belongs to. Family and release are read from it and recorded, never guessed.
+"""The Caracal release of a database. Family and release are read from the database and recorded, never guessed.
 
-The name `0001_baseline` stands for three different files, so migrations alone identify nothing: the family
-comes from tables that only one family has.
+Three different files have the name `0001_baseline`, so migrations alone identify nothing. The family is determined by
+tables that only one family has.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ OWN_DATABASE = "caracal"
 AUTH_DATABASE = "caracal_auth"
 KNOWN_DATABASES = (OWN_DATABASE, AUTH_DATABASE)
 
-# A table that exists in every release of one family and in none of the other.
+# A table that exists in every release of one family and in no release of the other.
 FAMILY_MARKS = {SECRET_STORE: "secret_store", ZONE_KEK: "provider_grants"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """One release: its family, migrations in order, and the databases it keeps."""
+    """A release: its family, its migrations in order, and its databases."""
 
     name: str
     family: str
@@ -36,7 +36,8 @@ class Release:
     databases: tuple[str, ...]
 
 
-# 2026-06-04 is the commit of the documentation page that this collection implements; v2026.06.21 came from it without a break.
+# 2026-06-04 is the commit of the documentation page that this collection implements. v2026.06.21 continues its
+# migrations unchanged.
 _JUNE_4 = (
     "0001_init",
     "0002_roles",
@@ -104,7 +105,7 @@ RELEASES = (
 
 @dataclasses.dataclass(frozen=True)
 class Detected:
-    """What the database says: `release` is None when no table of ours has its migrations."""
+    """The family and release found in a database. `release` is None if no known release has its migrations."""
 
     family: str
     release: str | None
@@ -112,9 +113,9 @@ class Detected:
 
 
 def detect(tables: t.Collection[str], migrations: t.Sequence[str]) -> Detected:
-    """From the names of the tables in schema public and the versions in schema_migrations, sorted.
+    """Return family and release from the table names in schema public and the versions in schema_migrations.
 
-    Raises VersionMismatch for a database of neither family. The same migrations in both families are no contradiction.
+    Raises VersionMismatch if the database belongs to neither family. Both families may have the same migrations.
     """
     families = [family for family, mark in FAMILY_MARKS.items() if mark in tables]
     if len(families) != 1 or "schema_migrations" not in tables:
@@ -129,7 +130,7 @@ def detect(tables: t.Collection[str], migrations: t.Sequence[str]) -> Detected:
 
 
 def databases(detected: Detected, existing: t.Collection[str]) -> list[str]:
-    """The databases that a deployment of this release keeps, its own first. Of an unknown release, those that there are."""
+    """Return the databases of a deployment of this release, Caracal's own first. If the release is unknown, return those that exist."""
     for release in RELEASES:
         if (release.name, release.family) == (detected.release, detected.family):
             return list(release.databases)

@@ -2,14 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replay files: audit events that STS or Gateway could not send, one JSON object a line, sent again at the service's next start.
+"""Replay files: audit events that STS or Gateway could not send, one JSON object per line. The service sends them when it
+next starts.
 
-The service appends to a file with neither lock nor rename, and deletes it once every line was sent. It skips a line that it cannot
-parse, and it never gets past a line of 1 MiB.
+The service appends to a file without a lock or a rename, and deletes the file once it has sent every line. It skips a
+line that it cannot parse, and it never gets past a line of 1 MiB.
 
-Nothing in a file is signed: the service signs all events when it sends them. So before that, the drill names events that no service of
-this deployment can have written. They are warnings: an STS with a wrong clock writes such events too, and an STS that refuses a request
-writes the zone that its caller named. The events are evidence either way, and a restore returns them byte for byte.
+Files are not signed: the service signs all events when it sends them. So the drill first reports events that no service
+of this deployment can have written. These are warnings, because an STS with a wrong clock writes such events too. An
+STS that refuses a request also writes the zone that its caller named. The events are evidence in any case, and a
+restore returns them byte for byte.
 """
 
 from __future__ import annotations
@@ -29,13 +31,13 @@ LINE_LIMIT = 1 << 20
 NOTED_LINES = 100
 CHECK_ID = "replay.events"
 NO_TIME, EARLY, AHEAD, NO_ZONE = "occurred_at is not a time", "before 2020", "in the future", "a zone that the database does not have"
-# No release is older, and no clock of a healthy host is so far ahead.
+# No release is older, and no clock of a healthy host is this far ahead.
 FIRST = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
 ALLOWED_AHEAD = datetime.timedelta(days=1)
 NOTED_EVENTS = 50
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.\d+)?(?:[Zz]|([+-]\d\d:\d\d))\Z")
 SUFFIX = ".ndjson"
-# What Compose calls the volume of each service, which all its replicas share.
+# The name of each service's volume in Compose. All replicas of the service share it.
 COMPOSE_VOLUMES = {"sts": "stsReplay", "gateway": "gatewayReplay"}
 _PENDING = re.compile(r"pending-[A-Za-z0-9._-]{1,200}\.ndjson\Z")
 _PROBE = ".ready-"
@@ -43,22 +45,22 @@ _REQUIRED = ("id", "zone_id", "event_type", "request_id", "decision", "evaluatio
 
 
 def is_pending(name: str) -> bool:
-    """Whether a file of this name holds events."""
+    """Return whether a file with this name contains events."""
     return _PENDING.match(name) is not None
 
 
 def is_probe(name: str) -> bool:
-    """Whether it is the empty file by which a service tries its directory, and which it removes at once."""
+    """Return whether this is the empty file with which a service tests its directory. The service removes it immediately."""
     return name.startswith(_PROBE)
 
 
 def with_tag(name: str, tag: str) -> str:
-    """Another name for other content; the service replays it as well."""
+    """Return another file name for other content. The service replays this file too."""
     return f"{name.removesuffix(SUFFIX)}.{tag}{SUFFIX}"
 
 
 def is_event(line: bytes) -> bool:
-    """Whether the service can replay this line (without its newline)."""
+    """Return whether the service can replay this line (without its newline)."""
     try:
         found = json.loads(line.decode("utf-8"))
     except (ValueError, RecursionError):
@@ -67,7 +69,7 @@ def is_event(line: bytes) -> bool:
 
 
 def when(text: str) -> datetime.datetime | None:
-    """`occurred_at` as the services read it (RFC 3339), without fractions of a second; None for what is not a time."""
+    """Parse `occurred_at` as the services do (RFC 3339), without fractions of a second. Returns None if the text is not a time."""
     found = _TIME.match(text)
     try:
         return datetime.datetime.fromisoformat(f"{found[1]}T{found[2]}{found[3] or '+00:00'}") if found else None
@@ -77,7 +79,7 @@ def when(text: str) -> datetime.datetime | None:
 
 @dataclasses.dataclass
 class Doubts:
-    """Events that no service of a deployment with these zones can have written so before `now`. `first` has the first of them."""
+    """Events that no service of a deployment with these zones can have written before `now`. `first` lists the first `NOTED_EVENTS`."""
 
     zones: t.Collection[str]
     now: datetime.datetime
@@ -86,7 +88,7 @@ class Doubts:
     first: list[dict[str, str]] = dataclasses.field(default_factory=list)
 
     def take(self, file: str, line: bytes) -> None:
-        """A line of a file; what is not an event is not counted."""
+        """Check a line of a file. Lines that are not events are not counted."""
         if not is_event(line):
             return
         event = json.loads(line)
@@ -104,7 +106,7 @@ class Doubts:
             return [NO_TIME]
         try:
             return [EARLY] if found < FIRST else [AHEAD] if found > self.now + ALLOWED_AHEAD else []
-        except OverflowError:  # an offset at the end of the calendar
+        except OverflowError:  # an offset at the limit of the calendar
             return [NO_TIME]
 
     def to_dict(self) -> dict[str, t.Any]:
@@ -112,7 +114,7 @@ class Doubts:
 
 
 def judge(found: t.Mapping[str, t.Any]) -> Check:
-    """From what `Doubts` counted in all replay files."""
+    """Return the check for the counts that `Doubts` collected from all replay files."""
     if not found.get("events"):
         return Check(CHECK_ID, NOT_APPLICABLE, "no replay file with events was restored", required=False)
     if not found["doubtful"]:
@@ -126,9 +128,10 @@ def judge(found: t.Mapping[str, t.Any]) -> Check:
 
 
 class Lines:
-    """Looks at the lines of a file whose bytes pass by. Holds at most one line, and no more of it than `LINE_LIMIT` bytes.
+    """Check the lines of a file that is streamed through. Keeps at most one line in memory, and at most `LINE_LIMIT` bytes
+    of it.
 
-    `unparsable` and `oversized` count lines; `noted` are the numbers of the first of them, from 1.
+    `unparsable` and `oversized` count lines. `noted` lists the numbers of the first such lines, starting at 1.
     """
 
     def __init__(self) -> None:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which checks a drill must have made before it may pass, by what its set holds.
+"""The checks that a drill must have run before it may pass, depending on the content of its set.
 
-A table and not the caller decides: a check that was left out, or declared unimportant, must not make a drill green.
+A fixed table decides, not the caller: a drill must not pass because a check was left out or declared optional.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from .inventory import since_previous
 
 CHECK_ID = "drill.complete"
 
-# By step of the drill, what it must have made. Of every set:
+# Required checks by step of the drill. For every set:
 VERIFY = ("journal.chain", "set.signature", "set.objects", "blocks.history")
-# Of every set with databases:
+# For every set with databases:
 IMAGES = ("images.kept",)
 RESTORE = ("restore.release", "restore.roles")
 CLUSTER = ("inventory.roles", since_previous.CHECK_ID)
-# Of each database, as `inventory.<database>.<section>` and `schema.<database>.<section>`:
+# For each database, as `inventory.<database>.<section>` and `schema.<database>.<section>`:
 INVENTORY = ("tables", "schema", "grants", "owners", "extensions", "settings")
 SCHEMA = (
     *("tables", "columns", "constraints", "indexes", "triggers", "row_security"),
     *("grants", "sequences", "functions", "extensions", "owner", "encoding"),
 )
-# Of Caracal's own database besides:
+# Additionally for Caracal's own database:
 OWN_INVENTORY = ("migrations", "state", "sequences")
 OWN_SCHEMA = ("time_zone", "audit_rights", "partition_grants", "partitions", "sequence_values", "function_effects")
 MIGRATIONS = ("migrations.release", "migrations.versions", "schema.roles")
@@ -50,13 +50,16 @@ CANARY = tuple(
         *("refused.no_token", "refused.revoked_session"),
     )
 )
-# Tokens of family zone_kek may be used twice.
+# In family zone_kek, tokens may be used more than once.
 ONCE = "canary.refused.replayed_token"
-# Unproven, and not required, for a set in which nothing was revoked within the time for which a Gateway remembers it.
-# The same of the key of the streams, when nothing signed waits in them.
-# And whether entries of streams were forged, when none proves a key; and the events of replay files, when there are none.
-# And whether services are those of the set, where it does not say or they are programs by path.
-# And the history of audit blocks, when those before the set cannot be read; and what changed since the set before, which is information.
+# Each of these checks sets `required` itself. It is unproven and optional if the set has nothing for it to verify:
+# * Nothing was revoked within the time for which a Gateway remembers it.
+# * No signed entry waits in the streams, so their key cannot be verified.
+# * No entry proves a key, so forged entries cannot be detected.
+# * No replay file has events.
+# * The services are not named, or are programs given by path.
+# * The audit blocks of earlier sets cannot be read.
+# The changes since the previous set are information only.
 JUDGES_ITSELF = frozenset(
     {
         *("blocks.history", "canary.refused.revoked_session", "secrets.streams_key", "redis.forged_frames"),
@@ -71,9 +74,10 @@ SETTLE = tuple(
 def by_step(
     databases: t.Sequence[str], family: str | None = None, release: str | None = None, *, images: bool = False
 ) -> dict[str, set[str]]:
-    """Ids of the checks that a drill of a set with these databases must have made, by the step that makes them.
+    """Return the IDs of the checks that a drill of a set with these databases must run, by step.
 
-    `family` and `release` are the set's; with `images` it keeps some. Without a family, nothing is asked that only a Caracal can have.
+    `family` and `release` are those in the set. `images` is True if the set contains images. Without a family, no
+    checks are required that only Caracal can pass.
     """
     found: dict[str, set[str]] = {"verify": {*VERIFY, *(IMAGES if images else ())}}
     if databases:
@@ -89,7 +93,7 @@ def by_step(
 
 
 def required(databases: t.Sequence[str], family: str | None = None, release: str | None = None) -> set[str]:
-    """The same of all steps."""
+    """Return the required checks of all steps."""
     return set().union(*by_step(databases, family, release).values())
 
 
@@ -110,9 +114,9 @@ def _of_caracal(databases: t.Sequence[str], family: str) -> dict[str, set[str]]:
 def complete(
     checks: t.Sequence[Check], databases: t.Sequence[str], family: str | None = None, release: str | None = None, *, images: bool = False
 ) -> list[Check]:
-    """The checks, those of the table made required, and one that says whether all of the table were made.
+    """Return the checks with those in the table made required, plus one check that reports whether all of them were run.
 
-    A step that was not done, or failed, has a check `drill.<step>` that says so, and that cannot be declared unimportant either.
+    A step that was skipped or failed has a check `drill.<step>`, which cannot be declared optional either.
     """
     steps = by_step(databases, family, release, images=images)
     told = {check.id for check in checks if check.verdict in (FAIL, UNPROVEN)}

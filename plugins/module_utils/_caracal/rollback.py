@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a restore takes back, category by category: a query that gives `(key, value)` of each row, and when a pair of rows is a loss.
+"""Changes since the backup that a restore would lose, by category.
 
-Keys are ids, values say no more than what is compared: of a secret its digest, taken in the database.
+Each category has a query that returns `(key, value)` of each row, and a function that decides whether a pair of rows is
+a loss. Keys are IDs. Values contain only what is compared: for a secret, its digest, computed in the database.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import typing as t
 from .releases import SECRET_STORE, ZONE_KEK
 
 Value: t.TypeAlias = "str | None"
-# Former and restored value of one key, None where there is no such row; how much is lost by it.
+# Called with the former and the restored value of one key, None for a missing row. Returns how much is lost.
 Loss = t.Callable[[Value, Value], int]
 
 OPEN = "open"
 
 
 def reopened(former: Value, restored: Value) -> int:
-    """Ended or deleted since, and valid or waiting again."""
+    """Return 1 if a row that was ended or deleted since is valid or waiting again."""
     return int(restored == OPEN and former != OPEN)
 
 
@@ -35,7 +36,7 @@ def vanished(_former: Value, restored: Value) -> int:
 
 
 def cut(former: Value, restored: Value) -> int:
-    """By how much a number is lower than it was."""
+    """Return by how much a number is lower than before."""
     return max(0, int(former or 0) - int(restored or 0))
 
 
@@ -45,7 +46,10 @@ def lower(former: Value, restored: Value) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Category:
-    """`words` say what the count counts, `remedy` what to do about it. `tables` must be there in both databases."""
+    """A category of losses.
+
+    `words` describe the count and `remedy` the action to take. Both databases must have all `tables`.
+    """
 
     id: str
     tables: tuple[str, ...]

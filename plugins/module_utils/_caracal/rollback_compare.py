@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two databases read side by side in the order of their keys, a page at a time; nothing is written to either."""
+"""Compare two databases side by side in key order, one page at a time. Nothing is written to either database."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Pair = tuple[str, Value]
 
 @dataclasses.dataclass
 class Lost:
-    """How much of a category is lost, and by what keys; of numbers with both values."""
+    """How much of a category is lost, with example keys. Examples of numbers include both values."""
 
     count: int = 0
     examples: list[str] = dataclasses.field(default_factory=list)
 
 
 def lost(category: Category, former: Reader, restored: Reader) -> Lost:
-    """Compare one category. Each reader must be in a transaction of its own."""
+    """Compare one category. Each reader must be in its own transaction."""
     found = Lost()
     for key, was, now in merged(_rows(former, category.sql), _rows(restored, category.sql)):
         amount = category.loss(was, now)
@@ -42,7 +42,7 @@ def lost(category: Category, former: Reader, restored: Reader) -> Lost:
 
 
 def merged(former: t.Iterator[Pair], restored: t.Iterator[Pair]) -> t.Iterator[tuple[str, Value, Value]]:
-    """Key, former and restored value, None for a missing row. Both come in the order of their keys, which are unique."""
+    """Yield key, former value and restored value, with None for a missing row. Both inputs are sorted by unique keys."""
     both = heapq.merge(((key, 0, value or "") for key, value in former), ((key, 1, value or "") for key, value in restored))
     for key, rows in itertools.groupby(both, operator.itemgetter(0)):
         values = {side: value for _key, side, value in rows}
@@ -50,7 +50,7 @@ def merged(former: t.Iterator[Pair], restored: t.Iterator[Pair]) -> t.Iterator[t
 
 
 def _rows(reader: Reader, sql: str) -> t.Iterator[Pair]:
-    """Byte order is the order of code points in UTF-8, so that Python agrees with both servers."""
+    """Yield the rows in byte order of their keys. In UTF-8 this is the order of code points, so Python and both servers agree."""
     reader.rows(f'DECLARE page NO SCROLL CURSOR FOR SELECT key, value FROM ({sql}) x (key, value) ORDER BY key COLLATE "C"')
     while rows := reader.rows(f"FETCH FORWARD {PAGE} FROM page"):
         yield from ((key, value) for key, value in rows)

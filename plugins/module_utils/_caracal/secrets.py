@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The runtime secrets of a deployment: which names there are, which are keys, and what the product would refuse or silently replace.
+"""The runtime secrets of a deployment: their names, which are keys, and which values the product would refuse or silently
+replace.
 
-The installer makes a new secret for each file that is missing or empty, the KEK included, and says so nowhere; so a set must hold them all.
+The installer silently creates a new secret for each file that is missing or empty, including the KEK. So a set must
+contain all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ KEK, HMAC, PLAIN, DERIVED = "kek", "hmac", "plain", "derived"
 
 @dataclasses.dataclass(frozen=True)
 class Name:
-    """A secret file. `required`: data is bound to it, or every kind of installation has it; `key` is how the manifest names its id."""
+    """A secret file.
+
+    `required` is True if data depends on the secret or if every kind of installation has it. `key` is the name of the
+    key ID in the manifest.
+    """
 
     name: str
     kind: str = PLAIN
@@ -50,7 +56,8 @@ _BOTH = (
 _SERVICES = ("api", "sts", "gateway", "audit", "coordinator")
 CURRENT_KEK = {ZONE_KEK: "zoneKek", SECRET_STORE: "secretStoreKek"}
 PREVIOUS_KEK, AUDIT_KEY = "secretStoreKekPrevious", "auditHmacKey"
-# The installer makes them before the containers that mount them start; where one is missing, the container engine makes it as root.
+# The installer creates these before the containers that mount them start. If one is missing, the container engine
+# creates it as root.
 FOLDERS = ("allowlist", "console")
 NAMES: dict[str, tuple[Name, ...]] = {
     ZONE_KEK: (Name("zoneKek", KEK, True, "kek"), *_BOTH),
@@ -67,13 +74,13 @@ NAMES: dict[str, tuple[Name, ...]] = {
 
 
 def variable(name: str) -> str:
-    """The environment variable that the product takes before the file `name`."""
+    """Return the environment variable that takes precedence over the file `name`."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper()
     return f"CARACAL_{words}" if words.endswith("_DB_PASSWORD") else words
 
 
 def family(names: t.Collection[str]) -> str:
-    """By the KEK that is there. Raises OptionError for both or none."""
+    """Return the family of the KEK that exists. Raises OptionError if both or none exist."""
     found = [one for one, name in CURRENT_KEK.items() if name in names]
     if len(found) == 2:
         raise OptionError(
@@ -89,7 +96,7 @@ def family(names: t.Collection[str]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Keys:
-    """The keys among the secrets: KEKs with the current one first, audit keys likewise, and the public ids of all by name."""
+    """The keys among the secrets: KEKs and audit keys, each with the current key first, and the public IDs of all keys by name."""
 
     keks: tuple[Kek, ...]
     audit: tuple[AuditKey, ...]
@@ -97,9 +104,10 @@ class Keys:
 
 
 def keys(of: str, secrets: t.Mapping[str, bytes], places: t.Mapping[str, str]) -> Keys:
-    """Check secrets by name as the product of family `of` will, and find the keys. `places` says where each was read.
+    """Check secrets by name as the product of family `of` will, and return the keys. `places` maps names to the source of
+    each secret.
 
-    Raises OptionError naming file and remedy, never the value.
+    Raises OptionError with the file and a remedy, never with the value.
     """
     keks: list[Kek] = []
     audit: list[AuditKey] = []
@@ -120,7 +128,7 @@ def keys(of: str, secrets: t.Mapping[str, bytes], places: t.Mapping[str, str]) -
 
 
 def require(name: str, secrets: t.Mapping[str, bytes], places: t.Mapping[str, str]) -> bytes:
-    """A secret that is there and not empty."""
+    """Return a secret. Raises OptionError if it is missing or empty."""
     if name not in secrets:
         raise OptionError(
             f"no source contains secret {name}, and Caracal would silently create a new one; add its file to directory or files"
@@ -138,6 +146,6 @@ def _key(one: Name, content: bytes, place: str) -> Kek | AuditKey:
 
 
 def absent(of: str, names: t.Collection[str]) -> list[str]:
-    """What an installer makes by itself and the sources do not hold; some installations have no use for it."""
+    """Return the names of secrets that an installer creates but the sources do not contain. Some installations do not use them."""
     optional = (one.name for one in NAMES[of] if not one.required and one.kind != DERIVED and not one.name.endswith("Previous"))
     return sorted(name for name in optional if name not in names)

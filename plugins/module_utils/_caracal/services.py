@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The services of Caracal as a drill starts them: in which order, on which ports, with which environment.
+"""The services of Caracal as a drill starts them: order, ports and environment.
 
-Every variable of the product has a form `NAME_FILE`, and secrets are given that way only.
+Every variable of the product also exists as `NAME_FILE`. Secrets are only passed in that form.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from .releases import SECRET_STORE, ZONE_KEK
 LOOPBACK = "127.0.0.1"
 # A hundred years: a drill of an old set must not drop the partitions that it is about to verify.
 RETENTION_DAYS = "36500"
-# Not of the product's secrets; a drill makes them where the deployment has none.
+# Not product secrets. A drill creates them if the deployment has none.
 AUDIT_ADMIN_TOKEN, METRICS_BEARER = "auditAdminToken", "metricsBearer"
 MADE = (AUDIT_ADMIN_TOKEN, METRICS_BEARER)
 
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """One service. `secrets`: variable (its `_FILE` form is set) to the name of the secret, of which those in `OPTIONAL` may be missing.
-    `role` and the secret with its `password`: the database login in family secret_store; in zone_kek all log in as the owner.
-    `replays`: it keeps unsent audit events in a directory."""
+    """One service.
+
+    `secrets` maps a variable (its `_FILE` form is set) to the name of the secret. The secrets in `OPTIONAL` may be
+    missing. `role` and the secret named by `password` are the database login in family secret_store. In zone_kek all
+    services log in as the owner. If `replays` is True, the service stores unsent audit events in a directory.
+    """
 
     name: str
     port: int
@@ -53,15 +56,14 @@ _KEKS: dict[str, dict[str, str]] = {
     ZONE_KEK: {"ZONE_KEK": "zoneKek"},
     SECRET_STORE: {"SECRET_STORE_KEK": "secretStoreKek", "SECRET_STORE_KEK_PREVIOUS": "secretStoreKekPrevious"},
 }
-# Secrets without which a service starts all the same.
-# Of all families, in the order of `services`.
+# `NAMES` covers all families, in the order of `services`. A service starts even if a secret in `OPTIONAL` is missing.
 NAMES = ("audit", "sts", "api", "coordinator", "gateway", "web")
 OPTIONAL = frozenset({"secretStoreKekPrevious"})
 COMMON = {"CARACAL_MODE": "stable", "CARACAL_ALLOW_INSECURE_CONFIG_URLS": "true"}
 
 
 def services(family: str) -> tuple[Service, ...]:
-    """In the order in which they start: audit first, so that its consumer group is there before anyone writes events."""
+    """Return the services in start order. Audit is first, so that its consumer group exists before another service writes events."""
     kek = _KEKS[family]
     provider = {"ZONE_KEK_PROVIDER": "local"} if family == ZONE_KEK else {}
     found = [
@@ -112,7 +114,7 @@ def _coordinator(family: str) -> Service:
 
 
 def _web() -> Service:
-    """The console, which a deployment need not have."""
+    """Return the console, which is optional in a deployment."""
     secrets = {
         "CARACAL_AUTH_SECRET": "caracalAuthSecret",
         "CARACAL_ADMIN_TOKEN": "caracalAdminToken",

@@ -2,14 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who signed what waits in the streams, and whether an entry was forged or the key is another one.
+"""Verify the signatures of entries that wait in the streams, and decide whether entries were forged or the key is a
+different one.
 
-Services sign an entry as a whole: `_sig` is HMAC-SHA256 under `STREAMS_HMAC_KEY` of the stream's name and the sorted fields. Entries of
-audit events also have `sig`, HMAC-SHA256 under `AUDIT_HMAC_KEY` of `data`. A service drops and acknowledges an entry that another key
-signed. With the wrong key every revocation that waited is lost, and every service is ready.
+Services sign an entry as a whole: `_sig` is HMAC-SHA256 under `STREAMS_HMAC_KEY` of the stream's name and the sorted
+fields. Entries of audit events also have `sig`, HMAC-SHA256 under `AUDIT_HMAC_KEY` of `data`. A service drops and
+acknowledges an entry that is signed with another key. So with a wrong key, every waiting revocation is lost although
+every service is ready.
 
-If no entry fits a key, the key is wrong. If some fit, the key is right and the others are not: before the key came into use they are of the
-key before it, after that they were forged or damaged.
+If no entry matches a key, the key is wrong. If some match, the key is correct. Other entries from before the key came
+into use were signed with the previous key; later ones were forged or damaged.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ Entry = tuple[str, Fields]
 
 
 class Frame(t.NamedTuple):
-    """An entry of a stream. `entry` is its id, which begins with the milliseconds at which Redis got it."""
+    """An entry of a stream. `entry` is its ID, which starts with the milliseconds at which Redis received it."""
 
     stream: str
     entry: str
@@ -44,19 +46,19 @@ class Frame(t.NamedTuple):
 
 
 def signature(key: bytes, stream: str, fields: Fields) -> bytes:
-    """Hex, as the field `_sig` holds it."""
+    """Return the value of the field `_sig`, in hex."""
     lines = [b"%b=%b\n" % (name, fields[name]) for name in sorted(fields) if name != SIGNATURE]
     return hmac.digest(key, b"".join([stream.encode() + b"\n", *lines]), "sha256").hex().encode()
 
 
 def audit_signature(key: bytes, data: bytes) -> bytes:
-    """Hex, as the field `sig` of an audit event holds it."""
+    """Return the value of the field `sig` of an audit event, in hex."""
     return hmac.digest(key, data, "sha256").hex().encode()
 
 
 @dataclasses.dataclass
 class Signed:
-    """Entries that one key should have signed, `secret` by name: those that it did sign, and the others."""
+    """Entries that should be signed with one key, split into matching and other ones. `secret` is the name of the key."""
 
     secret: str
     right: list[Frame] = dataclasses.field(default_factory=list)
@@ -70,7 +72,7 @@ class Signed:
         (self.right if hmac.compare_digest(given, wanted) else self.wrong).append(frame)
 
     def forged(self) -> list[Frame]:
-        """Those that came after the key was in use for so long that each replica had it. None where no entry proves the key."""
+        """Return the wrong entries that arrived after every replica must have had the key. Returns none if no entry proves the key."""
         since = min((frame.milliseconds for frame in self.right), default=None)
         if since is None:
             return []
@@ -78,8 +80,10 @@ class Signed:
 
 
 def judge(frames: t.Iterable[Frame], streams_key: bytes, audit_key: bytes | None) -> list[Check]:
-    """Entries of the restored streams against the restored keys. Without a signed entry nothing is proved. `audit_key` is None where the
-    restored secret is not a key."""
+    """Verify entries of the restored streams with the restored keys.
+
+    Without a signed entry nothing is proven. `audit_key` is None if the restored secret is not a key.
+    """
     streams, audit = Signed(STREAMS_KEY), Signed(AUDIT_KEY)
     for frame in frames:
         fields = frame.fields

@@ -2,23 +2,23 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Caracal's streams: who reads them, and what is lost with them."""
+"""Caracal's streams: their readers, and the effects of losing them."""
 
 from __future__ import annotations
 
 import dataclasses
 
 PATTERN = "caracal.*"
-# Of the audit service, which writes what it reads into the database.
+# The group of the audit service, which writes the events into the database.
 AUDIT_GROUP = "audit-ingestor"
 DEAD = (".dead", ".dlq")
-# Fields of the entry with which provisioning makes the stream of rate limits, which has no group.
+# Fields of the entry with which provisioning creates the stream of rate limits. That stream has no group.
 SEED = (b"init", b"1")
 
 
 @dataclasses.dataclass(frozen=True)
 class KnownStream:
-    """`groups` are those that provisioning makes; `consumed` those of them that a service of Caracal reads."""
+    """A stream. `groups` are the groups that provisioning creates, and `consumed` those that a service of Caracal reads."""
 
     name: str
     groups: tuple[str, ...]
@@ -36,16 +36,16 @@ STREAMS = (
     KnownStream("caracal.sessions.revoke", ("sts-revocation",), ("sts-revocation",)),
 )
 
-# An entry that the STS cannot apply, such as the API writes for a subject, stays pending until the STS starts again.
+# An entry that the STS cannot apply stays pending until the STS starts again. The API writes such entries for subjects.
 RETRIED_LATER = ("sts-revocation",)
-# Which service reads a group that provisioning makes. Each service makes its groups, with their streams, when it starts, and not later.
-# So a deployment whose services ran once has all of them, although no event ever came.
+# The service that reads a group. Each service creates its groups and their streams only when it starts. So a deployment
+# whose services ran once has all of them, even if no event was ever written.
 READERS = {"coordinator-relay": "coordinator", AUDIT_GROUP: "audit", "opa-engine": "sts", "sts-revocation": "sts"}
-# Each replica of the gateway makes a group of its own when it starts.
+# Each replica of the Gateway creates its own group when it starts.
 GATEWAY_GROUP = "gateway-revocation"
 
 RATE_LIMITS = "caracal.providers.ratelimit"
-# Keys that are streams, if they are there.
+# Keys that must be streams if they exist.
 NAMES = (*(known.name for known in STREAMS), *(f"{known.name}.dead" for known in STREAMS), RATE_LIMITS)
 
 WITHOUT_REDIS = (
@@ -63,7 +63,7 @@ def is_dead_letters(stream: str) -> bool:
 
 
 def is_consumed(stream: str, group: str) -> bool:
-    """Whether a service of Caracal reads the group, so that its lag says something."""
+    """Return whether a service of Caracal reads the group, so that its lag is meaningful."""
     if group.split(":")[0] == GATEWAY_GROUP:
         return True
     return any(group in known.consumed for known in STREAMS if known.name == stream)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a release can run on what another one has left, and what its first start then does to the evidence."""
+"""Check whether a release can run on a set of another release, and what its first start changes in the evidence."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from .releases import RELEASES, Release
 
 CHECK_ID = "restore.release"
 
-# The audit service of a release with this migration writes the chain of every earlier event anew, with the key that it has then.
+# The audit service of a release with this migration rewrites the chain of every earlier event, with its current key.
 REHASH = "0047_audit_chain_rehash"
 
 
 def judge(recorded: str | None, family: str | None, wanted: str | None) -> Check:
-    """Of restoring a set of `recorded` for a deployment that runs `wanted`; None is the release of the set itself.
+    """Check whether a set of release `recorded` can be restored for a deployment of release `wanted`. None means the
+    release of the set.
 
-    Raises OptionError for a release nobody knows, TargetRefused for one that cannot run on the set.
+    Raises OptionError for an unknown release, and TargetRefused for a release that cannot run on the set.
     """
     if wanted is None or wanted == recorded:
         return Check(

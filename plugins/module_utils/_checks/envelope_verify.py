@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: every sealed value of a database against the KEK."""
+"""Use case of the module of the same name: decrypt every sealed value of a database with the KEK."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .._options.shared import CopyOptions
 from .._reasons import MISSING_SECRET
 from .._report.check import UNPROVEN, Check, VerdictResult, judged
 
-# More than any key; what is longer is no key file.
+# Longer than any key. A longer file is not a key file.
 _FILE_LIMIT = 4096
 _NAMES = "SELECT tablename FROM pg_catalog.pg_tables WHERE schemaname = 'public'"
 _BYTEA = """
@@ -56,14 +56,14 @@ class Options(declared.Options):
 
 
 class KeyIds(t.TypedDict):
-    """Ids of the keys that were tried."""
+    """IDs of the keys that were tried."""
 
     current: str
     previous: str | None
 
 
 class EnvelopeVerifyResult(VerdictResult):
-    """What opened the sealed values of a database."""
+    """The result for the sealed values of a database."""
 
     database: str
     family: str
@@ -74,7 +74,7 @@ class EnvelopeVerifyResult(VerdictResult):
 
 
 def run(invocation: Invocation[Options]) -> EnvelopeVerifyResult:
-    """Read the keys, refuse what no deployment can run with, then open everything in one transaction."""
+    """Read the keys, refuse unusable ones, then decrypt all values in one transaction."""
     started = time.monotonic()
     given = invocation.options
     require_cryptography()
@@ -102,7 +102,7 @@ def _keyring(given: Options) -> Keyring:
 
 
 def _key(name: str, path: str | None, value: str | None) -> Kek:
-    """From the file or the value of an option."""
+    """Return the key from the file or the value of an option."""
     if path is not None:
         return kek.parse_file(_read(path, f"{name}_file"), f"{name}_file {path}")
     return kek.parse(needed(value, name), name)
@@ -117,7 +117,7 @@ def _read(path: str, name: str) -> str:
 
 
 class _Census:
-    """All that is read of one database. `keys` are the public halves of its signing keys, in the order of their rows."""
+    """The contents of one database. `keys` are the public halves of its signing keys, in the order of their rows."""
 
     def __init__(self, session: Session, database: str, keyring: Keyring) -> None:
         self._session = session
@@ -154,7 +154,7 @@ class _Census:
         return reading
 
     def _inspect(self, row: Row, plaintext: bytes) -> str | None:
-        """Keep the public half of a signing key."""
+        """Store the public half of a signing key. Returns a fault, or None."""
         point = envelope_ciphers.public_point(plaintext)
         if point is None:
             return "decrypts, but does not contain a P-256 private key"
@@ -176,7 +176,7 @@ class _Census:
         return verdicts.judge_providers(self.detected.family, *found, stored)
 
     def _owners(self, owners: Owners) -> tuple[int, int, list[str]] | None:
-        """How many there are, how many lack what they must have, and the first of those; None where a table is missing."""
+        """Return the number of owners, the number without a sealed value, and the first of these. Returns None if a table is missing."""
         if not self._tables.issuperset(owners.needs):
             return None
         total, without, first = self._session.rows(owners.query)[0]

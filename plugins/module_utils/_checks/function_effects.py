@@ -2,9 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the functions of a release do what they are for. Their bodies are the product's, so what is tried is their effect.
+"""Test whether the functions of a release have their intended effect. The product defines the code, so only the effect is
+tested.
 
-They are code of the set and run with the rights of a superuser, so they are tried in a sandbox only. Nothing of it stays.
+The functions are code from the set and run with superuser rights, so they are only tested in a sandbox. All changes are
+rolled back.
 """
 
 from __future__ import annotations
@@ -20,25 +22,25 @@ from .._errors import BackupError, PermissionMissing
 from .._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, Check
 
 CHECK_ID = "schema.caracal.function_effects"
-# Tables whose rows never change, and the column that a trigger protects.
+# Tables with immutable rows, and the column that a trigger protects.
 IMMUTABLE = {"policy_versions": "content", "policy_set_versions": "manifest_sha256"}
-# What the function that drops audit partitions must refuse.
+# Tables that the function for dropping audit partitions must refuse to drop.
 KEPT = ("zones", "audit_events")
 ENSURE, DROP = "audit_partition_ensure(date)", "audit_partition_drop(text)"
-# A month in which no deployment has a partition.
+# A month for which no deployment has a partition.
 _MONTH, _PARTITION = "2095-01-15", "audit_events_y2095m01"
 _BOUND = "FOR VALUES FROM ('2095-01-01 00:00:00+00') TO ('2095-02-01 00:00:00+00')"
 _PARTITIONS = """
     SELECT c.relname::text, pg_catalog.pg_get_expr(c.relpartbound, c.oid) FROM pg_catalog.pg_inherits i
       JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'public.audit_events'::pg_catalog.regclass"""
-# Seconds for all of them. They take milliseconds.
+# Time limit in seconds for all tests. They take milliseconds.
 _LIMIT = 30.0
-# As the services call them, since a name that is not found would look like a refusal.
+# The search path of the services. Without it, an unknown name would look like a refusal.
 _PATH = "SET LOCAL search_path = public"
 
 
 def check(session: Session, expected: t.Collection[Key]) -> Check:
-    """`expected` are the facts of the release. The session is in no transaction."""
+    """Test the functions. `expected` are the facts of the release. The session must not be in a transaction."""
     wrong, tried = [], 0
     watch = threading.Timer(_LIMIT, session.abandon)
     watch.start()
@@ -63,7 +65,7 @@ Effect = t.Callable[[Session], "str | None"]
 
 
 def _effects(expected: t.Collection[Key]) -> dict[str, Effect]:
-    """What to try, by a name for people. An effect gives what is wrong, nothing, or None where there is nothing to try it on."""
+    """Return the tests by display name. A test returns the fault, an empty string, or None if there are no rows to test with."""
     triggers = {key.of for key in expected if key.kind == "trigger"}
     found: dict[str, Effect] = {
         f"the trigger of {table}": functools.partial(_refuses_update, table, column)
@@ -113,7 +115,7 @@ def _refused(session: Session, statement: str, *parameters: str) -> bool:
 
 
 def _raise_what_is_no_answer(error: BackupError) -> None:
-    """A session that ended, since a function took too long, or a full disk."""
+    """Raise errors that are not an answer of the function: a session that ended because a function took too long, or a full disk."""
     if not isinstance(error, PermissionMissing) and "sqlstate" not in error.details:
         raise error
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds in every healthy Caracal, looked up in a copy under its snapshot, and judged beside the signed inventory."""
+"""Evaluate the rules of a healthy Caracal in a copy, under its snapshot, and compare with the signed inventory."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Observed = list[tuple[Rule, Seen]]
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """What to look up in one database. `family`, `release` and `schema` are the signed inventory's, not what the copy says."""
+    """The rules to evaluate in one database. `family`, `release` and `schema` come from the signed inventory, not from the copy."""
 
     database: str
     family: str | None
@@ -44,24 +44,26 @@ class Wanted:
 
 
 def observe(place: Place, wanted: Wanted, existing: t.Collection[str]) -> Observed:
-    """A task for a worker. `existing` are the tables of schema public."""
+    """Evaluate the rules in a worker. `existing` are the tables of schema public."""
     with place.join() as session:
         return look(session, wanted, existing)
 
 
 def look(session: inventory.Reader, wanted: Wanted, existing: t.Collection[str]) -> Observed:
-    """Every rule of one database, in the transaction that the reader is in."""
+    """Evaluate every rule of one database, in the reader's transaction."""
     found: Observed = [(foreign_keys.rule(wanted.database), foreign_keys.look(session, wanted.schema))]
     if wanted.family:
         found += [(one, rule.look(session, one, existing)) for one in table.invariants(wanted.family, wanted.release)]
-        # The parent of the audit leaves last, so that its lock is not held for the rest.
+        # The parent of the audit partitions comes last, so that its lock is not held for the other rules.
         found += audit_query.look(session, wanted.searches)
     return found
 
 
 def judge(found: Observed, expected: DatabaseInventory, actual: DatabaseInventory, acknowledged: t.Collection[str] = ()) -> list[Check]:
-    """The checks in the order of their groups; `actual` is the copy's inventory, of the same snapshot. What the backup found in its source
-    and the operator has acknowledged is a warning, if the copy has exactly the same."""
+    """Return the checks in the order of their groups. `actual` is the copy's inventory, of the same snapshot.
+
+    A finding that the backup recorded and the operator acknowledged is a warning if the copy has exactly the same one.
+    """
     family, checks = expected["family"], list[Check]()
     if family:
         found = [*found, *revocations.look(family, expected["state"], actual["state"])]
@@ -78,15 +80,16 @@ def _digest(database: str, one: Rule, seen: Seen) -> str:
 
 
 def _same(one: Rule, expected: DatabaseInventory, actual: DatabaseInventory) -> bool:
-    """Whether the set shows that the source had none of what a rule counts, as the copy: no row to count from, or the rows of the copy
-    in each of its tables."""
+    """Return whether the set confirms that there are no rows to count: the source had none, or all tables of the rule equal the set's."""
     if one.subject and _rows(one.subject, expected) == 0:
         return True
     return bool(one.tables) and all(_equal(name, expected, actual) for name in one.tables)
 
 
 def _rows(name: str, recorded: t.Mapping[str, t.Any]) -> int | None:
-    """Of a table in an inventory, which lists the partitions of the audit log apart; None if it has no such table."""
+    """Return the row count of a table in an inventory, or None if it has no such table. Partitions of the audit log are
+    listed separately.
+    """
     if name == partitions.PARENT:
         return sum(leaf["rows"] for leaf in recorded["leaves"].values())
     one = recorded["tables"].get(f"public.{name}")
@@ -101,7 +104,7 @@ def _equal(name: str, expected: DatabaseInventory, actual: DatabaseInventory) ->
 
 
 def owners(server: Server, expected: t.Sequence[t.Mapping[str, t.Any]], made: t.Sequence[Check]) -> list[Check]:
-    """Whether every zone's owner is in the other database, which no snapshot shares with this one. `made` are the checks until now."""
+    """Check that each zone's owner exists in the other database. The two databases share no snapshot. `made` are the previous checks."""
     own = next((one["database"] for one in expected if one["family"] == SECRET_STORE), None)
     if own is None:
         return []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: databases against the table of their release."""
+"""Use case of the module of the same name: compare databases with the table of their release."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from .._options.shared import CopyOptions
 from .._report.check import FAIL, UNPROVEN, Check, VerdictResult, judged
 from . import function_effects
 
-# Of the named ones only: others may bear a name that is no text.
+# Only the named databases, because other names may not be valid text.
 _DATABASES = "SELECT datname FROM pg_catalog.pg_database WHERE datallowconn AND datname = ANY (%s::text[])"
-# More than any release's; what is longer is no table of a release.
+# Larger than any release table. A larger file is not a release table.
 _FILE_LIMIT = 8 << 20
 
 
@@ -48,7 +48,7 @@ class Options(declared.Options):
 
 
 class MigrationVerifyResult(VerdictResult):
-    """Which release the databases are of; `table` is null unless the options ask for one."""
+    """The release of the databases. `table` is None unless the options request it."""
 
     release: str | None
     nearest: str
@@ -58,7 +58,7 @@ class MigrationVerifyResult(VerdictResult):
 
 
 def run(invocation: Invocation[Options]) -> MigrationVerifyResult:
-    """Read each database in one transaction of its own, find the release, compare."""
+    """Read each database in its own transaction, find the release, and compare."""
     started = time.monotonic()
     given = invocation.options
     tables = [*schema_tables.known(), *([user_table(given.release_table)] if given.release_table else [])]
@@ -85,7 +85,7 @@ def run(invocation: Invocation[Options]) -> MigrationVerifyResult:
     if releases.AUTH_DATABASE in nearest.table.databases:
         checks += _auth(auth, readings.get(releases.AUTH_DATABASE), nearest, roles, given.schema_additions)
     if sandbox:
-        # Functions of the set run with the rights of a superuser, so nowhere else.
+        # Functions in the set run with superuser rights, so they are only run in a sandbox.
         with Session(server, names[releases.OWN_DATABASE]) as session:
             checks.append(function_effects.check(session, nearest.table.own))
     return {
@@ -105,7 +105,7 @@ def _reading(server: Server, database: str) -> Session:
 
 
 def user_table(path: str) -> ReleaseTable:
-    """Of the option `release_table`. Raises OptionError."""
+    """Return the table in the option `release_table`. Raises OptionError."""
     try:
         with paths.reading(path) as stream:
             return schema_tables.from_json(stream.read(_FILE_LIMIT).decode(), f"release_table {path}")
@@ -116,7 +116,7 @@ def user_table(path: str) -> ReleaseTable:
 
 
 def _refuse_stranger(own: Reading, nearest: ReleaseTable, database: str) -> None:
-    """A damaged Caracal is worth a list of what is missing, some other database is not."""
+    """Raise VersionMismatch if this is another database. For a damaged Caracal, the missing objects are reported instead."""
     wanted = {key.of for key in nearest.own if key.kind == "table"}
     if len(own.tables & wanted) * 2 < len(wanted):
         raise VersionMismatch(
@@ -140,7 +140,7 @@ def _of_database(
 
 
 def _of_own(session: Session, own: Reading, roles: t.Mapping[str, t.Sequence[str]]) -> list[Check]:
-    """What only Caracal's own database has."""
+    """Return the checks that only apply to Caracal's own database."""
     there = schema_rules.has_audit_log(own) and bool(roles)
     mutable = schema_reading.mutable(session, roles) if there else None
     highest = {name: value for name, value in catalog.sequence_floors(session).items() if name.startswith("public.")}
@@ -168,6 +168,6 @@ def _auth(
 def _describe(
     release: str, readings: t.Mapping[str, Reading], nearest: Nearest, roles: t.Mapping[str, t.Sequence[str]]
 ) -> t.Mapping[str, object]:
-    """Services of a newer release are those that the nearest one has, and whoever was granted something."""
+    """Return the table of a release. Its services are the roles of the nearest release, and all roles with a grant."""
     granted = {key.name for reading in readings.values() for key in reading.facts if key.kind == "grant" and key.name != PUBLIC}
     return schema_tables.describe(release, readings, sorted({*roles, *granted})).to_json()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `retention_verify` is asked."""
+"""Options of `retention_verify`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .._options.shared import PostgresOptions, RedisOptions, ReportOptions, Repo
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RepositoryCopyOptions(Suboptions):
-    """A copy of the repository, and when it was verified."""
+    """A copy of the repository, and the time of its last verification."""
 
     name: str
     verified: str
@@ -24,7 +24,7 @@ class RepositoryCopyOptions(Suboptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LegalOptions(Suboptions):
-    """How many days the law asks for."""
+    """The number of days that the law requires or allows."""
 
     audit_at_least: int | None = None
     audit_at_most: int | None = None
@@ -45,7 +45,7 @@ class EffectiveEnvironmentOptions(Suboptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetentionOptions(declared.Options):
-    """Options of `retention_verify`. Budgets in hours."""
+    """Options of `retention_verify`. Budgets are in hours."""
 
     RULES = Rules(mutually_exclusive=(("effective_environment", "effective_environment_file"),))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What `retention_verify` reads: a database, a Redis, a repository. A source that cannot be read leaves its checks unproven."""
+"""The sources of `retention_verify`: a database, a Redis, a repository. If a source cannot be read, its checks are unproven."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from .retention_options import LegalOptions, RetentionOptions
 
 
 def of_audit(given: RetentionOptions, effective: Effective) -> list[Check]:
-    """Checks of the audit log. Raises what reading raises."""
+    """Return the checks of the audit log. Raises errors of the reader."""
     budget, legal = _hours(given.export_budget), given.legal or LegalOptions()
     with Database(Server.from_options(given.postgres), given.database) as session:
         tables, _family = _tables(session)
@@ -39,20 +39,20 @@ def of_audit(given: RetentionOptions, effective: Effective) -> list[Check]:
 
 
 def of_coordinator(given: RetentionOptions, effective: Effective) -> list[Check]:
-    """Checks of the coordinator's rows and of both outboxes. Raises what reading raises."""
+    """Return the checks of the coordinator's rows and of both outboxes. Raises errors of the reader."""
     with Database(Server.from_options(given.postgres), given.database) as session:
         _names, family = _tables(session)
         return coordinator.judge(coordinator.look(session, family, effective), effective)
 
 
 def _tables(session: Database) -> tuple[frozenset[str], str]:
-    """Tables of schema public, and the family. Raises VersionMismatch for a database that is no Caracal's."""
+    """Return the tables of schema public and the family. Raises VersionMismatch if this is not a Caracal database."""
     layout = database_layout.read(session)
     return layout.public, (layout.detected or releases.detect(layout.public, ())).family
 
 
 def of_streams(given: RetentionOptions) -> list[Check]:
-    """Checks of the streams. Raises what reading raises."""
+    """Return the checks of the streams. Raises errors of the reader."""
     with Redis(Address.from_options(given.redis), "retention_verify") as session:
         preflight.examine(session)
         found = [one for name in reading.find(session, streams.PATTERN) if (one := _stream(session, name))]
@@ -77,7 +77,7 @@ def _stream(session: Redis, name: bytes) -> Stream | None:
 
 
 def of_backups(given: RetentionOptions, opened: Opened, now: datetime.datetime) -> list[Check]:
-    """Checks of the sets, by the verified journal and the newest manifest."""
+    """Return the checks of the sets, based on the verified journal and the newest manifest."""
     journal, kept, legal = opened.journal.entries, opened.catalog.sets(), given.legal or LegalOptions()
     last = _newest(opened)
     checks = [

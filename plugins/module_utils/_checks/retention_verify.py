@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: what is configured to be kept, against what is there."""
+"""Use case of the module of the same name: compare the configured retention with the data that exists."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ Options = RetentionOptions
 AUDIT, COORDINATOR, STREAMS, BACKUPS = "audit", "coordinator", "streams", "backups"
 PARTS = (AUDIT, COORDINATOR, STREAMS, BACKUPS)
 BUDGETS = ("set_budget", "tail_budget", "drill_budget", "export_budget", "pending_budget", "copy_budget", "archive_budget")
-# What the operator can mend; anything else that is wrong with an option is an error at once.
+# Errors that make a check unproven. Other errors in the options fail the module.
 _UNREADABLE = (Unreachable, PermissionMissing, StageFailed)
 
 
 class RetentionResult(VerdictResult):
-    """A look at retention as the module returns it; `report` has paths of files."""
+    """The module's result. `report` lists the paths of report files."""
 
     counts: dict[str, int]
     waivers: list[WaiverResult]
@@ -51,7 +51,7 @@ class RetentionResult(VerdictResult):
 
 
 def run(invocation: Invocation[RetentionOptions]) -> RetentionResult:
-    """Ask every part that was not left out, judge; then (not in check mode) leave a report and the numbers for node_exporter."""
+    """Check every part that was not left out. Then, unless in check mode, write a report and the metrics for node_exporter."""
     started, given = access.now(), invocation.options
     _check(given)
     waivers = waiver.parse(given.report.waivers, started.date())
@@ -86,7 +86,7 @@ def _folder(path: str) -> LocalStore:
 
 
 def _leave(invocation: Invocation[RetentionOptions], look: Look, document: RetentionReport) -> list[str]:
-    """Write what somebody asked for; the paths of the report's files."""
+    """Write the requested files. Returns the paths of the report's files."""
     given, paths = invocation.options, list[str]()
     if given.report.report_dir:
         local = _folder(given.report.report_dir)
@@ -111,7 +111,7 @@ def _parts(given: RetentionOptions, effective: Effective, opened: Opened, now: d
 
 
 def _check(given: RetentionOptions) -> None:
-    """Raises OptionError for numbers that nothing could be held to, and for a part that is left out without a reason."""
+    """Raise OptionError for impossible limits, and for a part that is left out without a reason."""
     legal = given.legal or LegalOptions()
     bounds = {**{name: getattr(given, name) for name in BUDGETS}, **vars(legal)}
     for name, value in bounds.items():

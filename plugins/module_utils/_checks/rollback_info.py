@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: what a restore took back, by the database that it replaced."""
+"""Use case of the module of the same name: list the changes that a restore lost, compared with the replaced database."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Side:
-    """A session in a reading transaction, the family of its database and the names of its tables."""
+    """A session in a read transaction, the family of its database, and the names of its tables."""
 
     session: Session
     family: str
@@ -53,7 +53,7 @@ class Options(declared.Options):
 
 
 class RollbackInfoResult(t.TypedDict):
-    """What a restore took back; `complete` unless something could not be compared."""
+    """The changes that a restore lost. `complete` is False if something could not be compared."""
 
     changed: bool
     complete: bool
@@ -62,7 +62,7 @@ class RollbackInfoResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> RollbackInfoResult:
-    """Compare category by category; without the former database say what may be lost, and since when."""
+    """Compare each category. Without the former database, list what may be lost, and since when."""
     given = invocation.options
     since = moment.of("since", given.since) if given.since else None
     server = Server.from_options(given.postgres)
@@ -82,14 +82,14 @@ def run(invocation: Invocation[Options]) -> RollbackInfoResult:
             one, missing = _category(category, former, restored, since)
             found.append(one)
             problems += missing
-    # Who names no former database knows that nothing is compared.
+    # An operator who gives no former database does not expect a comparison, so no warning is needed.
     for problem in problems if given.former_database else []:
         invocation.warn(problem)
     return {"changed": False, "complete": not problems, "problems": problems, "rollback": found}
 
 
 def _former(server: Server, given: Options) -> Server:
-    """The same server unless another is named; TLS is as there."""
+    """Return the same server unless the options name another one. TLS settings are shared."""
     host = given.former_login_unix_socket or given.former_login_host
     if not host:
         return server
@@ -128,7 +128,7 @@ def _same_family(former: Side, restored: Side) -> None:
 def _category(
     category: rollback.Category, former: Side | None, restored: Side, since: datetime.datetime | None
 ) -> tuple[RollbackCategory, list[str]]:
-    """One entry of the result, and what could not be compared."""
+    """Return one entry of the result, and the reasons why it could not be compared."""
     result: RollbackCategory = {"id": category.id, "words": category.words, "remedy": category.remedy, "count": None, "examples": []}
     if former is None:
         bound = since.astimezone(datetime.timezone.utc).strftime(" since %Y-%m-%dT%H:%M:%SZ") if since else ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the copy against the signed inventory, and against what holds in every healthy Caracal."""
+"""Use case of the module of the same name: compare the copy with the signed inventory and with the rules of a healthy Caracal."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ class Options(declared.Options):
 
 
 class StateVerifyResult(VerdictResult):
-    """The copy against the inventory of a set."""
+    """The result of the comparison with the inventory of a set."""
 
     set_id: str
     seconds: float
 
 
 def run(invocation: Invocation[Options]) -> StateVerifyResult:
-    """Verify the set, read its inventory and blocks, read the copy, compare; and compare the set with the one before it."""
+    """Verify the set, read its inventory and blocks, read the copy, and compare. Also compare the set with the previous one."""
     started = time.monotonic()
     given = invocation.options
     since_previous.check_budget(given.shrink_budget)
@@ -85,7 +85,7 @@ def run(invocation: Invocation[Options]) -> StateVerifyResult:
 
 
 def _major(server: Server, expected: SetInventory) -> int:
-    """The major that client programs need: pg_dump refuses a server that is newer than itself."""
+    """Return the major version that client programs need: pg_dump refuses a server that is newer than itself."""
     with Session(server, "postgres", settings={}) as session:
         versions = [catalog.server_version(session), *(one["server_version"] for one in expected["databases"])]
     return max(versions) // 10000
@@ -94,7 +94,7 @@ def _major(server: Server, expected: SetInventory) -> int:
 def _database(
     server: Server, expected: DatabaseInventory, wanted: Wanted, client: ClientTools, jobs: int, audit_rows: bool
 ) -> tuple[list[Check], list[Block]]:
-    """All checks of one database, and the audit blocks of the copy."""
+    """Return all checks of one database, and the audit blocks of the copy."""
     name = expected["database"]
     try:
         held = snapshot.Snapshot(server, name)
@@ -119,7 +119,7 @@ def _database(
 
 
 def _roles(server: Server, recorded: ClusterRoles, host: str | None) -> Check:
-    """A cluster that was there before has roles of its own, which a restore never alters; a sandbox has none but its superuser `host`."""
+    """Compare the roles. An existing cluster has its own roles, which a restore never changes. A sandbox only has its superuser `host`."""
     compared = roles.without(recorded, host)
     with Session(server, "postgres", settings={}) as session:
         wrong = roles.differences(session, compared)

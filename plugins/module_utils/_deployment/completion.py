@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The arguments of a role's modules: its settings, and what a Compose project told of the rest. A setting that is made always wins.
+"""Combine a role's settings with the values found in a Compose project into the arguments of its modules. A setting has
+precedence.
 
-Settings come from the operator, and `found` comes from the host that they are for. Only the options below are taken of it, and only for
-modules on that host.
+Settings come from the operator. `found` comes from the host for which the arguments are meant. Only the options below
+are used from it, and only for modules on that host.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import typing as t
 from .deployment import DATABASE, ENVIRONMENT_FILE, PARTS, REDIS, REPLAY, SECRETS
 
 Options = t.Mapping[str, object]
-# The user of PostgreSQL that a role logs in as if nobody names one.
+# The default PostgreSQL user of the roles.
 USUAL_USER = "caracal"
-# What is found of the secrets, by the option that takes it.
+# Option for secrets → the value in `found` that fills it.
 _SECRETS = {
     "directory": "secrets_directory",
     "environment_file": "environment_file",
@@ -28,14 +29,18 @@ _SECRETS = {
 
 
 def arguments(settings: Options, found: object) -> dict[str, object]:
-    """By module: its options, without empty ones; `named`, `assets`, `image`, `replay_here` and `confirm` for the tasks of the role."""
+    """Return the options of each module, without empty ones. `named`, `assets`, `image`, `replay_here` and `confirm` are
+    for the role's tasks.
+    """
     return Completion(settings, _options(found)).arguments()
 
 
 @dataclasses.dataclass(frozen=True)
 class Completion:
-    """`settings` has a mapping for each of `database`, `secrets`, `redis`, `replay`, `images` and `environment` that a role has, by the
-    options of its module. `needed` are the parts that a role reads, `left_out` are the assets that the operator leaves out.
+    """`settings` has a mapping with module options for each of `database`, `secrets`, `redis`, `replay`, `images` and
+    `environment`.
+
+    `needed` lists the parts that a role reads. `left_out` lists the assets that the operator leaves out.
     """
 
     settings: Options
@@ -70,11 +75,11 @@ class Completion:
         return isinstance(left_out, t.Iterable) and part in left_out
 
     def _of(self, part: str) -> Options:
-        """What was found of a part, unless the settings name it or leave it out."""
+        """Return the values found for a part, unless the settings name it or leave it out."""
         return {} if self._is_named(part) or self._left_out(part) else _options(self.found.get(part))
 
     def _is_named(self, part: str) -> bool:
-        """Whether the settings name a server, or replay directories."""
+        """Return whether the settings name a server, or replay directories."""
         given = self._given(part)
         if part == REPLAY:
             return self._replay_is_named()
@@ -82,14 +87,14 @@ class Completion:
         return bool(given.get(f"{prefix}_host") or given.get(f"{prefix}_unix_socket"))
 
     def _replay_is_named(self) -> bool:
-        """Also if all of them are on other hosts."""
+        """Return whether the settings name replay directories, including those on other hosts."""
         return any(self._given(REPLAY).get(option) for option in ("volumes", "not_durable", "compose_project"))
 
     def _secrets_are_named(self) -> bool:
         return any(self._given(SECRETS).get(option) for option in ("directory", "files"))
 
     def _named(self) -> list[str]:
-        """The parts that are not searched in the project."""
+        """Return the parts that need not be found in the project."""
         named = {
             DATABASE: self._is_named(DATABASE),
             REDIS: self._is_named(REDIS) or self._left_out(REDIS),
@@ -101,7 +106,9 @@ class Completion:
         return [part for part in PARTS if named[part] or (isinstance(needed, list) and part not in needed)]
 
     def _database(self) -> dict[str, object]:
-        """A user and how it proves itself go together, so neither password goes to the other's server."""
+        """Return the options for the database. User and password are used together, so that neither password is sent to
+        the wrong server.
+        """
         given, found = self._given(DATABASE), self._of(DATABASE)
         own = given.get("login_user", USUAL_USER) != USUAL_USER or given.get("login_password_file") or given.get("ssl_cert")
         login = {} if own else found
@@ -123,7 +130,7 @@ class Completion:
         }
 
     def _confirmed(self) -> list[str]:
-        """An operator who names the project means its Redis. One that is not empty is refused anyway."""
+        """Return the Redis database to confirm. Naming the project confirms its Redis. A Redis that is not empty is refused anyway."""
         found, number = self._of(REDIS), self._given(REDIS).get("redis_db", 0)
         return [f"{found['redis_host']}:{found.get('redis_port', '')}/{number}"] if "redis_host" in found else []
 
@@ -139,7 +146,7 @@ class Completion:
         return {option: value or found.get(option) or value for option, value in given.items()}
 
     def _replay(self) -> dict[str, object]:
-        """The directories of this host."""
+        """Return the options for the directories of this host."""
         given, found = dict(self._given(REPLAY)), self._of(REPLAY)
         volumes = given.get("volumes")
         if isinstance(volumes, list):
@@ -149,7 +156,7 @@ class Completion:
         return {option: found.get(option, value) if option in ("volumes", "not_durable") else value for option, value in given.items()}
 
     def _environment(self) -> dict[str, object]:
-        """Settings in force, if the operator names neither them nor their file."""
+        """Return the settings in effect, unless the operator gives them or a file with them."""
         given, found = self._given("environment"), self.found.get("settings")
         named = isinstance(given.get("effective_environment"), dict) or given.get("effective_environment_file")
         return {**given} if named or not isinstance(found, dict) else {**given, "effective_environment": found}

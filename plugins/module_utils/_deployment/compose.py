@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where everything of a Compose project is: Caracal's own Compose file, whatever its project, directory, ports and volumes are called."""
+"""Find everything in a Compose project that uses Caracal's Compose file. Names of project, directory, ports and volumes may differ."""
 
 from __future__ import annotations
 
@@ -23,29 +23,31 @@ from .._repository.services import Service
 from .deployment import DATABASE, ENVIRONMENT_FILE, REDIS, REPLAY, SECRETS, Database, Deployment, NotDurable, Redis, Replay, ReplayVolume
 
 SECRETS_FOLDER = "/run/secrets"
-# Files beside the secrets that a deployment cannot do without, by the directory that is mounted: certificates, and the gate of control.
+# Files outside the secrets that a deployment requires, by mounted directory: certificates, and the control gate file.
 EXTRA = {"/etc/caracal/ca": "extra-ca.pem", "/run/caracal-control": "enabled"}
-# What Compose reads in the project's directory where it is told of no file.
+# Files that Compose reads by default in the project's directory.
 ENVIRONMENTS = ("caracal.env", ".env")
 STATE = "/var/lib/caracal"
 FIRST = "1"
-# What a restore needs before any service of Caracal runs: PostgreSQL, Redis, and the folders of the replay volumes.
+# Services that a restore needs before any Caracal service runs: PostgreSQL, Redis, and the folders of the replay
+# volumes.
 SERVERS = ("postgres", "redis")
 FOLDERS = "replayVolumeInit"
 DATA = (*SERVERS, FOLDERS)
-# Where images of PostgreSQL have a cluster in their volume.
+# Locations of a database cluster in the volume of PostgreSQL images.
 CLUSTERS = ("PG_VERSION", "*/PG_VERSION", "*/*/PG_VERSION")
-# Where the services that canaries ask listen, of every release.
+# Ports of the services that canaries use, for all releases.
 ASKED = {one.name: one.port for one in caracal.services(releases.SECRET_STORE) if one.name in asking.SERVICES}
-# Services that end when their work is done.
+# Services that exit when their work is done.
 ONCE = (FOLDERS, "dbMigrate")
 Found = t.TypeVar("Found")
 
 
 def find(project: Project, named: t.Collection[str], stopped: bool = False) -> Deployment:
-    """`named` are parts that need not be found; with `stopped`, PostgreSQL and Redis need not run, and their addresses may be unknown.
+    """Find the parts of a project.
 
-    Raises OptionError, which says all that is neither found nor named.
+    `named` are parts that need not be found. With `stopped`, PostgreSQL and Redis need not run, and their addresses may
+    be unknown. Raises OptionError that lists all parts that are neither found nor named.
     """
     faults: list[str] = []
 
@@ -78,17 +80,18 @@ def find(project: Project, named: t.Collection[str], stopped: bool = False) -> D
 
 
 def _stopped(project: Project, named: t.Collection[str]) -> list[str]:
-    """Of `DATA` those that have yet to run, where one of the servers does not; without those that are named."""
+    """Return the services in `DATA` that must be started first, if one of the servers does not run. Named parts are excluded."""
     own = {"postgres": DATABASE, "redis": REDIS, FOLDERS: REPLAY}
     still = {one.service for one in project.containers if not one.running and own.get(one.service, "") not in named}
     return [name for name in DATA if name in still] if still.intersection(SERVERS) else []
 
 
 def replay(project: Project, made: bool = True) -> Replay:
-    """By containers and by volumes, for a volume outlives its container and keeps what that could not send. Raises OptionError, also for
-    a volume without its folder, unless that is not `made` yet.
+    """Find replay directories by containers and by volumes, because a volume outlives its container and may contain unsent
+    events.
 
-    Replicas that share a volume have one directory.
+    Raises OptionError, also for a volume without its folder if the folder must already be `made`. Replicas that share a
+    volume have one directory.
     """
     volumes: list[ReplayVolume] = []
     not_durable: list[NotDurable] = []
@@ -104,7 +107,9 @@ def replay(project: Project, made: bool = True) -> Replay:
 
 
 def _directories(service: str, containers: t.Sequence[Container], labelled: t.Sequence[Volume], made: bool) -> list[ReplayVolume]:
-    """The project's own volume is replica 1, whichever containers there are now; any other directory is the replica that it belongs to."""
+    """Return the directories. The project's own volume is replica 1, independent of containers. Other directories have
+    their container's number.
+    """
     own = [_path(one) for one in labelled]
     elsewhere: dict[str, str] = {}
     for one in containers:
@@ -129,7 +134,7 @@ def _path(volume: Volume) -> str:
 
 
 def _folder(source: str, made: bool) -> str:
-    """The folder itself: a volume without it is one that never was used, or whose file system is not mounted now."""
+    """Return the folder in a volume. If it is missing, the volume was never used, or its file system is not mounted."""
     path = os.path.join(source, replays.FOLDER)
     if made and os.access(source, os.X_OK) and not os.path.lexists(path):
         raise OptionError(f"{source} has no folder {replays.FOLDER}; start the project, which makes it, or mount the volume")
@@ -137,7 +142,7 @@ def _folder(source: str, made: bool) -> str:
 
 
 def urls(project: Project) -> dict[str, str]:
-    """Where this host reaches the running services that canaries ask, the first replica of each. Some it may not reach at all."""
+    """Return the URLs at which this host reaches the running services for canaries, using the first replica. Some may be unreachable."""
     found: dict[str, str] = {}
     for one in project.containers:
         port = f"{ASKED.get(one.service)}/tcp"
@@ -172,7 +177,7 @@ def _one(project: Project, service: str, stopped: bool) -> Container:
 
 
 def refuse_several(project: str, service: str, names: t.Sequence[str]) -> None:
-    """Raises OptionError for more than one container of a service that has one: nothing says which of them has the data."""
+    """Raise OptionError if a service has several containers but may only have one: it is unclear which one has the data."""
     if len(names) > 1:
         raise OptionError(
             f"service {service} of Compose project {project} has {len(names)} containers, {', '.join(names)[:300]}; keep the one "
@@ -181,13 +186,13 @@ def refuse_several(project: str, service: str, names: t.Sequence[str]) -> None:
 
 
 def _holds_a_cluster(server: Container) -> bool:
-    """Whether PostgreSQL ran on one of its volumes before: then it keeps the password of that time, and is looked at first."""
+    """Return whether PostgreSQL has used one of its volumes. If so, it keeps its old password, and must be checked first."""
     patterns = [os.path.join(glob.escape(one.source), place) for one in server.mounts if one.source for place in CLUSTERS]
     return any(glob.glob(pattern) for pattern in patterns)
 
 
 def _address(project: Project, container: Container, port: str) -> tuple[str, int]:
-    """The published one; else the container's own, which this host reaches over the bridge."""
+    """Return the published address, or else the container's own, which this host reaches over the bridge."""
     if port in container.ports:
         return container.ports[port]
     if not container.running:
@@ -200,14 +205,14 @@ def _address(project: Project, container: Container, port: str) -> tuple[str, in
 
 
 def _secret(container: Container, variable: str) -> str:
-    """The file on this host that a container has its password from; empty where it has it otherwise."""
+    """Return the file on this host from which a container reads its password, or an empty string."""
     path = container.environment.get(f"{variable}_FILE", "")
     mount = container.mounted(path)
     return mount.source if path and mount else ""
 
 
 def _secrets(project: Project) -> str:
-    """Each secret is mounted for itself, all from one directory."""
+    """Return the directory of the secrets. Each secret is mounted separately, but all come from one directory."""
     mounts = [one for container in project.containers for one in container.mounts]
     found = {os.path.dirname(one.source) for one in mounts if os.path.dirname(one.target) == SECRETS_FOLDER}
     if len(found) != 1:
@@ -217,7 +222,10 @@ def _secrets(project: Project) -> str:
 
 
 def _environment_file(project: Project) -> str:
-    """The one that the project was started with; without a label a usual one, if there. Raises OptionError for several or none."""
+    """Return the file with which the project was started, or an existing default file if there is no label.
+
+    Raises OptionError if there are several files or if the file is missing.
+    """
     told = {name for one in project.containers for name in one.environment_files}
     usual = [os.path.join(one.directory, name) for one in project.containers if one.directory for name in ENVIRONMENTS]
     found = told or set([path for path in usual if os.path.isfile(path)][:1])
@@ -231,13 +239,13 @@ def _environment_file(project: Project) -> str:
 
 
 def _extra(containers: t.Sequence[Container]) -> dict[str, str]:
-    """The directory of each of `EXTRA`, whether the file is there or not."""
+    """Return the directory of each file in `EXTRA`, even if the file does not exist."""
     mounts = [one for container in containers for one in container.mounts]
     return {EXTRA[one.target]: one.source for one in mounts if one.target in EXTRA and one.source}
 
 
 def _settings(containers: t.Sequence[Container]) -> dict[str, str] | None:
-    """As the running services have them. None where one of them does not run, or its replicas differ."""
+    """Return the settings of the running services, or None if one of them does not run or its replicas differ."""
     found: dict[str, str] = {}
     for service, names in settings.SERVICES.items():
         running = [one.environment for one in containers if one.service == service and one.running]

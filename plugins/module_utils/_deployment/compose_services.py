@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: services of a Compose project are started, each when what it needs is ready."""
+"""Use case of the module of the same name: start services of a Compose project, each when its dependencies are ready."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Options(declared.Options):
 
 
 class ServicesResult(t.TypedDict):
-    """`started` lists services in the order of their start. `urls` has the addresses at which this host reaches services."""
+    """`started` lists services in start order. `urls` has the addresses at which this host reaches services."""
 
     changed: bool
     started: list[str]
@@ -42,7 +42,7 @@ class ServicesResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> ServicesResult:
-    """Start, wait, go on to the next. Raises OptionError for a service that is not there, StageFailed for one that does not get ready."""
+    """Start each service and wait for it. Raises OptionError for an unknown service, and StageFailed for one that does not become ready."""
     given = invocation.options
     engine = Engine(given.engine)
     project = _Project(engine, given.compose_project, time.monotonic() + given.timeout)
@@ -69,7 +69,7 @@ def _diff(names: t.Sequence[str]) -> dict[str, str]:
 
 
 class _Project:
-    """One time limit is that of all."""
+    """A project in which all services share one time limit."""
 
     def __init__(self, engine: Engine, name: str, deadline: float) -> None:
         self._engine, self._name, self._deadline = engine, name, deadline
@@ -86,7 +86,7 @@ class _Project:
         self._wait(one.service, one.until)
 
     def _wait(self, service: str, condition: str) -> None:
-        """Until all replicas are so far. What ended for good, or is found to be ill, does not get there any more."""
+        """Wait until all replicas meet the condition. Raises StageFailed if a replica fails, is unhealthy, or exceeds the time limit."""
         while late := [one for one in self.states(service) if not _has_come_to(one, condition)]:
             lost = [one for one in late if one.health == "unhealthy" or (one.ended and condition == COMPLETED)]
             if lost or time.monotonic() > self._deadline:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where everything of a deployment is: what a backup reads, in the words of the modules' options.
+"""The locations of a deployment's parts, named like the options of modules.
 
-A platform has a file of its own that finds it.
+Each platform has its own file that finds them.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ PARTS = DATABASE, REDIS, SECRETS, ENVIRONMENT_FILE, REPLAY = "database", "redis"
 
 
 def project() -> dict[str, dict[str, object]]:
-    """Fragment `_compose`."""
+    """Return the options of fragment `_compose`."""
     return {"compose_project": {"type": "str", "required": True}}
 
 
 @dataclasses.dataclass(frozen=True)
 class Database:
-    """`image` is the id of what the server runs from. Host and port are unknown where it does not run."""
+    """A PostgreSQL server. `image` is the ID of its image. Host and port are unknown if it does not run."""
 
     login_host: str
     login_port: int
@@ -50,7 +50,7 @@ class ReplayVolume(t.TypedDict):
 
 
 class NotDurable(t.TypedDict):
-    """A service whose directory goes with its container, and why."""
+    """A service with a replay directory that is removed with its container, and the reason."""
 
     service: str
     reason: str
@@ -58,24 +58,25 @@ class NotDurable(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """Directories of unsent audit events, and the services that have none that outlives their container."""
+    """Directories of unsent audit events, and the services without a durable directory."""
 
     volumes: t.Sequence[ReplayVolume]
     not_durable: t.Sequence[NotDurable]
 
 
 def lost(one: NotDurable) -> str:
-    """What it means that a service is not durable, for a warning."""
+    """Return a warning about a service that is not durable."""
     words = "so events that it could not send are lost with its container; if they are kept elsewhere, name that directory in volumes"
     return f"the replay directory of {one['service']} is not durable ({one['reason']}), {words}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Deployment:
-    """What is not found is empty. `settings` are the variables in force that say how long what is kept; None if unknown.
+    """The parts of a deployment. Parts that were not found are empty.
 
-    `extra_files` are those that there are, `extra_directories` say where each such file belongs, by its name.
-    `running` are services, and `stopped` those that must be started before anything can be restored.
+    `settings` are the retention variables in effect, or None if unknown. `extra_files` are existing files, and
+    `extra_directories` maps the name of each such file to its directory. `running` are the running services. `stopped`
+    are services that must be started before a restore.
     """
 
     directory: str

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: where everything of a deployment is."""
+"""Use case of the module of the same name: find the parts of a deployment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Options(declared.Options):
 
 
 class InfoResult(t.TypedDict):
-    """`deployment` has the paths and addresses that other modules take as options. `summary` is one line for the console."""
+    """`deployment` has the paths and addresses that are options of other modules. `summary` is one line for the console."""
 
     changed: bool
     deployment: dict[str, object]
@@ -35,7 +35,7 @@ class InfoResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> InfoResult:
-    """Ask the engine, and nobody else."""
+    """Query the container engine only."""
     name, named = invocation.options.compose_project, invocation.options.named
     found = compose.find(Engine(invocation.options.engine).project(name), named, invocation.options.accept_stopped)
     for one in () if REPLAY in named else found.replay.not_durable:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: PostgreSQL's client programs, of this host or out of the image that the server runs from."""
+"""Use case of the module of the same name: find PostgreSQL's client programs on this host or in the server's image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .._options import declared
 from .._options.declared import Path
 from .._sandbox import image_clients
 
-# As official images and those made like them name the release of their server.
+# Variable with the server's release in the official images and in images based on them.
 MAJOR = "PG_MAJOR"
 _NUMBER = re.compile(r"[0-9]{1,6}\Z")
 
@@ -44,7 +44,7 @@ class ProgramsResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> ProgramsResult:
-    """Look on this host, and only then unpack the image, which does not decide whose programs run: this host's do wherever they fit."""
+    """Search this host first, and unpack the image only if necessary. If this host has matching programs, they are used."""
     options = invocation.options
     image, engine = options.image, Engine(options.engine)
     major = engine.environment(image).get(MAJOR, "")
@@ -58,7 +58,7 @@ def run(invocation: Invocation[Options]) -> ProgramsResult:
 
 
 def _installed(major: int) -> ClientTools | None:
-    """Programs of this host that dump a server of this major."""
+    """Return this host's programs that can dump a server of this major version, or None."""
     try:
         return client_binaries.find(None, minimum_major=major, tools=tools.PROGRAMS)
     except MissingDependency:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which services of a project have to be started, and in which order: what another one needs comes before it."""
+"""The services of a project to start, and their order: dependencies come first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import compose
 
 @dataclasses.dataclass(frozen=True)
 class Starts:
-    """A service to start once `needs` hold, conditions by service; it is waited for `until` it has come to that."""
+    """A service to start once the conditions in `needs` (by service) hold. It is ready when it meets the condition `until`."""
 
     service: str
     needs: t.Mapping[str, str]
@@ -24,10 +24,10 @@ class Starts:
 
 
 def in_order(states: t.Sequence[State], wanted: t.Collection[str]) -> list[Starts]:
-    """`wanted` services, all of them if none is named, and what these need; without those that run already.
+    """Return the `wanted` services (all if none is named) and their dependencies, without those that already run.
 
-    What runs once and has done so is started again only for a service that needs it and is started itself, as Compose does.
-    Raises OptionError for services that need each other.
+    A completed one-time service is only started again for a service that depends on it and is started itself, as in
+    Compose. Raises OptionError for circular dependencies.
     """
     return _Order(states).of(wanted)
 
@@ -37,7 +37,8 @@ class _Order:
         told = {other for one in states for other, condition in one.needs.items() if condition == COMPLETED}
         self._once = {*compose.ONCE, *told}
         self._services: dict[str, list[State]] = {}
-        # PostgreSQL and Redis first, and what runs once before what stays: the order where the containers do not tell theirs.
+        # Without dependencies in the containers, the order is: PostgreSQL and Redis, one-time services, permanent
+        # services.
         for one in sorted(states, key=lambda one: (one.service not in compose.DATA, one.service not in self._once)):
             self._services.setdefault(one.service, []).append(one)
         self._found: dict[str, Starts] = {}
@@ -51,7 +52,7 @@ class _Order:
     def _add(self, name: str, above: tuple[str, ...]) -> None:
         if name in above:
             raise OptionError(f"services {', '.join(sorted(above))[:200]} need each other, so none can be the first; correct depends_on")
-        # A need of which there is no container is one that Compose calls optional.
+        # A dependency without a container is optional in Compose.
         replicas = self._services.get(name)
         if name in self._found or not replicas or all(self._done(one, bool(above)) for one in replicas):
             return

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: word of a play that dies before it can say how it ended.
+"""Use case of the module of the same name: notify when a play dies before it can report how it ended.
 
-A process beside the play waits for the end of its controller. Whoever ends well has told it to go; all else, a SIGKILL, a host that became
-unreachable, an interrupt, is told by the playbook `notify`. What that sends is in its environment, and in no file.
+A process next to the play waits for the end of the controller. A play that ends normally stops this process. Otherwise
+(SIGKILL, an unreachable host, an interrupt) the process runs the playbook `notify`. The contents of the notification
+are in its environment, and in no file.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from .._stream import process, workers
 PLAYBOOK = "caracal_ops.backup.notify"
 SETTINGS = "CARACAL_OPS_NOTIFY"
 PAUSE = 0.5
-# A notification that hangs ends with it, in seconds.
+# Time limit in seconds for a notification.
 LONGEST = 300
 _WATCHER = re.compile(r"([1-9][0-9]{0,9})-([0-9]{1,20})\Z")
 _PROGRAM = "ansible-playbook"
@@ -46,14 +47,14 @@ class Options(declared.Options):
 
 
 class WatchResult(t.TypedDict):
-    """The watcher of a play, empty where none runs."""
+    """The watcher of a play, or an empty string if none runs."""
 
     changed: bool
     watcher: str
 
 
 def run(invocation: Invocation[Options]) -> WatchResult:
-    """Begin to watch the play that this call is part of, or end it."""
+    """Start or stop the watcher of the current play."""
     given = invocation.options
     if given.state == "absent":
         return {"changed": _ended(needed(given.watcher, "watcher"), invocation.check_mode), "watcher": ""}
@@ -65,7 +66,7 @@ def run(invocation: Invocation[Options]) -> WatchResult:
     pid = int(controller.partition("-")[0])
     found = processes.look(pid)
     command = _command(found.argv if found else ())
-    # What the watcher starts finds the collection, its settings and its vault as the play did.
+    # The started playbook finds the collection, its settings and its vault as the play did.
     environment = {**os.environ, SETTINGS: json.dumps(given.settings)}
     started = workers.detach(_name(controller), _watch, controller, command, environment, os.readlink(f"/proc/{pid}/cwd"))
     watcher = processes.look(started)
@@ -73,12 +74,12 @@ def run(invocation: Invocation[Options]) -> WatchResult:
 
 
 def _name(controller: str) -> str:
-    """What a watcher of that controller calls itself, so that no other process is ended in its place."""
+    """Return the process name of the controller's watcher, so that no other process is stopped by mistake."""
     return f"caracal-{controller.partition('-')[0]}"
 
 
 def _command(argv: t.Sequence[str]) -> list[str]:
-    """The ansible-playbook of the play, by its interpreter."""
+    """Return the play's ansible-playbook command, with its interpreter."""
     at = next((number for number, word in enumerate(argv) if os.path.basename(word) == _PROGRAM), None)
     return [*argv[: at + 1]] if at is not None else [argv[0] if argv else "python3", "-m", "ansible.cli.playbook"]
 
@@ -86,13 +87,13 @@ def _command(argv: t.Sequence[str]) -> list[str]:
 def _watch(controller: str, command: t.Sequence[str], environment: dict[str, str], cwd: str) -> None:
     while not lease.gone(controller):
         time.sleep(PAUSE)
-    # There is nobody left whom an error could be told.
+    # The play has ended, so an error cannot be reported to it.
     with contextlib.suppress(BackupError):
         process.run([*command, PLAYBOOK], env=environment, cwd=cwd, timeout=LONGEST)
 
 
 def _ended(watcher: str, check_mode: bool) -> bool:
-    """Whether there was one to end. What is no watcher, another play's or another user's is left alone, whatever we are given."""
+    """Return whether a watcher was stopped. Processes that are not this play's and this user's watcher are never stopped."""
     named = _WATCHER.match(watcher)
     if named is None:
         raise OptionError(f"{watcher[:40]!a} is not a watcher; give the value that state=present returned")

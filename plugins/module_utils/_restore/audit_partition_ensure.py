@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the audit log has its partitions before the first new event comes."""
+"""Use case of the module of the same name: create the partitions of the audit log before the first new event arrives."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from .._errors import (
 )
 from .._evidence import access, place
 
-# How many months after this one get a partition, as Caracal itself makes them.
+# Number of months after the current one that get a partition, as in Caracal.
 MONTHS = 3
-# Whoever writes events waits behind us while we wait for the lock.
+# While this session waits for the lock, other sessions that write events wait behind it.
 LOCK_TIMEOUT = "5s"
-# Lock not to be had, deadlock.
+# SQLSTATE of an unavailable lock, and of a deadlock.
 _IN_USE = ("55P03", "40P01")
 
 _FUNCTION = "public.audit_partition_ensure(date)"
-# A function that does not run as its owner would run as our login, whatever is in it; ours are made without it.
+# A function without SECURITY DEFINER would run untrusted code as this login, so it is not used. The partitions are then
+# created directly.
 _PARENT = f"""
     SELECT pg_get_userbyid(c.relowner), current_user,
            pg_has_role(c.relowner, 'USAGE')
@@ -41,7 +42,8 @@ _PARENT = f"""
       FROM pg_catalog.pg_class c
      WHERE c.oid = to_regclass('public.{partitions.PARENT}') AND c.relkind = 'p'
        AND pg_get_partkeydef(c.oid) = '{partitions.KEY}'"""
-# What bears a partition's name and is none counts too: the function of Caracal looks at nothing but the name.
+# A relation with a partition's name that is not a partition counts too, because Caracal's function only checks the
+# name.
 _LEAVES = f"""
     SELECT c.relname, n.nspname, CASE WHEN i.inhrelid IS NULL THEN 'not a partition of {partitions.PARENT}'
                                       ELSE pg_get_expr(c.relpartbound, c.oid) END
@@ -66,7 +68,7 @@ class EnsureResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> EnsureResult:
-    """Confirm the target, find what is missing, and (not in check mode) make all of it in one transaction."""
+    """Confirm the target, find missing partitions, and (unless in check mode) create all of them in one transaction."""
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)
     server, system_identifier = place.confirmed(opened, given)
@@ -85,7 +87,7 @@ def run(invocation: Invocation[Options]) -> EnsureResult:
 
 
 def _ensure(server: Server, given: Options, dry: bool) -> tuple[list[Month], list[Month]]:
-    """The wanted months, and those of them that are or would be made."""
+    """Return the wanted months, and the months that are or would be created."""
     with Session(server, given.database) as session:
         session.rows("BEGIN")
         session.rows("SELECT pg_catalog.set_config('lock_timeout', %s, true)", (LOCK_TIMEOUT,))
@@ -95,7 +97,7 @@ def _ensure(server: Server, given: Options, dry: bool) -> tuple[list[Month], lis
         _nothing_in_default(session, parent, missing)
         if missing and not dry:
             _make(session, parent, missing)
-            # The function is the database's own, and may have made something else.
+            # The function belongs to the database, so it may have created something else.
             if left := _missing(session, months):
                 raise VerificationFailed(f"database {session.database}: {left[0].name} was not created; {parent.by_hand(left[0].create())}")
         session.rows("ROLLBACK" if dry else "COMMIT")
@@ -129,7 +131,7 @@ def _parent(session: Session) -> _Parent:
 
 
 def _missing(session: Session, months: t.Sequence[Month]) -> list[Month]:
-    """The months without a partition. Raises VerificationFailed for one whose place is taken."""
+    """Return the months without a partition. Raises VerificationFailed if another relation blocks a month."""
     leaves = {name if schema == "public" else f"{schema}.{name}": bounds for name, schema, bounds in _leaves(session, months)}
     for month in months:
         if taken := partitions.conflict(month, leaves):
@@ -145,7 +147,9 @@ def _leaves(session: Session, months: t.Sequence[Month]) -> list[tuple[t.Any, ..
 
 
 def _nothing_in_default(session: Session, parent: _Parent, missing: t.Sequence[Month]) -> None:
-    """Raise VerificationFailed if events of a missing month lie in the default partition: PostgreSQL would not make the month's."""
+    """Raise VerificationFailed if the default partition has events of a missing month, because PostgreSQL would not create
+    its partition.
+    """
     found = []
     for name, schema, bounds in _leaves(session, missing):
         default = f"{quote(schema)}.{quote(name)}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: what was sent and got lost with Redis is sent again by the services."""
+"""Use case of the module of the same name: make the services send events again that were sent but lost with Redis."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Options(place.TargetOptions):
 
 
 class ReopenedRows(t.TypedDict):
-    """Rows of one table and one stream; `ids` are the first of them."""
+    """Rows of one table and one stream. `ids` are the first of them."""
 
     stream: str
     table: str
@@ -45,7 +45,7 @@ class ReopenResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> ReopenResult:
-    """Confirm the target, find the rows, and (not in check mode) mark all of them unsent in one transaction."""
+    """Confirm the target, find the rows, and (unless in check mode) mark all of them unsent in one transaction."""
     given = invocation.options
     since = moment.of("since", given.since) if given.since else None
     if since is None and set(given.streams) - {outbox.AUDIT_EVENTS}:
@@ -64,7 +64,7 @@ def run(invocation: Invocation[Options]) -> ReopenResult:
 
 
 def _reopen(server: Server, given: Options, since: datetime.datetime | None, dry: bool) -> list[tuple[str, str, list[str]]]:
-    """Stream, table and ids of what is or would be sent again."""
+    """Return stream, table and IDs of the rows that are or would be sent again."""
     with Session(server, given.database) as session:
         session.rows("BEGIN")
         detected = database_layout.read(session).detected

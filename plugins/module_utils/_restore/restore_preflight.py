@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: a set is verified, and all that its restore will change is looked at."""
+"""Use case of the module of the same name: verify a set, and check everything that its restore will change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from . import server_passwords, services_running
 
 WHAT = "the restore cannot run"
 OUTSIDE = ("sandbox",)
-# By the kind of file of a bundle, the option that says where it belongs.
+# Kind of a file in a bundle → the option for its location.
 TARGETS = {"environment": "environment_file", "extra": "extra_directory", "retired": "retired_directory"}
 
 
@@ -43,10 +43,10 @@ def _replay() -> UseCase:
     return replay_volume_restore
 
 
-# In the order in which a restore comes to them.
+# In the order of a restore.
 LOOKS = {
     "services": Look(lambda: services_running, {}),
-    # Who opens the secrets may be another than who opens the databases.
+    # The identities for the secrets may differ from those for the databases.
     "secrets": Look(
         _secrets,
         {"secrets": "key_ids", "safety_copy": "safety_copy", "not_restored": "not_restored", "other_secrets": "replaced"},
@@ -63,7 +63,7 @@ LOOKS = {
     "redis": Look(_redis, {"redis": "streams"}, optional=True, never=OUTSIDE),
     "replay": Look(_replay, {"replay": "volumes"}, optional=True, never=OUTSIDE),
 }
-# By the service of a platform that does not run yet, what cannot be looked at before it does.
+# Service of a platform that does not run yet → the part that cannot be checked before it runs.
 WAITING = {"postgres": "databases", "redis": "redis", "replayVolumeInit": "replay"}
 
 
@@ -89,13 +89,13 @@ class Options(declared.Options):
 
 
 def run(invocation: Invocation[Options]) -> dict[str, object]:
-    """What a restore would do. Raises VerificationFailed for a set that is not what was signed, else as `rehearse` does."""
+    """Return what a restore would do. Raises VerificationFailed if the set does not match its signature, otherwise as `rehearse` does."""
     try:
         verified = _verified(invocation)
     except BackupError as exc:
         refuse([*before(invocation.options.earlier), ("repository", exc)], WHAT)
         raise
-    # From here on it is this set, however old, and whatever is committed meanwhile.
+    # From here on, exactly this set is used, regardless of its age and of newer sets.
     given = invocation.options
     shared = {**given.flat(), "set_id": verified["set_id"], "max_age": None}
     nothing: dict[str, t.Any] = {
@@ -122,14 +122,14 @@ def run(invocation: Invocation[Options]) -> dict[str, object]:
 
 
 def _passwords(given: Options) -> dict[str, str | None]:
-    """By asset, the file with the password of its server."""
+    """Return the password file of each server, by asset."""
     redis = given.redis or {}
     password_file = redis.get("redis_password_file")
     return {"databases": given.postgres.login_password_file, "redis": None if password_file is None else str(password_file)}
 
 
 def _verified(invocation: Invocation[Options]) -> backup_set_verify.SetVerifyResult:
-    """A set whose age or signers nobody can judge is restored all the same, when there is no better one: its checks say so."""
+    """Verify the set. An unproven set is still restored if there is no better one; its checks report this."""
     given = invocation.options
     asked = backup_set_verify.Options(access=given.access, stored=given.stored, require_valid=False)
     found = backup_set_verify.run(invocation.asking(asked))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: whether what was restored is what the set holds, before a service starts on it."""
+"""Use case of the module of the same name: verify that the restored data matches the set, before a service starts on it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Options(declared.Options):
 
 
 class VerifyResult(VerdictResult):
-    """The verdict of all checks together. `signing_keys` are those of the set that its secrets open."""
+    """The verdict of all checks. `signing_keys` are the set's signing keys that its secrets decrypt."""
 
     set_id: str
     signing_keys: list[t.Mapping[str, object]]
@@ -53,14 +53,16 @@ class VerifyResult(VerdictResult):
 
 
 def run(invocation: Invocation[Options]) -> VerifyResult:
-    """All checks that need no service. A failed one fails the module, with all of them in the result; with `require_valid`, so does one
-    that nothing proves."""
+    """Run all checks that need no service. A failed check fails the module, and the result has all checks.
+
+    With `require_valid`, an unproven check fails the module too.
+    """
     started = time.monotonic()
     given = invocation.options
     copy = CopyOptions(postgres=given.postgres)
     asked = migration_verify.Options(copy=copy, schema_additions=given.schema_additions, require_valid=False)
     schema = migration_verify.run(invocation.asking(asked))
-    # The chains come next, which read the audit rows for all that is to be said of them.
+    # The audit rows are only read once, for the chain checks below.
     state = state_verify.run(invocation.asking(_state(given, copy)))
     parts, signing_keys = [schema, state, _chains(invocation, copy, state["set_id"])], []
     if given.secrets_directory:
@@ -71,7 +73,7 @@ def run(invocation: Invocation[Options]) -> VerifyResult:
         signing_keys = keys["signing_keys"]
     checks = [Check(**check) for part in parts for check in part["checks"]]
     result = judged(checks, invocation.options.require_valid)
-    # One that is not required, too: it says that rows have changed since they were committed to.
+    # Checks that are not required count too: a failure means that rows have changed since they were recorded.
     failed = [check.message for check in checks if check.verdict == FAIL]
     if failed:
         result["failed"], result["verdict"] = True, FAIL
@@ -79,13 +81,15 @@ def run(invocation: Invocation[Options]) -> VerifyResult:
     elif result.get("failed"):
         result["msg"] = f"the set is restored, but not verified: {result['msg']}; resolve that, or start the services yourself"
     if result.get("failed"):
-        # The console prints the result of a task that fails as a whole.
+        # The console prints the complete result of a failed task, so passed checks are left out.
         result["checks"] = [check.to_result() for check in checks if check.verdict not in (PASS, NOT_APPLICABLE)]
     return {**result, "set_id": state["set_id"], "signing_keys": signing_keys, "seconds": round(time.monotonic() - started, 3)}
 
 
 def _state(given: Options, copy: CopyOptions) -> state_verify.Options:
-    """What the source lost between two sets does not keep a set from being restored: here it is information."""
+    """Return the options for the comparison. Losses in the source between two sets are only information here, so they do
+    not stop the restore.
+    """
     return state_verify.Options(
         access=given.access,
         stored=given.stored,
@@ -114,7 +118,7 @@ def _chains(invocation: Invocation[Options], copy: CopyOptions, set_id: str) -> 
 
 
 def _audit_keys(given: Options) -> tuple[str, ...]:
-    """The one of the services, and those that rows of before are signed with."""
+    """Return the audit key of the services, and the earlier keys that signed older rows."""
     folder, retired = given.secrets_directory, given.retired_directory
     restored = given.restored_secrets or ()
     before = [os.path.join(retired, os.path.basename(name)) for name in restored if retired and name.startswith(bundle.RETIRED_FOLDER)]
@@ -122,7 +126,9 @@ def _audit_keys(given: Options) -> tuple[str, ...]:
 
 
 def _envelopes(given: Options, folder: str, copy: CopyOptions, family: str) -> envelope_verify.Options:
-    """A KEK, and during a rotation the one before it. A KEK that is not the set's proves nothing of the set."""
+    """Return the options for the KEK, and during a rotation for the previous one. A KEK that is not in the set proves
+    nothing about the set.
+    """
     from .._checks import envelope_verify
 
     previous = os.path.join(folder, secrets.PREVIOUS_KEK)

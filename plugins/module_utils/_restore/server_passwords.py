@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Passwords by which a restore reaches servers that run: a file of them must not become another one while the server keeps what it has."""
+"""Protect the passwords of running servers: a restore must not replace a password file while the server keeps the old password."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from .._errors import OptionError
 def refuse_others(
     secrets: t.Mapping[str, object], used: t.Mapping[str, str | None], others: t.Sequence[str], waiting: t.Collection[str]
 ) -> None:
-    """`secrets` are the options of their restore, and `used` the password files of servers by asset.
+    """Raise OptionError if the password file of a running server would be replaced.
 
-    `others` are names of secrets whose target differs from the set; the servers of assets in `waiting` do not run yet.
+    `secrets` are the options for restoring secrets, and `used` are the password files of servers by asset. `others` are
+    the names of secrets with a target that differs from the set. The servers of assets in `waiting` do not run yet.
     """
     if not others:
         return

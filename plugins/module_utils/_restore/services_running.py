@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Services that run while what they read is replaced: each has keys, sessions and revocations in memory, and writes."""
+"""Refuse to restore while services run: they have keys, sessions and revocations in memory, and write data."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Options(declared.Options):
 
 
 class RunningResult(t.TypedDict):
-    """Has no facts of its own: a running service raises Busy."""
+    """Contains no facts. A running service raises Busy."""
 
     changed: bool
 
 
 def run(invocation: Invocation[Options]) -> RunningResult:
-    """`running` are all services of a platform that run. Raises Busy when some of them are Caracal's."""
+    """Raise Busy if Caracal's services run. `running` are all running services of a platform."""
     found = [name for name in services.NAMES if name in invocation.options.running]
     if found:
         names = " ".join(found)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The login of backups on a server of this host: it reads everything, changes nothing, and its password never leaves the host."""
+"""The backup login on a server of this host: it can read all data and change none, and its password never leaves the host."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Options(declared.Options):
 
 
 class LoginResult(t.TypedDict):
-    """`made` lists what was missing of the password file, the role and its rights."""
+    """`made` lists the created parts of the password file, the role and its rights."""
 
     changed: bool
     made: list[str]
@@ -55,8 +55,11 @@ class LoginResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> LoginResult:
-    """Make what is missing of password, role and rights, then log in. Raises OptionError for a login that may more than a backup should,
-    PermissionMissing where the server lets it not in."""
+    """Create the missing parts of password, role and rights, then log in.
+
+    Raises OptionError if the login has more rights than a backup needs, and PermissionMissing if the server refuses the
+    login.
+    """
     given = invocation.options
     if given.user == given.admin:
         raise OptionError(f"user and admin are both {given.admin}; use a separate login for backups")
@@ -71,7 +74,7 @@ def run(invocation: Invocation[Options]) -> LoginResult:
 
 
 def _password(path: str, check_mode: bool) -> tuple[str, bool]:
-    """The one in the file, and whether it was made now."""
+    """Return the password in the file, and whether it is new."""
     is_new = not os.path.lexists(path)
     if is_new and not check_mode:
         whole_files.refuse_shared_folder(path)
@@ -92,8 +95,9 @@ def _admin(given: Options) -> t.Iterator[Session]:
 
 @contextlib.contextmanager
 def _as_admin(name: str) -> t.Iterator[None]:
-    """A server that asks the system who is at its socket is told that it is the user of this name. Where we are not root, or there is no
-    such user, it is told who we are."""
+    """Switch to the system user of this name, for servers with peer authentication. Without root, or without such a user,
+    nothing is changed.
+    """
     try:
         found = pwd.getpwnam(name) if os.geteuid() == 0 else None
     except KeyError:
@@ -112,7 +116,7 @@ def _as_admin(name: str) -> t.Iterator[None]:
 
 
 def _ensure(session: Session, user: str, password: str, check_mode: bool) -> list[str]:
-    """What the role lacked; then it has it. A password that fits stays."""
+    """Create or change the role. Returns the parts that were missing. A password that already matches is kept."""
     found = next(iter(session.rows(_FOUND, (READS_ALL, user))), None)
     if found and found[0]:
         raise OptionError(f"{user} is a superuser, but a backup needs only read access; give another user name, which setup creates")
@@ -125,7 +129,8 @@ def _ensure(session: Session, user: str, password: str, check_mode: bool) -> lis
         *(["its password"] if not _fits(stored, password) else []),
     ]
     if missing and not check_mode:
-        # What the server keeps is no password, but who has it can guess; so no error repeats the statement.
+        # The statement contains a verifier, which allows offline guessing of the password. So errors must not repeat
+        # the statement.
         name, verifier = session.rows(_QUOTED, (user, session.verifier(user, password)))[0]
         verb = "ALTER" if found else "CREATE"
         session.conceal(f"{verb} ROLE {name} LOGIN BYPASSRLS PASSWORD {verifier}", f"to create the login {user}")
@@ -134,7 +139,7 @@ def _ensure(session: Session, user: str, password: str, check_mode: bool) -> lis
 
 
 def _fits(stored: str | None, password: str) -> bool:
-    """Whether a SCRAM verifier as PostgreSQL keeps it is of this password."""
+    """Return whether a SCRAM verifier in PostgreSQL's format matches this password."""
     try:
         scheme, salted, keys = (stored or "").split("$")
         rounds, salt = salted.split(":")
@@ -148,7 +153,7 @@ def _fits(stored: str | None, password: str) -> bool:
 
 
 def _rules(given: Options) -> str:
-    """Path of the server's access rules; their usual name if the admin may not read the setting."""
+    """Return the path of the server's access rules, or their usual name if the admin may not read the setting."""
     try:
         with _admin(given) as session:
             return str(session.value("SHOW hba_file"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The keys of one host, made where they belong: one that signs, and identities. Only public halves leave."""
+"""Create the keys of a host on that host: a signing key and identities. Only public halves leave the host."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Options(declared.Options):
 
 
 class PublicIdentity(t.TypedDict):
-    """The public half of an identity; None where it is not made yet."""
+    """The public half of an identity, or None if it does not exist yet."""
 
     file: str
     recipient: str | None
@@ -51,7 +51,7 @@ class _Signing(t.TypedDict):
 
 
 class KeysResult(_Signing):
-    """`made` lists paths of new private keys. The rest are public halves."""
+    """`made` lists the paths of new private keys. The other values are public halves."""
 
     changed: bool
     made: list[str]
@@ -79,7 +79,7 @@ def run(invocation: Invocation[Options]) -> KeysResult:
 
 
 def _lacks(path: str, invocation: Invocation[Options], make: t.Callable[..., bool], *more: str) -> bool:
-    """Whether the key was not there; then it is, but in check mode."""
+    """Create the key if it does not exist, except in check mode. Returns whether it was missing."""
     if os.path.exists(path):
         whole_files.refuse_shared_folder(path)
         return False
@@ -87,7 +87,7 @@ def _lacks(path: str, invocation: Invocation[Options], make: t.Callable[..., boo
 
 
 def _make_signing_key(path: str, principal: str) -> bool:
-    """By ssh-keygen, in a folder of its own, so that a file of the name is a whole key from the beginning."""
+    """Create a key with ssh-keygen in a separate folder, so that a file with the final name is always complete."""
     if path.endswith(".pub"):
         raise OptionError(f"{path} does not exist and is the name of a public key; set signing_key to the private key")
     whole_files.refuse_shared_folder(path)
@@ -109,7 +109,7 @@ def _make_identity(path: str) -> bool:
 
 
 def _public(path: str) -> PublicIdentity:
-    """The public half of the identity in a file; nothing where check mode has made none."""
+    """Return the public half of the identity in a file, or None if check mode has not created it."""
     recipient = None
     with contextlib.suppress(FileNotFoundError):
         recipient = _recipient(path)

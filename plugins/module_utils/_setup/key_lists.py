@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The operator's lists: whose signatures are believed, and to whom sets are sealed, from the public halves that hosts gave."""
+"""The operator's lists of trusted signers and recipients, built from the public keys of the hosts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .._options.declared import Is, Path, Suboptions
 from .._repository import layout
 from . import said_by_hosts, whole_files
 
-# Roles put a list in place of one that has this line, and of none that somebody else wrote.
+# Roles replace a list only if it has this line, so they never replace a list that another person wrote.
 MARK = "# Kept by caracal_ops.backup.setup. The operator's copy is the one to change."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecipientOptions(Suboptions):
-    """Public keys of one host for one list of recipients."""
+    """Public keys of one host for a list of recipients."""
 
     list_: Path
     name: str
@@ -54,7 +54,7 @@ class Options(declared.Options):
 
 @dataclasses.dataclass
 class _List:
-    """One file as it is, and as it will be. `added` says of each new line whose key it is, by fingerprint."""
+    """A file before and after the change. `added` names the owner of each new line, with its fingerprint."""
 
     path: str
     lines: list[str]
@@ -74,7 +74,7 @@ class _List:
         return cls(path, lines if marked else [MARK, *lines], changed=not marked)
 
     def add(self, lines: t.Sequence[str], told: str) -> None:
-        """Behind all others; nothing of what is there moves."""
+        """Append lines. Existing lines are not moved."""
         self.lines = [*(self.lines if self.lines[-1] else self.lines[:-1]), *lines, ""]
         self.added.append(told)
         self.changed = True
@@ -89,7 +89,7 @@ class _List:
 
 
 class ListsResult(t.TypedDict):
-    """`added` has a line for each new key. `lists` has the text of each list by the name of its file."""
+    """`added` has a line for each new key. `lists` has the text of each list by file name."""
 
     changed: bool
     added: list[str]
@@ -136,7 +136,7 @@ def _recipients(given: Options, check_mode: bool) -> list[_List]:
 
 
 def _given(kept: _List, texts: t.Sequence[str], whose: str, check_mode: bool) -> list[str]:
-    """What hosts gave; in check mode without the keys that a run would make, which are told."""
+    """Return the keys from the hosts. In check mode, keys that a run would create are added to the diff instead."""
     if not check_mode and not (texts and all(texts)):
         raise OptionError(f"no key given for {whose}; run setup with the tag caracal_setup_keys first")
     for text in texts:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The last words of `setup`: which host has which key, and what the operator does next."""
+"""The summary that `setup` prints at its end: the keys of each host, and the next steps for the operator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NEXT = [
 
 
 class KeySummary(t.TypedDict):
-    """What the play `setup` has gathered; marks of keys are by host."""
+    """The input from the play `setup`. Fingerprints are by host."""
 
     deployment: str
     directory: str
@@ -29,7 +29,7 @@ class KeySummary(t.TypedDict):
 
 
 def lines(keys: KeySummary) -> list[str]:
-    """One line a key, then a line each for what changed and what is left to do. Fingerprints are by host, and empty without a key."""
+    """Return one line for each key, then lines for changes and remaining steps. Fingerprints are by host, and empty if there is no key."""
     signed, drills, prunes = (_by_host(given) for given in (keys["backup"], keys["drill"], keys["prune"]))
     deployment, key = keys["deployment"], f"{keys['directory']}/operator_signing_key"
     found = [f"backup@{deployment} signs sets on {host}: {mark}" for host, mark in signed.items()]
@@ -54,5 +54,5 @@ def _by_host(given: t.Mapping[str, str]) -> dict[str, str]:
 
 
 def _shared(host: str, role: str, harm: str) -> str:
-    """A warning about a host with two roles."""
+    """Return a warning about a host with two roles."""
     return f"{host} is the backup host and a {role} host: an attacker who controls it can {harm}. Use two hosts."

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host says of its keys, read as a stranger's, and what the lists of the operator say of that host already.
+"""Parse the public keys that a host returns as untrusted input, and compare them with the operator's lists.
 
-Hosts of one role share a name, and each gives a key of its own under it, once. Another one later is a rotation, which the operator makes,
-or somebody in between. So a new key is that of a new host where all that are listed were given, too.
+Hosts of one role share a name, and each host has its own key under that name. If a host returns a different key later,
+this is either a rotation by the operator or an attack. So a new key is only accepted as the key of an additional host
+if all listed keys were returned too.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .._crypto.signer_lists import AllowedSigner
 from .._errors import KeyProblem, OptionError
 from .._repository import layout
 
-# What each signs; only this is believed of it.
+# The namespaces in which each role signs. Its signatures are only trusted in these.
 NAMESPACES = {
     layout.BACKUP: (layout.NAMESPACE_REPOSITORY, layout.NAMESPACE_JOURNAL, layout.NAMESPACE_SET),
     layout.DRILL: (layout.NAMESPACE_DRILL, layout.NAMESPACE_JOURNAL, layout.NAMESPACE_SET),
@@ -36,7 +37,7 @@ _ROTATION = "if you changed its key, rotate it as in the guide on key custody, o
 
 
 def public_key(text: str, where: str) -> bytes:
-    """The key of one line `ssh-ed25519 AAAA…` with nothing around it. Raises KeyProblem."""
+    """Parse one line `ssh-ed25519 AAAA…` without other text. Raises KeyProblem."""
     found = _KEY.match(text)
     try:
         blob = base64.b64decode(found[1], validate=True) if found else b""
@@ -49,7 +50,7 @@ def public_key(text: str, where: str) -> bytes:
 
 
 def apart(given: t.Sequence[T], name: str, fingerprint: t.Callable[[T], str]) -> t.Sequence[T]:
-    """What the hosts of one name gave. Raises KeyProblem when two gave the same."""
+    """Return the keys of hosts with the same name. Raises KeyProblem if two hosts returned the same key."""
     for one in given:
         if given.count(one) > 1:
             raise KeyProblem(
@@ -61,7 +62,7 @@ def apart(given: t.Sequence[T], name: str, fingerprint: t.Callable[[T], str]) ->
 def signer_lines(
     known: t.Sequence[AllowedSigner], path: str, role: str, principal: str, keys: t.Sequence[bytes], now: Clock
 ) -> dict[bytes, str]:
-    """The lines that `allowed_signers` lacks of the hosts of that role, by key. Raises KeyProblem for a key in place of another."""
+    """Return the lines for that role's hosts that `allowed_signers` lacks, by key. Raises KeyProblem if a key would replace another one."""
     found = {}
     theirs = [one for one in known if signer_lists.matches(principal, one.principals)]
     valid = {one.key for one in theirs if one.is_valid(now())}
@@ -84,7 +85,10 @@ def signer_lines(
 
 
 def recipient_lines(lines: t.Sequence[str], path: str, name: str, given: t.Sequence[str]) -> dict[str, list[str]]:
-    """The lines that a list lacks of these recipients, by recipient; the first names it. Raises KeyProblem for one in place of another."""
+    """Return the lines for these recipients that a list lacks, by recipient. The first line is the name.
+
+    Raises KeyProblem if a recipient would replace another one.
+    """
     if not _NAME.match(name):
         raise OptionError(f"{name[:80]!a} is not a valid name; use letters, digits, '@', '.', '_' and '-'")
     mark = f"# {name}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small files that appear whole or not at all, in a folder that nobody else may write."""
+"""Write small files atomically, in a folder that other users cannot change."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from .._files.folder import OWN, Folder
 
 
 def refuse_shared_folder(path: str) -> None:
-    """Raises StorageError when the folder of a file is not there, KeyProblem when another user could exchange what lies in it."""
+    """Check the folder of a file. Raises StorageError if it does not exist, and KeyProblem if another user could replace its files."""
     _folder(path)[0].close()
 
 
 def write_new(path: str, text: str) -> bool:
-    """False, and nothing written, when the file is there already. Raises the same."""
+    """Write a new file. Returns False, and writes nothing, if it exists. Raises the same errors."""
     folder, name = _folder(path)
     with _told(path), folder:
         return folder.add(name, text.encode("ascii"))
 
 
 def replace(path: str, text: str, mode: int = OWN) -> None:
-    """In one step, whatever was there before. Raises the same."""
+    """Replace a file atomically, or create it. Raises the same errors."""
     folder, name = _folder(path)
     with _told(path), folder:
         folder.replace(name, text.encode("ascii"), mode)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: both audit chains of a database, against themselves, keys, journal and exports."""
+"""Use case of the module of the same name: verify both audit chains of a database, and compare them with keys, journal and exports."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ APPLICATION = "caracal_ops.backup audit_chain_verify"
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What the checks need to know of the database beside its rows."""
+    """Facts about the database that the checks need in addition to its rows."""
 
     layout: database_layout.Layout
     facts: snapshot.SourceFacts
@@ -58,7 +58,7 @@ class Context:
     since: Baseline | None
 
     def floors(self, chain: Chain) -> dict[str, int]:
-        """Numbers from which on each zone was asked for, where that is not 1."""
+        """Return the first number to read for zones that are not read from 1."""
         heads = block_history.heads(self.since.blocks) if self.since else {}
         return {zone: head for (name, zone), head in heads.items() if name == chain.name}
 
@@ -68,12 +68,12 @@ class Context:
 
     @property
     def keyless(self) -> bool:
-        """Whether the API has no key: the Compose file of that family gives it to those who write events."""
+        """True if the API has no audit key. The Compose file of that family only gives the key to services that write events."""
         return self.layout.detected is not None and self.layout.detected.family == releases.ZONE_KEK
 
     @property
     def recompute(self) -> bool | None:
-        """Whether content hashes follow from the stored rows; None when the release is not known."""
+        """True if content hashes can be computed from the stored rows, or None if the release is unknown."""
         detected = self.layout.detected
         if detected is None or detected.release is None:
             return None
@@ -108,7 +108,7 @@ class ChainCoverage(t.TypedDict):
 
 
 class Coverage(t.TypedDict):
-    """What was asked for, what was found, and what was not verified."""
+    """What was requested, what was found, and what was not verified."""
 
     release: str | None
     snapshot_time: str
@@ -125,13 +125,13 @@ class _Covered(VerdictResult):
 
 
 class Result(_Covered, total=False):
-    """The verdict; `journal_head` if a repository was given."""
+    """The verdict. `journal_head` is set if a repository was given."""
 
     journal_head: str
 
 
 def run(invocation: Invocation[Options]) -> Result:
-    """Read every row once, then judge."""
+    """Read every row once, then evaluate the checks."""
     with progress.shown() as told:
         return _verified(invocation, told)
 
@@ -175,7 +175,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> Result:
 
 
 def _client(invocation: Invocation[Options], server: Server) -> client_binaries.ClientTools:
-    """The `psql` for a server that shows all rows."""
+    """Return the `psql` for a server. Raises an error if the login cannot see all rows."""
     with Session(server, invocation.options.database) as session:
         preflight.full_sight(session)
         major = int(session.value("SELECT current_setting('server_version_num')")) // 10000
@@ -200,7 +200,7 @@ def _refuse_small_skew(seconds: int) -> None:
 
 
 def hmac_keys(files: t.Sequence[str]) -> tuple[AuditKey, ...]:
-    """From the option `audit_hmac_key_files`. Raises OptionError that names the file."""
+    """Return the keys in the files of the option `audit_hmac_key_files`. Raises OptionError that names the file."""
     found = []
     for path in files:
         try:
@@ -213,7 +213,7 @@ def hmac_keys(files: t.Sequence[str]) -> tuple[AuditKey, ...]:
 
 
 def _known(opened: Opened | None, set_id: str | None, source: str) -> Baseline:
-    """What the rows should be: those of a set, or those that the journal knew last of this cluster."""
+    """Return the expected rows, from a set or from the newest journal entry for this cluster."""
     if opened is None:
         return Baseline()
     if set_id is None:
@@ -281,8 +281,11 @@ def _of_chain(
     accepted: t.Collection[str],
     late_until: bytes = b"",
 ) -> list[Check]:
-    """`dropped` are blocks of leaves that are gone, `ever` all blocks that the journal is known to have, None without one. `accepted` are
-    digests of findings that the operator has acknowledged."""
+    """Return the checks of one chain.
+
+    `dropped` are the blocks of dropped partitions. `ever` are all known blocks in the journal, or None without a
+    journal. `accepted` are the digests of findings that the operator has acknowledged.
+    """
     content = chain_verdict.content(chain, seen, context.recompute if chain == AUDIT else True, context.release, accepted)
     links = chain_verdict.links(chain, seen, accepted)
     sound = FAIL not in (content.verdict, links.verdict)
@@ -295,7 +298,7 @@ def _of_chain(
 
 
 def _dropped(opened: Opened | None, known: t.Sequence[Block], existing: set[str], missing: t.Sequence[Gap]) -> list[Block]:
-    """What the journal knows of leaves that are gone; it is searched backwards only as far as numbers are missing."""
+    """Return the journal's blocks of dropped partitions. The journal is searched backwards only until all missing numbers are explained."""
     if opened is None:
         return []
     since = [block for block in known if block.leaf not in existing]
@@ -313,7 +316,7 @@ def _committed(
     chains: chain_reading.Chains,
     accepted: t.Collection[str],
 ) -> list[Check]:
-    """What was read against what the journal says."""
+    """Compare the rows with the journal."""
     if opened is None:
         words = (
             "no repository was given, so the chains cannot be compared with "
@@ -333,7 +336,7 @@ def _committed(
 
 
 def _tail(known: Baseline, chains: chain_reading.Chains, context: Context) -> Check:
-    """Rows above what the journal knows are bound by the product's chain only, which does not know its own end."""
+    """Report rows above the newest journal entry. Only the product's chain binds them, and it does not reveal rows removed at its end."""
     heads = block_history.heads(known.blocks)
     now = block_history.heads(chains.blocks)
     above = sum(max(0, head - heads.get(zone, 0)) for zone, head in now.items())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the audit blocks of new rows into the journal, after a look at the old ones."""
+"""Use case of the module of the same name: verify earlier audit blocks, then add the blocks of new rows to the journal."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from ..._repository.findings import Recorded
 from ..._stream import compression, workers
 
 ATTEMPTS = 5
-HOLD_MAX = 10.0  # seconds that anybody may wait for a lock of ours
+HOLD_MAX = 10.0  # seconds that other sessions may wait for our locks
 
 
 @dataclasses.dataclass(frozen=True)
 class Taken:
-    """What one pass over the database gave. `new` are the lines that the journal does not have yet."""
+    """The result of one pass over the database. `new` are the blocks that are not in the journal yet."""
 
     known: Baseline
     detected: Detected | None
@@ -93,18 +93,18 @@ class _Comparison(_Compared, total=False):
 
 
 class Result(_Comparison):
-    """What was compared and whether it was entered; `failed` and `msg` if a check failed."""
+    """The result of the comparison, and whether it was recorded. `failed` and `msg` are set if a check failed."""
 
     journal_head: str
     seconds: float
 
 
 def run(invocation: Invocation[Options]) -> Result:
-    """Look, compare; then (not in check mode) the blocks, then the journal entry that names them."""
+    """Read and compare. Then, unless in check mode, store the blocks and the journal entry that names them."""
     started = time.monotonic()
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)
-    # Nothing is read that could not be entered afterwards.
+    # Check first that an entry can be written, so that nothing is read in vain.
     signer = access.signer(opened, given.access.deployment, given.signing_key, keys.BACKUP)
     opened.mark.check_writable()
     opened.store.check_writable(probe=False)
@@ -139,7 +139,8 @@ def _finish(invocation: Invocation[Options], result: Result) -> Result:
 
 def _take(opened: Opened, server: Server, given: Options) -> Taken:
     database = given.database
-    # The journal was read before: the other way round, a checkpoint of others could know rows that this snapshot does not show.
+    # The journal was read before the snapshot. Otherwise another host's checkpoint could contain rows that this
+    # snapshot does not show.
     with Guard(server, database, HOLD_MAX) as guard, snapshot.Snapshot(server, database, alone=False) as held:
         preflight.full_sight(held.session)
         read = database_layout.read(held.session)
@@ -163,7 +164,7 @@ def _take(opened: Opened, server: Server, given: Options) -> Taken:
 
 def _result(taken: Taken, earlier: Check, checkpoint_id: str, recorded: bool) -> _Comparison:
     doubt = taken.check.verdict == FAIL or bool(taken.known.problem)
-    # A checkpoint cannot record blocks that are gone, so after an acknowledgement the next set is the new base.
+    # A checkpoint cannot record blocks that were removed, so after an acknowledgement the next set is the new base.
     enters = bool(taken.new) and not doubt and not taken.check.details.get("acknowledged")
     checks = [taken.check, earlier]
     failed = next((one for one in checks if one.verdict == FAIL), taken.check)
@@ -193,14 +194,15 @@ def _result(taken: Taken, earlier: Check, checkpoint_id: str, recorded: bool) ->
 
 
 def _listing(blocks: t.Iterable[Block]) -> str:
-    """The head of each zone."""
+    """Return a line with the head of each zone."""
     return "".join(f"{chain} {zone} {head}\n" for (chain, zone), head in sorted(block_history.heads(blocks).items()))
 
 
 def _enter(opened: Opened, signer: Signer, taken: Taken, database: str, checkpoint_id: str) -> bool:
-    """The blocks, and the entry that makes them count; False when somebody else has appended to the journal first.
+    """Store the blocks, then the journal entry that makes them valid. Returns False if another run has appended to the
+    journal first.
 
-    Then what was compared is no longer the newest, and the blocks that were stored are nobody's.
+    In that case the comparison is outdated, and no entry refers to the stored blocks.
     """
     body = records.Checkpoint(
         checkpoint_id=checkpoint_id,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Both audit chains of a database, each row read once: by worker processes, over leaves or over ranges of pages of large ones."""
+"""Read both audit chains of a database, each row once. Worker processes read partitions, or page ranges of large partitions."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ Pages = tuple[int, "int | None"]
 
 @dataclasses.dataclass(frozen=True)
 class ChainPass:
-    """How to read. `recompute` is None for an unknown release; `commit` is whether audit blocks are wanted too.
+    """The settings of a pass.
 
-    With `since`, of each zone only the rows from the head on that it had then, and of the blocks only those still open then.
+    `recompute` is None if the release is unknown. `commit` is True if audit blocks are wanted too. With `since`, only
+    rows from each zone's recorded head on are read, and only blocks that were still open then.
     """
 
     psql: str
@@ -56,7 +57,9 @@ class ChainPass:
 
 @dataclasses.dataclass
 class Chains:
-    """What was read. `admin` is None where the release keeps no admin chain; `unread` blocks were taken as they were."""
+    """The result of a pass. `admin` is None if the release has no admin chain. `unread` is the number of blocks that were
+    copied without reading.
+    """
 
     events: Seen
     admin: Seen | None
@@ -69,7 +72,7 @@ Unit = tuple[Table, Terms, "Pages | None"]
 
 
 def read(place: Place, layout: database_layout.Layout, plan: ChainPass, guard: Guard) -> Chains:
-    """Everything. Raises StageFailed when a leaf is dropped while it is read."""
+    """Read everything. Raises StageFailed if a partition is dropped during the pass."""
     admin = next((table for table in layout.rest if table.qualified == f"public.{ADMIN.table}"), None)
     if admin is not None and not ADMIN.columns <= set(admin.columns):
         admin = None
@@ -82,7 +85,7 @@ def read(place: Place, layout: database_layout.Layout, plan: ChainPass, guard: G
         units += [(leaf, terms, pages) for pages in pieces(whole, sum(one.size for one in layout.leaves), plan.jobs)]
     if admin is not None:
         units.append((admin, Terms(ADMIN, admin.columns, plan.keys, True), None))
-    # How much will be new nobody knows.
+    # The number of new rows is unknown.
     plan.progress.begin("verifying", 0 if plan.since else sum(_size(table, pages) for table, _terms, pages in units))
     gathered = _Gathered(place, units)
     tasks = [(guard.patiently, (_read, place, plan, *unit)) for unit in units]
@@ -101,7 +104,7 @@ def _rows(parts: t.Sequence[Seen]) -> int:
 
 
 def pieces(size: int, whole: int, jobs: int) -> list[Pages | None]:
-    """Ranges of pages of one leaf, such that no worker is left with far more than its share of the whole (both in bytes)."""
+    """Return page ranges of one partition, so that no worker gets much more than its share of the total size. Sizes are in bytes."""
     pages = -(-size // PAGE)
     share = max(LEAST_PAGES, -(-whole // PAGE) // (jobs * PIECES))
     if jobs == 1 or pages <= 2 * share:
@@ -111,13 +114,13 @@ def pieces(size: int, whole: int, jobs: int) -> list[Pages | None]:
 
 
 def _size(table: Table, pages: Pages | None) -> int:
-    """Bytes of a unit, as it lies on the server's disk."""
+    """Return the size of a unit on the server's disk, in bytes."""
     start, after = pages or (0, None)
     return (table.size if after is None else after * PAGE) - start * PAGE
 
 
 def _read(place: Place, plan: ChainPass, table: Table, terms: Terms, pages: Pages | None) -> tuple[Seen, Parts | Read | list[Block]]:
-    """One unit: what was seen, and its blocks; of some pages of a leaf, parts of blocks."""
+    """Read one unit. Returns its results and its blocks. For a page range, the blocks are partial."""
     examiner = chain_examiner.Examiner(terms)
     if plan.since is not None:
         return _read_since(place, plan.since, table, terms, _Batches(examiner, plan.progress))
@@ -135,7 +138,7 @@ def _read(place: Place, plan: ChainPass, table: Table, terms: Terms, pages: Page
 
 
 def _read_since(place: Place, since: Baseline, table: Table, terms: Terms, batches: _Batches) -> tuple[Seen, Parts | Read | list[Block]]:
-    """Through the index. The head of then is read again, so that the row after it is seen to hold on to it."""
+    """Read the new rows through the index. The previous head is read again, so that the link of the next row can be verified."""
     heads = {zone: head for (chain, zone), head in block_history.heads(since.blocks).items() if chain == terms.chain.name}
     with place.join() as session:
         for span in newest_rows.spans(session, table):
@@ -148,7 +151,7 @@ def _read_since(place: Place, since: Baseline, table: Table, terms: Terms, batch
 
 
 class _Batches:
-    """Lines one by one, as a session gives them; they are counted by the piece, for there are many."""
+    """Passes on single lines from a session. Progress is counted in larger pieces, because there are many lines."""
 
     def __init__(self, examiner: chain_examiner.Examiner, progress: Progress) -> None:
         self._examiner, self._progress = examiner, progress
@@ -175,7 +178,7 @@ def _complete(place: Place, chain: Chain, table: Table, collector: audit_blocks.
 
 
 class _Gathered:
-    """Results as they come, so that of the parts of blocks no more is held than of the leaves that are being read."""
+    """Collects results as they arrive. So only partitions that are being read have partial blocks in memory."""
 
     def __init__(self, place: Place, units: t.Sequence[Unit]) -> None:
         self._place = place
@@ -204,7 +207,7 @@ class _Gathered:
 
 
 def _explained(place: Place, layout: database_layout.Layout, error: BackupError) -> BackupError:
-    """Retention may drop a leaf while we read it; what is left would look like a hole."""
+    """Return a clearer error if retention dropped a partition during the pass. Its rows would look like a hole."""
     with Session(place.server, place.database) as session:
         for leaf in layout.leaves:
             if session.value("SELECT pg_catalog.to_regclass(%s) IS NULL", (leaf.sql,)):
@@ -218,9 +221,10 @@ _BOUND = re.compile(r"FOR VALUES FROM \('([^']+)'\) TO \('([^']+)'\)\Z")
 
 
 def _bounds(session: Session, leaves: t.Sequence[Table]) -> dict[str, tuple[bytes, bytes]]:
-    """Leaf → its bounds as the session writes times, which in UTC and ISO style compare as texts do.
+    """Return the bounds of each partition as the session writes times. In UTC and ISO style they compare as text.
 
-    Those of the partition right below the audit table: deeper ones may go by anything.
+    The bounds belong to the partition directly below the audit table, because deeper ones may be partitioned by any
+    column.
     """
     if not leaves:
         return {}

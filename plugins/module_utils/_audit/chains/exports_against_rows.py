@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hourly exports against the rows of the database that was just read, by the index and leaf by leaf."""
+"""Compare the hourly exports with the rows that were just read from the database, by index and partition."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Gather = t.Callable[[], Exports]
 
 
 def folder(path: str, progress: Progress = SILENT) -> Gather:
-    """The exports of a folder, read by whoever calls it."""
+    """Return a function that opens the exports in a folder."""
 
     def gather() -> Exports:
         found = export_files.Folder(path, _deps.require_pyarrow())
@@ -45,7 +45,7 @@ def folder(path: str, progress: Progress = SILENT) -> Gather:
 
 
 def _size(path: str) -> int:
-    """Nothing for a file that is gone by now; who reads it will say so."""
+    """Return the size of a file, or 0 if it does not exist any more. Reading it later reports the error."""
     try:
         return os.lstat(path).st_size
     except OSError:
@@ -53,7 +53,7 @@ def _size(path: str) -> int:
 
 
 def counted(exports: Exports, sizes: t.Mapping[Hour, int], progress: Progress) -> Exports:
-    """The same. Each hour counts with its size when it was read or could not be, and once, however often it is read."""
+    """Return the same exports with progress. Each hour is counted once with its size, whether it was read or not."""
     left = dict(sizes)
     progress.begin("verifying", sum(left.values()))
     return exports.watched(lambda hour: progress.count(left.pop(hour, 0)))
@@ -69,16 +69,16 @@ def compare(
     guard: Guard,
     due: int | None = None,
 ) -> list[Check]:
-    """All checks of the exports that `gather` gives. `ingested` counts events by hour of ingestion, counted from 1970.
+    """Return all checks of the exports that `gather` returns. `ingested` counts events by hour of ingestion since 1970.
 
-    An hour after `due` may still be on its way, whatever the database's watermark says.
+    An hour after `due` may not be exported yet, even if the database's watermark is later.
     """
     task = (guard.patiently, (_compare, place, layout, gather, tuple(keys), tuple(cuts), ingested, due))
     return t.cast("list[Check]", workers.run_all([task], 1)[0])
 
 
 def hours(seen: Seen) -> dict[int, int]:
-    """Hour since 1970 → events that were ingested in it."""
+    """Return the number of ingested events by hour since 1970."""
     found: collections.Counter[int] = collections.Counter()
     for zone in seen.values():
         for text, rows in zone.hours.items():
@@ -107,12 +107,14 @@ def _database(session: Session, layout: database_layout.Layout, ingested: t.Mapp
     oldest = min((month for leaf in layout.leaves if (month := month_of(leaf.branch or leaf.name))), default=(0, 0))
 
     def rows(where: str, *parameters: t.Any) -> list[tuple[t.Any, ...]]:
-        """Never through the parent: a lock on it would keep partition changes waiting, and INSERTs behind them."""
+        """Query each partition. A lock on the parent would block partition changes, and INSERTs behind them."""
         each = " UNION ALL ".join(f"SELECT {SELECT} FROM {leaf.sql} WHERE {where}" for leaf in layout.leaves)
         return session.rows(each, parameters * len(layout.leaves))
 
     def has_leaf(milliseconds: int) -> bool:
-        """Retention drops the oldest months first; what lies after them should be there, if only in the default partition."""
+        """Return whether events of that time must exist. Retention drops the oldest months first. Later events may be in
+        the default partition.
+        """
         moment = export_files.start(0) + dt.timedelta(milliseconds=milliseconds)
         return (moment.year, moment.month) >= oldest
 

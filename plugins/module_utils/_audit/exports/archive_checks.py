@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The archive against the journal: what is there, what was there, under which lock, and whether anybody laid something over it.
+"""Compare the archive with the journal: present and missing objects, locks, and objects that hide others.
 
-Four checks: `archive.objects`, `.journal`, `.shadowed`, `.lock`; and `.begins` where a database has older events.
+There are four checks: `archive.objects`, `.journal`, `.shadowed`, `.lock`. A fifth, `.begins`, applies if a database
+has older events.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ..._stream.progress import SILENT, Progress
 from . import archive_hours
 from .archive_hours import Listing
 
-# A store answers several requests at once.
+# A store answers several requests in parallel.
 WORKERS = 4
 DAY = datetime.timedelta(days=1)
 _VERDICTS = {"expired": WARN, "not_entered": UNPROVEN, "strange": WARN}
@@ -36,7 +37,7 @@ _VERDICTS = {"expired": WARN, "not_entered": UNPROVEN, "strange": WARN}
 
 @dataclasses.dataclass(frozen=True)
 class Archive:
-    """What was read of it. Digests and locks are those of the true versions, by key."""
+    """The contents of the archive. Digests and locks belong to the original versions, by key."""
 
     store: Store
     there: Listing
@@ -51,7 +52,7 @@ class Archive:
 
 
 def read(store: Store, there: Listing, entered: t.Mapping[str, Entered], now: datetime.datetime, progress: Progress = SILENT) -> Archive:
-    """Every byte, once. Raises what the store raises."""
+    """Read every object once. Raises what the store raises."""
 
     def look(one: Held) -> tuple[str, Locked]:
         return archive_hours.digest(store, one, progress), store.lock_of(one)
@@ -69,7 +70,7 @@ def examine(found: Archive) -> list[Check]:
 
 
 def nothing(store: Store, entered: t.Mapping[str, Entered]) -> Check:
-    """For an archive without any export."""
+    """Return the check for an archive without exports."""
     if entered:
         words = (
             f"the journal records {len(entered)} archived exports, but {store.location} has none; they were deleted, or archive is wrong"
@@ -80,13 +81,13 @@ def nothing(store: Store, entered: t.Mapping[str, Entered]) -> Check:
 
 
 def first_hour(entered: t.Mapping[str, Entered]) -> int | None:
-    """The first hour that the journal names; None where it names none."""
+    """Return the first hour in the journal, or None."""
     hours = [export_files.hour_at(key.removeprefix(f"{archive_days.FOLDER}/")) for key in entered]
     return min((hour for hour in hours if hour is not None), default=None)
 
 
 def begins(first: int, ingested: t.Mapping[int, int]) -> Check:
-    """What the database has of before the archive: that was never archived, so nobody took it away."""
+    """Check for events in the database from before the archive. They were never archived, so none of them were removed from it."""
     before = sum(rows for hour, rows in ingested.items() if hour < first)
     name, words = "archive.begins", f"the archive begins with {export_files.name(first)}, as recorded in the journal"
     if before:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hourly exports in a store: at their source, or in the archive, where they lie below `archive/`."""
+"""Hourly exports in a store: at their source, or in the archive, below `archive/`."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from ..._storage.schemes import open_store
 from ..._stream.progress import SILENT, Progress
 
 EXPORTS = "audit"
-# The service exports an hour when it is over, and tries again each hour.
+# The service exports an hour after its end, and retries every hour.
 GRACE = datetime.timedelta(hours=2)
 MAGIC = b"PAR1"
 
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """Hour since 1970 → its object; keys of what is no export."""
+    """The object of each hour since 1970, and the keys of objects that are not exports."""
 
     hours: dict[int, Held]
     strange: tuple[str, ...]
 
 
 def archive(opened: Opened, location: str | None, given: RepositoryOptions) -> Store:
-    """The archive: the repository itself unless the options name another location, which is reached in the same way."""
+    """Return the archive: the repository, or another location if the options name one. Both use the same access options."""
     if not location:
         return opened.store
     store = open_store(location, given.bucket)
@@ -46,7 +46,7 @@ def archive(opened: Opened, location: str | None, given: RepositoryOptions) -> S
 
 
 def source(given: ExportSourceOptions, to: Store) -> Store:
-    """Where the service writes. Raises OptionError when that is the archive itself."""
+    """Return the store to which the service writes. Raises OptionError if this is the archive itself."""
     store = open_store(given.source, given.bucket)
     if store.location in (to.location, f"{to.location}/{archive_days.FOLDER}"):
         raise OptionError(f"source {store.location} is the archive itself; give the bucket or directory to which the audit service writes")
@@ -54,7 +54,7 @@ def source(given: ExportSourceOptions, to: Store) -> Store:
 
 
 def exports(store: Store) -> Listing:
-    """What the service has written."""
+    """Return the exports that the service has written."""
     return _listing(store.held(EXPORTS), "")
 
 
@@ -75,7 +75,7 @@ def _listing(found: t.Iterable[Held], prefix: str) -> Listing:
 
 
 def hour_before(now: datetime.datetime, hours: int) -> int:
-    """The hour that was over so many hours ago."""
+    """Return the last hour that ended the given number of hours ago."""
     return hour_of(now) - 1 - hours
 
 
@@ -84,18 +84,18 @@ def day_of(hour: int) -> datetime.date:
 
 
 def is_over(day: datetime.date, now: datetime.datetime) -> bool:
-    """Whether all exports of a day should be there."""
+    """Return whether all exports of a day must exist."""
     return datetime.datetime.combine(day, datetime.time(), datetime.timezone.utc) + datetime.timedelta(days=1) + GRACE <= now
 
 
 def digest(store: Store, one: Held, progress: Progress = SILENT) -> str:
-    """SHA-256 of the very version. Raises what the store raises."""
+    """Return the SHA-256 of exactly this version. Raises what the store raises."""
     with store.open_held(one) as stream:
         return objects.digest(stream, progress)
 
 
 def is_whole(store: Store, one: Held) -> bool:
-    """Whether it begins and ends as a Parquet file does, which one that is still being copied does not."""
+    """Return whether the object starts and ends like a Parquet file. An incomplete copy does not."""
     if one.size < 3 * len(MAGIC):
         return False
     with store.open_seekable(one) as stream:
@@ -105,5 +105,5 @@ def is_whole(store: Store, one: Held) -> bool:
 
 
 def words(found: Locked) -> str:
-    """A lock in words."""
+    """Return a lock as text."""
     return f"{found.mode} until {timestamp(found.until)[:19]}Z" if found.mode and found.until else "no lock"

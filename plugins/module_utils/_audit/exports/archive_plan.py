@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which exports the archive lacks, which lie there under too short a lock, and which are not what the source has. It changes nothing."""
+"""Find exports that the archive lacks, that are locked for too short a time, or that differ from the source. Nothing is changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .archive_hours import Listing
 
 @dataclasses.dataclass(frozen=True)
 class Hour:
-    """One hour at its source. `sha256` is known where the archive has it and its bytes were read; `lock` is that of the archive."""
+    """One hour at its source. `sha256` is known if the archive has the hour and its bytes were read. `lock` is the lock in the archive."""
 
     number: int
     source: Held
@@ -33,13 +33,13 @@ class Hour:
 
     @property
     def key(self) -> str:
-        """Where it lies in the archive."""
+        """The key of the hour in the archive."""
         return f"{archive_days.FOLDER}/{self.source.key}"
 
 
 @dataclasses.dataclass
 class ArchivePlan:
-    """`fine` hours need nothing, but perhaps an entry. `faults` say what is wrong with a key, in words."""
+    """The actions for the archive. `fine` hours need no action, except perhaps a journal entry. `faults` maps keys to messages."""
 
     copy: list[Hour] = dataclasses.field(default_factory=list)
     extend: list[Hour] = dataclasses.field(default_factory=list)
@@ -50,7 +50,7 @@ class ArchivePlan:
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """What is compared: two stores, what they hold, what the journal says. Hours before `recent` are believed by size and journal."""
+    """Compares two stores with each other and with the journal. For hours before `recent`, size and journal entry are sufficient."""
 
     source: Store
     archive: Store
@@ -61,9 +61,9 @@ class Look:
     progress: Progress = SILENT
 
     def plan(self, found: Listing) -> ArchivePlan:
-        """Of each hour that the source has."""
+        """Return the actions for all hours at the source."""
         plan = ArchivePlan()
-        # Which of them must be read shows only as each is looked at.
+        # Which hours must be read is only known when each is compared.
         self.progress.begin("verifying")
         for number, one in found.hours.items():
             hour = Hour(number, one, self.there.hours.get(number))
@@ -105,12 +105,12 @@ class Look:
         (plan.fine if archived.suffices(hour.lock, wanted, self.now) else plan.extend).append(hour)
 
     def _is_believed(self, hour: Hour, there: Held, journal: Locked, wanted: Locked) -> bool:
-        """Whether nothing of an old hour is read again: its size is right, and so was its lock when it was entered."""
+        """Return whether an old hour need not be read: its size is unchanged, and its recorded lock is sufficient."""
         return hour.number < self.recent and there.size == hour.source.size and archived.suffices(journal, wanted, self.now)
 
 
 def listing(plan: ArchivePlan, store: Store, now: datetime.datetime, *, after: bool) -> str:
-    """The hours that change, as they are or as they will be, for a diff."""
+    """Return the changed hours, before or after the changes, for a diff."""
     lines = []
     for hour in sorted((*plan.copy, *plan.extend), key=lambda one: one.number):
         lock = store.lock_wanted(hour.key, now) if after else hour.lock

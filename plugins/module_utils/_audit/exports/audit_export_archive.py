@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the audit service's hourly exports into a place where nobody changes them."""
+"""Use case of the module of the same name: copy the audit service's hourly exports into a protected archive."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Plan(_Planned, total=False):
 
 
 class Result(_Plan):
-    """Hours by name, days as YYYY-MM-DD; `failed` and `msg` if an hour has a fault."""
+    """Hours by name, days as YYYY-MM-DD. `failed` and `msg` are set if an hour has a fault."""
 
     changed: bool
     days: list[str]
@@ -74,7 +74,7 @@ class Result(_Plan):
 
 
 def run(invocation: Invocation[Options]) -> Result:
-    """Compare all, copy what is missing, extend locks, then (one entry a day that is over) tell the journal."""
+    """Compare all exports, copy missing ones, extend locks, then add one journal entry for each complete day."""
     with progress.shown() as told:
         return _archived(invocation, told)
 
@@ -136,7 +136,7 @@ def _warn(invocation: Invocation[Options], plan: ArchivePlan, found: archive_hou
 
 
 def _ready(opened: Opened, given: Options, to: Store) -> Signer:
-    """Nothing is copied that could not be entered afterwards."""
+    """Check that an entry can be written, so that nothing is copied that cannot be recorded."""
     signer = access.signer(opened, given.access.deployment, given.signing_key, keys.BACKUP)
     opened.mark.check_writable()
     for store in {store.location: store for store in (opened.store, to)}.values():
@@ -164,7 +164,7 @@ def _result(plan: ArchivePlan, to: Store, now: datetime.datetime) -> _Plan:
 
 
 def _act(plan: ArchivePlan, source: Store, to: Store, told: Progress) -> ArchivePlan:
-    """The plan as it was done: every hour in it is in the archive now, with its digest and lock."""
+    """Carry out the plan. Returns it with the digest and lock of every hour in the archive."""
     done = ArchivePlan(fine=plan.fine)
     if plan.copy:
         told.begin("copying", sum(hour.source.size for hour in plan.copy))
@@ -191,7 +191,7 @@ def _copy(hour: Hour, source: Store, to: Store, told: Progress) -> Hour:
 
 
 def _days(plan: ArchivePlan, known: t.Mapping[str, Entered], now: datetime.datetime) -> dict[datetime.date, list[Hour]]:
-    """Days that are over, with the hours of which the journal does not know yet, or not how long they are locked now."""
+    """Return the complete days, with their hours that are not in the journal yet or that have a longer lock now."""
     extended = {hour.key for hour in plan.extend}
     found: dict[datetime.date, list[Hour]] = {}
     for hour in (*plan.copy, *plan.extend, *plan.fine):
@@ -206,7 +206,7 @@ def _enter(opened: Opened, signer: Signer, day: datetime.date, hours: t.Sequence
     ends = [hour.lock.until for hour in hours]
     modes = {hour.lock.mode for hour in hours}
     until = None if None in ends else min(end for end in ends if end is not None)
-    # GOVERNANCE is the weaker one; COMPLIANCE is said only where all have it.
+    # GOVERNANCE is weaker, so COMPLIANCE is recorded only if all hours have it.
     mode = None if until is None else max(mode for mode in modes if mode is not None)
     subjects = [entries.subject(hour.key, hour.sha256) for hour in sorted(hours, key=lambda one: one.number)]
     body = ArchiveDay(day, mode, until).to_body()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: archived exports against journal, lock, themselves, keys and the database."""
+"""Use case of the module of the same name: verify archived exports, and compare them with journal, locks, keys and the database."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class _Counted(t.TypedDict):
 
 
 class Coverage(_Counted, total=False):
-    """What was read, and what was not verified; hours by name if there is a file."""
+    """What was read, and what was not verified. Hours are set by name if there is a file."""
 
     first_hour: str
     last_hour: str
@@ -67,7 +67,7 @@ class Coverage(_Counted, total=False):
 
 
 class Result(VerdictResult):
-    """The verdict, and what it covers."""
+    """The verdict and its coverage."""
 
     coverage: Coverage
     journal_head: str
@@ -75,7 +75,7 @@ class Result(VerdictResult):
 
 
 def run(invocation: Invocation[Options]) -> Result:
-    """Read every object once for its digest and once for its rows; then judge."""
+    """Read every object once for its digest and once for its rows, then evaluate the checks."""
     with progress.shown() as told:
         return _verified(invocation, told)
 
@@ -131,7 +131,7 @@ def _with_database(
     cuts: t.Sequence[baseline.Cut],
     asked: tuple[int | None, int],
 ) -> list[Check]:
-    """`asked` are the hour with which the archive began, if the journal knows, and the last one that should be there."""
+    """Return the checks that need the database. `asked` are the first hour in the archive, if known, and the last hour that must exist."""
     begin, due = asked
     server, _sandbox = place.server_of(given.copy)
     server = server.named(APPLICATION)
@@ -153,7 +153,9 @@ def _with_database(
 
 
 def _ingested(where: snapshot.Place, layout: database_layout.Layout) -> dict[int, int]:
-    """Hour since 1970 → events that were ingested in it. Leaf by leaf: a lock on the parent would keep partition changes waiting."""
+    """Return the number of ingested events by hour since 1970. Queries each partition, because a lock on the parent would
+    block partition changes.
+    """
     found: dict[int, int] = {}
     for leaf in layout.leaves:
         with where.join() as session:

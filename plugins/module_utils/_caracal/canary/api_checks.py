@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API over the restored data: zones listed, policy active and loaded, audit events found. Nothing is written."""
+"""Checks of the API over the restored data: zones, active policies, audit events. Nothing is written."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from .asking import Said, Services, quoted
 from .facts import ActiveSet
 
 ZONES, POLICY, AUDIT_QUERY = "canary.zones", "canary.policy_active", "canary.audit_query"
-# The API takes 600 calls a minute from one address.
+# The API allows 600 calls a minute from one address.
 ASKED = 100
 SHOWN = 50
 _EVERY = 1.0
-# Why the API cannot say whether the STS has loaded a policy, with the reason for the check; waiting does not help.
+# Reasons why the API cannot report whether the STS has loaded a policy, with the reason for the check. Waiting does not
+# help.
 _UNASKED = {
     "unreachable": (NO_ANSWER, "the API cannot reach the STS"),
     "not_configured": (OTHER_GATEWAY_KEY, "the API cannot ask the STS, because it has no GATEWAY_STS_HMAC_KEY"),
@@ -36,7 +37,10 @@ class _Wrong:
 
 
 def zones(services: Services, known: t.Collection[str]) -> Check:
-    """`known` are the ids of the copy's zones. Lists leave out rows by their own rules, so they are no count."""
+    """Check the zones that the API lists. `known` are the IDs of the zones in the copy.
+
+    The API's lists filter rows by their own rules, so the number of zones is not compared.
+    """
     said = services.api("GET", "/v1/zones?limit=500")
     listed = {str(one.get("id")) for one in rows(said)}
     if said.status != 200:
@@ -53,7 +57,7 @@ def zones(services: Services, known: t.Collection[str]) -> Check:
 
 
 def policy_active(services: Services, sets: t.Sequence[ActiveSet], seconds: float) -> Check:
-    """Every active policy set is active through the API too, and each zone has one that the STS has loaded. Waits up to `seconds`."""
+    """Check that every active policy set is active in the API too, and that the STS has loaded one for each zone. Waits up to `seconds`."""
     asked, until = sets[:ASKED], time.monotonic() + seconds
     waiting, loaded = list(asked), set[str]()
     wrong: list[_Wrong] = []
@@ -75,7 +79,7 @@ def policy_active(services: Services, sets: t.Sequence[ActiveSet], seconds: floa
 
 
 def _look(services: Services, sets: t.Sequence[ActiveSet], loaded: set[str]) -> tuple[list[_Wrong], list[ActiveSet]]:
-    """What is wrong for good, and what may still come. The STS loads one set of a zone, so the others of it need not be."""
+    """Return permanent faults, and the policy sets that may still be loaded. The STS loads only one set of each zone."""
     wrong, waiting = [], []
     for one in sets:
         said = services.api("GET", f"/v1/zones/{quoted(one.zone)}/policy-sets/{quoted(one.policy_set)}/activation-status")
@@ -98,7 +102,7 @@ def _look(services: Services, sets: t.Sequence[ActiveSet], loaded: set[str]) -> 
 
 
 def audit_query(services: Services, newest: t.Mapping[str, str]) -> Check:
-    """`newest` has the id of the newest audit event of zones that have any; each zone must find events of its own."""
+    """Check that the API finds events in each zone. `newest` maps each zone with audit events to the time of its newest event."""
     asked = sorted(newest)[:ASKED]
     wrong = [one for zone in asked for one in [_query(services, zone, newest[zone])] if one]
     details = {"zones": len(newest), "asked": len(asked)}
@@ -124,7 +128,7 @@ def _query(services: Services, zone: str, moment: str) -> _Wrong | None:
 
 
 def rows(said: Said) -> list[dict[str, t.Any]]:
-    """The rows of a list in any generation: a bare array, `items` or `rows`."""
+    """Return the rows of a list in any release: a bare array, `items` or `rows`."""
     content = said.content
     if isinstance(content, dict):
         content = content.get("items", content.get("rows"))

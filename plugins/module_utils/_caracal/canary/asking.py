@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Questions to the services of a copy, and what they said in words that may be told: no token, no secret, no long text."""
+"""Requests to the services of a copy. Answers are shortened for reports and contain no token or secret."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..._report.text import one_line
 
 STS, GATEWAY, API, COORDINATOR = "sts", "gateway", "api", "coordinator"
 SERVICES = (STS, GATEWAY, API, COORDINATOR)
-TOLD = 200  # characters of a service's own words
+TOLD = 200  # characters of text from a service
 
 
 class Reply(t.Protocol):
-    """What came back. `status` is None when nobody answered, and then `error` says why; names of `headers` are in lower case."""
+    """A reply. If the service did not answer, `status` is None and `error` has the reason. Names in `headers` are in lower case."""
 
     @property
     def status(self) -> int | None: ...
@@ -34,14 +34,14 @@ class Reply(t.Protocol):
 
 
 class Ask(t.Protocol):
-    """Raises nothing for trouble on the way."""
+    """Send a request. Network errors do not raise an exception."""
 
     def __call__(self, method: str, url: str, headers: t.Mapping[str, str], body: bytes | None, /) -> Reply: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """What a service answered. `content` is its JSON or None and may hold secrets, so it is never told."""
+    """The answer of a service. `content` is its JSON or None. It may contain secrets, so it is never reported."""
 
     service: str
     status: int | None
@@ -53,7 +53,7 @@ class Said:
 
     @property
     def facts(self) -> dict[str, object]:
-        """For `details` of a check."""
+        """The answer for the `details` of a check."""
         facts: dict[str, object] = {"service": self.service, "status": self.status, "error": self.error, "description": self.description}
         return facts if self.status is not None else {**facts, **because(NO_ANSWER)}
 
@@ -68,7 +68,7 @@ class Said:
 
 
 class Refused(Exception):
-    """A step got another answer than it must have."""
+    """A step received an unexpected answer."""
 
     def __init__(self, step: str, said: Said) -> None:
         super().__init__(f"{step}: {said}")
@@ -77,7 +77,7 @@ class Refused(Exception):
 
 
 class Services:
-    """The services by their base URLs. Whoever learns a secret on the way tells `hide`, so that no answer repeats it to a reader."""
+    """The services by their base URLs. Code that learns a secret passes it to `hide`, so that no reported answer contains it."""
 
     def __init__(self, ask: Ask, urls: t.Mapping[str, str], admin_token: str = "") -> None:
         self._ask = ask
@@ -89,7 +89,7 @@ class Services:
         return service in self._urls
 
     def asking(self, ask: Ask) -> Services:
-        """The same services, asked in another way."""
+        """Return the same services with another function that sends the requests."""
         other = Services(ask, self._urls, self._admin_token)
         other._hidden = self._hidden
         return other
@@ -100,7 +100,7 @@ class Services:
         return secret
 
     def api(self, method: str, path: str, body: t.Any = None) -> Said:
-        """A call of the API with the administrator's token."""
+        """Call the API with the administrator's token."""
         return self.call(API, method, path, token=self._admin_token, body=body)
 
     def call(
@@ -114,7 +114,7 @@ class Services:
         form: t.Sequence[tuple[str, str]] | None = None,
         headers: t.Mapping[str, str] | None = None,
     ) -> Said:
-        """`path` begins with a slash and is quoted already; `body` goes as JSON, `form` as a form."""
+        """Send a request. `path` starts with a slash and is already quoted. `body` is sent as JSON, `form` as form data."""
         if not self.has(service):
             return Said(service, None, description="its URL is not configured")
         sent = {"Accept": "application/json", **(headers or {})}
@@ -144,7 +144,7 @@ class Services:
         )
 
     def _told(self, words: object) -> str:
-        """Words of a service as one short line without any secret that we know."""
+        """Return text from a service as one short line without any known secret."""
         if not isinstance(words, str):
             return ""
         for secret in self._hidden:
@@ -153,7 +153,7 @@ class Services:
 
 
 def expect(step: str, said: Said, status: int, *names: str) -> tuple[str, ...]:
-    """The text fields `names` of an answer that has `status`; raises Refused for any other."""
+    """Return the text fields `names` of an answer. Raises Refused if the status is not `status` or a field is missing."""
     content = said.content if isinstance(said.content, dict) else {}
     found = tuple(content.get(name) for name in names)
     if said.status != status or not all(isinstance(one, str) and one for one in found):
@@ -162,12 +162,12 @@ def expect(step: str, said: Said, status: int, *names: str) -> tuple[str, ...]:
 
 
 def quoted(name: str) -> str:
-    """An id as a part of a path."""
+    """Quote an ID for use in a path."""
     return urllib.parse.quote(name, safe="")
 
 
 def request_id() -> str:
-    """An id of our own for one request, by which its audit rows and log lines are found."""
+    """Return a new ID for one request. It identifies the request's audit rows and log lines."""
     return f"caracal-ops-{os.urandom(8).hex()}"
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""C3: the audit rows of our own requests, as the next ones on the restored chain."""
+"""C3: the audit rows of the canary's own requests must be the next rows of the restored chain."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOKEN_EXCHANGE, GATEWAY_REQUEST = "token_exchange", "gateway_resource_request"
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """Where the chain of a zone stood before: number and content hash of its last row, 0 and `""` without any."""
+    """The last row of a zone's chain before the canary: its number and content hash. They are 0 and `""` if the chain is empty."""
 
     zone: str
     seq: int
@@ -28,7 +28,7 @@ class Head:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """A row after the head, in the order of numbers."""
+    """A row after the head. Rows are ordered by number."""
 
     seq: int
     request_id: str
@@ -41,11 +41,11 @@ class Row:
 
 
 Mac = t.Callable[[bytes, bytes], str]
-Wanted = t.Mapping[str, str]  # request id → type of the event that it must have
+Wanted = t.Mapping[str, str]  # request ID → required event type
 
 
 def landed(rows: t.Sequence[Row], wanted: Wanted) -> bool:
-    """Whether every request has its row."""
+    """Return whether every request has its row."""
     return not missing(rows, wanted)
 
 
@@ -55,16 +55,17 @@ def missing(rows: t.Sequence[Row], wanted: Wanted) -> list[str]:
 
 
 def reasons(rows: t.Sequence[Row], request: str) -> list[str]:
-    """What the rows of a refused request say about it."""
+    """Return the evaluation statuses in the audit rows of a refused request."""
     return sorted({row.status for row in rows if row.request_id == request and row.decision == "deny" and row.status})
 
 
 def judge(
     chains: t.Sequence[tuple[Head, t.Sequence[Row], Wanted]], mac: Mac | None, seconds: float, ingest: Backlog | None = None
 ) -> Check:
-    """Of each zone that was asked: where its chain stood, what came, and what had to come. `mac` is that of the restored audit key.
+    """Check the audit rows of each zone that received requests.
 
-    `ingest` is what waits for the audit service in front of these rows, where that is known.
+    `chains` has, for each zone, the head before the canary, the new rows and the required rows. `mac` uses the restored
+    audit key. `ingest` is the backlog of the audit service in front of these rows, if known.
     """
     chains = [one for one in chains if one[2]]
     details: dict[str, t.Any] = {

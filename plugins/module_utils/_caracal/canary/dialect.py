@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a release wants to be asked. The families alone do not say it: the last releases of zone_kek have the policy of the newer ones."""
+"""The request format of a release. The family alone does not determine it: the last zone_kek releases use the newer policy format."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ from ..releases import SECRET_STORE
 
 @dataclasses.dataclass(frozen=True)
 class Dialect:
-    """`contract`: policies are data for the product's own rules, by which only a delegated session may ask for a resource; before,
-    policies were Rego and the application's own token went to the Gateway."""
+    """The request format of a release.
+
+    If `contract` is True, policies are data for the product's own rules, and only a delegated session may request a
+    resource. Earlier releases have policies in Rego, and the application sends its own token to the Gateway.
+    """
 
     family: str
     contract: bool
 
     @property
     def bindings(self) -> bool:
-        """Whether the Gateway routes by a binding of resource and application."""
+        """True if the Gateway routes by a binding of resource and application."""
         return self.family != SECRET_STORE
 
     @property
     def one_shot(self) -> bool:
-        """Whether a token for the Gateway is for one use."""
+        """True if a token for the Gateway can be used only once."""
         return self.family == SECRET_STORE
 
 

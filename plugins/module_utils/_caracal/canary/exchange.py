@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""C1: a token for a client secret. A refusal by policy is told apart from a broken STS, since it proves much: zone, application,
-secret and policy engine work, and only the operator's choice of application does not."""
+"""C1: exchange a client secret for a token.
+
+A refusal by policy is reported differently from a broken STS. It proves that zone, application, secret and policy
+engine work, and that only the operator's choice of application is wrong.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from .asking import STS, Said, Services, request_id
 
 CHECK_ID = "canary.exchange"
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
-# What an answer of the STS means, by status, code and how the description begins; the first that fits.
+# Meaning of an STS answer, by status, error code and start of the description. The first match applies.
 _CAUSES = (
     (
         401,
@@ -41,7 +44,11 @@ _CAUSES = (
 
 @dataclasses.dataclass(frozen=True)
 class Application:
-    """Who asks, and for what. `labels` are the roles of a delegated session (family secret_store), `ours` says that we made it."""
+    """The application that requests a token, and the requested resource.
+
+    `labels` are the roles of a delegated session (family secret_store). `ours` is True if the canary created the
+    application.
+    """
 
     zone: str
     id: str
@@ -55,7 +62,7 @@ class Application:
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """One exchange. `token` is empty unless one was issued."""
+    """One exchange. `token` is empty if no token was issued."""
 
     request_id: str
     said: Said
@@ -74,7 +81,7 @@ class Exchange:
 
     @property
     def kid(self) -> str:
-        """The key that the token names."""
+        """The ID of the key that signed the token, or an empty string."""
         try:
             head = self.token.partition(".")[0]
             return str(json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))["kid"])
@@ -100,7 +107,10 @@ def ask(services: Services, application: Application, scope: str, **more: str) -
 
 
 def judge(made: Exchange, application: Application, kids: t.Collection[str], reasons: t.Sequence[str]) -> Check:
-    """`kids` are the zone's keys in the backup, `reasons` what the audit rows of a refusal say."""
+    """Return the check of an exchange.
+
+    `kids` are the zone's keys in the backup. `reasons` are the evaluation statuses in the audit rows of a refusal.
+    """
     details = {**made.said.facts, "request_id": made.request_id, "outcome": made.outcome}
     if made.outcome == ISSUED:
         if not application.ours and not kids:

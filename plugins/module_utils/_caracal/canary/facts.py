@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the copy's database says about what will be asked, in SQL per family."""
+"""Queries of the copy's database for the facts that the canary needs, for each family."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LIVE = "EXISTS (SELECT FROM public.zones z WHERE z.id = {row}.zone_id AND z.arc
 
 @dataclasses.dataclass(frozen=True)
 class ServedKey:
-    """A row of a signing key that the STS serves by its own rule."""
+    """A signing key that the STS must serve according to its own rule."""
 
     zone: str
     kid: str
@@ -37,7 +37,7 @@ class ActiveSet:
 
 @dataclasses.dataclass(frozen=True)
 class Revoked:
-    """A session that the Gateway must remember as revoked, and the claim of a token by which it would know it."""
+    """A revoked session that the Gateway must remember. `claim` is the token claim that contains its ID."""
 
     zone: str
     kind: str
@@ -47,16 +47,16 @@ class Revoked:
 
 
 def zones(reader: Reader) -> list[str]:
-    """Zones that are in use."""
+    """Return the zones that are not archived."""
     return [str(row[0]) for row in reader.rows("SELECT id FROM public.zones WHERE archived_at IS NULL ORDER BY 1")]
 
 
 def own_zones(reader: Reader) -> set[str]:
-    """Those of the product itself: nobody else may write into them, and it uses them as soon as it starts."""
+    """Return the product's own zones. Only the product may write to them, and it uses them as soon as it starts."""
     return {str(row[0]) for row in reader.rows(r"SELECT id FROM public.zones WHERE slug LIKE 'caracal-sys-%'")}
 
 
-# The newest key, and the one before it while the newest is not a day old.
+# The newest key, and the previous one while the newest is less than a day old.
 _KEYS = """
     SELECT id, zone_id, version, {nonce}, {column} FROM (
       SELECT s.*, row_number() OVER newest AS rank, first_value(created_at) OVER newest AS active_since
@@ -70,7 +70,7 @@ def key_column(family: str) -> Column:
 
 
 def served_keys(reader: Reader, family: str) -> list[ServedKey]:
-    """Zone by zone, the active key first."""
+    """Return the served keys by zone, with the active key first."""
     column = key_column(family)
     sql = _KEYS.format(nonce=column.nonce or "''::bytea", column=column.column, rows=SIGNING_KEY_ROWS, live=_LIVE.format(row="s"))
     return [
@@ -80,7 +80,7 @@ def served_keys(reader: Reader, family: str) -> list[ServedKey]:
 
 
 def key_ids(reader: Reader) -> set[str]:
-    """Of all rows with a signing key, served or not."""
+    """Return the IDs of all signing key rows, served or not."""
     return {str(kid) for (kid,) in reader.rows(f"SELECT id FROM public.secrets WHERE {SIGNING_KEY_ROWS}")}
 
 
@@ -92,7 +92,7 @@ def active_sets(reader: Reader) -> list[ActiveSet]:
     return [ActiveSet(*(str(field) for field in row)) for row in rows]
 
 
-# A day is how long the Gateway remembers; what is older it forgets, since no token lives as long.
+# The Gateway remembers revocations for a day. It forgets older ones, because no token lives that long.
 _RECORDS = """SELECT zone_id, 'session', 'sid', id, {when} AS moment, 1 AS rank FROM public.{table}
                WHERE status = 'revoked' AND expires_at > now() - interval '23 hours'"""
 _SESSIONS = """SELECT zone_id, 'agent session', 'agent_session_id', id, updated_at, 2 FROM public.{table}
@@ -111,7 +111,7 @@ _REVOKED = {
         _EDGES,
     ),
 }
-# In the family zone_kek the Gateway first looks for a binding of the resource.
+# In family zone_kek the Gateway first searches for a binding of the resource.
 _RESOURCE = {
     SECRET_STORE: "SELECT 'resource://caracal-ops-canary' AS identifier",
     ZONE_KEK: "SELECT resource_identifier AS identifier FROM public.gateway_resource_bindings WHERE zone_id = r.zone_id ORDER BY 1 LIMIT 1",
@@ -119,7 +119,7 @@ _RESOURCE = {
 
 
 def revoked(reader: Reader, family: str) -> Revoked | None:
-    """One that was ended last, a whole session before a part of one, in a zone with a signing key."""
+    """Return the latest revocation in a zone with a signing key. Whole sessions are preferred to parts of a session."""
     rows = reader.rows(f"""
         SELECT r.zone_id, r.kind, r.claim, r.id, resource.identifier
           FROM ({" UNION ALL ".join(_REVOKED[family])}) r(zone_id, kind, claim, id, moment, rank)
@@ -130,13 +130,13 @@ def revoked(reader: Reader, family: str) -> Revoked | None:
 
 
 def point(reader: Reader, zone: str, resource: str, url: str) -> None:
-    """Let a resource of a drill's copy lead to `url`; where it leads otherwise is out of a sandbox's reach."""
+    """Change the upstream of a resource in a drill's copy to `url`, because a sandbox cannot reach the original one."""
     sql = "UPDATE public.resources SET upstream_url = %s WHERE zone_id = %s AND identifier = %s AND archived_at IS NULL"
     reader.rows(sql, (url, zone, resource))
 
 
 def head(reader: Reader, zone: str) -> Head:
-    """The last row of the zone's chain, by its index."""
+    """Return the last row of the zone's chain, using its index."""
     rows = reader.rows(
         """SELECT chain_seq, content_sha256 FROM public.audit_events
             WHERE zone_id = %s AND chain_seq > 0 ORDER BY chain_seq DESC LIMIT 1""",
@@ -146,7 +146,7 @@ def head(reader: Reader, zone: str) -> Head:
 
 
 def rows_after(reader: Reader, where: Head) -> list[Row]:
-    """What came onto the chain since: the canary's own rows may stand behind any number of restored events."""
+    """Return the rows added to the chain since `where`. Any number of restored events may precede the canary's own rows."""
     found: list[Row] = []
     while True:
         page = _page(reader, where.zone, found[-1].seq if found else where.seq)
@@ -166,7 +166,7 @@ def _page(reader: Reader, zone: str, sequence: int) -> list[Row]:
 
 
 def newest_events(reader: Reader, of: t.Sequence[str]) -> dict[str, str]:
-    """Zone → time of its newest audit event, for zones that have any."""
+    """Return the time of the newest audit event by zone, for zones that have events."""
     found = {}
     for zone in of:
         rows = reader.rows(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""C2: a protected request through the Gateway, and requests that it must refuse."""
+"""C2: a protected request through the Gateway, and requests that the Gateway must refuse."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from .exchange import Application
 
 CHECK_ID = "canary.gateway"
 NO_TOKEN, REVOKED, REPLAYED = "canary.refused.no_token", "canary.refused.revoked_session", "canary.refused.replayed_token"
-# A header that only a request has which the Gateway let through to the upstream.
+# A response header that exists only if the Gateway forwarded the request to the upstream.
 _PASSED = "x-caracal-token-expires-in"
-# What the Gateway says before it looks whether a session is revoked: nothing is proved by these.
+# Start of Gateway answers that are sent before it checks for revoked sessions. They do not prove anything about
+# revocation.
 _BEFORE = ("bearer ", "malformed", "credential expiring", "missing ", "resource not configured", "path traversal", "revocation state")
 _CAUSES = (
     (
@@ -38,13 +39,13 @@ _CAUSES = (
         "its host name does not resolve, or the Gateway does not allow it; see UPSTREAM_HOST_ALLOWLIST and ALLOW_PRIVATE_UPSTREAMS",
     ),
 )
-# What the Gateway says after it asked the STS, for which it writes an audit event too.
+# Gateway answers that are sent after the exchange with the STS. The Gateway writes an audit event for them too.
 _AUDITED = ("upstream unreachable", "upstream timeout", "upstream not addressable")
 
 
 @dataclasses.dataclass(frozen=True)
 class Upstream:
-    """A harmless upstream of our own that answers `nonce`, served while `ask` asks."""
+    """A harmless upstream of the drill. It answers `nonce`, and runs while `ask` sends a request."""
 
     ask: Ask
     nonce: str
@@ -52,14 +53,14 @@ class Upstream:
 
 @dataclasses.dataclass(frozen=True)
 class Asked:
-    """One request through the Gateway."""
+    """A request sent through the Gateway."""
 
     request_id: str
     said: Said
 
 
 def ask(services: Services, resource: str, path: str, token: str, upstream: Upstream | None = None) -> Asked:
-    """GET `path` of a resource."""
+    """Send GET `path` to a resource."""
     own = request_id()
     headers = {"X-Caracal-Resource": resource, "X-Request-Id": own}
     through = services.asking(upstream.ask) if upstream else services
@@ -67,12 +68,12 @@ def ask(services: Services, resource: str, path: str, token: str, upstream: Upst
 
 
 def audited(asked: Asked) -> bool:
-    """Whether the request must have an audit event of the Gateway."""
+    """Return whether the Gateway must have written an audit event for the request."""
     return asked.said.status is not None and (_PASSED in asked.said.headers or asked.said.description in _AUDITED)
 
 
 def judge(asked: Asked, application: Application, upstream: Upstream | None, left: t.Sequence[str] = ()) -> Check:
-    """Whether the request went through the Gateway and came back from the upstream. `left` are sessions that could not be ended."""
+    """Check that the request passed the Gateway and that the upstream answered. `left` are sessions that could not be ended."""
     said = asked.said
     details = {**said.facts, "request_id": asked.request_id, "sessions_left": list(left)}
     if left and not application.ours and said.status is not None and _PASSED in said.headers:
@@ -94,7 +95,10 @@ def judge(asked: Asked, application: Application, upstream: Upstream | None, lef
 
 
 def stopped(refused: Refused, application: Application) -> Check:
-    """The way to the Gateway ended before it. Policy that refuses the operator's labels and scopes is not a fault of the copy."""
+    """Return the check for a request that stopped before the Gateway.
+
+    A policy that refuses the operator's labels and scopes is not a fault of the copy.
+    """
     details = {**refused.said.facts, "step": refused.step}
     if not application.ours and refused.said.status == 403 and refused.said.description.startswith("policy denied"):
         words = f"not run: policy refuses the delegated token; correct application.labels and application.scopes ({refused})"
@@ -103,7 +107,7 @@ def stopped(refused: Refused, application: Application) -> Check:
 
 
 def without_token(services: Services) -> Check:
-    """A request without a token must be refused."""
+    """Check that a request without a token is refused."""
     said = ask(services, "resource://caracal-ops-canary", "/", "").said
     if said.is_(401, "missing bearer token"):
         return Check(NO_TOKEN, PASS, "the Gateway refuses a request without a token", details=said.facts)
@@ -113,7 +117,7 @@ def without_token(services: Services) -> Check:
 
 
 def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
-    """A token of a session that is revoked in the copy, signed in the drill with the restored key of its zone."""
+    """Check that a token of a revoked session is refused. The drill signs the token with the restored key of its zone."""
     said = ask(services, resource, "/", token).said
     details = {**said.facts, "kind": kind}
     if said.is_(401, "session revoked"):
@@ -128,7 +132,7 @@ def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
 
 
 def replayed(first: Asked | None, second: Said | None, dialect: Dialect) -> Check:
-    """The same token twice, where it is for one use."""
+    """Check that a one-time token is refused the second time, if the release has one-time tokens."""
     if not dialect.one_shot:
         words = "this release has no one-shot tokens; the Gateway accepts a token until it expires"
         return Check(REPLAYED, NOT_APPLICABLE, words, required=False)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The whole way of a protected request: exchange, a delegation where the release wants one, the Gateway, and the same token again."""
+"""The complete path of a protected request: exchange, delegation if the release requires it, Gateway, and the same token again."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .gateway import Asked, Upstream
 
 _SECONDS = 600
 _LIFECYCLE = "agent:lifecycle"
-# The Gateway looks for new bindings every 30 s.
+# The Gateway checks for new bindings every 30 s.
 BINDING_SECONDS = 45.0
 _EVERY = 1.0
 
 
 @dataclasses.dataclass
 class Journey:
-    """How far it came. `left` are sessions that could not be ended."""
+    """The results of the steps that were run. `left` are sessions that could not be ended."""
 
     exchange: Exchange
     stopped: Refused | None = None
@@ -34,7 +34,7 @@ class Journey:
 
 
 def go(services: Services, application: Application, dialect: Dialect, upstream: Upstream | None) -> Journey:
-    """Every step; none is made after one that failed, but what was begun is ended."""
+    """Run every step until one fails, and end the sessions that were started."""
     scope = _LIFECYCLE if dialect.contract else " ".join(application.scopes)
     journey = Journey(exchange.ask(services, application, scope))
     if journey.exchange.outcome != ISSUED:
@@ -56,7 +56,7 @@ def go(services: Services, application: Application, dialect: Dialect, upstream:
 
 
 def _ask(services: Services, application: Application, dialect: Dialect, token: str, upstream: Upstream | None) -> Asked:
-    """The protected request. A binding that was made just now is not known to the Gateway at once, and then it looks at nothing else."""
+    """Send the protected request. Retries because the Gateway learns of a new binding only after some seconds."""
     until = time.monotonic() + BINDING_SECONDS
     while True:
         asked = gateway.ask(services, application.resource, application.path, token, upstream)
@@ -67,7 +67,7 @@ def _ask(services: Services, application: Application, dialect: Dialect, token: 
 
 
 def _delegated(services: Services, application: Application, token: str, sessions: list[str]) -> str:
-    """A one-shot token for the resource, of a session to which another one delegated."""
+    """Return a one-time token for the resource, from a session that received a delegation from another session."""
     zone = f"/zones/{quoted(application.zone)}"
     wanted = {"application_id": application.id, "labels": list(application.labels), "ttl_seconds": _SECONDS}
     for step in ("start of the delegating session", "start of the session that acts"):
@@ -91,9 +91,9 @@ def _delegated(services: Services, application: Application, token: str, session
 
 
 def _end(services: Services, zone: str, token: str, sessions: list[str]) -> list[str]:
-    """End sessions, the acting one first; those that did not end."""
+    """End the sessions, the acting one first, and return those that did not end."""
     ended = {
         one: services.call(COORDINATOR, "DELETE", f"/zones/{quoted(zone)}/agents/{quoted(one)}", token=token) for one in sessions[::-1]
     }
-    # 404 and 410: its end took the other with it.
+    # 404 and 410: ending the other session also ended this one.
     return [one for one, said in ended.items() if said.status not in (200, 204, 404, 410)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""C0: the STS serves the keys of the backup, and no other. Nothing is written and no credential needed."""
+"""C0: the STS must serve exactly the keys in the backup. Nothing is written, and no credential is needed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SHOWN = 50
 
 @dataclasses.dataclass(frozen=True)
 class Key:
-    """A signing key that the STS must serve; `x` and `y` are empty where the sealed key could not be opened."""
+    """A signing key that the STS must serve. `x` and `y` are empty if the sealed key was not decrypted."""
 
     zone: str
     kid: str
@@ -29,7 +29,7 @@ class Key:
 
 @dataclasses.dataclass(frozen=True)
 class Wrong:
-    """What is not as it must be in one zone."""
+    """A fault in one zone."""
 
     zone: str
     words: str
@@ -37,7 +37,11 @@ class Wrong:
 
 
 def check(services: Services, keys: t.Sequence[Key], new: t.Sequence[Key], without: t.Sequence[str]) -> Check:
-    """`keys` are those that must be served, `new` those that the copy has and the backup had not, `without` zones that have none."""
+    """Check the keys that the STS serves.
+
+    `keys` are the keys that must be served, `new` the keys in the copy that are not in the backup, and `without` the
+    zones without a key.
+    """
     zones: dict[str, list[Key]] = {}
     for key in keys:
         zones.setdefault(key.zone, []).append(key)
@@ -89,7 +93,7 @@ def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Colle
 
 
 def _served(said: Said) -> dict[str, tuple[str, str]]:
-    """Points by kid; an answer of another form serves none."""
+    """Return the public points by key ID. An answer with another structure has none."""
     keys = said.content.get("keys") if isinstance(said.content, dict) else None
     found = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
     return {str(key.get("kid")): (str(key.get("x")), str(key.get("y"))) for key in found}

@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A canary of our own: zone, application, provider, resource and policy, made through the API. It adds rows, so only in a sandbox.
+"""A canary created by the drill through the API: zone, application, provider, resource and policy. It adds rows, so it is
+for sandboxes only.
 
-A new zone has a new chain and a new key. That the chain of a restored zone goes on is shown by an application that is added to one
-and asks there for a resource that does not exist: the refusal is an event of that zone.
+A new zone has a new chain and a new key. To prove that the chain of a restored zone continues, the canary adds an
+application to that zone. The application requests a resource that does not exist, and the refusal is an event of that
+zone.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from .exchange import DENIED, Application, Exchange
 CHECK_ID = "canary.self_made"
 RESOURCE, SCOPE, LABEL = "resource://caracal-ops-canary", "canary:read", "canary"
 NOWHERE = "resource://caracal-ops-canary-nowhere"
-LOADING_SECONDS = 90.0  # the STS looks for new policy every 60 s where the stream does not tell it
+LOADING_SECONDS = 90.0  # the STS checks for a new policy every 60 s if the stream does not report it
 _EVERY = 0.5
 STEPS = ("zone", "application", "provider", "resource", "policy", "policy set", "policy set version", "activation", "propagation")
 
@@ -55,13 +57,13 @@ grants := {{{resource}: {{"application": {label}, "roles": {{{label}: [{scope}]}
 
 
 def policy(dialect: Dialect, application: str) -> str:
-    """What allows the canary and nothing else: Rego, or data for the product's own rules."""
+    """Return a policy that allows only the canary: Rego, or data for the product's own rules."""
     texts = {"application": application, "resource": RESOURCE, "scope": SCOPE, "label": LABEL}
     return (_DATA if dialect.contract else _REGO).format(allow=_ALLOW, **{name: json.dumps(text) for name, text in texts.items()})
 
 
 def make(services: Services, dialect: Dialect, upstream_url: str, zone: list[str]) -> Application:
-    """Steps 1 to 9; the id of the zone is put into `zone` as soon as there is one. Raises Refused at the first step that fails."""
+    """Run steps 1 to 9. The zone's ID is added to `zone` as soon as the zone exists. Raises Refused at the first step that fails."""
     name = f"caracal-ops canary {os.urandom(4).hex()}"
     zone += expect("zone", services.api("POST", "/v1/zones", {"name": name}), 201, "id")
     base = f"/v1/zones/{quoted(zone[0])}"
@@ -90,7 +92,7 @@ def make(services: Services, dialect: Dialect, upstream_url: str, zone: list[str
 
 
 def _policy_version(said: Said) -> str:
-    """Its id, which the first releases give only inside `version`."""
+    """Return the ID of the policy version. The first releases return it only inside `version`."""
     expect("policy", said, 201, "id")
     version = said.content.get("version")
     found = version.get("id") if isinstance(version, dict) else None
@@ -114,12 +116,12 @@ def _loaded(services: Services, status_url: str) -> None:
 
 
 def remove(services: Services, zone: str) -> Said:
-    """Step 11."""
+    """Run step 11: delete the zone."""
     return services.api("DELETE", f"/v1/zones/{quoted(zone)}")
 
 
 def probe(services: Services, zone: str) -> Exchange:
-    """Have a restored zone refuse something, which it must write into its chain. Raises Refused where it does something else."""
+    """Make a restored zone refuse a request, so that it must write an event to its chain. Raises Refused if it does not refuse."""
     body = {"name": f"caracal-ops canary {os.urandom(4).hex()}", "registration_method": "managed"}
     said = services.api("POST", f"/v1/zones/{quoted(zone)}/applications", body)
     application, secret = expect("application in a restored zone", said, 201, "id", "client_secret")
@@ -130,7 +132,7 @@ def probe(services: Services, zone: str) -> Exchange:
 
 
 def judge(failed: Refused | None, removed: Said | None) -> Check:
-    """Whether all steps were made."""
+    """Return the check for the steps."""
     if failed:
         details = {**failed.said.facts, "step": failed.step}
         return Check(CHECK_ID, FAIL, f"the canary could not be created: {failed}", details=details)

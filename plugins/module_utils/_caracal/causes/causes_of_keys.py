@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Causes that lie in keys: the KEK, the HMAC keys, tokens. First the more specific ones."""
+"""Causes in keys: the KEK, the HMAC keys, tokens. More specific causes come first."""
 
 from __future__ import annotations
 
@@ -150,11 +150,11 @@ CAUSES = (
         (
             _WRONG_AUDIT_KEY,
             Found("exports.hmac", reasons.WRONG_AUDIT_KEY),
-            # Not one row fits. Contents of the oldest release never do, so they tell nothing.
+            # No row matches. Contents of the oldest release never match, so they are not used here.
             Together((Above(f"{TAMPER}hmac_failures_total", f"{TAMPER}checked_total"), Zero(f"{TAMPER}chain_breaks_total"))),
             Logged(r'"checked":([1-9]\d*),"mismatches":\d+,"chain_breaks":0,"hmac_failures":\1\b', ("audit",)),
         ),
-        # Events that were on their way are signed with the right key, and so become dead letters.
+        # Events in flight are signed with the correct key, so they become dead letters.
         ("audit_key.differs", "chain.hmac", "settled.tamper", "settled.dead_letters"),
     ),
     Cause(

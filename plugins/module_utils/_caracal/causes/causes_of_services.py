@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Causes that lie in services, Redis and the drill's own surroundings. First the more specific ones."""
+"""Causes in services, Redis and the environment of the drill. More specific causes come first."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..._report.check import FAIL, UNPROVEN, WARN
 from .symptoms import Answered, Cause, Found, Logged
 
 READY = "services.*.ready"
-# A service that never listened proves nothing about the set, and its log may still name the cause.
+# A service that never listened does not prove anything about the set, but its log may name the cause.
 BAD = (FAIL, UNPROVEN)
 
 CAUSES = (

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Causes that lie in the set or in what it restored: chains, bindings, revocations, schema. First the more specific ones."""
+"""Causes in the set or in the restored data: chains, bindings, revocations, schema. More specific causes come first."""
 
 from __future__ import annotations
 
@@ -70,7 +70,8 @@ CAUSES = (
             Found("admin.content"),
             Found("blocks.journal"),
             Found("inventory.audit_blocks"),
-            # Whoever made the check knows whether contents of this release can be compared at all; the metric alone does not.
+            # The check knows whether contents of this release can be compared at all. The metric alone does not show
+            # it.
             Found("settled.tamper_sweep", f"{TAMPER}mismatch_total"),
         ),
         ("chain.broken", "chain.hmac", "settled.tamper", "state.audit_query.*"),
@@ -107,7 +108,8 @@ CAUSES = (
         (
             Found("*.hmac"),
             Found("*.hmac_key"),
-            # The service knows today's key alone, so its own words say nothing unless more rows failed than earlier keys have signed.
+            # The service knows only the current key. Its finding counts only if more rows failed than earlier keys have
+            # signed.
             Found("settled.tamper_sweep", f"{TAMPER}hmac_failures_total"),
         ),
         ("settled.tamper",),
@@ -209,7 +211,7 @@ CAUSES = (
             Found("inventory.*.grants"),
             Found("inventory.*.owners"),
             Found("*.roles"),
-            # What a step asked of a table or column that is not there.
+            # A step used a table or column that does not exist.
             Found("drill.*", reasons.UNKNOWN_RELATION),
         ),
         ("inventory.*.schema_dump",),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what a drill saw to a named cause and a remedy."""
+"""Find named causes, with remedies, from the results of a drill."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import causes_of_keys, causes_of_services, causes_of_state
 from .symptoms import Cause, Evidence
 
 CAUSES: tuple[Cause, ...] = causes_of_keys.CAUSES + causes_of_state.CAUSES + causes_of_services.CAUSES
-# How the manifest names the id of the KEK.
+# The name of the KEK's ID in the manifest.
 KEK = "kek"
 
 
@@ -27,9 +27,9 @@ def diagnose(
     key_ids: t.Mapping[str, str] | None = None,
     logs: t.Mapping[str, t.Sequence[str]] | None = None,
 ) -> list[Diagnosis]:
-    """Causes, the more specific ones first, each once; none when nothing failed.
+    """Return each cause once, the more specific ones first. Returns none if nothing failed.
 
-    `key_ids` are those of the set's manifest, `logs` the last lines of each service.
+    `key_ids` are those in the set's manifest. `logs` has the last lines of each service's log.
     """
     evidence = Evidence(checks, _carried(checks), logs or {}, key_ids or {})
     found = {cause.id: (cause, shown) for cause in CAUSES if (shown := cause.seen(evidence))}
@@ -46,13 +46,13 @@ def diagnose(
 
 
 def _carried(checks: t.Sequence[Check]) -> dict[str, float]:
-    """Metrics that checks were made of."""
+    """Return the metrics that checks carry in their details."""
     found = [check.details["metrics"] for check in checks if isinstance(check.details.get("metrics"), dict)]
     return {str(name): value for some in found for name, value in some.items() if isinstance(value, int | float)}
 
 
 def _explains(causes: t.Sequence[Cause], name: str) -> bool:
-    """Whether one of them accounts for the cause or check of this name."""
+    """Return whether any of the causes explains the cause or check `name`."""
     return any(fnmatch.fnmatchcase(name, pattern) for cause in causes for pattern in cause.explains)
 
 
@@ -62,7 +62,7 @@ def _words(cause: Cause, shown: t.Sequence[str], evidence: Evidence) -> tuple[st
 
 
 def _keks(evidence: Evidence) -> str:
-    """The ids of the KEK that was given, and of those that the rows name; where they name none, of the one that the manifest does."""
+    """Return which KEK was given, and under which KEK the rows are sealed. If the rows name no KEK, the manifest's one is used."""
     judged = evidence.check(KEK_CHECK)
     details = judged.details if judged else {}
     given = " and ".join(str(one) for one in details.get("given", ()))
@@ -78,7 +78,7 @@ def _keks(evidence: Evidence) -> str:
 
 
 def _services(shown: t.Sequence[str]) -> str:
-    """The services that checks and logs are about, in words."""
+    """Return the services to which checks and logs refer, as text."""
     names = [one.split(".")[1] if one.startswith("services.") else one.removeprefix("log of ") for one in shown if "metric" not in one]
     names = list(dict.fromkeys(name for name in names if name and "." not in name))
     return " and ".join(names) or "a service"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a drill saw, and by which signs a cause is known: a check, a metric, a line of a log."""
+"""The evidence of a drill, and the signs by which a cause is recognized: a check, a metric, a line of a log."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ import typing as t
 
 from ..._report.check import FAIL, Check
 
-# Details in which checks have the answer of a service.
+# Details of a check that contain the answer of a service.
 ANSWER = ("service", "status", "error", "description", "answer")
-# The end of a service's log, in the details of its check.
+# The detail of a check that contains the end of a service's log.
 LOG = "log"
-# Before the names of metrics of the product's own sweep of the audit chain.
+# Prefix of the metrics of the product's own sweep of the audit chain.
 TAMPER = "caracal_audit_tamper_"
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """`metrics`: values by name that the check of the audit service's sweep carries; `logs`: lines by service.
+    """The results of a drill.
 
-    `key_ids`: ids of keys by name, as the set's manifest has them.
+    `metrics` are the values by name in the check of the audit service's sweep. `logs` are lines by service. `key_ids`
+    are the IDs of keys by name, as in the set's manifest.
     """
 
     checks: t.Sequence[Check]
@@ -38,16 +39,21 @@ class Evidence:
 
 
 class Sign(t.Protocol):
-    """One way to know a cause. `seen` gives what shows it: ids of checks, `metric <name>`, `log of <service>`; or nothing."""
+    """A way to recognize a cause.
+
+    `seen` returns the evidence: IDs of checks, `metric <name>` or `log of <service>`. An empty list means that the sign
+    is absent.
+    """
 
     def seen(self, evidence: Evidence) -> list[str]: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A check whose id fits the pattern `id` (`*` stands for anything) has one of the `verdicts`.
+    """A check with an ID that matches the pattern `id` (`*` matches anything) has one of the `verdicts`.
 
-    Its reason, one of `_reasons`, is `reason` if one is given, and none of `other_than`.
+    If `reason` is given, the check's reason (from `_reasons`) must equal it. Otherwise the reason must not be one of
+    `other_than`.
     """
 
     id: str
@@ -64,9 +70,10 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class Answered:
-    """A check whose id fits the pattern `id` has one of the `verdicts`, and quotes an answer that matches the expression `words`.
+    """A check with an ID that matches the pattern `id` has one of the `verdicts`, and its text matches the expression
+    `words`.
 
-    The words are those of a service of Caracal, of PostgreSQL, or of the kernel: this collection cannot change them.
+    The text comes from a Caracal service, PostgreSQL or the kernel, so this collection cannot change it.
     """
 
     id: str
@@ -80,7 +87,7 @@ class Answered:
 
 @dataclasses.dataclass(frozen=True)
 class Above:
-    """A metric is above zero; with `of` it must be as high as that one, which counts everything."""
+    """A metric is above zero. With `of` it must equal that metric, which counts all items."""
 
     metric: str
     of: str = ""
@@ -93,7 +100,7 @@ class Above:
 
 @dataclasses.dataclass(frozen=True)
 class Zero:
-    """A metric was read and is zero."""
+    """A metric exists and is zero."""
 
     metric: str
 
@@ -103,7 +110,7 @@ class Zero:
 
 @dataclasses.dataclass(frozen=True)
 class Logged:
-    """A service wrote a line that fits; `services` empty for any."""
+    """A service logged a line that matches. If `services` is empty, any service may have logged it."""
 
     says: str
     services: tuple[str, ...] = ()
@@ -117,7 +124,7 @@ class Logged:
 
 @dataclasses.dataclass(frozen=True)
 class Together:
-    """All of several signs are there."""
+    """All of several signs are present."""
 
     signs: tuple[Sign, ...]
 
@@ -128,10 +135,11 @@ class Together:
 
 @dataclasses.dataclass(frozen=True)
 class Cause:
-    """`cause` and `remedy` are words, with `{keks}` and `{services}` filled in.
+    """A cause. `cause` and `remedy` are texts in which `{keks}` and `{services}` are replaced.
 
-    What follows from it is in `explains`, ids of causes and of checks (`*` stands for anything): such causes are not named beside it,
-    and such checks are accounted for. A `general` cause is named only for checks that no other cause accounts for.
+    `explains` lists the IDs of causes and checks that follow from it (`*` matches anything). Such causes are not
+    reported as well, and such checks need no other cause. A `general` cause is reported only for checks that no other
+    cause explains.
     """
 
     id: str
@@ -142,12 +150,12 @@ class Cause:
     general: bool = False
 
     def seen(self, evidence: Evidence) -> list[str]:
-        """What shows it, each once, checks first."""
+        """Return the evidence without duplicates, in the order of the signs."""
         return list(dict.fromkeys(shown for sign in self.signs for shown in sign.seen(evidence)))
 
 
 def quoted(check: Check) -> str:
-    """The answer of a service, the message, which may quote one, and the end of the service's log."""
+    """Return the answer of a service, the check's message, which may quote an answer, and the end of the service's log."""
     answer = [str(check.details[name]) for name in ANSWER if check.details.get(name) is not None]
     log = check.details.get(LOG)
     return "\n".join([" ".join([*answer, check.message]), *(str(line) for line in (log if isinstance(log, list) else ()))])

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Audit blocks v1: our own commitment to every audit row (see the guide on formats).
+"""Audit blocks v1: this collection's own commitment to every audit row (see the guide on formats).
 
-The product's chain is pairwise, so whoever holds its key can edit one row in the middle unseen. A block
-commits to the content and to the chain columns of all rows of 65,536 sequence numbers of one zone in one
-leaf, independent of the order in which the rows arrive.
+The product's chain only links neighbouring rows, so an attacker with its key can edit one row in the middle without
+being detected. A block commits to the content and the chain columns of one range of rows: 65,536 sequence numbers of
+one zone in one partition. The order in which the rows arrive does not matter.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .copy_text import NULL
 BLOCK_ROWS = 1 << 16
 DIGEST = 32
 BATCH = 512
-# Bytes; a row may have 1 GiB.
+# Bytes. A row may have 1 GiB.
 BATCH_SIZE = 1 << 20
 
-# Number of the block of rows without a sequence: what `(0 - 1) >> 16` gives. Written as `-`.
+# Number of the block of rows without a sequence number: the result of `(0 - 1) >> 16`. Written as `-`.
 NO_SEQUENCE = -1
 
-# What may wait in memory before blocks are set aside and read again by index; 64 bytes a row.
+# Bytes that may wait in memory, 64 per row. If there are more, blocks are set aside and read again by index.
 MEMORY_LIMIT = 24 << 20
 
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Block:
-    """One line of the blocks file. `zone` is COPY text (`\\N` is the global chain); digests are hex."""
+    """One line of the blocks file. `zone` is COPY text (`\\N` is the global chain). Digests are hex."""
 
     chain: str
     zone: str
@@ -56,7 +56,7 @@ class Block:
 
 
 class _Open:
-    """A block that is being gathered: 32 bytes of each digest a row."""
+    """An incomplete block. It has two digests of 32 bytes for each row."""
 
     __slots__ = ("chain", "content", "high", "low")
 
@@ -73,7 +73,9 @@ _FULL = BLOCK_ROWS * DIGEST
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """What a reader of some rows of a leaf found: whole blocks, blocks that others may have rows of, and blocks to read again."""
+    """The result of reading some rows of a partition: complete blocks, open blocks that may get rows from other readers,
+    and deferred blocks.
+    """
 
     rows: int
     done: dict[_Key, Block]
@@ -82,10 +84,10 @@ class Parts:
 
 
 class Collector:
-    """A sink for COPY text lines of one leaf, in any order: `write` each line or `take` many, then `finish`.
+    """A sink for COPY text lines of one partition, in any order: `write` each line or `take` many, then call `finish`.
 
-    `deferred` names the (zone, block) that did not fit into memory or got rows after they were closed;
-    read their rows again (by zone and sequence range) into a collector made with `only` set to them.
+    `deferred` names each (zone, block) that did not fit into memory or that got rows after it was closed. Read the rows
+    of these blocks again, by zone and sequence range, into a collector with `only` set to them.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class Collector:
         self.rows = 0
 
     def write(self, line: bytes) -> None:
-        """One row with its newline."""
+        """Add one row with its newline."""
         self._lines.append(line[:-1])
         self._size += len(line)
         if len(self._lines) == BATCH or self._size > BATCH_SIZE:
@@ -116,7 +118,7 @@ class Collector:
         self._size = 0
 
     def take(self, lines: t.Sequence[bytes]) -> None:
-        """Many rows without newlines. Raises TamperedData for what is no text of COPY of the columns."""
+        """Add many rows without newlines. Raises TamperedData if a row is not COPY text of the columns."""
         try:
             self._take(lines)
         except (IndexError, ValueError) as exc:
@@ -125,7 +127,7 @@ class Collector:
             ) from exc
 
     def _take(self, lines: t.Sequence[bytes]) -> None:
-        """A tight loop over them costs half of a call for each. Hot: about 2 µs a row."""
+        """Add rows in one tight loop, which takes half the time of one call for each row. Hot: about 2 µs a row."""
         sha256, extract, blocks = hashlib.sha256, self._extract, self._open
         for line in lines:
             content, chain, zone, sequence = extract(line)
@@ -153,7 +155,7 @@ class Collector:
             self._set_aside(held - self._room)
 
     def _is_full(self, key: _Key, block: _Open) -> bool:
-        """Whether a block may be forgotten. In a second reading it may not: a number that comes twice would be lost for good."""
+        """Return whether a block can be closed. Not in a second pass: a number that appears twice would be lost for good."""
         return self._only is None and key[1] != NO_SEQUENCE and block.high - block.low == BLOCK_ROWS - 1
 
     def _begin(self, key: _Key, number: int) -> _Open | None:
@@ -184,7 +186,7 @@ class Collector:
         )
 
     def _set_aside(self, excess: int) -> None:
-        """Make room for `excess` rows: the largest blocks that can be found again by their numbers are dropped and read later."""
+        """Free memory for `excess` rows. Drops the largest blocks that can be read again by their numbers, and defers them."""
         candidates = sorted((key for key in self._open if key[1] != NO_SEQUENCE), key=lambda key: len(self._open[key].content))
         while excess > 0 and len(candidates) > 1:
             key = candidates.pop()
@@ -192,13 +194,13 @@ class Collector:
             self.deferred.add(key)
 
     def parts(self) -> Parts:
-        """For the collector that puts the readers of one leaf together; this one is used up."""
+        """Return the blocks for the collector that combines the readers of one partition. Do not use this collector afterwards."""
         self._flush()
         opened = {key: (one.low, one.high, bytes(one.content), bytes(one.chain)) for key, one in self._open.items()}
         return Parts(self.rows, self._done, opened, frozenset(self.deferred))
 
     def absorb(self, parts: Parts) -> None:
-        """The rows that another reader of the same leaf took. A block that turns up again when it was whole is read again."""
+        """Add the rows of another reader of the same partition. A complete block that appears again is deferred."""
         self.rows += parts.rows
         for key in parts.deferred | (parts.done.keys() & (self._open.keys() | self._done.keys())):
             self._open.pop(key, None)
@@ -217,7 +219,7 @@ class Collector:
         self._keep_room()
 
     def finish(self) -> list[Block]:
-        """All blocks that are complete, sorted; see `deferred` for the rest."""
+        """Return all complete blocks, sorted. `deferred` has the rest."""
         self._flush()
         for key in list(self._open):
             self._close(key)
@@ -230,14 +232,14 @@ def _sorted_digest(digests: bytearray) -> str:
 
 
 def to_tsv(blocks: t.Iterable[Block]) -> bytes:
-    """The blocks file: lines sorted by bytes."""
+    """Return the content of the blocks file, with lines sorted by bytes."""
     return b"".join(sorted(block.line() for block in blocks))
 
 
 def from_tsv(data: bytes) -> list[Block]:
-    """Read a blocks file; ValueError on a malformed line."""
+    """Parse a blocks file. Raises ValueError for a malformed line."""
     blocks = []
-    # Not splitlines: a zone may hold one of the other characters at which it splits, which COPY text leaves as they are.
+    # Not splitlines: a zone may contain other characters at which splitlines splits. COPY text does not escape them.
     *lines, rest = data.decode().split("\n")
     if rest:
         raise ValueError("the last line has no newline at its end")
@@ -248,5 +250,5 @@ def from_tsv(data: bytes) -> list[Block]:
 
 
 def leaf_digest(blocks: t.Iterable[Block]) -> str:
-    """SHA-256 over the lines of one leaf's blocks: names the leaf's content whatever the order of its rows."""
+    """Return the SHA-256 of the lines of one partition's blocks. It identifies the partition's content, regardless of row order."""
     return hashlib.sha256(to_tsv(blocks)).hexdigest()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The product's two audit chains: which columns of which table say what happened, and which chain the rows."""
+"""The product's two audit chains: their tables, and which columns contain content and which contain the chain."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..._errors import VersionMismatch
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """One of the product's two chains: its table, and which columns are content and which are chain."""
+    """One of the product's two chains: its table, its content columns and its chain columns."""
 
     name: str
     table: str
@@ -24,7 +24,7 @@ class Chain:
 
     @property
     def columns(self) -> set[str]:
-        """All that the blocks commit to."""
+        """All columns to which the blocks commit."""
         return {*self.content, *self.chain}
 
 
@@ -75,9 +75,9 @@ Extract = t.Callable[[bytes], "tuple[bytes, bytes, bytes, bytes]"]
 
 
 def extractor(chain: Chain, columns: t.Sequence[str]) -> Extract:
-    """From a COPY line without newline to (content text, chain text, zone, sequence); hot.
+    """Return a function that splits a COPY line without newline into (content text, chain text, zone, sequence). Hot.
 
-    Where the content columns come first, as they do in every release, their text is simply the line's beginning.
+    In every known release the content columns come first, so their text is the start of the line.
     """
     lacking = sorted(chain.columns - set(columns))
     if lacking:

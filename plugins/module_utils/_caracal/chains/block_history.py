@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Today's audit blocks against what the journal knows: every row that was there must still be there, as it was.
+"""Compare the current audit blocks with those in the journal: every recorded row must still exist unchanged.
 
-Below the head that a zone had then, nothing may have changed, be missing or have been put in; above it, new
-rows are what an audit log is for. A leaf that was dropped is no loss: the journal remembers its blocks.
+Up to the recorded head of a zone, no row may be changed, missing or inserted. Above it, new rows are normal. A
+partition that was dropped is not a loss, because the journal contains its blocks.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from .audit_blocks import Block
 
 CHECK_ID = "blocks.journal"
 
-# Hashes content as it was received. Every later release of its family hashes what is stored, and its first start writes the
-# chain columns of all earlier rows anew.
+# This release hashes content as it was received. Every later release of its family hashes what is stored, and its first
+# start rewrites the chain columns of all earlier rows.
 HASHES_RECEIVED = "2026-06-04"
 
-# Reads one block again, only the rows with a sequence number up to `head`; None when there are none.
+# Reads one block again, with only the rows up to sequence number `head`. Returns None if there are none.
 Reread = t.Callable[[Block, int], "Block | None"]
 Zone = tuple[str, str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Baseline:
-    """What the journal says the chains were last. `name` is for messages ("set 2026…", "checkpoint 2026…"), `sequence` the
-    number of the entry, `time` that of the snapshot. `problem` says why it is not the newest that there should be.
+    """The last state of the chains in the journal.
+
+    `name` is for messages ("set 2026…", "checkpoint 2026…"). `sequence` is the number of the entry, and `time` is the
+    time of the snapshot. `problem` is the reason why a newer entry could not be used.
     """
 
     blocks: tuple[Block, ...] = ()
@@ -47,7 +49,7 @@ class Baseline:
 
 
 def heads(blocks: t.Iterable[Block]) -> dict[Zone, int]:
-    """(chain, zone) → highest sequence number."""
+    """Return the highest sequence number by (chain, zone)."""
     found: dict[Zone, int] = {}
     for block in blocks:
         if block.seq_high != "-":
@@ -57,7 +59,7 @@ def heads(blocks: t.Iterable[Block]) -> dict[Zone, int]:
 
 
 def is_reanchored(known: Baseline, now: Detected | None) -> bool:
-    """Whether the release has changed since in the one way after which all chain columns may differ."""
+    """Return whether the release was upgraded since in a way that rewrites all chain columns."""
     later = [release.name for release in releases.RELEASES if now and release.family == now.family and release.name != HASHES_RECEIVED]
     return now is not None and known.release == HASHES_RECEIVED and known.family == now.family and now.release in later
 
@@ -71,11 +73,13 @@ def compare(
     unread: int = 0,
     acknowledged: t.Collection[str] = (),
 ) -> Check:
-    """`pass`; `warn` (chain columns are new after an upgrade, or the difference is acknowledged); `unproven` (there is nothing to compare
-    with, or the newest entry cannot be read); or `fail`.
+    """Compare the blocks with the journal's.
 
-    `leaves` are the tables that exist; `unread` of the current blocks were taken over from `known` without reading their rows;
-    `acknowledged` are digests of differences that the operator knows.
+    The verdict is `warn` if chain columns are new after an upgrade, or if the operator has acknowledged the difference.
+    It is `unproven` if there is nothing to compare with, or if the newest entry cannot be read.
+
+    `leaves` are the existing tables. `unread` is the number of current blocks that were copied from `known` without
+    reading their rows. `acknowledged` are the digests of differences that the operator has acknowledged.
     """
     if not known.blocks:
         words = f"nothing to compare with: {known.problem}" if known.problem else "no earlier set or checkpoint has audit blocks"
@@ -101,7 +105,7 @@ def compare(
 def differences(
     known: Baseline, current: t.Sequence[Block], leaves: t.Collection[str], reread: Reread, release: Detected | None
 ) -> list[Finding]:
-    """How `current` differs from `known` below the heads of `known`."""
+    """Return the differences between `current` and `known`, up to the heads of `known`."""
     reanchored = is_reanchored(known, release)
     old = {block.key: block for block in known.blocks if block.leaf in leaves}
     gone = {block.key for block in known.blocks} - old.keys()
@@ -121,9 +125,11 @@ def differences(
 
 
 def compare_signed(known: Baseline, blocks: t.Sequence[Block], whole: bool, now: Detected | None) -> list[Finding]:
-    """The same of signed blocks alone, without rows: of a block that has grown since, only who can read its rows sees what is different.
+    """Return the same differences from signed blocks only, without rows. Changes in a block that has grown since cannot be
+    detected.
 
-    With `whole`, `blocks` are all there were, else those that were new or different. A leaf without blocks was dropped.
+    With `whole`, `blocks` are all blocks of that time, otherwise only new or different ones. A partition without blocks
+    was dropped.
     """
     before = {block.key: block for block in known.blocks}
     if not whole:
@@ -133,12 +139,12 @@ def compare_signed(known: Baseline, blocks: t.Sequence[Block], whole: bool, now:
 
 
 def _digest(*parts: object) -> str:
-    """Over parts that none of them can imitate. The number of the entry that is compared with is one: the same again later is another."""
+    """Return an unambiguous digest of the parts. One part is the number of the compared entry, so a later recurrence has another digest."""
     return findings.digest(CHECK_ID, *parts)
 
 
 def _up_to(head: int, now: Block | None, reread: Reread) -> Block | None:
-    """The block as it is without what came later."""
+    """Return the block without rows that were added later."""
     if now is None or _high(now) <= head:
         return now
     return None if int(now.seq_low) > head else reread(now, head)
@@ -149,7 +155,7 @@ def _high(block: Block) -> int:
 
 
 def _lowered(old: t.Mapping[t.Any, Block], new: t.Mapping[t.Any, Block]) -> dict[Zone, int]:
-    """Zones whose head is below what it was → the head now; -1 where no row of the zone is left."""
+    """Return the current head of each zone with a head below the recorded one. The head is -1 if the zone has no rows left."""
     present = {key[:2] for key in new}
     now = heads(new.values())
     known = {key[:2]: 0 for key in old} | heads(old.values())
@@ -181,7 +187,7 @@ _VERDICTS = {"unnumbered_rows": UNPROVEN, "reanchored": WARN}
 
 
 def _finding(since: int, block: Block, before: Block | None, now: Block | None, reanchored: bool) -> Finding:
-    """What is different up to the head of entry `since`, in the block that `block` says the place of."""
+    """Return the finding for one block that differs up to the head of entry `since`. `block` gives its position."""
     had, has = (one.rows if one else 0 for one in (before, now))
     if before is None or has > had:
         kind = "unnumbered_rows" if block.seq_high == "-" else "block_added_rows"

@@ -2,11 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`content_sha256`: the bytes that the product hashes, put together again from a row's COPY text.
+"""`content_sha256`: rebuild the bytes that the product hashes from a row's COPY text.
 
 Audit events: twelve texts, each followed by 0x1F (NULL is empty, NULL JSON is `null`), then Unix nanoseconds. Since
-v2026.06.20-rc.1 the stored form is hashed; earlier releases hashed the bytes of the wire, which are lost.
-Admin events: fourteen texts, each followed by 0x1F; the payload is compact JSON in the order in which its writer wrote it.
+v2026.06.20-rc.1 the stored form is hashed. Earlier releases hashed the bytes that they received, which are not stored.
+
+Admin events: fourteen texts, each followed by 0x1F. The payload is compact JSON with its keys in the order of its
+writer.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from .copy_text import NULL, plain
 
 SEPARATOR = b"\x1f"
 
-# From a row's columns, as COPY text in the order of the chain's content columns, to the hashed bytes; None when they cannot be known.
+# From a row's columns, as COPY text in the order of the chain's content columns, to the hashed bytes. None if they
+# cannot be rebuilt.
 Hashed = t.Callable[[t.Sequence[bytes]], "bytes | None"]
 
 _DOCUMENTS = AUDIT.content.index("determining_policies_json")
@@ -30,7 +33,7 @@ _HOURS_KEPT = 1 << 16
 
 
 def event() -> Hashed:
-    """For audit events. Hot."""
+    """Return the function for audit events. Hot."""
     microseconds = clock()
     join = SEPARATOR.join
 
@@ -45,7 +48,10 @@ def event() -> Hashed:
 
 
 def clock() -> t.Callable[[bytes], int]:
-    """`2026-06-17 12:30:00.25+00` to Unix microseconds, without floats. ValueError for a time that Python does not know."""
+    """Return a function that converts `2026-06-17 12:30:00.25+00` to Unix microseconds without floats.
+
+    The function raises ValueError for a time that Python does not support.
+    """
     hours: dict[bytes, int] = {}
 
     def microseconds(text: bytes) -> int:
@@ -60,8 +66,8 @@ def clock() -> t.Callable[[bytes], int]:
     return microseconds
 
 
-# Keys of payload_json in the order of each writer: the API's own rows, a revoked subject, the shutdown of dynamic registration
-# in each family.
+# Keys of payload_json in the order of each writer: the API's own rows, a revoked subject, and the shutdown of dynamic
+# registration in each family.
 PAYLOADS = (
     ("rls_mode", "rls_zone_guc", "operator", "change_kind", "changed_fields", "secret_rotated"),
     ("subject_id", "reason", "revoked_authority_records", "terminated_sessions", "revoked_delegations", "revoked_connections"),
@@ -89,7 +95,7 @@ _WHEN = ADMIN.content.index("occurred_at")
 
 
 def admin() -> Hashed:
-    """For admin events."""
+    """Return the function for admin events."""
 
     def hashed(fields: t.Sequence[bytes]) -> bytes | None:
         values = [plain(one) for one in fields]
@@ -110,7 +116,7 @@ def admin() -> Hashed:
 
 
 def _written(payload: t.Any) -> bytes | None:
-    """The payload as its writer serialized it; None where that cannot be told from what jsonb keeps."""
+    """Return the payload as its writer serialized it, or None if jsonb does not preserve enough to rebuild it."""
     if not isinstance(payload, dict):
         return None
     for order in PAYLOADS:

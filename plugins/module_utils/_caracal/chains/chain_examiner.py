@@ -4,8 +4,8 @@
 
 """One pass over the rows of a chain, in any order: content hashes, HMACs, links, sequence, partition.
 
-The rows come as COPY text in the order of the heap, so the server does nothing but send them; what it would take to sort
-them, or to build and hash the hashed text, is spent here, in as many processes as the operator has cores for.
+The rows arrive as COPY text in heap order, so the server only sends them. Sorting and hashing happen in this process,
+or in as many processes as the operator allows.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from .copy_text import NULL
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """What is asked of every row. `recompute` is whether the release's content hash follows from the stored row, `hours` whether
-    rows are counted by the hour in which they were ingested.
+    """The settings of a pass.
 
-    `bounds` are the leaf's, as texts that compare like its times (`occurred_at`), or None. `allowance` is by how many seconds times of a
-    row may contradict each other.
+    `recompute` is True if the release's content hash can be computed from the stored row. With `hours`, rows are
+    counted by the hour of their ingestion. `bounds` are the partition's bounds as texts that compare like
+    `occurred_at`, or None. `allowance` is the number of seconds by which the times of a row may contradict each other.
     """
 
     chain: Chain
@@ -43,8 +43,11 @@ class Terms:
 
 @dataclasses.dataclass
 class ZoneSeen:
-    """What the pass saw of one zone. `keys` maps the index of a key in `Terms.keys` to the rows that it signed, `hours` the
-    beginning of `ingested_at` (`2026-06-17 12`) to the number of rows."""
+    """The results of a pass for one zone.
+
+    `keys` maps the index of a key in `Terms.keys` to the rows that it signed. `hours` maps the start of `ingested_at`
+    (`2026-06-17 12`) to the number of rows.
+    """
 
     rows: int = 0
     unnumbered: int = 0
@@ -66,7 +69,7 @@ POSITIONS = ("edited", "unknowable", "unmatched", "unkeyed", chain_times.MISPLAC
 
 
 class Examiner:
-    """A sink for lines without newline: `take` many, then `finish`."""
+    """A sink for lines without newline: `take` many, then call `finish`."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
@@ -80,7 +83,7 @@ class Examiner:
         self._dated = chain_times.judge(terms.columns, terms.bounds, terms.allowance) if terms.chain == AUDIT else _undated
 
     def take(self, lines: t.Sequence[bytes]) -> None:
-        """Hot: some 4 µs a row."""
+        """Check many rows. Hot: about 4 µs a row."""
         terms, at = self._terms, self._terms.columns.index
         ingested_at = at("ingested_at") if terms.hours else -1
         zone_at, links = at("zone_id"), operator.itemgetter(*map(at, _LINKS if terms.chain == AUDIT else _UNDATED))
@@ -143,16 +146,16 @@ class Examiner:
 
 
 _LINKS = ("chain_seq", "prev_content_sha256", "content_sha256", "chain_hmac", "ingested_at")
-_UNDATED = (*_LINKS[:-1], "zone_id")  # in the place of a time that the admin chain does not have, what all rows of a chain share
+_UNDATED = (*_LINKS[:-1], "zone_id")  # the admin chain has no ingestion time; zone_id is equal in all rows of a chain
 
 
 def _undated(_fields: t.Sequence[bytes]) -> t.Sequence[str]:
-    """Of the admin chain: its rows have one time, and no partition."""
+    """Return no faults. Rows of the admin chain have only one time and no partitions."""
     return ()
 
 
 def _content_of(terms: Terms) -> t.Callable[[t.Sequence[bytes]], t.Sequence[bytes]]:
-    """The content columns of a row's fields, in their order; the fields themselves where these begin with them."""
+    """Return a function that selects the content columns from a row's fields. It slices the fields if they start with these columns."""
     wanted = terms.chain.content
     if terms.columns[: len(wanted)] == wanted:
         width = len(wanted)
@@ -161,7 +164,7 @@ def _content_of(terms: Terms) -> t.Callable[[t.Sequence[bytes]], t.Sequence[byte
 
 
 def merge(parts: t.Iterable[Seen], allowance: int = chain_times.ALLOWANCE) -> Seen:
-    """What several passes saw, as if it had been one."""
+    """Merge the results of several passes into one result."""
     is_after = chain_times.after(allowance)
     gathered: dict[bytes, list[ZoneSeen]] = {}
     for part in parts:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Numbers that a chain lacks, or has twice, and why: retention, or somebody's hand.
+"""Numbers that are missing or duplicated in a chain, and the reason: retention or manipulation.
 
-A dropped leaf takes its rows with it, so a chain may begin late, or have holes where months meet, without any harm. The
-audit blocks of earlier journal entries say how many rows of which numbers such a leaf held; what they do not account for
-is missing.
+Dropping a partition removes its rows. So a chain may start late or have holes between months, without any fault. The
+audit blocks in earlier journal entries contain the number ranges and row counts of each dropped partition. All other
+missing rows are faults.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ from .chain_examiner import Seen
 from .chain_verdict import nothing, numbered, ranges
 
 HOLES_KEPT = 10_000
-# By how much an event may come late: replay files wait for a restart of their service.
+# How late an event may arrive: replay files wait until their service restarts.
 LATE = datetime.timedelta(days=7)
 
 
 @dataclasses.dataclass(frozen=True)
 class Gap:
-    """Missing numbers of one zone, both ends included; `begins` when no row of the zone lies below. `until` is when the row above was
-    ingested, as COPY text, so the missing ones were not ingested later."""
+    """Missing numbers of one zone, both ends inclusive.
+
+    `begins` is True if the zone has no lower row. `until` is the ingestion time of the next row, as COPY text. The
+    missing rows were not ingested later.
+    """
 
     zone: str
     low: int
@@ -43,7 +46,7 @@ class Gap:
 
 
 def gaps(seen: Seen, floors: t.Mapping[str, int]) -> list[Gap]:
-    """What lies between the runs of each zone, and before the first; `floors` are numbers below which nothing was asked for."""
+    """Return the gaps between the runs of each zone and before the first run. `floors` are numbers below which no rows were read."""
     found: list[Gap] = []
     for name, zone in sorted(seen.items()):
         start = expected = floors.get(name.decode(), 1)
@@ -55,7 +58,7 @@ def gaps(seen: Seen, floors: t.Mapping[str, int]) -> list[Gap]:
 
 
 class Accounts:
-    """Rows of leaves that are gone, from the lines that earlier entries of the journal have of them."""
+    """The rows of dropped partitions, from the blocks in earlier journal entries."""
 
     def __init__(self, chain: Chain, dropped: t.Iterable[Block]) -> None:
         self._lines: dict[tuple[str, int], list[Block]] = {}
@@ -64,7 +67,7 @@ class Accounts:
                 self._lines.setdefault((block.zone, int(block.block)), []).append(block)
 
     def explained(self, missing: t.Sequence[Gap]) -> set[tuple[str, int]]:
-        """(zone, block) in which exactly as many numbers are missing as dropped leaves had, and where these had them."""
+        """Return each (zone, block) in which the missing numbers match the dropped partitions exactly, in count and range."""
         lacking: dict[tuple[str, int], int] = {}
         inside: dict[tuple[str, int], bool] = {}
         for gap in missing:
@@ -76,10 +79,10 @@ class Accounts:
         return {key for key, number in lacking.items() if inside[key] and number == sum(one.rows for one in self._lines.get(key, []))}
 
     def pieces(self, gap: Gap) -> t.Iterator[tuple[tuple[str, int], int, int]]:
-        """The gap by blocks: (zone, block), lowest and highest missing number in it.
+        """Yield the pieces of a gap by block: (zone, block), and the lowest and highest missing number in it.
 
-        What lies between blocks that dropped leaves had is one piece, named after its first block: one forged number makes a
-        gap of any length.
+        A range between blocks of dropped partitions is one piece, named after its first block. Otherwise one forged
+        number could create any number of pieces.
         """
         low = gap.low
         for block in sorted(block for zone, block in self._lines if zone == gap.zone):
@@ -95,7 +98,7 @@ class Accounts:
 
 
 def _hull(lines: t.Sequence[Block], low: int, high: int) -> bool:
-    """Whether the ranges of several lines together cover it."""
+    """Return whether the ranges of the lines together cover the numbers from `low` to `high`."""
     reached = low
     for one in sorted(lines, key=lambda line: int(line.seq_low)):
         if int(one.seq_low) > reached:
@@ -105,14 +108,14 @@ def _hull(lines: t.Sequence[Block], low: int, high: int) -> bool:
 
 
 def all_explained(chain: Chain, missing: t.Sequence[Gap], dropped: t.Iterable[Block]) -> bool:
-    """Whether dropped leaves account for every missing number."""
+    """Return whether dropped partitions account for every missing number."""
     accounts = Accounts(chain, dropped)
     explained = accounts.explained(missing)
     return all(key in explained for gap in missing for key, _low, _high in accounts.pieces(gap))
 
 
 def known_from(chain: Chain, blocks: t.Iterable[Block]) -> dict[str, int]:
-    """Zone → the lowest number that the journal ever knew of it."""
+    """Return the lowest number in the journal by zone."""
     found: dict[str, int] = {}
     for block in blocks:
         if block.chain == chain.name and block.block != "-":
@@ -121,7 +124,7 @@ def known_from(chain: Chain, blocks: t.Iterable[Block]) -> dict[str, int]:
 
 
 def older_than_journal(missing: t.Sequence[Gap], known: t.Mapping[str, int]) -> tuple[list[Gap], list[Gap]]:
-    """Missing numbers below all that the journal ever knew of a zone, and the others."""
+    """Split the missing numbers into those below the lowest number in the journal and the others."""
     below: list[Gap] = []
     others: list[Gap] = []
     for gap in missing:
@@ -142,8 +145,11 @@ def sequence(
     acknowledged: t.Collection[str] = (),
     late_until: bytes = b"",
 ) -> Check:
-    """Holes, late beginnings, numbers that two rows have. `known` is what `known_from` gives, None without a journal, `late_until` what the
-    function of that name gives."""
+    """Check for holes, late beginnings and duplicate numbers.
+
+    `known` is the result of `known_from`, or None without a journal. `late_until` is the result of the function of that
+    name.
+    """
     below, others = older_than_journal(missing, known or {})
     accounts = Accounts(chain, dropped)
     explained = accounts.explained(others)
@@ -170,7 +176,11 @@ def sequence(
 
 
 def _unexplained(chain: Chain, gap: Gap, why: str, late_until: bytes) -> Finding:
-    """Retention drops the beginning of a chain, and with it events that came late: their times are of a dropped leaf, their numbers not."""
+    """Return the finding for numbers that no dropped partition accounts for.
+
+    Retention drops the beginning of a chain. It also drops late events: their times belong to a dropped partition,
+    their numbers do not.
+    """
     if gap.begins:
         return _finding(chain, gap, why, UNPROVEN if chain == AUDIT else FAIL)
     if chain == AUDIT and b"" < gap.until < late_until:
@@ -180,8 +190,11 @@ def _unexplained(chain: Chain, gap: Gap, why: str, late_until: bytes) -> Finding
 
 
 def late_until(leaves: t.Iterable[str], horizon: tuple[int, int]) -> bytes:
-    """Until when, as COPY text, an event could come late whose leaf retention has dropped: some days after the first month that is still
-    there. A month that retention keeps is not dropped by it, so later leaves do not move the time."""
+    """Return the time, as COPY text, until which events of dropped partitions could still arrive: `LATE` after the first
+    remaining month.
+
+    Retention does not drop months that it must keep, so later partitions do not change the result.
+    """
     year, month = min([horizon, *(found for leaf in leaves if (found := month_of(leaf)))])
     until = datetime.datetime(year, month, 1, tzinfo=datetime.timezone.utc) + LATE
     return until.strftime("%Y-%m-%d %H:%M:%S+00").encode()
@@ -199,7 +212,7 @@ def _finding(chain: Chain, gap: Gap, why: str, verdict: str) -> Finding:
 
 @dataclasses.dataclass(frozen=True)
 class LeafFacts:
-    """One leaf of `audit_events`. `month` is (year, month), None for the default partition."""
+    """A partition of `audit_events`. `month` is (year, month), or None for the default partition."""
 
     name: str
     month: tuple[int, int] | None
@@ -214,10 +227,10 @@ def partitions(
     days: int,
     acknowledged: t.Collection[str] = (),
 ) -> Check:
-    """Leaves that should be there, and rows where they should not be.
+    """Check for missing partitions, and for rows in the wrong partition.
 
-    `lost` are names of leaves that the journal knows and the database has not; `horizon` is the oldest month that retention,
-    of `days` days, keeps.
+    `lost` are the partitions that are in the journal but not in the database. `horizon` is the oldest month that a
+    retention of `days` days keeps.
     """
     found: list[Finding] = []
     for leaf in leaves:
@@ -254,7 +267,7 @@ def _index(month: tuple[int, int]) -> int:
 
 
 def month_of(leaf: str) -> tuple[int, int] | None:
-    """(year, month) in `audit_events_y2026m06`."""
+    """Return (year, month) of a name such as `audit_events_y2026m06`."""
     head, _y, tail = leaf.rpartition("_y")
     year, _m, month = tail.partition("m")
     if head and len(year) == 4 and len(month) == 2 and (year + month).isdigit():
@@ -263,7 +276,10 @@ def month_of(leaf: str) -> tuple[int, int] | None:
 
 
 def rehash_marker(rows: int | None, events: int) -> Check | None:
-    """The row without which the audit service writes the whole chain anew at its next start. `rows` is None without the table."""
+    """Check the row of audit_chain_rehash. Without it, the audit service rewrites the whole chain at its next start.
+
+    `rows` is None if the table does not exist.
+    """
     if rows is None:
         return None
     if rows == 1 or not events:

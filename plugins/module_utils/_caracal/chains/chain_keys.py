@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`AUDIT_HMAC_KEY`: which keys an operator gave, and what they say of a row.
+"""`AUDIT_HMAC_KEY`: the keys that the operator provided, and the HMACs that they produce.
 
-The product keeps no key id and has no previous key, so after a rotation each row must be tried with each key.
+The product stores no key ID and no previous key. So after a rotation each row must be tried with each key.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from ..._errors import OptionError
 from ..keys import hex_keys
 
 LEAST_BYTES = 32
-TEXT_LIMIT = 4096  # characters; no key is as long
+TEXT_LIMIT = 4096  # characters; no key is that long
 _BLOCK = 64
 
 
 @dataclasses.dataclass(frozen=True)
 class AuditKey:
-    """A key and the id by which reports name it: the first 8 bytes of its SHA-256, as the product names a KEK."""
+    """A key. Its ID in reports is the first 8 bytes of its SHA-256, as for a KEK in the product."""
 
     secret: bytes = dataclasses.field(repr=False)
 
@@ -32,9 +32,9 @@ class AuditKey:
         return hashlib.sha256(self.secret).hexdigest()[:16]
 
     def hmac(self) -> t.Callable[[bytes, bytes], str]:
-        """A function from content hash and previous hash (hex, `b""` without one) to the row's `chain_hmac`.
+        """Return a function from content hash and previous hash (hex, `b""` if there is none) to the row's `chain_hmac`.
 
-        Hot: HMAC-SHA256 by its definition, with both padded keys hashed once.
+        Hot: HMAC-SHA256 by its definition, with both padded keys hashed only once.
         """
         secret = self.secret if len(self.secret) <= _BLOCK else hashlib.sha256(self.secret).digest()
         inner = hashlib.sha256(secret.ljust(_BLOCK, b"\0").translate(_INNER)).copy
@@ -54,14 +54,14 @@ _OUTER = bytes(byte ^ 0x5C for byte in range(256))
 
 
 def parse_file(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
-    """A key out of the content of a secret file; blanks and newlines at its end do not matter, as they do not to the product."""
+    """Parse the content of a secret file. Trailing blanks and newlines are ignored, as in the product."""
     return parse(text.rstrip(hex_keys.FILE_END), name, what)
 
 
 def parse(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
-    """A key out of a value: hex, at least 32 bytes, and nothing else. The other HMAC keys (`what`) have the same form.
+    """Parse a key: hex, at least 32 bytes, and nothing else. The other HMAC keys (`what`) have the same format.
 
-    Raises OptionError that names where the key came from and never the key.
+    Raises OptionError with the source of the key, never with the key.
     """
     where = f"give the file of the {what} from the deployment's secrets (hexadecimal, not base64)"
     secret = hex_keys.parse(text, name, what, "hex digits", where)
@@ -71,5 +71,5 @@ def parse(text: str, name: str, what: str = "AUDIT_HMAC_KEY") -> AuditKey:
 
 
 def distinct(keys: t.Iterable[AuditKey]) -> tuple[AuditKey, ...]:
-    """The keys in their order, each once."""
+    """Return the keys in their order, without duplicates."""
     return tuple(dict.fromkeys(keys))

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs: rows of one zone whose sequence numbers follow each other, put together in whatever order the rows come.
+"""Runs: rows of one zone with consecutive sequence numbers, joined in any order of arrival.
 
-A chain is read in the order of the heap, which nearly is the order of the chain. Rows that come in order only move the end
-of a run; what is left at the end are the runs between holes, so memory grows with disorder and not with rows.
+A chain is read in heap order, which is almost the order of the chain. Rows in order only move the end of a run. At the
+end, the runs between the holes remain, so memory grows with disorder and not with the number of rows.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from .chain_times import After
 
 @dataclasses.dataclass
 class Run:
-    """Sequence numbers `low` to `high`; `before` is the previous hash of row `low`, `tail` the content hash of row `high`.
+    """Rows with the sequence numbers `low` to `high`.
 
-    `first` and `last` are the times at which these two rows were ingested, as COPY text, empty in a chain that has none.
+    `before` is the previous hash of row `low`, and `tail` the content hash of row `high`. `first` and `last` are the
+    ingestion times of these two rows as COPY text. They are empty for a chain without ingestion times.
     """
 
     low: int
@@ -34,13 +35,17 @@ class Run:
 
 
 _is_after = chain_times.after(chain_times.ALLOWANCE)
-_NONE = Run(0, -(1 << 64), b"", b"")  # no row's number follows its end
+_NONE = Run(0, -(1 << 64), b"", b"")  # no number follows its end
 
 
 @dataclasses.dataclass
 class Links:
-    """Of one zone: its runs in order, no two of them touching; rows whose previous hash is not the content hash of the row
-    before; numbers that more than one row has; and rows that were ingested before the row before them, by more than the allowance."""
+    """The links of one zone.
+
+    `runs` are in order, and no two of them touch. In `broken` are rows with a previous hash that differs from the
+    content hash of the row before. `twice` has the numbers of duplicate rows. Rows in `backwards` were ingested before
+    the previous row, by more than the allowance.
+    """
 
     runs: list[Run]
     broken: Rows
@@ -49,7 +54,7 @@ class Links:
 
 
 class Collector:
-    """Takes the rows of one zone, then gives its `Links`."""
+    """Collects the rows of one zone and returns its `Links`."""
 
     __slots__ = ("_backwards", "_broken", "_by_high", "_by_low", "_current", "_is_after", "_twice")
 
@@ -63,9 +68,9 @@ class Collector:
         self._by_high: dict[int, Run] = {}
 
     def add(self, number: int, before: bytes, content: bytes, ingested: bytes = b"") -> None:
-        """A row. Of one that comes again, only the number is kept. Hot for rows in order."""
+        """Add a row. If the row is a duplicate, only its number is kept. Hot for rows in order."""
         current, lows, highs = self._current, self._by_low, self._by_high
-        # No two runs begin or end at the same number, or one of them would be lost.
+        # Two runs must never start or end at the same number, or one of them would be lost.
         follows = current.high + 1 == number and current.tail == before and current.last <= ingested
         if follows and number not in lows and number not in highs and number + 1 not in lows:
             current.high, current.tail, current.last = number, content, ingested
@@ -85,7 +90,7 @@ class Collector:
         lows[run.low] = self._current = run
 
     def _park(self) -> None:
-        """The current run may have grown; from now on it is found by its end again."""
+        """Register the current run by its end again, because it may have grown."""
         if self._current.high >= self._current.low:
             self._by_high[self._current.high] = self._current
         self._current = _NONE
@@ -102,7 +107,7 @@ class Collector:
 
 
 def combine(parts: t.Iterable[Links], is_after: After = _is_after) -> Links:
-    """One zone's links from those of several readers. A row that lies inside another run is there twice."""
+    """Combine one zone's links from several readers. A row inside another run is a duplicate."""
     found = Links([], Rows(), Positions())
     runs: list[Run] = []
     for part in parts:

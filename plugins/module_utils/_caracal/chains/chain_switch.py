@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When the rows of a zone began to be signed with another key, and how long the replicas of the audit service may differ after that.
+"""When the rows of a zone started to be signed with another key, and how long replicas of the audit service may use
+different keys after that.
 
-Replicas get a new `AUDIT_HMAC_KEY` one after the other. Until the last one has restarted, rows of both keys take turns.
+Replicas get a new `AUDIT_HMAC_KEY` one after the other. Until the last one has restarted, rows of both keys alternate.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from . import chain_content
 
 # Seconds in which the replicas of a service restart one after the other.
 WINDOW = 900
-MINUTES_KEPT = 100_000  # a forger may write any times
+MINUTES_KEPT = 100_000  # an attacker can write arbitrary times
 
 
 class Switches:
-    """Of one zone: `first` has, by key, the number and time of its first row. `minutes` has, by minute of `ingested_at`, the lowest
-    number of a row next to which another key signed.
+    """The key changes of one zone.
 
-    Rows in order need no more than that: whatever range of rows one key signed, the time of its last row is known.
+    `first` maps each key to the number and time of its first row. `minutes` maps a minute of `ingested_at` to the
+    lowest number of a row that is next to a row of another key.
+
+    This is enough for rows in order: for any range of rows of one key, the time of its last row is known.
     """
 
     __slots__ = ("_last", "first", "full", "minutes")
@@ -32,7 +35,7 @@ class Switches:
         self._last: tuple[int, int, bytes] | None = None
 
     def take(self, key: int, number: int, ingested: bytes) -> None:
-        """A row. Hot where several keys were given."""
+        """Add a row. Hot if several keys were provided."""
         last = self._last
         if last is None or last[0] != key:
             if last:
@@ -43,7 +46,7 @@ class Switches:
             self.first[key] = number, ingested
 
     def finish(self) -> None:
-        """After the last row."""
+        """Finish after the last row."""
         if self._last:
             self._note(self._last[1], self._last[2])
             self._last = None
@@ -64,8 +67,11 @@ class Switches:
         self.full |= other.full
 
     def until(self, key: int, window: int = WINDOW) -> int:
-        """The last number in whose place rows of another key may still be, after `key` came: those before the first row that is known to
-        have been ingested later than the window allows. 0 where times are not known."""
+        """Return the last number up to which rows of another key are allowed after `key` appeared.
+
+        These are the rows before the first one that was certainly ingested after the window. Returns 0 if the times are
+        unknown.
+        """
         if key not in self.first or self.full:
             return 0
         microseconds = chain_content.clock()

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The times of an audit row against each other: `ingested_at`, `occurred_at` and the time in its id.
+"""Compare the times of an audit row: `ingested_at`, `occurred_at` and the time in its ID.
 
-No hash of the product covers `ingested_at`. It is the database's clock at the start of the insert, before the insert waits for its zone's
-turn, so two replicas may swap places by what a statement takes. `occurred_at` and a UUIDv7 id are both of the service that wrote the event,
-at the same moment. A late or replayed event keeps both and is ingested later, which is healthy.
+No hash of the product covers `ingested_at`. It is the database's clock at the start of the insert, before the insert
+waits for its zone's lock. So rows of two replicas may be out of order by the duration of a statement. The service that
+wrote the event sets `occurred_at` and a UUIDv7 ID at the same time. A late or replayed event keeps both and is ingested
+later, which is normal.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import typing as t
 
 from . import chain_content
 
-# Seconds. The product's services refuse signed requests of each other that are more than 60 seconds apart.
+# Seconds. The product's services refuse signed requests from each other if their clocks differ by more than 60 seconds.
 ALLOWANCE = 300
 MISPLACED, EARLY, FOREIGN_ID = "misplaced", "early", "foreign_id"
-# Events whose id the product's own services create together with `occurred_at`. The id of a `control.invoke` is the caller's request id.
+# Events for which the product's services create the ID together with `occurred_at`. The ID of a `control.invoke` is the
+# caller's request ID.
 WITH_OWN_ID = frozenset(
     {
         b"token_exchange",
@@ -37,14 +39,14 @@ _UUID7 = re.compile(rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0
 _MINUTES_KEPT = 1 << 16
 
 Bounds = tuple[bytes, bytes]
-# The kinds of what is wrong with the times of a row's fields.
+# Returns the kinds of faults in the times of a row's fields.
 Judge = t.Callable[[t.Sequence[bytes]], t.Sequence[str]]
-# Whether the first of two times, as COPY text in UTC, is after the second by more than the allowance.
+# Returns whether the first of two times, as COPY text in UTC, is after the second by more than the allowance.
 After = t.Callable[[bytes, bytes], bool]
 
 
 def after(allowance: int) -> After:
-    """`allowance` is in seconds. A time that Python does not know is after any other."""
+    """Return a comparison with an allowance in seconds. A time that Python does not support is after any other."""
     microseconds = chain_content.clock()
 
     def is_after(one: bytes, other: bytes) -> bool:
@@ -59,7 +61,7 @@ def after(allowance: int) -> After:
 
 
 def judge(columns: t.Sequence[str], bounds: Bounds | None, allowance: int) -> Judge:
-    """For rows with these columns in a leaf with these bounds. Hot: most rows need no time taken apart."""
+    """Return the function for rows with these columns in a partition with these bounds. Hot: for most rows, no time is parsed."""
     at = columns.index
     id_at, type_at, occurred_at, ingested_at = at("id"), at("event_type"), at("occurred_at"), at("ingested_at")
     low, high = bounds or (b"", b"\xff")
@@ -86,7 +88,7 @@ _UNKNOWN = (b"~", b"")
 
 
 class _Minutes:
-    """Whether the time in a UUIDv7 is `occurred_at`. `known` has, by minute, the first and last beginnings of ids that fit for certain."""
+    """Compares the time in a UUIDv7 with `occurred_at`. `known` maps a minute to the first and last ID prefixes that certainly match."""
 
     def __init__(self, allowance: int) -> None:
         self.known: dict[bytes, Bounds] = {}
@@ -110,6 +112,6 @@ class _Minutes:
 
 
 def _beginning(milliseconds: int) -> bytes:
-    """The first 13 characters of a UUIDv7 of this Unix time."""
+    """Return the first 13 characters of a UUIDv7 with this Unix time."""
     digits = f"{max(0, milliseconds):012x}"
     return f"{digits[:8]}-{digits[8:]}".encode()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a pass over a chain saw, as checks: content, HMACs and links. Sequence and partitions: see `chain_gaps`."""
+"""Checks from a pass over a chain: content, HMACs and links. For sequence and partitions, see `chain_gaps`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .chain_keys import AuditKey
 
 
 def numbered(seen: Seen) -> int:
-    """How many rows have a place in their chain. Those from before the release kept the chain have none, and no hash either."""
+    """Return the number of rows with a position in their chain. Rows from releases without a chain have neither a position nor a hash."""
     return sum(zone.rows - zone.unnumbered for zone in seen.values())
 
 
 def nothing(chain: Chain, seen: Seen) -> str:
-    """Why there is nothing to verify."""
+    """Return the reason why there are no rows to verify."""
     if any(zone.rows for zone in seen.values()):
         return f"no row of {chain.table} has a sequence number; an older release wrote all rows"
     return f"{chain.table} is empty: the deployment has not recorded an event yet, or its events were deleted"
 
 
 def rows(chain: Chain, seen: Seen) -> Check:
-    """What was found at all. Zero rows prove nothing."""
+    """Return the check for the number of rows. Zero rows prove nothing."""
     number = sum(zone.rows for zone in seen.values())
     details = {"rows": number, "zones": len(seen), "heads": heads(seen)}
     if not number:
@@ -42,12 +42,12 @@ def rows(chain: Chain, seen: Seen) -> Check:
 
 
 def heads(seen: Seen) -> dict[str, int]:
-    """Zone → its highest sequence number."""
+    """Return the highest sequence number by zone."""
     return {name.decode(): zone.links.runs[-1].high for name, zone in sorted(seen.items()) if zone.links.runs}
 
 
 def ranges(kind: str, chain: Chain, name: bytes, positions: Positions, words: str, verdict: str = FAIL) -> list[Finding]:
-    """One finding for each range of positions."""
+    """Return one finding for each range of positions."""
     zone = name.decode()
     return [
         Finding(kind, chain.name, zone, low, high, words, verdict, digest=_digest(kind, chain, zone, low, high, positions))
@@ -56,13 +56,13 @@ def ranges(kind: str, chain: Chain, name: bytes, positions: Positions, words: st
 
 
 def _digest(kind: str, chain: Chain, zone: str, low: int, high: int, positions: Positions) -> str:
-    """Over the rows as they are; empty where the rows were not kept."""
+    """Return the digest of the faulty rows, or an empty string if their digests were not kept."""
     rows = positions.digests(low, high) if isinstance(positions, Rows) else None
     return findings.digest(kind, chain.name, zone, low, high, *rows) if rows else ""
 
 
 def content(chain: Chain, seen: Seen, recompute: bool | None, release: str, acknowledged: t.Collection[str] = ()) -> Check:
-    """`content_sha256` against the row. `recompute` is None for a release that is not known."""
+    """Check `content_sha256` against the rows. `recompute` is None if the release is unknown."""
     check_id = f"{chain.name}.content"
     number, edited = numbered(seen), sum(zone.edited.count for zone in seen.values())
     if recompute is False:
@@ -81,7 +81,7 @@ def content(chain: Chain, seen: Seen, recompute: bool | None, release: str, ackn
 
 
 def links(chain: Chain, seen: Seen, acknowledged: t.Collection[str] = ()) -> Check:
-    """Previous hashes, and the first row of each chain."""
+    """Check the previous hashes, and the first row of each chain."""
     found: list[Finding] = []
     number = numbered(seen)
     for name, zone in seen.items():
@@ -103,7 +103,7 @@ def links(chain: Chain, seen: Seen, acknowledged: t.Collection[str] = ()) -> Che
 
 
 def times(seen: Seen, allowance: int, acknowledged: t.Collection[str] = ()) -> Check:
-    """The times of audit rows against each other. `allowance` is by how many seconds they may contradict each other."""
+    """Check the times of audit rows. `allowance` is the number of seconds by which they may contradict each other."""
     number, found = numbered(seen), list[Finding]()
     early = "ingested_at is before occurred_at, so the row was ingested before its event happened; one of the two was changed"
     foreign = "the time in the id is not occurred_at, although the service that wrote the event set both; one of the two was changed"
@@ -126,9 +126,10 @@ def hmacs(
     keyless: bool = False,
     acknowledged: t.Collection[str] = (),
 ) -> list[Check]:
-    """`chain_hmac` against the candidate keys. `sound` is whether contents and links are right, and tells a wrong key from tampering.
+    """Check `chain_hmac` with the candidate keys.
 
-    `keyless` is whether this release has writers that are given no key; then the audit blocks alone bind their rows.
+    `sound` is True if contents and links are correct. It distinguishes a wrong key from tampering. `keyless` is True if
+    some writers of this release have no key. Then only the audit blocks bind their rows.
     """
     check_id, key_id = f"{chain.name}.hmac", f"{chain.name}.hmac_key"
     signed = sum(positions.count for zone in seen.values() for positions in zone.keys.values())
@@ -190,7 +191,7 @@ def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
 
 
 def _unkeyed(chain: Chain, name: bytes, zone: ZoneSeen, first: int) -> list[Finding]:
-    """Rows without HMAC: harmless before a key was set, an emptied column after it."""
+    """Return findings for rows without HMAC. Before the first key they are harmless. Later, the column was emptied."""
     found = []
     for low, high in zone.unkeyed.ranges():
         if low == first:
@@ -206,6 +207,6 @@ def _unkeyed(chain: Chain, name: bytes, zone: ZoneSeen, first: int) -> list[Find
 
 
 def _rotations(name: bytes, zone: ZoneSeen, keys: t.Sequence[AuditKey]) -> list[dict[str, object]]:
-    """Where a zone's rows begin to be signed with another key."""
+    """Return the positions at which a zone's rows start to be signed with another key."""
     spans = sorted((positions.ranges()[0][0], index) for index, positions in zone.keys.items())
     return [{"zone": name.decode(), "from": start, "key": keys[index].id} for start, index in spans[1:]]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values as PostgreSQL's COPY writes them in its text format, and as they were before."""
+"""Decode values in the text format of PostgreSQL's COPY."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ _ESCAPES = {b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v
 
 
 def plain(text: bytes, null: bytes = b"") -> bytes:
-    """COPY text of one value, or of several with something between them, as it was before COPY; NULLs become `null`.
+    """Decode COPY text of one value, or of several values with separators. NULLs become `null`.
 
-    No text of PostgreSQL holds a NUL byte, so one may stand for an escaped backslash while the other escapes are undone.
+    PostgreSQL text never contains a NUL byte, so one can stand for an escaped backslash while the other escapes are
+    decoded.
     """
     if b"\\" not in text:
         return text

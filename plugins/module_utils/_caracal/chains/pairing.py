@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the secrets of a set open what the set's snapshot is sealed with. A set whose own secrets do not open it is never signed.
+"""Check that the secrets of a set decrypt the sealed values in its snapshot. Otherwise the set is never signed.
 
-The words go into the public manifest: they name keys by id and columns, and tell no number.
+The messages are part of the public manifest. They name key IDs and columns, but no numbers.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Rows = t.Sequence[t.Sequence[str]]
 
 
 def envelopes(columns: t.Mapping[str, t.Sequence[str]], key_ids: t.Collection[str]) -> tuple[str, str]:
-    """Verdict and words of family secret_store: the key ids that each column's envelopes name, against those of the set's KEKs.
+    """Return verdict and message for family secret_store: each column's envelopes may only name KEKs in the set.
 
-    Raises KeyProblem for an envelope of another KEK.
+    Raises KeyProblem if an envelope names another KEK.
     """
     other = sorted({key_id for named in columns.values() for key_id in named if key_id and key_id not in key_ids})
     if other:
@@ -47,7 +47,10 @@ def envelopes(columns: t.Mapping[str, t.Sequence[str]], key_ids: t.Collection[st
 
 
 def trial(readings: t.Sequence[Reading]) -> tuple[str, str]:
-    """The same for family zone_kek, whose values name no key and were tried one by one. Raises KeyProblem for a column that stays shut."""
+    """Return the same for family zone_kek. Its values name no key, so each value was tried.
+
+    Raises KeyProblem if no value of a column can be decrypted.
+    """
     read = [one for one in readings if one.rows]
     for one in read:
         if not one.opened:
@@ -62,7 +65,10 @@ def trial(readings: t.Sequence[Reading]) -> tuple[str, str]:
 
 
 def audit(rows: Rows, keys: t.Sequence[AuditKey]) -> tuple[str, str]:
-    """Sampled rows ([chain, content hash, previous hash, chain_hmac]) against the audit keys, retired ones too. Raises KeyProblem."""
+    """Check sampled rows ([chain, content hash, previous hash, chain_hmac]) with the audit keys, including retired ones.
+
+    Raises KeyProblem if no key signed a row.
+    """
     signed: dict[str, set[str]] = collections.defaultdict(set)
     macs = [(key.id, key.hmac()) for key in keys]
     for chain, content, previous, expected in rows:
@@ -81,7 +87,7 @@ def audit(rows: Rows, keys: t.Sequence[AuditKey]) -> tuple[str, str]:
 
 
 def together(family: str, backend: str, sealed: tuple[str, str], signed: tuple[str, str]) -> tuple[str, str]:
-    """The set's verdict: pass only if both passed and no value is kept elsewhere."""
+    """Return the set's verdict: pass only if both passed and all values are in the database."""
     message = f"{sealed[1]}; {signed[1]}"
     if family == SECRET_STORE and backend != BUILTIN:
         return UNPROVEN, f"{message}; values in the secret backend {backend} are not in the set"

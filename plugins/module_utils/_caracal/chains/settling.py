@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the restored services did after they started: swept their own chain, read their streams, sent their replay files.
+"""Checks of the restored services after their start: chain sweep, consumed streams, replay files.
 
-Each judgement says whether it may still change for the better (`settled`), so that whoever asks knows when to stop waiting.
+Each result has a flag `settled`. It is True if waiting longer cannot improve the result.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{[^}]*\})?\s+([-+0-9.eE]+|N
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
-    """A check, and whether waiting longer cannot make it better."""
+    """A check. `settled` is True if waiting longer cannot improve it."""
 
     check: Check
     settled: bool
@@ -36,7 +36,7 @@ class Judged:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """A consumer group of a service: `lag` and `last_seen` (milliseconds since a consumer asked) are None where unknown."""
+    """A consumer group of a service. `lag` and `last_seen` (milliseconds since a consumer last read) are None if unknown."""
 
     stream: str
     name: str
@@ -47,7 +47,7 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Replayed:
-    """Of the replay files that were there before: how many are left, and of their events how many are in the database."""
+    """Counts for the restored replay files: all files, files left, their events, and events that are in the database."""
 
     files: int
     left: int
@@ -56,7 +56,7 @@ class Replayed:
 
 
 def metrics(text: str) -> dict[str, float]:
-    """Samples of a Prometheus text, those of one name added up."""
+    """Parse a Prometheus text. Samples with the same name are added up."""
     found: dict[str, float] = {}
     for line in text.splitlines():
         sample = _SAMPLE.match(line)
@@ -66,8 +66,12 @@ def metrics(text: str) -> dict[str, float]:
 
 
 def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release: str | None, earlier: int = 0) -> Judged:
-    """The product's own tamper sweep over the whole chain. Before 11 June 2026 it counts rows that cannot be recomputed; not so its
-    links and signatures. It knows today's key alone: `earlier` rows have an HMAC of a key before it, and each may count as a failure."""
+    """Check the product's own tamper sweep over the whole chain.
+
+    Releases before 11 June 2026 count mismatches for rows that cannot be recomputed, so only links and signatures are
+    used for them. The sweep has only the current key: `earlier` rows have an HMAC of an earlier key, and each of them
+    may count as a failure.
+    """
     name = "settled.tamper_sweep"
     if found is None:
         return Judged(Check(name, UNPROVEN, f"the metrics of the audit service cannot be read: {error}"), False)
@@ -92,9 +96,9 @@ def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release
 
 
 def consumers(groups: t.Sequence[Group], since_ms: int, backlogs: t.Mapping[tuple[str, str], Backlog]) -> Judged:
-    """Whether the services have read and acknowledged all that waits for them. Groups of Gateways that are gone do not count.
+    """Check that the services have read and acknowledged all waiting entries. Groups of earlier Gateways do not count.
 
-    One that works off what waits for it proves nothing yet, however long it takes.
+    A group that is still processing its backlog is unproven, no matter how long it takes.
     """
     name = "settled.consumer_lag"
     judged = [group for group in groups if not _is_left_behind(group, since_ms)]
@@ -119,12 +123,12 @@ def consumers(groups: t.Sequence[Group], since_ms: int, backlogs: t.Mapping[tupl
 
 
 def _is_left_behind(group: Group, since_ms: int) -> bool:
-    """A group of a Gateway's host of before, which nobody has asked since the services started."""
+    """Return whether the group belongs to an earlier Gateway host and was not read since the services started."""
     return group.name.startswith(f"{streams.GATEWAY_GROUP}:") and (group.last_seen is None or group.last_seen > since_ms)
 
 
 def dead_letters(before: t.Mapping[str, int], now: t.Mapping[str, int], reasons: t.Mapping[str, int]) -> Judged:
-    """No stream of dead letters has grown. `reasons` counts those of the newest entries."""
+    """Check that no dead-letter stream has grown. `reasons` counts the reasons in the newest entries."""
     name = "settled.dead_letters"
     grown = {stream: count - before.get(stream, 0) for stream, count in sorted(now.items()) if count > before.get(stream, 0)}
     if grown:
@@ -137,13 +141,13 @@ def dead_letters(before: t.Mapping[str, int], now: t.Mapping[str, int], reasons:
 
 
 def replay(found: Replayed) -> Judged:
-    """Replay files are sent and removed when a service starts, and their events end in the database."""
+    """Check that replay files were sent and removed after the start, and that their events are in the database."""
     name = "settled.replay_drained"
     if not found.files:
         return Judged(Check(name, NOT_APPLICABLE, "no replay file was restored"), True)
     words = f"{found.left} of {found.files} replay files remain, {found.landed} of {found.events} of their events are in audit_events"
     if found.left or found.landed < found.events:
-        # With files left, the service has not begun, or sends them still.
+        # If files are left, the service has not started sending them or is still sending.
         reason = None if found.left else EVENTS_NOT_SENT
         return Judged(Check(name, FAIL, words, details={**because(reason), **dataclasses.asdict(found)}), False)
     if not found.events:
@@ -154,7 +158,7 @@ def replay(found: Replayed) -> Judged:
 
 
 def streamed(events: int, landed: int, ingest: Backlog | None) -> Judged:
-    """Of the newest events in the restored audit stream, those that are in the database; what waited there is ingested now."""
+    """Check that the newest events of the restored audit stream are in the database. `ingest` is the current backlog."""
     name = "settled.stream_landed"
     if not events:
         return Judged(Check(name, NOT_APPLICABLE, "no audit event was in the restored streams"), True)
@@ -168,7 +172,7 @@ def streamed(events: int, landed: int, ingest: Backlog | None) -> Judged:
 
 
 def continued(seen: Seen, heads: t.Mapping[str, tuple[int, str]], recompute: bool) -> Judged:
-    """Rows that came after the restored heads: linked to them, whole, and signed with the restored key."""
+    """Check that rows after the restored heads are linked to them, complete, and signed with the restored key."""
     name = "settled.chain_continues"
     new = 0
     for zone_text, zone in seen.items():

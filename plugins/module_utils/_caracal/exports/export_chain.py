@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The chain in the exports alone: they hold no previous hash, so the row with the number before it must give it.
+"""Verify the chain in the exports alone.
 
-Runs of rows whose numbers follow each other grow as hours are read. Where a restore made the product give numbers twice, two
-runs overlap; of several rows that could come before one, the right one is the one whose hash its HMAC covers.
+Exports contain no previous hash, so it is taken from the row with the preceding number. Runs of rows with consecutive
+numbers grow as hours are read. If the product assigned numbers twice after a restore, two runs overlap. A row can then
+have several candidates for its previous row. The correct candidate is the row with the hash that the HMAC covers.
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from ..positions import Positions, Rows
 from .export_cuts import as_copy
 from .export_files import Archived
 
-# Rows of a zone that do not fit the row before them here, and are tried with the one that the database has: after an upgrade
-# made all hashes anew, each zone has one such row.
+# Limit of rows of a zone that do not match the previous row in the exports and are tried with the database's row. After
+# an upgrade has recomputed all hashes, each zone has one such row.
 DOUBTFUL_KEPT = 8
 
-# Content hashes of the rows of a zone that have a number, from elsewhere than the exports.
+# Returns the content hashes of a zone's rows with a number, from a source other than the exports.
 Elsewhere = t.Callable[[str, int], t.Iterable[str]]
 
 
 @dataclasses.dataclass(eq=False)
 class Run:
-    """Numbers `low` to `high`. `first` is content hash and HMAC of row `low`, `tail` the content hash of row `high`.
+    """Rows with the numbers `low` to `high`.
 
-    `hour` is that of row `low`. Without a row before it, an HMAC cannot be verified; the product's first row needs none.
+    `first` is the content hash and HMAC of row `low`, and `tail` the content hash of row `high`. `hour` is the hour of
+    row `low`. An HMAC cannot be verified without the previous row. The product's first row needs none.
     """
 
     low: int
@@ -46,7 +48,7 @@ class Run:
 
 
 class Hole(t.NamedTuple):
-    """Numbers of no exported row; `hour` is that of the row after them."""
+    """Numbers without an exported row. `hour` is the hour of the next row."""
 
     low: int
     high: int
@@ -55,9 +57,10 @@ class Hole(t.NamedTuple):
 
 @dataclasses.dataclass
 class Zone:
-    """What the exports hold of one zone. In `seen`, `rows`, `unnumbered`, `unmatched`, `unkeyed` and `keys` are filled in.
+    """The exported rows of one zone.
 
-    `unlinked` are first rows of runs, whose HMACs could not be verified; `twice` numbers that more than one row has.
+    In `seen`, only `rows`, `unnumbered`, `unmatched`, `unkeyed` and `keys` are set. `unlinked` are first rows of runs,
+    with HMACs that could not be verified. `twice` are numbers of several rows.
     """
 
     seen: ZoneSeen
@@ -68,7 +71,7 @@ class Zone:
 
 
 class Judge:
-    """HMACs against the keys, the one that fitted last first."""
+    """Tests HMACs with the keys, starting with the key that matched last."""
 
     def __init__(self, keys: t.Sequence[AuditKey]) -> None:
         self._macs = [key.hmac() for key in keys]
@@ -76,7 +79,7 @@ class Judge:
         self.has_keys = bool(keys)
 
     def key_of(self, first: tuple[str, str], previous: str) -> int | None:
-        """Index of the key under which a row with this content hash and HMAC comes after the hash `previous`."""
+        """Return the index of the key under which a row with this content hash and HMAC follows the hash `previous`."""
         content, mac = first[0].encode(), first[1]
         before = previous.encode()
         for index in self._order:
@@ -89,7 +92,7 @@ class Judge:
 
 
 class _Builder:
-    """The runs of one zone. `_ends` has them by their high end but for the current one, `_starts` those without a row before."""
+    """The runs of one zone. `_ends` maps the last number to runs, except the current one. `_starts` has the runs without a previous row."""
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
@@ -101,7 +104,7 @@ class _Builder:
         self._doubtful: list[tuple[int, tuple[str, str]]] = []
 
     def add(self, hour: int, number: int, first: tuple[str, str]) -> None:
-        """A row. Hot for rows in order."""
+        """Add a row. Hot for rows in order."""
         current = self._current
         if current is None or current.high + 1 != number or number - 1 in self._ends:
             current = self._turn(hour, number, first)
@@ -112,7 +115,7 @@ class _Builder:
             self._join(current, number + 1)
 
     def _turn(self, hour: int, number: int, first: tuple[str, str]) -> Run:
-        """The run that the row continues, as the current one; a new one when there is none."""
+        """Return the run that the row continues, or a new one. It becomes the current run."""
         if self._current is not None:
             self._ends.setdefault(self._current.high, []).append(self._current)
         found = self._fitting(self._ends.get(number - 1, []), lambda run: self._judge.key_of(first, run.tail) is not None)
@@ -129,7 +132,7 @@ class _Builder:
         return found
 
     def _join(self, lower: Run, number: int) -> None:
-        """A run that begins where `lower` now ends was read before it."""
+        """Join a run that starts after the end of `lower` and was read before it."""
         upper = self._fitting(self._starts[number], lambda run: self._judge.key_of(run.first, lower.tail) is not None)
         if upper is None:
             return
@@ -140,7 +143,7 @@ class _Builder:
         lower.high, lower.tail = upper.high, upper.tail
 
     def _file(self, number: int, first: tuple[str, str], previous: str) -> None:
-        """A row whose predecessor is known."""
+        """Verify a row with a known predecessor."""
         if not first[1]:
             self.seen.unkeyed.add(number, number)
         elif self._judge.has_keys:
@@ -159,7 +162,7 @@ class _Builder:
         return next(filter(fits, candidates), candidates[-1])
 
     def finish(self, elsewhere: t.Callable[[int], t.Iterable[str]]) -> Zone:
-        """`elsewhere` gives content hashes of rows with a number that may come before a row here."""
+        """Return the zone. `elsewhere` returns content hashes of rows with a number, as candidates for a previous row."""
         unlinked, twice, holes = Positions(), Positions(), []
         starts = [(low, run.first) for low, waiting in sorted(self._starts.items()) for run in waiting]
         for rows, otherwise in ((starts, unlinked), (self._doubtful, self.seen.unmatched)):
@@ -190,20 +193,20 @@ def _remove(table: dict[int, list[Run]], key: int, run: Run) -> None:
 
 
 def _judged(seen: ZoneSeen) -> tuple[int, int]:
-    """Lowest and highest number whose HMAC could be verified, which is where this zone's chain begins for the verdict on keys."""
+    """Return the lowest and highest number with a verified HMAC. For the verdict on keys, the zone's chain starts at the lowest one."""
     ranges = [one for positions in (seen.unmatched, seen.unkeyed, *seen.keys.values()) for one in positions.ranges()]
     return min((low for low, _high in ranges), default=0), max((high for _low, high in ranges), default=0)
 
 
 class Chains:
-    """Takes the rows of all hours in order, then gives what they hold of each zone."""
+    """Collects the rows of all hours in order and returns the result for each zone."""
 
     def __init__(self, keys: t.Sequence[AuditKey]) -> None:
         self._judge = Judge(keys)
         self._zones: dict[str, _Builder] = {}
 
     def take(self, hour: int, rows: t.Sequence[Archived]) -> None:
-        """Hot."""
+        """Add the rows of an hour. Hot."""
         zones = self._zones
         for row in rows:
             zone = zones.get(row.zone_id)
@@ -216,10 +219,10 @@ class Chains:
                 zone.seen.unnumbered += 1
 
     def finish(self, elsewhere: Elsewhere = lambda _zone, _number: ()) -> dict[str, Zone]:
-        """What the exports hold of each zone; rows that fit no row here are tried with those of `elsewhere`."""
+        """Return the result for each zone. Rows without a matching previous row are tried with the rows of `elsewhere`."""
         return {zone: builder.finish(functools.partial(elsewhere, zone)) for zone, builder in sorted(self._zones.items())}
 
 
 def seen(zones: t.Mapping[str, Zone]) -> chain_examiner.Seen:
-    """The same in the form that the verdict on HMACs takes."""
+    """Return the results in the format that the HMAC checks use."""
     return {as_copy(name).encode(): zone.seen for name, zone in zones.items()}

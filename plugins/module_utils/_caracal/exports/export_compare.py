@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The exports against the database that they were made from: every exported event must still be there, as it was exported.
+"""Compare the exports with the database from which they were made: every exported event must still exist unchanged.
 
-An event that is elsewhere, or not there, is judged by what may have happened to it: a restore that the journal knows, a month
-that retention dropped, hashes that an upgrade made anew, a database that is older than the exports; or somebody's hand.
+A changed or missing event may have a legitimate reason. It can be a restore in the journal, a month that retention
+dropped, or hashes that an upgrade recomputed. The database can also be older than the exports. Otherwise the event was
+manipulated.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from ..positions import Positions
 from .export_cuts import Cut, Cuts, as_copy, words_for
 from .export_files import Archived, hour_of
 
-# What a lookup selects of `audit_events`: the columns of `Archived` in their order as the service exports them, then the hour
-# of `ingested_at` counted from 1970 (-1 for a time that is none).
+# The columns that a lookup selects from `audit_events`: the columns of `Archived` in their order, as the service
+# exports them. The last column is the hour of `ingested_at` since 1970 (-1 for an infinite time).
 SELECT = """
 zone_id, coalesce(chain_seq, 0), id, event_type, coalesce(request_id, ''), coalesce(decision, ''), coalesce(policy_set_id, ''),
 coalesce(policy_set_version_id, ''), coalesce(manifest_sha, ''), coalesce(evaluation_status, ''),
@@ -38,7 +39,7 @@ CASE WHEN isfinite(ingested_at) THEN floor(extract(epoch FROM ingested_at) / 360
 
 Row = t.Sequence[t.Any]
 
-# What changes when an event is ingested again, or its hashes are made anew, while it says the same.
+# Columns that change when an event is ingested again or its hashes are recomputed, although its content is the same.
 CHAIN_COLUMNS = frozenset({"chain_seq", "content_sha256", "chain_hmac", "ingested_at"})
 _HASHES = {"content_sha256", "chain_hmac"}
 _COLUMNS = (*Archived._fields, "ingested_at")
@@ -46,18 +47,21 @@ _ID = Archived._fields.index("event_id")
 _SEQUENCE = Archived._fields.index("chain_seq")
 _CONTENT = Archived._fields.index("content_sha256")
 
-# End of the year 9999: a file may hold any number as time.
+# The end of the year 9999. A file can contain any number as a time.
 _LATEST = 253_402_300_799_999
 
 
 @dataclasses.dataclass(frozen=True)
 class Database:
-    """What the exports are compared with. Zones and ids are plain text; rows have the columns of `SELECT`.
+    """The database with which the exports are compared.
 
-    `lookup(zone, low, high)` gives the rows with these sequence numbers, `by_id(ids)` those with these event ids.
-    `hours()` gives how many rows were ingested in each hour since 1970. `has_leaf(ms)` says whether an event of that time must
-    still be there: false only before the oldest monthly leaf, since retention drops none between others. `watermark` is the last
-    exported hour (UTC), None without one; `rehashed` is when an upgrade made all hashes anew.
+    Zones and IDs are plain text, and rows have the columns of `SELECT`. `lookup(zone, low, high)` returns the rows with
+    these sequence numbers, and `by_id(ids)` the rows with these event IDs. `hours()` returns the number of ingested
+    rows by hour since 1970.
+
+    `has_leaf(ms)` returns whether an event of that time must still exist. It is False only before the oldest monthly
+    partition, because retention drops no partition between others. `watermark` is the last exported hour (UTC), or
+    None. `rehashed` is the time at which an upgrade recomputed all hashes.
     """
 
     lookup: t.Callable[[str, int, int], t.Iterable[Row]]
@@ -68,12 +72,12 @@ class Database:
     rehashed: dt.datetime | None = None
 
     def contents(self, zone: str, number: int) -> list[str]:
-        """Content hashes of the rows with a number."""
+        """Return the content hashes of the rows with a number."""
         return [found[_CONTENT] for found in self.lookup(zone, number, number)] if number > 0 else []
 
 
 class Comparison:
-    """Takes the rows of all hours in order, then gives the check `exports.database`; `equal` rows were as exported."""
+    """Collects the rows of all hours in order and returns the check `exports.database`. `equal` counts rows that match their export."""
 
     def __init__(self, database: Database, cuts: Cuts) -> None:
         self._database = database
@@ -86,7 +90,7 @@ class Comparison:
         self.rows = self.equal = self.dropped = 0
 
     def take(self, hour: int, rows: t.Sequence[Archived]) -> None:
-        """One batch of one hour; rows that follow each other are looked up together."""
+        """Compare a batch of one hour. Consecutive rows are looked up together."""
         self.rows += len(rows)
         others: list[tuple[Archived, list[Row]]] = []
         for zone, group in _groups(rows):
@@ -118,7 +122,9 @@ class Comparison:
             self._judge(hour, row, here, differing)
 
     def _judge(self, hour: int, row: Archived, here: t.Sequence[Row], differing: list[str] | None) -> None:
-        """`differing` names the columns in which the event's row differs, None when no row has its id."""
+        """Classify an exported row without an equal row. `differing` lists the columns that differ, or is None if no row
+        has the event's ID.
+        """
         if differing is not None and not CHAIN_COLUMNS.issuperset(differing):
             self._add("archive_differs", DIFFERS.format(", ".join(differing)), row)
             return
@@ -159,7 +165,7 @@ class Comparison:
         return f"{self.equal} of {self.rows} exported events are unchanged in the database{dropped}"
 
     def content(self) -> Check:
-        """`exports.content`: what is said of content where the database vouches for it."""
+        """Return the check `exports.content`. It passes if every event equals its row in the database."""
         details = {"rows": self.rows, "equal": self.equal}
         if self.rows and self.equal == self.rows:
             words = "every exported event equals its row in the database, which the chain checks verify"
@@ -185,7 +191,7 @@ def _differing(row: Archived, hour: int, found: Row) -> list[str]:
 
 
 def _groups(rows: t.Sequence[Archived]) -> t.Iterator[tuple[str, list[Archived]]]:
-    """Rows of one zone whose numbers follow each other; those without number one by one."""
+    """Yield groups of rows of one zone with consecutive numbers. Rows without a number are separate groups."""
     group: list[Archived] = []
     for row in rows:
         if group and (row.zone_id, row.chain_seq - 1) != (group[-1].zone_id, group[-1].chain_seq or -1):

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hourly Parquet files of the audit service, as their bucket has them: `audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet`.
+"""The hourly Parquet files of the audit service, with the paths in their bucket: `audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet`.
 
-A file holds the events that were ingested in one hour (UTC), of all zones, ordered by zone and sequence; an hour without
-events has none. NULL is the empty text in it, and so is a JSON `null`.
+A file contains the events of all zones that were ingested in one hour (UTC), ordered by zone and sequence. An hour
+without events has no file. NULL and JSON `null` are exported as empty text.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from ..._files import paths
 
 WATERMARK = "SELECT last_exported_hour FROM public.audit_export_watermark WHERE name = 'parquet-hourly'"
 BATCH = 1024
-# Bytes of the rows of a batch, unpacked: a column that repeats one long value is small in the file. A service refuses events of 1 MiB.
+# Unpacked bytes of the rows in a batch: a column that repeats one long value is small in the file. A service refuses
+# events of 1 MiB.
 BATCH_LIMIT = 256 << 20
-# Bytes of a column of a row group, unpacked, and of one page of it at most.
+# Unpacked bytes of a column in a row group, and of each page in it.
 COLUMN_LIMIT = 1 << 30
-# Of what stands in the footer: names, statistics and one entry for each row group and column.
+# Limits for the footer: names, statistics and one entry for each row group and column.
 FOOTER_STRING_LIMIT = 1 << 20
 FOOTER_ITEMS_LIMIT = 1 << 18
 HOUR = dt.timedelta(hours=1)
@@ -35,11 +36,13 @@ _NAME = re.compile(r"audit/([0-9]{4})/([0-9]{2})/([0-9]{2})/\1-\2-\3T([0-9]{2})\
 
 
 class UnreadableHour(StorageError):
-    """A file that is no export, is damaged, or lacks something that every export has."""
+    """A file that is not an export, is damaged, or lacks a part that every export has."""
 
 
 class Archived(t.NamedTuple):
-    """One exported row as it stands in the file. `sequence` is 0 for a row without one, `time` Unix milliseconds of the event."""
+    """One exported row as stored in the file. `chain_seq` is 0 for a row without a number. `time` is the event's Unix time
+    in milliseconds.
+    """
 
     zone_id: str
     chain_seq: int
@@ -65,7 +68,7 @@ _NUMBERS = {"chain_seq": "int64", "time": "int64", "severity_id": "int32", "acti
 
 
 class Hour(t.NamedTuple):
-    """A file and the hour it is of, counted from 1970."""
+    """A file and its hour, counted from 1970."""
 
     number: int
     path: str
@@ -75,25 +78,25 @@ class Hour(t.NamedTuple):
 
 
 def hour_of(moment: dt.datetime) -> int:
-    """The hour since 1970 in which a moment lies."""
+    """Return the hour since 1970 that contains a point in time."""
     return (moment - _EPOCH) // HOUR
 
 
 def start(number: int) -> dt.datetime:
-    """When an hour begins."""
+    """Return the start of an hour."""
     return _EPOCH + number * HOUR
 
 
 def name(number: int) -> str:
-    """An hour as file names have it."""
+    """Return an hour as written in file names."""
     return f"{start(number):%Y-%m-%dT%H}"
 
 
 class Exports:
-    """Exports, wherever they lie: `hours` in order, `strange` the names of what lies between them and is none.
+    """Exports from any source. `hours` are in order. `strange` are the names of other files among them.
 
-    `opener` gives the bytes of an hour as a stream that can seek; it may raise OSError. `arrow` is the library pyarrow. `done` hears of
-    each hour that was read, or could not be.
+    `opener` returns a seekable stream of an hour's bytes, and may raise OSError. `arrow` is the library pyarrow. `done`
+    is called for each hour that was read or could not be read.
     """
 
     def __init__(
@@ -111,11 +114,11 @@ class Exports:
         self.strange = tuple(sorted(strange))
 
     def watched(self, done: t.Callable[[Hour], object]) -> Exports:
-        """The same exports, of which `done` hears."""
+        """Return the same exports with another `done`."""
         return Exports(self._arrow, self.hours, self.strange, self._open, done)
 
     def rows(self, hour: Hour) -> t.Iterator[list[Archived]]:
-        """The file's rows in its order, in batches, so that memory does not grow with the file. Raises UnreadableHour."""
+        """Yield the file's rows in their order, in batches to limit memory. Raises UnreadableHour."""
         try:
             with self._open(hour) as stream:
                 file = self._arrow.parquet.ParquetFile(
@@ -144,7 +147,7 @@ class Exports:
 
 
 class Folder(Exports):
-    """Those of a folder. Raises StorageError when there is no such folder, or no export in it."""
+    """The exports in a folder. Raises StorageError if the folder does not exist or contains no export."""
 
     def __init__(self, path: str, arrow: t.Any) -> None:
         root = os.path.join(path, "audit")
@@ -166,7 +169,7 @@ def _open(hour: Hour) -> t.BinaryIO:
 
 
 def _files(root: str) -> t.Iterator[str]:
-    """All that is no folder, and links to folders, below `root`."""
+    """Yield all files, and all links to folders, below `root`."""
 
     def refuse(error: OSError) -> None:
         raise StorageError(f"cannot read {error.filename}: {error.strerror}; give the directory to which you copied the bucket of exports")
@@ -177,7 +180,7 @@ def _files(root: str) -> t.Iterator[str]:
 
 
 def hour_at(path: str) -> int | None:
-    """The hour of a path as the bucket has it, None for any other path."""
+    """Return the hour of a path in the bucket, or None for any other path."""
     found = _NAME.match(path)
     if found is None:
         return None

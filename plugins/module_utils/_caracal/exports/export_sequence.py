@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Numbers that no exported event has, and numbers that several have."""
+"""Find numbers without an exported event, and numbers with several events."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from .export_compare import Database
 from .export_cuts import Cuts, as_copy, words_for
 from .export_files import Exports, UnreadableHour
 
-# Numbers that are read again to tell a fork from a row that is there twice; some 300 bytes each.
+# Limit of numbers that are read again to distinguish a fork from a duplicate row. About 300 bytes each.
 TOLD_APART = 1 << 16
 
-# Two services that ingest at once may give numbers out of the order of their clocks; no more than these can be under way.
+# Two services that ingest at the same time may assign numbers out of clock order. At most this many events can be in
+# flight.
 UNDER_WAY = 1000
 
 
 def sequence(folder: Exports, zones: t.Mapping[str, Zone], cuts: Cuts, database: Database | None, *, whole: bool) -> Check:
-    """`exports.sequence`. `whole` is whether every file could be read: else what seems to be missing may lie in one of them."""
+    """Return the check `exports.sequence`. `whole` is True if every file was read. Otherwise missing events may be in an
+    unreadable file.
+    """
     found: list[Finding] = []
     for name, zone in zones.items():
         found += [_hole(folder, name, hole, database, whole) for hole in zone.holes if not _is_under_way(folder, name, hole, database)]
@@ -51,7 +54,7 @@ def _hole(folder: Exports, zone: str, hole: Hole, database: Database | None, who
 
 
 def _is_under_way(folder: Exports, zone: str, hole: Hole, database: Database | None) -> bool:
-    """Whether the missing events were ingested in an hour that is not exported yet, and the database has them all."""
+    """Return whether the missing events were ingested in an hour that is not exported yet, and the database has all of them."""
     last = folder.hours[-1].number
     if database is None or hole.hour != last or hole.high - hole.low >= UNDER_WAY:
         return False
@@ -60,7 +63,7 @@ def _is_under_way(folder: Exports, zone: str, hole: Hole, database: Database | N
 
 
 def _repeated(folder: Exports, twice: t.Mapping[str, Positions], cuts: Cuts) -> list[Finding]:
-    """Numbers that come twice: two events (a fork), or one event in two places; and where a restore is the reason."""
+    """Return findings for duplicate numbers: two events (a fork), the same event twice, or the result of a restore."""
     versions = _versions(folder, twice)
     sorted_out: dict[tuple[str, str, str, str], Positions] = {}
     for zone, positions in twice.items():
@@ -76,7 +79,7 @@ def _repeated(folder: Exports, twice: t.Mapping[str, Positions], cuts: Cuts) -> 
 
 
 def _verdict(zone: str, number: int, versions: int, cuts: Cuts) -> tuple[str, str, str]:
-    """Each restore explains one more version of a row."""
+    """Return kind, message and verdict of a duplicate number. Each restore explains one more version of a row."""
     known = cuts.find(zone, number)
     if known and versions <= len(known) + 1:
         return "cut", words_for(known[0], zone, "both the events that it cut off and the events after it were exported"), WARN
@@ -90,7 +93,7 @@ def _verdict(zone: str, number: int, versions: int, cuts: Cuts) -> tuple[str, st
 
 
 def _versions(folder: Exports, twice: t.Mapping[str, Positions]) -> dict[tuple[str, int], int]:
-    """(zone, number) → how many different rows have it, by reading the folder again."""
+    """Return the number of different rows by (zone, number). Reads the folder again."""
     if not twice:
         return {}
     wanted: set[tuple[str, int]] = set()

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hourly Parquet exports as a source of the audit chain: whole, in sequence, signed, and what the database says.
+"""The hourly Parquet exports as a source of the audit chain.
 
-Five checks: `exports.readable`, `.complete`, `.hmac`, `.sequence`, `.database`; and `.content`, which exports alone cannot prove.
+There are five checks: `exports.readable`, `.complete`, `.hmac`, `.sequence` and `.database`. The sixth, `.content`,
+cannot pass with exports alone.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from .export_sequence import sequence
 
 @dataclasses.dataclass
 class _Read:
-    """What a pass over the folder gave: rows of each hour that could be read to its end, and why others could not."""
+    """The result of a pass over the folder: the row count of each hour that was read completely, and the reasons why other
+    hours were not.
+    """
 
     chains: export_chain.Chains
     zones: dict[str, export_chain.Zone] = dataclasses.field(default_factory=dict)
@@ -38,9 +41,10 @@ class _Read:
 
 
 def examine(folder: Exports, keys: t.Sequence[AuditKey], database: Database | None = None, cuts: t.Iterable[Cut] = ()) -> list[Check]:
-    """All checks, in one pass over the folder; a second one follows where numbers come twice.
+    """Return all checks from one pass over the folder. A second pass follows if there are duplicate numbers.
 
-    Memory grows with zones and with disorder, not with rows. Raises what the functions of `database` raise.
+    Memory grows with the number of zones and with disorder, not with the number of rows. Raises what the functions of
+    `database` raise.
     """
     known = Cuts(cuts)
     comparison = None if database is None else Comparison(database, known)
@@ -76,7 +80,7 @@ def _pass(folder: Exports, keys: t.Sequence[AuditKey], comparison: Comparison | 
 
 
 def _readable(folder: Exports, read: _Read) -> Check:
-    """What was found at all."""
+    """Return the check for the number of files and events, and for unreadable files."""
     found = [Finding("unreadable_hour", AUDIT.name, "", 0, 0, words, UNPROVEN) for words in read.unreadable.values()]
     for path in folder.strange:
         found.append(Finding("strange_file", AUDIT.name, "", 0, 0, f"{path} is not an hourly export; it was not read", WARN))
@@ -93,9 +97,10 @@ def _readable(folder: Exports, read: _Read) -> Check:
 
 
 def _complete(read: _Read, database: Database | None) -> Check:
-    """Every hour up to the watermark has its file, with all its events.
+    """Check that every hour up to the watermark has a file with all its events.
 
-    A file may have more of them than the database: those of months that retention dropped, or that a restore cut off.
+    A file may contain more events than the database: events of months that retention dropped, or that a restore
+    removed.
     """
     if database is None or database.watermark is None:
         words = "no database with an export watermark was given, so the exported hours are unknown"
@@ -125,7 +130,7 @@ def _hour_findings(hour: int, rows: int, here: int, first: int) -> t.Iterator[Fi
 
 
 def _hmacs(read: _Read, keys: t.Sequence[AuditKey]) -> list[Check]:
-    """The verdict that a database's rows get, but that nothing here says whether contents and links are right."""
+    """Return the HMAC checks for a database's rows, adapted to exports: exports do not prove that contents and links are correct."""
     seen = export_chain.seen(read.zones)
     signed = sum(positions.count for zone in seen.values() for positions in zone.keys.values())
     unmatched = sum(zone.unmatched.count for zone in seen.values())

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The admin log against the tables: what the API has created or revoked by its entries, and whether the rows agree.
+"""Compare the admin log with the tables: rows must agree with what the API recorded as created or revoked.
 
-The API writes an entry after a request has succeeded, so the tables of the same snapshot have what an entry records.
+The API writes an entry after a request has succeeded. So in one snapshot, the tables contain everything that an entry
+records.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ ADMIN_CHAIN = Invariant(
     f"(SELECT DISTINCT zone_id FROM {_LOG} WHERE chain_seq IS NOT NULL) c",
     f"SELECT coalesce(zone_id, 'global') FROM {_LOG} GROUP BY zone_id HAVING min(chain_seq) <> 1")  # fmt: skip
 
-# Whom the API itself writes as the creator of the tokens that it derives from its environment, at each start and without a request.
+# The creators that the API writes for tokens from its environment. It creates these tokens at each start, without a
+# request.
 _FROM_ENVIRONMENT = "('env-bootstrap', 'env-derived', 'env-derived-write', 'env-derived-approve')"
-# A token from before the first row of the log is for admin_log.begins. The API logs a token just after it has written it, so in a source
-# a new one may have no row yet.
+# Excludes tokens from before the first row of the log, because admin_log.begins covers them. The API logs a token just
+# after it has written it, so a new token in the source may not have its log row yet.
 _MADE = f"""public.admin_tokens t CROSS JOIN (
       SELECT min(chain_seq) AS seq, min(occurred_at) AS time FROM {_LOG} WHERE zone_id IS NULL AND chain_seq IS NOT NULL) f
     WHERE t.revoked_at IS NULL AND coalesce(t.created_by, '') NOT IN {_FROM_ENVIRONMENT}
@@ -35,7 +37,7 @@ ADMIN_TOKENS = Invariant(
           SELECT FROM {_LOG} e WHERE e.zone_id IS NULL AND e.chain_seq IS NOT NULL AND e.method = 'POST' AND e.status_code = 201
              AND e.entity_type = 'admin-tokens' AND e.entity_id = t.id)""")  # fmt: skip
 
-# By the name in a request's path, the table of what the API makes there and never deletes.
+# Table by the name in a request's path. The API creates rows there and never deletes them.
 _TABLES = {
     "zones": "zones",
     "applications": "applications",
@@ -63,5 +65,5 @@ REVOKED = Invariant(
 
 
 def of(family: str) -> tuple[Invariant, ...]:
-    """The older family names no object that a request has made."""
+    """Return the rules of a family. The admin log of the older family does not record which object a request created."""
     return (ADMIN_CHAIN, ADMIN_TOKENS, CREATED, REVOKED) if family == SECRET_STORE else (ADMIN_CHAIN,)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the audit log can be asked as the product asks it: by zone and time, in the order of the chain, through an index.
+"""Check that the audit log can be queried as the product does it: by zone and time, in chain order, through an index.
 
-One search of each zone, of the newest month that the signed blocks know of it. The rows themselves are audit_chain_verify's.
+Each zone is queried once, for the newest month in the signed blocks. audit_chain_verify verifies the rows themselves.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _ANY_TIME = ("-infinity", "infinity")
 
 @dataclasses.dataclass(frozen=True)
 class Search:
-    """A zone, and the time in which the set has events of it: low included, high not."""
+    """A zone, and a period in which the set has events of it. `low` is inclusive, `high` exclusive."""
 
     zone: str
     low: str
@@ -51,7 +51,9 @@ class Search:
 
 
 def searches(blocks: t.Iterable[Block]) -> list[Search]:
-    """One for each zone of the set's audit chain. A leaf that is no month's, the default one, says nothing of the time."""
+    """Return one search for each zone of the set's audit chain. A partition that is not monthly (the default one) does not
+    limit the time.
+    """
     newest: dict[str, str] = {}
     for block in blocks:
         if block.chain == AUDIT.name and block.rows:
@@ -65,7 +67,7 @@ def _times(leaf: str) -> tuple[str, str]:
 
 
 def look(reader: Reader, wanted: t.Sequence[Search]) -> list[tuple[Rule, Seen]]:
-    """Both rules. No search, no events in the set: then it says so itself."""
+    """Check both rules. Without searches the set has no events, and the rules count as confirmed."""
     try:
         known = {row[0] for row in rows(reader, "SELECT id FROM public.zones")}
         strange = [one.zone for one in wanted if one.zone not in known]

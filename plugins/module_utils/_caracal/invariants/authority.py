@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Subject sessions, agents and delegations: who acts for whom. Each must hang together, or a revocation misses a part of it."""
+"""Subject sessions, agents and delegations. Their references must be internally consistent, or a revocation misses a part of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _ENDED = "('terminated', 'expired')"
 _EDGES = "public.delegation_edges"
 _LOST = "rows are lost; restore another set"
 _END_AGENT = "end them through the Coordinator: DELETE /zones/{zone}/agents/{id}"
-# Every delegation is told to the services in the transaction that makes it. It goes with its agents, and 90 days after its end (the
-# default) by a cleaner, whose role in this family comes without the right; an operator may have given it, or use the owner's login.
+# The transaction that creates a delegation also announces it to the services. A delegation is deleted together with its
+# agents, or by a cleaner 90 days after its end (the default). In this family the cleaner's role has no DELETE right by
+# default. An operator may have granted it, or use the owner's login.
 _KEPT = f"""(SELECT max(created_at) FROM public.caracal_outbox) - interval '90 days'
        AND EXISTS (SELECT FROM pg_catalog.pg_roles c
                     WHERE c.rolname = 'caracalcoordinator' AND NOT has_table_privilege(c.oid, '{_EDGES}', 'DELETE'))"""
@@ -30,7 +31,7 @@ _REVOKE = "revoke them through the Coordinator: PATCH /zones/{zone}/delegations/
 
 
 def subjects_of(family: str) -> str:
-    """The table of subject sessions. The same word names the agents' table in the newer family."""
+    """Return the table of subject sessions. In family secret_store, `sessions` is the table of agents."""
     return "authority_records" if family == SECRET_STORE else "sessions"
 
 
@@ -166,13 +167,13 @@ def _announced() -> Invariant:
 
 
 def _named(edge: str) -> str:
-    """How many resources a delegation names in its constraints."""
+    """Return the SQL expression for the number of resources in a delegation's constraints."""
     listed = f"{edge}.constraints_json -> 'resources'"
     return f"CASE jsonb_typeof({listed}) WHEN 'array' THEN jsonb_array_length({listed}) ELSE 0 END"
 
 
-# The coordinator compares times in milliseconds in the older family. A resource can be named by its ID or in the constraints; which of
-# those identifiers are the same resource is not asked, since an identifier can change.
+# In the older family the coordinator compares times in milliseconds. A resource can be named by its ID or in the
+# constraints. Identifiers are not resolved to resources, because an identifier can change.
 _WITHIN_PARENT = Invariant(
     "delegations.within_parent", "delegations with a parent", "exceed their parent in resource, scope or time", _REVOKE,
     f"{_EDGES} WHERE parent_edge_id IS NOT NULL",

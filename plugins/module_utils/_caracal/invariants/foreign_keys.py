@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every foreign key by query: whoever loads rows with the triggers off leaves constraints behind that look valid and are not.
+"""Check every foreign key by query: rows loaded while triggers were disabled violate constraints that still look valid.
 
-And the one reference that no constraint can hold, from a zone to its owner in the other database.
+This also covers the one reference that no constraint can enforce: from a zone to its owner in the other database.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ OWNERS = Rule(
 OWNED_ZONES = "SELECT DISTINCT owner_account_id FROM public.zones WHERE owner_account_id IS NOT NULL"
 ACCOUNTS = 'SELECT id FROM public."user"'
 
-# MATCH SIMPLE spares a row with any NULL in the key, MATCH FULL one with nothing else. Keys of the audit log would read all of it.
+# MATCH SIMPLE ignores a row with any NULL in the key. MATCH FULL ignores only a row with all NULLs. Keys of the audit
+# log are skipped, because the query would read the whole log.
 _KEYS = """
     SELECT k.conname, format('%I.%I', cn.nspname, c.relname),
            format('SELECT count(*) FROM %I.%I c WHERE (%s) AND NOT EXISTS (SELECT FROM %I.%I p WHERE %s)', cn.nspname, c.relname,
@@ -42,7 +43,7 @@ _KEYS = """
 
 
 def rule(database: str) -> Rule:
-    """The rule of one database."""
+    """Return the rule for one database."""
     return Rule(
         f"foreign_keys.{database}",
         "foreign keys",
@@ -52,7 +53,7 @@ def rule(database: str) -> Rule:
 
 
 def look(reader: Reader, recorded: t.Sequence[str]) -> Seen:
-    """Check every key again. `recorded` is the schema list of the signed inventory, which says how many there are."""
+    """Check every key again. `recorded` is the schema list of the signed inventory, which contains the expected keys."""
     wanted = sum(line.startswith("constraint ") and " FOREIGN KEY " in line for line in recorded)
     keys, broken, unread = list[tuple[t.Any, ...]](), [], []
     try:
@@ -71,7 +72,9 @@ def look(reader: Reader, recorded: t.Sequence[str]) -> Seen:
 
 
 def owners(zones: Reader, accounts: Reader, confirmed: bool) -> Seen:
-    """The owners that `caracal_auth` does not know. `confirmed` is whether `zones` holds the very rows of the signed inventory."""
+    """Check that `caracal_auth` has an account for each owner. `confirmed` is True if `zones` has exactly the rows in the
+    signed inventory.
+    """
     try:
         named = {row[0] for row in rows(zones, OWNED_ZONES)}
         lost = sorted(named - {row[0] for row in rows(accounts, ACCOUNTS)})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Columns that must have the form that the product alone gives them: times, hashes, addresses. One table of columns for each."""
+"""Columns with values in a format that only the product writes: times, hashes, addresses."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ _BOTH = (SECRET_STORE, ZONE_KEK)
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """`right` is the condition that a value holds; `spared` is one for rows that may have any. A NULL says nothing."""
+    """A column. `right` is the condition for a valid value, and `spared` a condition for rows that may have any value.
+    NULL is always valid.
+    """
 
     table: str
     column: str
@@ -41,9 +43,10 @@ class Column:
 
 
 _ROWS = {"operator_plan_secrets": "conversation_id || '/' || plan_seq::text || '/' || step_id", "audit_retention": "singleton::text"}
-# A revocation or an end is never in the future; one day allows for clocks that differ.
+# A revocation or an end is never in the future. One day allows for clocks that differ.
 _LONG_AGO, _SOON = "timestamptz '2000-01-01 00:00:00+00'", "now() + interval '1 day'"
-# A time that a caller may give is any of four digits. What a setting of a service gives is never so far away.
+# A time that a caller can set may have any four-digit year. A time derived from a service's setting is never that far
+# away.
 _ANY, _DECADES = "timestamptz '10000-01-01 00:00:00+00'", "now() + interval '50 years'"
 
 
@@ -64,7 +67,7 @@ EXPIRY = (
     _time("delegation_edges", "expires_at", _ANY),
     _time("step_up_challenges", "expires_at", _DECADES),
     _time("agent_invocations", "deadline_at", _DECADES),
-    # What a provider says of its own token may be anything but endless.
+    # A provider's expiry of its own token may be any finite time.
     _time("provider_grants", "expires_at", _ANY, ZONE_KEK, earliest=_PROVIDERS_TIMES),
     _time("provider_connections", "expires_at", _ANY, SECRET_STORE, earliest=_PROVIDERS_TIMES),
     _time("coordinator_idempotency_receipts", "expires_at", _DECADES, SECRET_STORE),
@@ -84,7 +87,7 @@ ENDED = (
     _time("admin_tokens", "revoked_at", _SOON),
     *(_time(table, "archived_at", _SOON) for table in ("zones", "applications", "providers", "resources", "policies", "policy_sets")),
 )
-# As the API and the STS write them: a salt of 16 and a hash of 32 bytes, in base64 without padding.
+# As the API and the STS write them: a salt of 16 bytes and a hash of 32 bytes, in base64 without padding.
 _ARGON2 = r"[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$'"
 HASHES = (
     Column("applications", "client_secret_hash", rf"client_secret_hash ~ '^argon2id\${_ARGON2}"),
@@ -92,13 +95,13 @@ HASHES = (
     Column("admin_tokens", "token_hash", rf"token_hash ~ '^\$argon2id\$v=[0-9]+\$m=[0-9]+,t=[0-9]+,p=[0-9]+\${_ARGON2}"),
     Column("admin_tokens", "token_sha256", "length(token_sha256) = 32"),
 )
-# The API takes what its URL parser takes, in any case and with blanks around.
+# The API accepts what its URL parser accepts: any case, with surrounding blanks.
 UPSTREAMS = (Column("resources", "upstream_url", r"upstream_url ~* '^[[:space:]]*https?:/*[^/[:space:]]'"),)
 RETENTION = (Column("audit_retention", "retention_days", "singleton AND retention_days >= 1", (SECRET_STORE,)),)
 
 
 def of(family: str) -> tuple[Invariant, ...]:
-    """The rules of a family. One whose columns it has none of is not among them."""
+    """Return the rules of a family. A rule without columns in the family is left out."""
     found = (
         _rule(
             "times.expiry", "times of an expiry", "are infinite or implausible", "these items never expire or have expired early; "

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the Gateway routes by: bindings and their revision in the older family, resources and their providers in the newer one."""
+"""The data by which the Gateway routes: bindings and their revision in the older family, resources and their providers in the newer one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from .rule import Invariant
 
 _BINDINGS = "public.gateway_resource_bindings"
 _REVISION = "public.gateway_binding_revision"
-# An AI provider of the console that is taken away is archived; the API leaves its resource in the product's own zone, without a grant.
+# When an AI provider of the console is removed, it is archived. The API keeps its resource, without a grant, in the
+# product's own zone.
 _LEFT = """ AND NOT (r.identifier LIKE 'caracal-sys://operator-llm-%'
                      AND EXISTS (SELECT FROM public.zones z WHERE z.id = r.zone_id AND z.slug LIKE 'caracal-sys-%')
                      AND EXISTS (SELECT FROM public.providers q WHERE q.id = r.credential_provider_id AND q.zone_id = r.zone_id))"""
-# The API saves no resource without an upstream but the product's own control resources, which need no credential.
+# The API saves resources without an upstream only for the product's own control resources, which need no credential.
 _ROUTED = """public.resources r JOIN public.providers p ON p.id = r.credential_provider_id AND p.zone_id = r.zone_id
     WHERE r.archived_at IS NULL AND p.provider_kind <> 'none'"""
 _AGAIN = "the Gateway cannot route to the resource; save it again through the API"
@@ -36,7 +37,7 @@ def _both(family: str) -> tuple[Invariant, ...]:
             f"""SELECT r.id FROM public.resources r
                  LEFT JOIN public.providers p ON p.id = r.credential_provider_id AND p.zone_id = r.zone_id AND p.archived_at IS NULL
                 WHERE r.archived_at IS NULL AND p.id IS NULL{left}"""),
-        # The newer family may keep them in an external secret backend.
+        # The newer family may store the values in an external secret backend.
         Invariant(
             "gateway_bindings.provider_secret", "live providers with secret values", "have no sealed value in this database",
             "the values are lost unless an external secret backend has them; enter each provider's credential again",
@@ -70,7 +71,7 @@ _BOUND = (
         "public.resources WHERE archived_at IS NULL AND upstream_url IS NOT NULL",
         f"""SELECT r.id FROM public.resources r WHERE r.archived_at IS NULL AND r.upstream_url IS NOT NULL AND NOT EXISTS (
               SELECT FROM {_BINDINGS} b WHERE b.zone_id = r.zone_id AND b.resource_identifier = r.identifier)""", severity=WARN),
-    # A revision beyond its first value says that there were bindings.
+    # A revision above its first value proves that there were bindings.
     Invariant(
         "gateway_bindings.some_bound", "deployments that bound resources and have some with an upstream", "have no binding for any of them",
         "the Gateway cannot route any request; restore another set, or save the resources again through the API", f"{_ONCE_BOUND} d",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What leaves and what is kept shut: outboxes with rows that nobody sends any more, sealed values, signing keys, the audit log's marks."""
+"""Rules for outboxes with rows that are not sent any more, sealed values, signing keys, and the markers of the audit log."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OUTBOXES = (
 )  # fmt: skip
 
 AUDIT = (
-    # The first row alone: audit_events is read once, by whoever verifies the chain.
+    # Reads only the first row. Other checks verify the chain and read all of audit_events.
     Invariant(
         "audit_query.rehash_marker", "audit logs with events", "have no rehash marker in audit_chain_rehash",
         "the audit service would recompute every audit hash and hide changes; do not start it, restore another set",
@@ -40,8 +40,8 @@ AUDIT = (
             WHERE last_exported_hour <> date_trunc('hour', last_exported_hour, 'UTC') OR last_exported_hour > now()"""),
 )  # fmt: skip
 
-# A webhook's cursor goes no further than the newest event of its zone, and never back. A warning: when the newest event of a quiet zone
-# came so late that its month is dropped before older ones, the cursor stays where it was.
+# A webhook's cursor never passes the newest event of its zone and never moves back. Severity is warn: the newest event
+# of a quiet zone can arrive so late that its month is dropped before older ones. Then the cursor stays where it was.
 WEBHOOKS = Invariant(
     "audit_query.webhook_cursor", "webhooks of zones with audit events", "are ahead of the newest audit event of their zone",
     "the end of the audit log was removed, unless retention dropped a late event; compare with the hourly exports",
@@ -67,14 +67,18 @@ def keys(family: str) -> tuple[Invariant, ...]:
 
 
 def _given(column: Column, condition: str) -> str:
-    """The ids of the column's sealed values, with the table in front."""
+    """Return a query for the IDs of the column's sealed values, prefixed with the table."""
     given = " OR ".join(f"{name} IS NOT NULL" for name in (column.column, column.nonce) if name)
     where = f" AND {column.where}" if column.where else ""
     return f"SELECT '{column.name} ' || ({column.row_id}) FROM public.{column.table} WHERE ({given}) AND ({condition}){where}"
 
 
 def _malformed(column: Column) -> str:
-    """An envelope has 100 bytes at least. Directly under the KEK a nonce has 12, and a value more than its tag of 16."""
+    """Return the condition for a malformed value.
+
+    An envelope has at least 100 bytes. A value sealed directly under the KEK has a nonce of 12 bytes and more bytes
+    than its tag of 16.
+    """
     if column.layout == CSS1:
         return f"substr({column.column}, 1, 4) <> 'CSS1'::bytea OR length({column.column}) < 100"
     if column.layout == DETACHED:

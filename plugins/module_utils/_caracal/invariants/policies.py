@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policy activation: what the STS enforces in each zone, and whether its texts are those that were signed off."""
+"""Policy activation: the policies that the STS enforces in each zone, and whether their texts match the approved digests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from .rule import Invariant
 _BINDINGS = "public.policy_set_bindings"
 _ACTIVE = f"{_BINDINGS} WHERE active_version_id IS NOT NULL"
 _VERSIONS = "public.policy_set_versions"
-# A manifest that is no list names nothing; its digest tells.
+# A manifest that is not a list names no policies. Its digest reveals the change.
 _ENTRIES = """jsonb_array_elements(CASE jsonb_typeof(v.manifest_json) WHEN 'array' THEN v.manifest_json ELSE '[]' END)
               WITH ORDINALITY e(entry, place)"""
-# The product's own zones, whose slug the API gives to nobody else, have a policy only once somebody lets the Operator act there.
+# The API reserves this slug for the product's own zones. They have a policy only after an administrator has allowed the
+# Operator to act there.
 _LIVE = "archived_at IS NULL AND slug NOT LIKE 'caracal-sys-%'"
 _NAMED = f"{_VERSIONS} v CROSS JOIN {_ENTRIES} LEFT JOIN public.policy_versions p ON p.id = e.entry ->> 'policy_version_id'"
 _ACTIVATE = "activate the correct version: POST /v1/zones/{zone}/policy-sets/{id}/activate at the API"
@@ -24,7 +25,11 @@ _RENEW = "the text differs from the approved text; create a new version and acti
 
 
 def of(family: str) -> tuple[Invariant, ...]:
-    """In the older family an activation is ended by nothing but its own set's next, so leftovers are healthy there."""
+    """Return the rules of a family.
+
+    In the older family only the next activation of the same set ends an activation. So several active sets are normal
+    there.
+    """
     leftover = FAIL if family == SECRET_STORE else WARN
     return (
         Invariant(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Revocations: no table of their own, but the state of rows, so one that was taken back is seen by the signed inventory alone."""
+"""Revocations have no table of their own: they are states of rows. So only the signed inventory reveals a revocation that was undone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AGAIN = "revoked items are valid again; restore another set, or revoke the item
 
 @dataclasses.dataclass(frozen=True)
 class Revocation(Rule):
-    """`fact` is the inventory's count of rows by status, `statuses` are those of rows that are revoked."""
+    """A rule for revoked rows. `fact` is the inventory's count of rows by status, and `statuses` are the statuses of revoked rows."""
 
     fact: str
     statuses: tuple[str, ...]
@@ -44,7 +44,7 @@ def _of(what: str, noun: str, table: str, *statuses: str) -> Revocation:
 
 
 def look(family: str, recorded: State, actual: State) -> list[tuple[Rule, Seen]]:
-    """Which of them the copy has lost, by number; the inventory's digests say whether they are the very same."""
+    """Compare the number of revoked rows in the copy and the set. The inventory's digests verify that they are the same rows."""
     return [(one, _seen(one, recorded, actual)) for one in of(family)]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One rule that holds in every healthy Caracal: how it is looked up in a database, and what is said of what was seen."""
+"""A rule that every healthy Caracal satisfies: how to query it, and how to report the result."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
 from ..inventory.inventory import Reader
 
 SHOWN = 50
-LONGEST = 200  # characters of what is shown; an id can be any text
+LONGEST = 200  # characters of a reported value; an ID can be any text
 _TABLE = re.compile(r"\bpublic\.(\w+)")
 _SUBJECT = re.compile(r"(?:\(SELECT FROM )?public\.(\w+)")
 _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{14,}?([0-9a-f]{4})\b")
@@ -23,9 +23,10 @@ _UUID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{14,}?([0-9a-f]{4})\b"
 
 @dataclasses.dataclass(frozen=True)
 class Rule:
-    """`id` is `group.what`. Words are said as `2 of 15 <noun> <wrong>`; `remedy` is what it means or what to do.
+    """A rule.
 
-    `severity` is what the check becomes when the rule is broken, `fail` or `warn`. `tables` are what the rule is about.
+    `id` is `group.what`. The message is `2 of 15 <noun> <wrong>`, and `remedy` is what it means or what to do.
+    `severity` is the verdict if the rule is broken, `fail` or `warn`. `tables` are the tables that the rule reads.
     """
 
     id: str
@@ -44,13 +45,13 @@ class Rule:
 
     @property
     def subject(self) -> str:
-        """The table that the counted rows come from; empty if there are several."""
+        """The table of the counted rows, or empty if there are several."""
         return ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Invariant(Rule):
-    """A rule in SQL. `about` is what is counted, as it stands behind FROM; `broken` yields one text of each row that breaks the rule."""
+    """A rule in SQL. `about` is the counted rows as a FROM item. `broken` is a query with one text for each row that breaks the rule."""
 
     about: str
     broken: str
@@ -66,7 +67,7 @@ class Invariant(Rule):
 
     @property
     def query(self) -> str:
-        """One row: how many there are, how many break the rule, the first of those, a SHA-256 over all of them."""
+        """The query. It returns one row: total count, broken count, the first broken rows, and a SHA-256 of all broken rows."""
         return f"""WITH broken(id) AS MATERIALIZED ({self.broken})
                    SELECT (SELECT count(*) FROM {self.about}), (SELECT count(*) FROM broken),
                           ARRAY(SELECT left(id, {LONGEST}) FROM broken ORDER BY id COLLATE "C" LIMIT {SHOWN}),
@@ -76,8 +77,11 @@ class Invariant(Rule):
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What a check of one rule found. `problem` is why it cannot be evaluated; `confirmed`: the set records none of it either. `digest` is
-    over the rows that break the rule."""
+    """The result of a rule.
+
+    `problem` is the reason why the rule cannot be evaluated. `confirmed` is True if the set records no such rows
+    either. `digest` covers the rows that break the rule.
+    """
 
     population: int = 0
     broken: int = 0
@@ -88,7 +92,7 @@ class Seen:
 
 
 def rows(reader: Reader, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
-    """A query inside the reader's transaction, which goes on when the query fails. Raises StageFailed and PermissionMissing."""
+    """Run a query in a savepoint, so the reader's transaction survives an error. Raises StageFailed and PermissionMissing."""
     reader.rows("SAVEPOINT looked")
     try:
         found = reader.rows(sql, parameters)
@@ -100,13 +104,13 @@ def rows(reader: Reader, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[t
 
 
 def reason(exc: BackupError) -> str:
-    """Why a query failed, without the server's words, which can repeat a value of a row."""
+    """Return the reason of a failed query without the server's message, which can contain a value of a row."""
     state = exc.details.get("sqlstate")
     return exc.msg if isinstance(exc, PermissionMissing) or not state else f"the server refused the query (SQLSTATE {state}); see its log"
 
 
 def look(reader: Reader, rule: Invariant, existing: t.Collection[str]) -> Seen:
-    """Look one rule up. `existing` are the tables of schema public: what is none, a view for one, is not read."""
+    """Evaluate one rule. `existing` are the tables of schema public. A relation that is not a table, such as a view, is not read."""
     missing = sorted(rule.tables - set(existing))
     if missing:
         return Seen(problem=f"table {missing[0]} is missing")
@@ -118,8 +122,11 @@ def look(reader: Reader, rule: Invariant, existing: t.Collection[str]) -> Seen:
 
 
 def judge(rule: Rule, seen: Seen, confirmed: bool, acknowledged: bool = False) -> Check:
-    """What was seen as a check. `confirmed` is whether the signed inventory says zero too of what the rule is about, `acknowledged`
-    whether the operator has acknowledged that these rows break it."""
+    """Return the check for a result.
+
+    `confirmed` is True if the signed inventory also has no rows to which the rule applies. `acknowledged` is True if
+    the operator has acknowledged these broken rows.
+    """
     required = rule.severity == FAIL
     details = {"rows": seen.population, "broken": seen.broken, "first": [one[:LONGEST] for one in seen.first]}
     if seen.broken:
@@ -138,11 +145,11 @@ def judge(rule: Rule, seen: Seen, confirmed: bool, acknowledged: bool = False) -
 
 
 def counted(rule: Rule, seen: Seen) -> str:
-    """How many rows break the rule, in words without a value of a row."""
+    """Return the number of broken rows as text, without values from rows."""
     return f"{seen.broken} of {seen.population} {rule.noun} {rule.wrong}"
 
 
 def shortened(text: str) -> str:
-    """An id that still finds its row, in a line of words; whatever else stands in it."""
+    """Return a printable, shortened ID that still identifies its row."""
     short = _UUID.sub(r"\1…\2", text)
     return short if short.isprintable() and len(short) <= 100 else ascii(short[:100])

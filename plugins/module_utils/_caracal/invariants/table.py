@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which rules hold in which release, and what binds the state where a release has no such thing."""
+"""The rules of each release, and the reasons why a rule does not apply to a release."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ NOT_IN_RELEASE = {
 
 
 def invariants(family: str, release: str | None) -> tuple[Invariant, ...]:
-    """What one session on Caracal's own database looks up in SQL. An unknown release has all that its family has."""
+    """Return the rules that one session on Caracal's own database evaluates in SQL. An unknown release has all rules of its family."""
     absent = NOT_IN_RELEASE.get(release or "", {})
     found = (
         *messages.AUDIT,
@@ -78,7 +78,7 @@ def invariants(family: str, release: str | None) -> tuple[Invariant, ...]:
 
 
 def rules(family: str, release: str | None, databases: t.Sequence[str] = KNOWN_DATABASES) -> tuple[Rule, ...]:
-    """Every rule of a release, those besides SQL too, in the order of the groups."""
+    """Return every rule of a release, including rules outside SQL, in the order of the groups."""
     keys = [foreign_keys.rule(database) for database in databases]
     owners = [foreign_keys.OWNERS] if family == SECRET_STORE else []
     found: list[Rule] = [audit_query.SEARCH, audit_query.KNOWN, *invariants(family, release), *revocations.of(family), *keys, *owners]
@@ -86,11 +86,11 @@ def rules(family: str, release: str | None, databases: t.Sequence[str] = KNOWN_D
 
 
 def not_applicable(family: str, release: str | None) -> list[Check]:
-    """What this release has not, so that the reader of a report does not look for it."""
+    """Return a check for each rule that does not apply to this release, so that readers of a report do not miss it."""
     absent = {**NOT_IN_FAMILY[family], **NOT_IN_RELEASE.get(release or "", {})}
     return [Check(f"state.{what}", NOT_APPLICABLE, words, False) for what, words in absent.items()]
 
 
 def required(family: str, release: str | None, databases: t.Sequence[str]) -> set[str]:
-    """Ids of the checks that a drill of such a set must have made."""
+    """Return the IDs of the checks that a drill of such a set must have run."""
     return {one.check_id for one in rules(family, release, databases) if one.severity == FAIL}

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One table against another: what the outboxes, the admin log and the agents say happened, and whether the other rows agree.
+"""Compare tables with each other: rows must agree with the events in the outboxes, the admin log and the agents.
 
-Each rule is about rows that the product writes in one transaction, or never one without the other.
+Each rule covers rows that the product writes in one transaction, or always writes together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ _REVOKED = f"""
     SELECT o.payload_json ->> 'zone_id', o.payload_json ->> 'session_id' FROM public.{EVENTS} o
      WHERE o.stream_name = '{REVOCATIONS}' AND o.payload_json ->> 'session_id' IS NOT NULL
        AND o.payload_json ->> 'agent_session_id' IS NULL AND o.payload_json ->> 'delegation_edge_id' IS NULL"""
-# The cleaner deletes sent rows, the longest unchanged first. An agent that began after the last change of one that is left has its own.
+# The cleaner deletes sent rows, starting with the oldest change. So an agent that started after the last change of a
+# remaining row still has its own row.
 _SPAWNED = "o.producer = 'coordinator' AND o.topic = 'caracal.agents.lifecycle'"
 _KEPT_SINCE = f"""(SELECT min(o.updated_at) FROM public.{COORDINATOR} o
                    WHERE {_SPAWNED} AND o.status = 'published' AND starts_with(o.dedupe_key, 'spawn:'))"""
@@ -43,10 +44,11 @@ def of(family: str) -> tuple[Invariant, ...]:
 
 
 def _newest(family: str) -> str:
-    """The newest event of each activation, by its ID and by its time.
+    """Return a query for the newest event of each activation, by its ID and by its time.
 
-    The time is when the transaction began, before it waited for the other one. The ID is made later, but by the clock of the API's host.
-    In the newer family an activation ends all others of the zone; in the older one, only that of the same set.
+    The time is the start of the transaction, before it waited for another one. The ID is created later, but with the
+    clock of the API's host. In the newer family an activation ends all others of the zone, in the older family only the
+    one of the same set.
     """
     zone, policy_set = "o.payload_json ->> 'zone_id'", "o.payload_json ->> 'policy_set_id'"
     key = zone if family == SECRET_STORE else policy_set
@@ -70,7 +72,11 @@ def announced(family: str) -> Invariant:
 
 
 def some_active_set(family: str) -> Invariant:
-    """A token comes from an active policy, and an agent from a token. A policy set that is deleted ends its activation and says so."""
+    """Return the rule that some zone has an active policy set if there are agents.
+
+    A token requires an active policy, and an agent requires a token. Deleting a policy set ends its activation and
+    announces it.
+    """
     agents = f"public.{agents_of(family)}"
     governed = f"""public.zones z WHERE z.archived_at IS NULL AND NOT {_OWN} AND EXISTS (SELECT FROM {agents} a WHERE a.zone_id = z.id)
         AND EXISTS (SELECT FROM public.policy_sets s JOIN public.policy_set_versions v ON v.policy_set_id = s.id
@@ -86,7 +92,7 @@ def some_active_set(family: str) -> Invariant:
 
 
 def revoked_active(family: str) -> Invariant:
-    """Nothing makes a revoked session active again. An event that names an agent as well is about the agent alone."""
+    """Return the rule that a revoked session is never active again. Events that also name an agent concern only the agent."""
     subjects = f"public.{subjects_of(family)}"
     timed = "s.revoked_at IS NOT NULL OR " if family == SECRET_STORE else ""
     revoked = f"({timed}(s.zone_id, s.id) IN ({_REVOKED}))"
@@ -96,7 +102,8 @@ def revoked_active(family: str) -> Invariant:
         f"{subjects} s WHERE {revoked}", f"SELECT s.id FROM {subjects} s WHERE s.status = 'active' AND {revoked}")  # fmt: skip
 
 
-# The coordinator announces the edge that is revoked, and the API each edge of a subject that is revoked, in the same transaction.
+# The coordinator announces a revoked edge in the same transaction, and the API announces each edge of a revoked
+# subject.
 _REVOKED_EDGES = f"""(
     SELECT o.payload_json ->> 'edge_id' AS id FROM public.{COORDINATOR} o
      WHERE o.producer = 'coordinator' AND starts_with(o.dedupe_key, 'edge_revoke:')
@@ -122,7 +129,8 @@ def spawned(family: str) -> Invariant:
         severity=WARN)  # fmt: skip
 
 
-# The coordinator, and the API for each agent of a subject or application that it revokes, announce an end in its transaction.
+# The coordinator announces an end in its transaction. So does the API, for each agent of a subject or application that
+# it revokes.
 _ENDED = f"""
     SELECT o.payload_json ->> 'zone_id', o.payload_json ->> 'agent_session_id' FROM public.{COORDINATOR} o
      WHERE {_SPAWNED} AND o.payload_json ->> 'event' = 'terminate'
@@ -131,7 +139,7 @@ _ENDED = f"""
 
 
 def terminated_active(family: str) -> Invariant:
-    """An agent can be resumed from a suspension only, so an end is final."""
+    """Return the rule that an ended agent is never active again. Only a suspended agent can be resumed."""
     ended = f"public.{agents_of(family)} a WHERE (a.zone_id, a.id) IN ({_ENDED})"
     return Invariant(
         "agents.terminated_active", "agents whose end was announced", "are active or suspended",
@@ -140,7 +148,7 @@ def terminated_active(family: str) -> Invariant:
 
 
 def used_key(family: str) -> Invariant:
-    """The coordinator starts an agent only for a token that the zone's key has signed."""
+    """Return the rule for zones with agents: they need a signing key, because an agent is only started for a token signed with it."""
     zones = f"""public.zones z WHERE z.archived_at IS NULL
         AND EXISTS (SELECT FROM public.{agents_of(family)} a WHERE a.zone_id = z.id)"""
     return Invariant(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The state that a restore must bring back: what only Caracal's tables say, and how two inventories differ."""
+"""The state that a restore must reproduce: facts from Caracal's own tables, and the comparison of two inventories."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from ..._report.text import parameters
 
 
 class Reader(t.Protocol):
-    """A database session that sees everything."""
+    """A database session that can read everything."""
 
     def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]: ...
 
 
-# name → (tables that it needs, query). Rows come back as lists of text, sorted.
+# Name → (required tables, query). Rows are returned as sorted lists of text.
 STATE_QUERIES: dict[str, tuple[tuple[str, ...], str]] = {
     "signing_keys": (
         ("secrets",),
@@ -49,7 +49,8 @@ STATE_QUERIES: dict[str, tuple[tuple[str, ...], str]] = {
         f"{table}_by_status": ((table,), f"SELECT status, count(*)::text FROM public.{table} GROUP BY 1 ORDER BY 1")
         for table in ("authority_records", "sessions", "agent_sessions", "delegation_edges", "delegated_grants")
     },
-    # Which token opens what: the product never changes it. `token_sha256` is a digest already; it is recorded as one of its own.
+    # The access that each token grants, which the product never changes. `token_sha256` is itself a digest, so its own
+    # SHA-256 is recorded.
     "admin_tokens": (
         ("admin_tokens",),
         """SELECT id, encode(sha256(token_sha256), 'hex'), scope, coalesce(zone_id, ''), created_by FROM public.admin_tokens ORDER BY 1""",
@@ -67,7 +68,7 @@ BLOCKS_CHECK = "inventory.audit_blocks"
 
 
 def state(reader: Reader, tables: t.Collection[str]) -> dict[str, list[list[t.Any]]]:
-    """The named facts that this release has tables for; empty for `caracal_auth`, which has none of them."""
+    """Return the named facts for which this release has tables. Empty for `caracal_auth`, which has none of these tables."""
     return {
         name: [list(row) for row in reader.rows(sql)]
         for name, (needed, sql) in STATE_QUERIES.items()
@@ -76,23 +77,23 @@ def state(reader: Reader, tables: t.Collection[str]) -> dict[str, list[list[t.An
 
 
 def believable(inventory: DatabaseInventory) -> bool:
-    """Zero is a fact only when the reader saw a database that cannot be empty: migrations and zones."""
+    """Return whether zero counts can be trusted: only if the reader saw migrations and zones, which are never empty."""
     tables = inventory["tables"]
     return all(found["rows"] > 0 if (found := tables.get(f"public.{name}")) else False for name in ("schema_migrations", "zones"))
 
 
 @dataclasses.dataclass(frozen=True)
 class Located:
-    """Where two copies differ, as far as the set can tell: the first row, by table, and the definitions whose text differs."""
+    """The positions of differences between two copies: the first row by table, and the definitions with a different text."""
 
     rows: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     objects: t.Sequence[str] = ()
 
 
 def compare(expected: DatabaseInventory, actual: DatabaseInventory, located: Located, *, leaves: bool = True) -> list[Check]:
-    """One check for each section of one database, `inventory.<database>.<section>`; `fail` names what differs.
+    """Return one check for each section of a database, `inventory.<database>.<section>`. A failure names the differences.
 
-    `leaves` is whether the rows of the audit leaves were read.
+    `leaves` is True if the rows of the audit partitions were read.
     """
     prefix = f"inventory.{expected['database']}"
     checks = [
@@ -117,7 +118,7 @@ def compare(expected: DatabaseInventory, actual: DatabaseInventory, located: Loc
 
 
 def compare_blocks(expected: t.Sequence[t.Any], actual: t.Sequence[t.Any]) -> Check:
-    """Audit blocks of a copy against those of the set: `fail` names zone, leaf and block."""
+    """Compare the audit blocks of a copy and a set. A failure names zone, partition and block."""
     theirs, ours = ({block.key: block for block in blocks} for blocks in (expected, actual))
     if not theirs:
         return Check(BLOCKS_CHECK, UNPROVEN, "the set has no audit blocks, so its audit rows cannot be verified")
@@ -181,7 +182,7 @@ def _maps(
 
 
 def _reason(differing: t.Sequence[str], expected: t.Mapping[str, TableDigest], actual: t.Mapping[str, TableDigest]) -> Reason | None:
-    """Why tables differ: one is empty that has rows in the set, or the first one is of a known kind."""
+    """Return the reason why tables differ: a table is empty although it has rows in the set, or the first table is of a known kind."""
     if any(name in expected and expected[name]["rows"] and not found["rows"] for name in differing if (found := actual.get(name))):
         return EMPTIED_TABLE
     if list(differing) == ["public.schema_migrations"]:
@@ -200,14 +201,16 @@ def _lists(check_id: str, what: str, expected: list[str], actual: list[str], emp
 
 
 def _state(check_id: str, expected: t.Mapping[str, object], actual: t.Mapping[str, object]) -> Check:
-    """An older set records fewer facts; the tables behind them are compared row by row all the same."""
+    """Compare the facts that the set records. An older set records fewer facts, but its tables are still compared row by row."""
     differing = [name for name in sorted(expected) if expected[name] != actual.get(name)]
     reason = SIGNING_KEYS_DIFFER if "signing_keys" in differing else None
     return _result(check_id, "fact", [f"{name} differs" for name in differing], len(expected), empty_ok=not expected, reason=reason)
 
 
 def _sequences(check_id: str, expected: Values, actual: Values, floor: t.Mapping[str, int]) -> Check:
-    """Outside any snapshot: the copy must lie between its own highest id and the value read after the dump."""
+    """Compare sequences. They are not part of a snapshot: a value must be between the highest ID in the copy and the value
+    read after the dump.
+    """
     wrong = [f"sequence {name} is missing" for name in sorted(expected.keys() - actual.keys())]
     for name in sorted(expected.keys() & actual.keys()):
         low, value, high = floor.get(name, 0), actual[name] or 0, expected[name] or 0
@@ -229,7 +232,7 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
 def _settings(check_id: str, expected: DatabaseSettings, actual: DatabaseSettings) -> Check:
     hard = _others(("encoding", "owner", "connection_limit"), expected, actual)
     if actual["set"] != expected["set"]:
-        # Lists have an order, in which nothing else may be told apart.
+        # Settings are lists, so only their order may differ.
         other = parameters(expected["set"], actual["set"]) or "their order"
         hard.append(f"the settings of the database differ from the set: {other}")
     hard += _role_sets(expected["role_sets"], actual["role_sets"])
@@ -247,7 +250,7 @@ def _others(names: t.Iterable[str], expected: t.Mapping[str, object], actual: t.
 
 
 def _role_sets(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> list[str]:
-    """Parameters and no values, which may be anybody's; in what order they were set says nothing."""
+    """Compare the settings of roles. Returns names of parameters only, because values may be confidential. Their order is ignored."""
     found = []
     for role in sorted(expected.keys() | actual.keys()):
         other = parameters(expected.get(role), actual.get(role))
@@ -257,7 +260,7 @@ def _role_sets(expected: dict[str, list[str]], actual: dict[str, list[str]]) -> 
 
 
 def _large_objects(check_id: str, expected: int, actual: int) -> Check:
-    """Caracal has none; their content has no digest, so none may appear or vanish."""
+    """Compare the number of large objects. Caracal has none, and their content has no digest, so their number must not change."""
     if expected != actual:
         return Check(check_id, FAIL, f"{actual} large objects instead of {expected}")
     if expected:
@@ -266,7 +269,7 @@ def _large_objects(check_id: str, expected: int, actual: int) -> Check:
 
 
 def _materialized_views(check_id: str, computed: list[str], actual: dict[str, bool]) -> Check:
-    """Their rows are computed from others, so that only whether they were computed is compared."""
+    """Check only whether the views were computed, because their rows are derived from other tables."""
     empty = sorted(name for name in computed if not actual.get(name))
     if empty:
         words = f"{len(empty)} materialized view(s) are empty in the copy, because their queries were not run; first: {empty[0]}"
@@ -275,7 +278,7 @@ def _materialized_views(check_id: str, computed: list[str], actual: dict[str, bo
 
 
 def _schema_dump(check_id: str, expected: DatabaseInventory, actual: DatabaseInventory, objects: t.Sequence[str]) -> Check:
-    """Text of `pg_dump --schema-only`, comparable within one major version only; the schema list binds across majors."""
+    """Compare the output of `pg_dump --schema-only`. It is only comparable within a major version. The schema list covers other cases."""
     if expected["server_version"] // 10000 != actual["server_version"] // 10000:
         return Check(
             check_id, NOT_APPLICABLE, "the major version of PostgreSQL differs; the schema list was compared instead", required=False

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the inventories of two sets differ: fewer rows, and other settings, rights, functions, roles, retention or state."""
+"""The differences between the inventories of two sets: lost rows, and other settings, rights, functions, roles, retention or state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .recorded_inventory import COLUMNS, DEFAULT_RIGHTS, Database, Facts, Invent
 FEWER, GONE, NEW, CHANGED, UNRECORDED = "fewer", "gone", "new", "changed", "unrecorded"
 TABLES, LEAVES, SCHEMA, RIGHTS, ROLES, SETTINGS = "tables", "audit partitions", "schema", "rights", "roles", "settings"
 STATE, RETENTION = "state", "retention"
-# State whose rows are a status and a number, with the statuses of which fewer are worth a line.
+# State with rows of a status and a number, and the statuses for which a lower number is reported.
 _COUNTED = {
     "admin_tokens_by_status": ("revoked", "valid"),
     **dict.fromkeys(
@@ -24,12 +24,12 @@ _COUNTED = {
         ("revoked",),
     ),
 }
-# State that only grows, in the last column. One that is lower than before was set back.
+# State with a last column that only grows. A lower value was set back.
 _GROWING = ("delegation_epochs", "binding_revision", "export_watermark")
 _LISTS = ("signing_keys", "active_policies", "admin_tokens")
-# In these parts, an object that only one set has is not a change of its own: the schema reports it.
+# In these parts, an object that only one set has is not reported, because the schema reports it.
 _FOLLOWING = (RIGHTS, "owners", "materialized views")
-# How many roles, columns or settings a line names.
+# The number of roles, columns or settings that a line names.
 _NAMED = 5
 _DIGITS = 20
 _LINE_LIMIT = 300
@@ -37,7 +37,9 @@ _LINE_LIMIT = 300
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """One change of `thing`, in this part of the inventory. `database` is empty for the cluster; numbers are those of rows, or None."""
+    """A change of `thing` in one part of the inventory. `database` is empty for the cluster. `before` and `after` are row
+    counts, or None.
+    """
 
     part: str
     database: str
@@ -48,7 +50,7 @@ class Difference:
     after: int | None = None
 
     def line(self, since: str = "") -> str:
-        """For a person. With `since`, the earlier set, it can stand alone."""
+        """Return a line of text. With `since`, the name of the earlier set, the line is complete without context."""
         where = f"database {self.database}: " if self.database not in ("", releases.OWN_DATABASE) else ""
         line = printable(f"{where}{self.thing}: {self._said(f' than in {since}' if since else '')}")
         return line if len(line) <= _LINE_LIMIT else f"{line[:_LINE_LIMIT]}..."
@@ -77,13 +79,13 @@ class _Two:
 
     @property
     def tables(self) -> set[str]:
-        """Relations whose rows both sets count, so that one that is new or gone has a line already."""
+        """Relations with row counts in both sets. If one of them is new or gone, it already has a line."""
         pairs = ((self.before.rows, self.after.rows), (self.before.leaves, self.after.leaves))
         return {name for one, other in pairs if one is not None and other is not None for name in (*one, *other)}
 
 
 def compare(before: Inventory, after: Inventory) -> list[Difference]:
-    """All differences but rows that came."""
+    """Return all differences except added rows."""
     set_ids = before.set_id, after.set_id
     found: list[Difference] = []
     for name in sorted(before.databases.keys() | after.databases.keys()):
@@ -98,7 +100,7 @@ def compare(before: Inventory, after: Inventory) -> list[Difference]:
 
 
 def tables(before: Database, after: Database) -> list[Difference]:
-    """Differences of the rows of ordinary tables; none if a set does not record them."""
+    """Return the differences in the rows of ordinary tables. Returns none if a set does not record the rows."""
     return list(_rows(before.name, TABLES, "table", before.rows, after.rows))
 
 
@@ -122,7 +124,7 @@ def _database(before: Database, after: Database, set_ids: tuple[str, str]) -> t.
 
 
 def _unrecorded(database: str, parts: t.Mapping[str, tuple[t.Any, t.Any]], set_ids: tuple[str, str]) -> t.Iterator[Difference]:
-    """Parts that a set of an older format lacks, so whether they changed is not known."""
+    """Yield a difference for each part that an older set does not record, because changes in it are unknown."""
     for part, values in parts.items():
         lacking = [set_id for set_id, value in zip(set_ids, values, strict=True) if value is None]
         if lacking:
@@ -160,14 +162,14 @@ def _numbers(two: _Two) -> t.Iterator[Difference]:
 
 
 def _changes(before: Facts | None, after: Facts | None) -> list[tuple[Thing, frozenset[str] | None, frozenset[str] | None]]:
-    """Things of which the sets record something else, with what each records; none if one does not record this part at all."""
+    """Return the things that differ, with the facts in each set. Returns none if a set does not record this part."""
     if before is None or after is None:
         return []
     return [(one, before.get(one), after.get(one)) for one in sorted(before.keys() | after.keys()) if before.get(one) != after.get(one)]
 
 
 def _follows(two: _Two, part: str, thing: Thing) -> bool:
-    """Whether another line tells of it: of a table, view or function that only one of the sets has."""
+    """Return whether another line already reports the change, as for parts of a table, view or function that only one set has."""
     if part == SCHEMA:
         in_another = thing.relation in two.others and thing.relation != thing.name
         return in_another or (thing.name in two.others and thing.kind == "table" and thing.name in two.tables)
@@ -176,7 +178,7 @@ def _follows(two: _Two, part: str, thing: Thing) -> bool:
 
 
 def _difference(part: str, database: str, thing: Thing, before: frozenset[str] | None, after: frozenset[str] | None) -> Difference:
-    # No rights, or no settings, is what an object has that is not listed.
+    # An object without rights or settings is not listed, so a missing entry is an empty one.
     listed = part not in (RIGHTS, SETTINGS)
     if listed and (before is None or after is None):
         return Difference(part, database, str(thing), NEW if before is None else GONE)
@@ -187,7 +189,7 @@ def _words(part: str, thing: Thing, before: frozenset[str], after: frozenset[str
     if part == RIGHTS:
         return "rights changed" if thing.kind == DEFAULT_RIGHTS else f"rights changed: {_rights(before, after)}"
     if part in (ROLES, SETTINGS):
-        # Never a value, which may be a secret.
+        # Never include a value, because it may be a secret.
         return f"{_listed({one.partition('=')[0] for one in before ^ after})} changed"
     if part == SCHEMA:
         return f"{_listed({one.partition(' ')[0] for one in before ^ after})} changed" if thing.kind == COLUMNS else "definition changed"
@@ -196,7 +198,7 @@ def _words(part: str, thing: Thing, before: frozenset[str], after: frozenset[str
 
 
 def _rights(before: frozenset[str], after: frozenset[str]) -> str:
-    """`caracalapi gained DELETE; PUBLIC lost EXECUTE`."""
+    """Return text such as `caracalapi gained DELETE; PUBLIC lost EXECUTE`."""
     found: dict[tuple[str, str], list[str]] = {}
     for verb, facts in (("gained", after - before), ("lost", before - after)):
         for fact in sorted(facts):
@@ -244,12 +246,12 @@ def _fact(
 
 
 def _value(text: str) -> tuple[int, str]:
-    """A number as a number, anything else as text."""
+    """Return a sort key: numbers compare as numbers, anything else as text."""
     return (int(text), "") if text.isdecimal() and len(text) < _DIGITS else (0, text)
 
 
 def _retention(before: Retention, after: Retention, set_ids: tuple[str, str]) -> t.Iterator[Difference]:
-    """A release without the table records no days in any set, and no line reports that."""
+    """Yield a difference in retention. A release without the table records no days in any set, so there is nothing to report."""
     if before.known and after.known and before.days != after.days:
         words = f"{_days(after)} instead of {_days(before)}"
         yield Difference(RETENTION, releases.OWN_DATABASE, "audit retention", CHANGED, words)

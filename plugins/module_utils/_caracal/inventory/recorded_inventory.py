@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inventory of a set as types, so that two of them can be compared.
+"""The inventory of a set as types, for the comparison of two sets.
 
-A part that an older format lacks, or that has another form, is None. No value of a setting is ever part of a line that a person reads.
+A part is None if an older format does not have it or if it has another structure. Values of settings are never part of
+a reported line.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ import typing as t
 _TABLES = {"r": "table", "p": "table", "v": "view", "m": "materialized view", "S": "sequence", "f": "foreign table"}
 _RELATION = r"(?P<relation>[^.]+\.[^.]+)"
 COLUMNS, DEFAULT_RIGHTS = "columns of", "default rights"
-# Kind of a schema line → (what a person calls it, where its name and its table are in the line). `kind` and `fact` where they matter.
+# Kind of a schema line → (name of the kind for reports, pattern for name and table). `kind` and `fact` are used if they
+# are relevant.
 _SCHEMA = {
     "relation": ("", r"(?P<name>.+) kind (?P<kind>\w) (?P<fact>.*)"),
-    # Their positions change when one before them is dropped.
+    # The position of a column changes when an earlier column is dropped.
     "column": (COLUMNS, _RELATION + r"\.(?P<fact>.+) at \d+ (?P<rest>.*)"),
     "constraint": ("constraint", _RELATION + r"\.(?P<name>\S+) .*"),
     "index": ("index", r"CREATE (UNIQUE )?INDEX (?P<name>\S+) ON (ONLY )?(?P<relation>\S+) .*"),
@@ -40,7 +42,9 @@ _NAME_LIMIT = 100
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Thing:
-    """An object of a database or cluster. `relation` is the table that it belongs to, if any; `name` is empty for a property of it."""
+    """An object of a database or cluster. `relation` is the table to which it belongs, if any. `name` is empty for a
+    property of that table.
+    """
 
     kind: str
     name: str
@@ -53,7 +57,7 @@ class Thing:
         return f"{self.kind} {own} of table {relation}" if own else f"{self.kind} {relation}"
 
 
-# What is recorded of each thing, one text each.
+# The recorded facts of each thing, as texts.
 Facts = t.Mapping[Thing, frozenset[str]]
 Rows = t.Mapping[str, int]
 # Name of a fact → its rows, as text.
@@ -62,7 +66,7 @@ State = t.Mapping[str, tuple[tuple[str, ...], ...]]
 
 @dataclasses.dataclass(frozen=True)
 class Database:
-    """One database. `facts` by part of the inventory; `rows` of tables, `leaves` of audit partitions, `sequences` their values."""
+    """One database. `facts` are by part of the inventory. `rows` and `leaves` are row counts of tables and audit partitions."""
 
     name: str
     release: str
@@ -77,7 +81,7 @@ class Database:
 
 @dataclasses.dataclass(frozen=True)
 class Retention:
-    """Days of `audit_retention`; None if the table has no row. `known`: whether the set records them."""
+    """The days in `audit_retention`, or None if the table has no row. `known` is True if the set records them."""
 
     days: int | None = None
     known: bool = False
@@ -88,7 +92,7 @@ UNKNOWN = Retention()
 
 @dataclasses.dataclass(frozen=True)
 class Inventory:
-    """What set `set_id` records of its source."""
+    """The inventory that set `set_id` records of its source."""
 
     set_id: str
     databases: t.Mapping[str, Database]
@@ -97,7 +101,7 @@ class Inventory:
 
 
 def of(set_id: str, found: t.Mapping[str, object], retention: Retention = UNKNOWN) -> Inventory:
-    """From the JSON of a sealed inventory."""
+    """Parse the JSON of a sealed inventory."""
     databases = [_database(one) for one in _list(found.get("databases")) or () if isinstance(one, dict)]
     return Inventory(set_id, {one.name: one for one in databases}, _roles(found.get("roles")), retention)
 
@@ -141,7 +145,7 @@ def _rows(value: t.Any) -> Rows | None:
 
 
 def _values(value: t.Any) -> Rows | None:
-    """A sequence that was never used has no value."""
+    """Return the values of sequences. A sequence that was never used has no value and counts as 0."""
     if not isinstance(value, dict) or not all(isinstance(one, int | None) for one in value.values()):
         return None
     return {name: one or 0 for name, one in value.items()}
@@ -178,7 +182,7 @@ def _schema(value: t.Any) -> Facts | None:
 
 
 def _object(line: str) -> tuple[Thing, str]:
-    """The object of a schema line, and the fact that the line records. A line of an unknown form is an object of its own."""
+    """Return the object of a schema line, and the recorded fact. A line of an unknown format is an object of its own."""
     kind, _blank, rest = line.partition(" ")
     word, pattern = _COMPILED.get(kind, ("", None))
     found = pattern.fullmatch(rest) if pattern else None
@@ -215,7 +219,7 @@ def _collected(pairs: t.Iterable[tuple[Thing, str]]) -> Facts:
 
 
 def _settings(database: str, value: t.Any) -> Facts | None:
-    """Of the database, and of roles in it. The owner and the access list are in the parts of owners and rights."""
+    """Return the settings of the database, and of roles in it. Owner and access list are in the parts for owners and rights."""
     if not isinstance(value, dict):
         return None
     own = [f"{name}={value[name]}" for name in _SETTINGS if name in value] + (_texts(value.get("set")) or [])
@@ -228,7 +232,7 @@ def _settings(database: str, value: t.Any) -> Facts | None:
 
 
 def _roles(value: t.Any) -> Facts | None:
-    """Attributes, settings and memberships."""
+    """Return attributes, settings and memberships of roles."""
     if not isinstance(value, dict) or not isinstance(value.get("roles"), dict):
         return None
     pairs = []

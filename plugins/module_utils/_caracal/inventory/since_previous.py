@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What changed in the source between two sets, as one check.
+"""The changes in the source between two sets, as one check.
 
-It is information. Findings are a table of lasting state that lost more of its rows than the budget allows, fewer revocations,
-changed admin tokens and changed versions of policies. Nothing in the product makes a revoked token, grant or subject valid again, deletes
-it, or changes the value of a token or a version.
+The check is mostly information. It has findings for a table of lasting state that lost more rows than the budget
+allows, for fewer revocations, and for changed admin tokens or policy versions. The product never makes a revoked token,
+grant or subject valid again, and never deletes it. It also never changes the value of a token or a version.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from .recorded_inventory import Inventory
 
 CHECK_ID = "inventory.since_previous"
 
-# Tables from which a healthy Caracal never deletes many rows. Its API archives and revokes (`archived_at`, `revoked_at`), versions of
-# policies are immutable, and bindings, epochs and signing keys stay with their zone or policy set. The rows of other tables end: sessions,
-# delegations, grants, outboxes, receipts. The audit logs have checks of their own.
+# Tables from which a healthy Caracal never deletes many rows. Its API archives and revokes (`archived_at`,
+# `revoked_at`). Policy versions are immutable. Bindings, epochs and signing keys stay with their zone or policy set.
+# Rows of other tables end: sessions, delegations, grants, outboxes, receipts. The audit logs have their own checks.
 LASTING = (
     *("zones", "applications", "providers", "resources", "subject_issuers", "secrets", "secret_store", "admin_tokens"),
     *("policies", "policy_versions", "policy_sets", "policy_set_versions", "policy_set_bindings", "delegation_graph_epochs"),
@@ -36,21 +36,21 @@ _LASTING_THINGS = frozenset(f"table {name}" for name in LASTING)
 _REVOKED = ("revoked admin tokens", "revoked authority records", "revoked delegated grants")
 # Their value, scope, zone and creator.
 _TOKENS = "admin tokens"
-# Of fewer rows, one is a large part.
+# In a table with fewer rows, a single row is a large part.
 LEAST_ROWS = 10
 BUDGET = 50
-# With this budget nothing is a finding.
+# With this budget there are no findings.
 ALL = 100
 
 LISTED = 100
 SHOWN = 5
-# Parts of the inventory in the order of their lines; others come after these.
+# Parts of the inventory in the order of their lines. Other parts follow.
 _ORDER = ("databases", "release", "server", "retention", "state", "roles", "rights", "owners", "settings", "schema", "extensions")
 
 
 @dataclasses.dataclass(frozen=True)
 class Rewritten:
-    """Of the rows of a table that the product never changes, `lost` of `rows` are missing or changed. `digest` names them."""
+    """Lost rows of a table that the product never changes: `lost` of `rows` are missing or changed. `digest` identifies them."""
 
     table: str
     lost: int
@@ -60,7 +60,7 @@ class Rewritten:
 
 @dataclasses.dataclass(frozen=True)
 class Immutable:
-    """What became of rows that the product never changes. `uncompared` names each table that was not compared, with the reason."""
+    """Comparison of rows that the product never changes. `uncompared` lists each table that was not compared, with the reason."""
 
     rewritten: tuple[Rewritten, ...] = ()
     uncompared: tuple[str, ...] = ()
@@ -74,10 +74,11 @@ def check(
     notes: t.Sequence[str] = (),
     immutable: Immutable = Immutable(),
 ) -> Check:
-    """`fail` for tables of lasting state that lost more than `budget` percent of their rows, for fewer revocations, and for rows that were
-    rewritten; else what changed, as information.
+    """Compare two sets.
 
-    `notes` are lines about what happened between the two sets.
+    The verdict is `fail` if a table of lasting state lost more than `budget` percent of its rows, if there are fewer
+    revocations, or if rows were rewritten. Otherwise the changes are reported as information. `notes` are lines about
+    events between the two sets.
     """
     since, noted = before.set_id, [printable(one) for one in notes]
     differences = sorted(inventory_changes.compare(before, after), key=_rank)
@@ -103,17 +104,17 @@ def check(
 
 
 def first_set() -> Check:
-    """There is nothing to compare with."""
+    """Return the check for the first set, which has no earlier set to compare with."""
     return Check(CHECK_ID, NOT_APPLICABLE, "the repository has no earlier set of these databases", required=False)
 
 
 def not_compared(problem: str) -> Check:
-    """The earlier set could not be read."""
+    """Return the check for an earlier set that cannot be read."""
     return Check(CHECK_ID, UNPROVEN, f"the changes since the previous set are unknown: {problem}", required=False)
 
 
 def check_budget(budget: int) -> None:
-    """Raises OptionError for what is not a percentage."""
+    """Raise OptionError if the budget is not a percentage."""
     if not 0 <= budget <= ALL:
         raise OptionError(f"shrink_budget is {budget}; give a percentage from 0 to 100")
 
@@ -127,7 +128,7 @@ def _passed(since: str, lines: t.Sequence[str], uncompared: t.Sequence[str]) -> 
 
 
 def _over(before: Inventory, after: Inventory, budget: int) -> list[Difference]:
-    """Tables of lasting state that lost too many rows. A table that an upgrade drops is not one of them."""
+    """Return the tables of lasting state that lost too many rows. A table that an upgrade drops is not included."""
     one, other = (found.databases.get(releases.OWN_DATABASE) for found in (before, after))
     if one is None or other is None:
         return []
@@ -164,7 +165,7 @@ def _finding(kind: str, one: Difference, since: str, set_id: str, why: str) -> F
 
 
 def _rank(one: Difference) -> tuple[int, str, str, str]:
-    """Lasting state first, then what explains the rest, then rights and settings, and last what comes and goes every day."""
+    """Sort key: lasting state first, then changes that explain others, then rights and settings, and last the daily changes."""
     place = _ORDER.index(one.part) + 1 if one.part in _ORDER else len(_ORDER) + 1
     if one.part == TABLES and one.thing in _LASTING_THINGS:
         place = 0

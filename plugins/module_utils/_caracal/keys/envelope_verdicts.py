@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the readings of all sealed columns say of the KEK, of each column, and of what must have a sealed value."""
+"""Checks of the sealed columns: the KEK, each column, and the rows that must have a sealed value."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEK_CHECK = "envelopes.kek"
 
 @dataclasses.dataclass(frozen=True)
 class SigningKey:
-    """The public half of a zone's signing key; `kid` is the id of its row, and what a token's header names."""
+    """The public half of a zone's signing key. `kid` is the ID of its row and appears in the header of a token."""
 
     kid: str
     zone: str
@@ -35,7 +35,7 @@ class SigningKey:
 
 
 def judge_kek(readings: t.Sequence[Reading], keyring: Keyring, family: str) -> Check:
-    """Whether this is the KEK of this database: right, wrong, mixed, or nothing to try it on."""
+    """Check whether this is the KEK of this database: correct, wrong, mixed, or not testable."""
     opened = sum((one.opened for one in readings), collections.Counter())
     foreign = sum((one.foreign for one in readings), collections.Counter())
     rows, spared = sum(one.rows for one in readings), sum(one.spared for one in readings)
@@ -47,7 +47,7 @@ def judge_kek(readings: t.Sequence[Reading], keyring: Keyring, family: str) -> C
 def _kek(
     opened: collections.Counter[str], foreign: collections.Counter[str], spared: int, keyring: Keyring, family: str
 ) -> tuple[str, Reason | None, str]:
-    """Verdict, reason and message."""
+    """Return verdict, reason and message."""
     good, bad, current = sum(opened.values()), sum(foreign.values()), keyring.current.id
     if not good and bad == spared:
         return UNPROVEN, None, "no intact sealed value in use shows which KEK is correct"
@@ -69,13 +69,13 @@ def _kek(
 
 
 def _carried(foreign: collections.Counter[str]) -> str:
-    """Which keys the rows themselves name."""
+    """Return the keys that the rows themselves name, as text."""
     named = [f"{key} ({count})" for key, count in foreign.most_common(5) if key != NO_KEY]
     return f", which name {', '.join(named)}" if named else ""
 
 
 def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
-    """One column. No release has a value in every column."""
+    """Check one column. No release has values in every column."""
     name, foreign = f"envelopes.{reading.column.name}", sum(reading.foreign.values())
     details = {
         "rows": reading.rows,
@@ -107,7 +107,7 @@ def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
 
 
 def judge_signing_keys(keys: t.Sequence[SigningKey], rows: int, zones: int, without: int, first: t.Sequence[str]) -> Check:
-    """Of `zones` with a session, `without` have no key. The product makes a new key where there is none, in silence."""
+    """Check the signing keys. `without` of `zones` with a session have no key; the product would silently create a new one."""
     name, details = "envelopes.signing_keys", {"rows": rows, "keys": len(keys), "zones_without_key": list(first)}
     kids = _shared(keys)
     if kids:
@@ -132,7 +132,7 @@ def _shared(keys: t.Sequence[SigningKey]) -> list[str]:
 
 
 def judge_providers(family: str, total: int, without: int, first: t.Sequence[str], stored: int) -> Check:
-    """Providers that name secret values. `stored` is how many secrets of any kind this database keeps in custody."""
+    """Check the providers with secret values. `stored` is the number of secrets of any kind in this database."""
     name, details = "envelopes.providers", {"providers": total, "without": without, "first": list(first)}
     if not without:
         return Check(name, PASS, f"{total} providers with secret values have them sealed in this database", details=details)
@@ -144,7 +144,7 @@ def judge_providers(family: str, total: int, without: int, first: t.Sequence[str
 
 
 def judge_coverage(detected: Detected, bytea: t.Collection[str], other_secrets: int) -> Check:
-    """Whether what was read is all that this release seals. `bytea` are the columns of that type in the database."""
+    """Check that all sealed columns of this release were read. `bytea` are the columns of that type in the database."""
     name, wanted = "envelopes.coverage", set().union(*(column.needs for column in COLUMNS[detected.family]))
     missing, strange = sorted(wanted - set(bytea)), sorted(set(bytea) - wanted - NOT_SEALED)
     said = [f"the release of family {detected.family} is unknown"] if detected.release is None else []
@@ -159,5 +159,5 @@ def judge_coverage(detected: Detected, bytea: t.Collection[str], other_secrets: 
 
 
 def shown(text: str) -> str:
-    """An id in a line of text, whatever is in it."""
+    """Return an ID as printable text for a message."""
     return text if text.isprintable() and len(text) < 200 else repr(text[:200])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sealed values, opened: the reader of rows, and what became of each. The ciphers are passed in."""
+"""Decrypt sealed values: the reader of rows, and the result for each. The ciphers are passed in."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ SHOWN = 50
 NONCE, TAG = 12, 16
 _MAGIC = b"CSS1"
 _DEK_AAD = b"caracal.css1.dek"
-# Where the parts of an envelope begin: id of the KEK, nonce of the data key, data key, nonce of the value, value.
+# Offsets in an envelope: ID of the KEK, nonce of the data key, data key, nonce of the value, value.
 _ID, _DEK_NONCE, _DEK, _VALUE_NONCE, _VALUE = 4, 12, 24, 72, 84
 
 
 class Decrypt(t.Protocol):
-    """ChaCha20-Poly1305: the plaintext of ciphertext and tag, or None when the tag does not fit."""
+    """ChaCha20-Poly1305. Returns the plaintext, or None if the tag does not match."""
 
     def __call__(self, key: bytes, nonce: bytes, sealed: bytes, aad: bytes, /) -> bytes | None: ...
 
 
 class Inspect(t.Protocol):
-    """What is wrong with a plaintext, in words that do not tell it; None for nothing."""
+    """Return the fault of a plaintext as text that does not reveal it, or None."""
 
     def __call__(self, row: Row, plaintext: bytes, /) -> str | None: ...
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One sealed value and the row it is in. `spared`: a rotation of the KEK may leave this row out."""
+    """One sealed value and its row. `spared` is True if a KEK rotation may skip this row."""
 
     id: str
     zone: str
@@ -46,14 +46,14 @@ class Row:
 
     @classmethod
     def from_line(cls, line: bytes) -> Row:
-        """From a line of `Column.copy`."""
+        """Parse a line of `Column.copy`."""
         row_id, zone, version, spared, nonce, value = (bytes.fromhex(field.decode("ascii")) for field in line.rstrip(b"\n").split(b"\t"))
         return cls(row_id.decode(), zone.decode(), int(version), spared == b"true", nonce, value)
 
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """`plaintext` is never shown to anybody; `key_id` says which key opened it."""
+    """A decrypted value. `plaintext` is never shown. `key_id` is the key that decrypted it."""
 
     key_id: str
     plaintext: bytes = dataclasses.field(repr=False)
@@ -61,7 +61,7 @@ class Opened:
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """Why a value did not open. `key_id` names the key that was not given; `unknown` where the value names none."""
+    """The reason why a value was not decrypted. `key_id` is the missing key, or `unknown` if the value names none."""
 
     reason: str
     key_id: str = ""
@@ -71,7 +71,7 @@ NO_KEY = "unknown"
 
 
 def unseal(column: Column, row: Row, keyring: Keyring, decrypt: Decrypt) -> Opened | Refused:
-    """Open one value as the product does. A key id makes a refusal one of the key, none makes it damage."""
+    """Decrypt one value as the product does. A refusal with a key ID means a missing key; without one it means damage."""
     if column.layout == CSS1:
         return _envelope(row.value, (column.location or row.id).encode(), keyring, decrypt)
     nonce, sealed = (row.nonce, row.value) if column.layout == DETACHED else (row.value[:NONCE], row.value[NONCE:])
@@ -105,10 +105,10 @@ def _envelope(value: bytes, location: bytes, keyring: Keyring, decrypt: Decrypt)
 
 
 class Reading:
-    """A sink for the COPY lines of one column: opens each value, counts, and forgets it.
+    """A sink for the COPY lines of one column. It decrypts each value, counts it, and discards it.
 
-    `opened` and `foreign` count by key id, `spared` counts those of `foreign` that a rotation leaves out. `inspect` sees
-    each plaintext and says what is wrong with it. `positions` are the first 50 rows that did not open.
+    `opened` and `foreign` count by key ID. `spared` counts the values in `foreign` that a rotation skips. `inspect`
+    receives each plaintext and returns its fault. `positions` are the first 50 rows that were not decrypted.
     """
 
     def __init__(self, column: Column, keyring: Keyring, decrypt: Decrypt, inspect: Inspect | None = None) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys in hexadecimal, as the product takes them from a value in its environment or from a secret file."""
+"""Keys in hexadecimal, as the product reads them from a value in its environment or from a secret file."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import re
 
 from ..._errors import OptionError
 
-# What the product takes off the end of a secret file. It takes nothing off a value in its environment.
+# Characters that the product strips from the end of a secret file. It strips nothing from a value in its environment.
 FILE_END = " \t\r\n"
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+\Z")
 
 
 def parse(text: str, name: str, what: str, digits: str, source: str) -> bytes:
-    """The bytes of the key `what`: hex digits and nothing else.
+    """Return the bytes of the key `what`, which must be hex digits only.
 
-    `digits` and `source` say in a remedy what to give instead. Raises OptionError that names where the key came from and never the key.
+    `digits` and `source` are used in remedies. Raises OptionError with the source of the key, never with the key.
     """
     if not text:
         raise OptionError(f"{name} is empty; give the {what} of the deployment")

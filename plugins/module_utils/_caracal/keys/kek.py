@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The key-encryption key of a deployment (`ZONE_KEK` or `SECRET_STORE_KEK`): read as the product reads it, or refused."""
+"""The key-encryption key of a deployment (`ZONE_KEK` or `SECRET_STORE_KEK`), accepted or refused as in the product."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ID_BYTES = 8
 
 @dataclasses.dataclass(frozen=True)
 class Kek:
-    """A key and the id by which envelopes and reports name it: 16 hex digits, the first 8 bytes of its SHA-256."""
+    """A key. Envelopes and reports name it by its ID: 16 hex digits, the first 8 bytes of its SHA-256."""
 
     secret: bytes = dataclasses.field(repr=False)
 
@@ -31,30 +31,30 @@ class Kek:
 
 @dataclasses.dataclass(frozen=True)
 class Keyring:
-    """The key that seals now, and the one before it while a rotation is under way."""
+    """The current key, and the previous one while a rotation is in progress."""
 
     current: Kek
     previous: Kek | None = None
 
     def find(self, key_id: str) -> Kek | None:
-        """The key that an envelope names."""
+        """Return the key that an envelope names, or None."""
         return next((key for key in self.keys if key.id == key_id), None)
 
     @property
     def keys(self) -> tuple[Kek, ...]:
-        """Each key once, the current one first."""
+        """All distinct keys, the current one first."""
         return tuple(dict.fromkeys(key for key in (self.current, self.previous) if key is not None))
 
 
 def parse_file(text: str, name: str) -> Kek:
-    """A key out of the content of a secret file; blanks and newlines at its end do not matter, at its beginning they do."""
+    """Parse the content of a secret file. Blanks and newlines at the end are ignored, but not at the beginning."""
     return parse(text.rstrip(hex_keys.FILE_END), name)
 
 
 def parse(text: str, name: str) -> Kek:
-    """A key out of a value: 64 hex digits and nothing else.
+    """Parse a key: 64 hex digits and nothing else.
 
-    Raises OptionError that names where the key came from and never the key, also for a key with a pattern.
+    Raises OptionError with the source of the key, never with the key. A key with a pattern is refused too.
     """
     where = "give the file secretStoreKek or zoneKek of the deployment (hexadecimal, not base64)"
     secret = hex_keys.parse(text, name, "KEK", "64 hex digits", where)
@@ -69,7 +69,7 @@ def parse(text: str, name: str) -> Kek:
 
 
 def weakness(secret: bytes) -> str | None:
-    """The pattern for which the product refuses a key, in words; None for a key that it takes."""
+    """Return the pattern for which the product refuses a key, as text, or None if it accepts the key."""
     steps = {(after - before) % 256 for before, after in itertools.pairwise(secret)}
     if not any(secret):
         return "all zeros"

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which columns hold sealed values, how, and bound to what; and what must have one. Tables per family, in code.
+"""The columns with sealed values, their layouts and bindings, and the rows that must have a sealed value. One table per
+family.
 
-A sealed value has one of three layouts. `css1`: an envelope with a data key of its own, which names its KEK and is
-bound to its place. `detached`: the ciphertext directly under the KEK, its nonce in a column beside it. `packed`: the
-same with the nonce in front. The last two name no key and are bound to nothing.
+There are three layouts. `css1` is an envelope with its own data key. It names its KEK and is bound to its location.
+`detached` is the ciphertext directly under the KEK, with the nonce in another column. `packed` is the same with the
+nonce in front. The last two name no key and are not bound to a location.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ PACKED = "packed"
 
 @dataclasses.dataclass(frozen=True)
 class Column:
-    """One sealed column. `location` is what its envelopes are bound to; empty means the row's own id.
+    """One sealed column.
 
-    `row_id` is an expression that names the row. `spared` is a condition for rows that a rotation of the KEK leaves out.
+    `location` is the text to which its envelopes are bound. If it is empty, they are bound to the row's own ID.
+    `row_id` is an expression that identifies the row. `spared` is a condition for rows that a KEK rotation skips.
     """
 
     table: str
@@ -43,11 +45,13 @@ class Column:
 
     @property
     def needs(self) -> set[str]:
-        """`table.column` of every bytea column that is read."""
+        """The `table.column` of every bytea column that is read."""
         return {self.name, f"{self.table}.{self.nonce}"} if self.nonce else {self.name}
 
     def copy(self) -> str:
-        """COPY of every sealed value. All fields are hex, so that no line needs unescaping: id, zone, version, spared, nonce, value."""
+        """Return a COPY statement for every sealed value: id, zone, version, spared, nonce, value. Fields are hex, so no
+        line needs unescaping.
+        """
         fields = (f"convert_to({text}, 'UTF8')" for text in (self.row_id, "zone_id", f"({self.version})::text", f"({self.spared})::text"))
         sealed = [f"coalesce({name}, ''::bytea)" if name else "''::bytea" for name in (self.nonce, self.column)]
         given = " OR ".join(f"{name} IS NOT NULL" for name in (self.column, self.nonce) if name)
@@ -81,7 +85,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     ),
 }
 
-# The other bytea columns of all releases: digests, and 32 random bytes a zone that nothing ever decrypts.
+# The other bytea columns of all releases: digests, and 32 random bytes per zone that are never decrypted.
 NOT_SEALED = frozenset(
     {
         "admin_tokens.token_sha256",
@@ -97,20 +101,20 @@ OTHER_SECRETS = f"SELECT count(*) FROM public.secrets WHERE NOT ({SIGNING_KEY_RO
 
 @dataclasses.dataclass(frozen=True)
 class Owners:
-    """Who must have a sealed value. `rows` is a query that yields their id and whether they have it (`held`)."""
+    """The rows that must have a sealed value. `rows` is a query for their ID and whether they have a value (`held`)."""
 
     needs: tuple[str, ...]
     rows: str
 
     @property
     def query(self) -> str:
-        """One row: how many there are, how many have none, and the ids of the first 50 of those."""
+        """The query. It returns one row: total count, count without a value, and the IDs of the first 50 without a value."""
         return f"""SELECT count(*), count(*) FILTER (WHERE NOT held),
                           (coalesce(array_agg(id ORDER BY id) FILTER (WHERE NOT held), '{{}}'))[:50] FROM ({self.rows}) owners"""
 
 
 def _zones(sessions: str) -> Owners:
-    """Zones in which a session began, for which the product had to make a signing key."""
+    """Return the zones with a session, for which the product must have created a signing key."""
     return Owners(
         ("zones", "secrets", sessions),
         f"""SELECT z.id, EXISTS (SELECT FROM public.secrets k WHERE k.zone_id = z.id AND k.{SIGNING_KEY_ROWS}) AS held
@@ -119,7 +123,7 @@ def _zones(sessions: str) -> Owners:
 
 
 def _providers(held: str, *needs: str) -> Owners:
-    """Providers that say which secret values they have."""
+    """Return the providers that declare secret values."""
     return Owners(
         ("providers", *needs),
         f"SELECT p.id, {held} AS held FROM public.providers p WHERE p.archived_at IS NULL AND p.secret_config_keys <> '{{}}'",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit log: which months are there, which will be dropped when, and whether they were exported before."""
+"""Retention of the audit log: its months, when each is dropped, and whether its events were exported before."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from . import settings
 from .settings import AUDIT, Effective
 
 LATER = 3
-# The service looks every six hours; a month that is still there after two looks is kept longer than configured.
+# The service checks every six hours. A month that still exists after two checks is kept longer than configured.
 GRACE = datetime.timedelta(hours=12)
-# An hour is exported within two hours of its end. Months that go sooner than this are looked at row by row.
+# An hour is exported within two hours of its end. Months that are dropped sooner than this are searched row by row.
 SOON = datetime.timedelta(days=7)
-# Rows are looked for without an index, and a month that is being read cannot be dropped.
+# Rows are searched without an index, and a month cannot be dropped while it is read.
 READING = "30s"
 MANY = 10000
 
@@ -37,9 +37,10 @@ _LEAVES = f"""
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """An audit log at `now`, by the database's clock. `leaves` are names → bounds, `default_rows` None without a default partition.
+    """An audit log at `now`, by the database's clock.
 
-    `unexported` are months that hold events which the exports have not reached, of those that were `searched`; `unread` could not be.
+    `leaves` maps partition names to bounds. `default_rows` is None without a default partition. `unexported` are the
+    months among `searched` with events that were not exported. `unread` are months that could not be searched.
     """
 
     now: datetime.datetime
@@ -53,7 +54,7 @@ class Facts:
 
     @property
     def months(self) -> list[Month]:
-        """Those that retention drops, the oldest first: it goes by their names."""
+        """The months that retention drops, the oldest first. Retention identifies them by name."""
         found = (_NAME.fullmatch(name) for name in self.leaves)
         return sorted((Month(datetime.date(int(one[1]), int(one[2]), 1)) for one in found if one), key=lambda month: month.low)
 
@@ -62,16 +63,16 @@ class Facts:
         return self.watermark + datetime.timedelta(hours=1) if self.watermark else None
 
     def keeps(self, effective: Effective) -> datetime.timedelta:
-        """The variable is the ceiling of what the database says."""
+        """Return the retention period. The environment variable is the upper limit for the days in the database."""
         days = effective.days[AUDIT]
         return settings.period(days if self.override is None else min(days, self.override))
 
     def drop(self, month: Month, effective: Effective) -> datetime.datetime:
-        """When retention drops it."""
+        """Return the time when retention drops the month."""
         return end(month) + self.keeps(effective)
 
     def stalled(self, budget: datetime.timedelta) -> bool:
-        """Whether hours are not exported any more."""
+        """Return whether exports have stopped."""
         until = self.exported_until
         return until is None or self.now - until > budget
 
@@ -81,7 +82,10 @@ def end(month: Month) -> datetime.datetime:
 
 
 def look(reader: Reader, tables: t.Collection[str], effective: Effective, budget: datetime.timedelta) -> Facts:
-    """Read it. `tables` are those of schema public. Raises what the reader raises, but for months whose rows cannot be read in time."""
+    """Read the facts. `tables` are the tables of schema public.
+
+    Raises what the reader raises, except for months that cannot be read in time.
+    """
     rows = reader.rows(_LEAVES)
     quoted = {name: sql for name, _bounds, sql in rows}
     default = next((sql for _name, bounds, sql in rows if bounds == DEFAULT), None)
@@ -96,7 +100,7 @@ def look(reader: Reader, tables: t.Collection[str], effective: Effective, budget
 
 
 def _search(reader: Reader, facts: Facts, quoted: t.Mapping[str, str], effective: Effective, budget: datetime.timedelta) -> Facts:
-    """Look for events that were not exported, in months that go soon or that exports which stand still have not reached."""
+    """Search for unexported events in months that are dropped soon, or that stopped exports have not reached."""
     until, searched, unexported, unread = facts.exported_until, set(), set(), {}
     reader.rows("SELECT set_config('statement_timeout', %s, false)", (READING,))
     for month in facts.months:
@@ -114,7 +118,9 @@ def _search(reader: Reader, facts: Facts, quoted: t.Mapping[str, str], effective
 
 
 def override(reader: Reader) -> int | None:
-    """Days of `audit_retention`, None without a row. The table must be there. Raises StageFailed for what is not a number of days."""
+    """Return the days in `audit_retention`, or None without a row. The table must exist. Raises StageFailed for an invalid
+    number of days.
+    """
     days = _first(reader, "SELECT greatest(retention_days, 0)::int FROM public.audit_retention")
     return None if days is None else int(days)
 

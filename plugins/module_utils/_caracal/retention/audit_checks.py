@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is said of the audit log's retention: days, months to come, months overdue, and whether exports come before the drop."""
+"""Checks of the audit log's retention: days, future partitions, overdue months, and whether events are exported before they are dropped."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ PREFIX = "retention.audit"
 
 
 def judge(facts: Facts, effective: Effective, budget: datetime.timedelta, least: int | None, most: int | None) -> list[Check]:
-    """All checks. `budget` bounds the age of the last exported hour, `least` and `most` are days that the law asks for and allows."""
+    """Return all checks. `budget` limits the age of the last exported hour. `least` and `most` are the days that the law
+    requires and allows.
+    """
     return [
         effective.told(days(facts, effective, least, most)),
         window(facts),
@@ -32,7 +34,7 @@ def judge(facts: Facts, effective: Effective, budget: datetime.timedelta, least:
 
 
 def days(facts: Facts, effective: Effective, least: int | None, most: int | None) -> Check:
-    """Which number of days is in effect, against what it must be."""
+    """Check the number of days in effect."""
     name, kept, ceiling = f"{PREFIX}.days", facts.keeps(effective).days, effective.days[AUDIT]
     details = {"days": kept, "environment": ceiling, "database": facts.override}
     if least is not None and kept < least:
@@ -49,7 +51,7 @@ def days(facts: Facts, effective: Effective, least: int | None, most: int | None
 
 
 def window(facts: Facts) -> Check:
-    """Partitions of this month and those after it."""
+    """Check the partitions of this month and the following ones."""
     name, months = f"{PREFIX}.partitions", partitions.wanted(facts.now.date(), audit.LATER)
     missing = [month.name for month in months if facts.leaves.get(month.name) != month.bounds]
     if missing:
@@ -74,7 +76,7 @@ def default(facts: Facts) -> Check:
 
 
 def overdue(facts: Facts, effective: Effective) -> Check:
-    """Months that should be gone."""
+    """Check for months that should have been dropped."""
     name, late = f"{PREFIX}.overdue", [month for month in facts.months if facts.drop(month, effective) + audit.GRACE < facts.now]
     if not facts.months:
         return Check(name, UNPROVEN, "the audit log has no monthly partition")
@@ -91,7 +93,7 @@ def overdue(facts: Facts, effective: Effective) -> Check:
 
 
 def current(facts: Facts, effective: Effective, budget: datetime.timedelta) -> Check:
-    """Whether hours are still exported."""
+    """Check that exports are running."""
     name, until = f"{PREFIX}.exports_current", facts.exported_until
     if until is None:
         return _no_watermark(name, effective)
@@ -112,7 +114,7 @@ def current(facts: Facts, effective: Effective, budget: datetime.timedelta) -> C
 
 
 def exported(facts: Facts, effective: Effective, budget: datetime.timedelta) -> Check:
-    """A month that goes before its events were exported is lost to the archive."""
+    """Check that events are exported before their month is dropped. Otherwise the archive never gets them."""
     name = f"{PREFIX}.exported"
     if facts.exported_until is None:
         return _no_watermark(name, effective)
@@ -135,7 +137,9 @@ def exported(facts: Facts, effective: Effective, budget: datetime.timedelta) -> 
 
 
 def _goes_first(facts: Facts, month: Month, effective: Effective, budget: datetime.timedelta) -> bool:
-    """Exports that run reach every event within their budget; those that stand reach none."""
+    """Return whether the month is dropped before its export. Running exports reach every event within their budget;
+    stopped ones reach none.
+    """
     return facts.stalled(budget) or facts.drop(month, effective) < facts.now + budget
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the coordinator's cleaner should have removed: rows past their days, and whether it may remove them at all."""
+"""Rows that the coordinator's cleaner should have removed, and whether it has the rights to remove them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ from .settings import DELEGATION, OUTBOX, SESSION, Effective
 
 PREFIX = "retention.coordinator"
 ROLE = "caracalcoordinator"
-# It runs every quarter of an hour, in batches of 500 rows.
+# The cleaner runs every 15 minutes, in batches of 500 rows.
 GRACE = datetime.timedelta(hours=2)
 BOTH = (SECRET_STORE, ZONE_KEK)
-# One transaction for all of them: where one right is missing, nothing is removed.
+# The cleaner uses one transaction for all tables. If one right is missing, nothing is removed.
 REMOVES = ("delegation_edges", "caracal_outbox", "sessions", "coordinator_idempotency_receipts")
 
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """Rows that the cleaner treats. `ended` yields, as `at`, when each of them ended; `variable` says for how long after that it stays."""
+    """Rows that the cleaner processes. `ended` is a query for their end time (`at`), and `variable` sets how long they are
+    kept after it.
+    """
 
     id: str
     noun: str
@@ -40,7 +42,7 @@ class Kept:
 
     @property
     def query(self) -> str:
-        """How many there are, since when the oldest is there, how many ended before a time."""
+        """The query for the total count, the earliest end time, and the count that ended before a time."""
         return f"SELECT count(*), min(at), count(*) FILTER (WHERE at < %s) FROM ({self.ended}) ended"
 
 
@@ -70,7 +72,9 @@ _OUTBOXES = f"""SELECT (SELECT count(*) FROM public.{outbox.EVENTS} WHERE {outbo
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """Of one kind of rows: how many, when the oldest ended (None without rows), how many are late. `limit`: what ended before it is."""
+    """The state of one kind of rows. `oldest` is the earliest end time, or None without rows. Rows that ended before
+    `limit` should be removed.
+    """
 
     rows: int
     oldest: datetime.datetime | None
@@ -80,8 +84,12 @@ class Seen:
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """`believable`: the database has zones and migrations, so that its zeros are facts. `rights` are table → whether the cleaner's role
-    may delete, empty without that role. `dead` are rows of the API and of the coordinator, `outboxes` all rows of both."""
+    """The state of a database.
+
+    `believable` is True if the database has zones and migrations, so that zero counts can be trusted. `rights` maps a
+    table to whether the cleaner's role may delete from it; it is empty if the role does not exist. `dead` counts rows
+    of the API and of the coordinator, `outboxes` all rows of both.
+    """
 
     family: str
     believable: bool
@@ -92,7 +100,7 @@ class Facts:
 
 
 def look(reader: Reader, family: str, effective: Effective) -> Facts:
-    """Read it; what ended is judged by the database's clock."""
+    """Read the facts. Times are compared with the database's clock."""
     now = reader.rows("SELECT now()")[0][0]
     seen = {}
     for one in _of(family):
@@ -110,7 +118,7 @@ def _of(family: str) -> list[Kept]:
 
 
 def judge(facts: Facts, effective: Effective) -> list[Check]:
-    """All checks. What is late only because the cleaner lacks a right is `warn`: the release came so."""
+    """Return all checks. Late rows are only a warning if the cleaner lacks a right, because the release was shipped without it."""
     allowed = cleaner(facts)
     late = WARN if allowed.verdict == WARN else FAIL
     found = [(one, _judge(one, facts, late)) for one in _of(facts.family)]
@@ -118,7 +126,7 @@ def judge(facts: Facts, effective: Effective) -> list[Check]:
 
 
 def cleaner(facts: Facts) -> Check:
-    """v1.0.0 and its forerunners come without a right that their own cleaner needs."""
+    """Check the cleaner's rights. In v1.0.0 and earlier, the cleaner's role lacks a right that it needs."""
     name = f"{PREFIX}.cleaner"
     if facts.family == ZONE_KEK:
         return Check(
@@ -157,7 +165,7 @@ def _judge(one: Kept, facts: Facts, late: str) -> Check:
 
 
 def dead(facts: Facts) -> Check:
-    """Events that were given up: somebody was never told."""
+    """Check for events that were given up, so that their recipients were never notified."""
     name, (api, coordinator) = "retention.outbox.dead", facts.dead
     details = {"event_outbox": api, "caracal_outbox": coordinator}
     if api or coordinator:

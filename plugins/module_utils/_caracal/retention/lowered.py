@@ -2,12 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether months of audit events are gone that their retention keeps, or kept until it was lowered since an earlier set.
+"""Find audit months that are missing although retention keeps them, or kept them until it was lowered after an earlier
+set.
 
-Retention drops a month when its end is older than the days in effect. Every set records the days that the database asks for. A month that
-is gone is compared with the days that were recorded when today's days began to drop it. So a month that expires under unchanged days, long
-after an operator lowered them, is not a finding. A month that went because of fewer days is one, even if a set came in between. So is a
-month that both today's days and those of the newest set keep: no service drops it.
+Retention drops a month when its end is older than the days in effect. Every set records the days in the database. For a
+missing month, the comparison uses the days recorded when the current days first allowed the month to be dropped. So a
+month that expires under unchanged days, long after an operator lowered them, is not a finding. A month that was dropped
+because of fewer days is a finding, even if there is a set in between. So is a month that both the current days and the
+newest set's days keep, because no service drops it.
 """
 
 from __future__ import annotations
@@ -25,13 +27,13 @@ from ..partitions import Month
 from . import audit, settings
 
 CHECK_ID = "audit.retention_lowered"
-# By how much the clock of the service that drops months may be ahead.
+# How far the clock of the service that drops months may be ahead.
 _AHEAD = datetime.timedelta(days=1)
 
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """Days of `audit_retention` when a set was created; None where the table had no row, or the set does not say (`known`)."""
+    """The days in `audit_retention` when a set was created. None if the table had no row, or if the set does not record them (`known`)."""
 
     set_id: str
     time: datetime.datetime
@@ -41,8 +43,11 @@ class Recorded:
 
 @dataclasses.dataclass(frozen=True)
 class Today:
-    """A database at `now`: whether its release has the table `audit_retention`, and the days in it. `lost` are leaves that the newest set
-    or checkpoint has rows of, and the database has not."""
+    """The state of a database at `now`.
+
+    `has_table` is True if the release has the table `audit_retention`, and `days` is its value. `lost` are partitions
+    with rows in the newest set or checkpoint that are missing from the database.
+    """
 
     now: datetime.datetime
     has_table: bool
@@ -51,7 +56,7 @@ class Today:
 
 
 def judge(today: Today, newest_first: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> Check:
-    """`fail` for months that went too early. `newest_first` is read only as far as it is needed."""
+    """Check for months that were dropped too early. `newest_first` is only consumed as far as needed."""
     if not today.has_table:
         words = "this release has no audit_retention; only AUDIT_RETENTION_DAYS of the audit service applies"
         return Check(CHECK_ID, NOT_APPLICABLE, words, required=False)
@@ -71,7 +76,7 @@ def judge(today: Today, newest_first: t.Iterable[Recorded], acknowledged: t.Coll
 
 
 class _Lazily:
-    """A sequence that is read only as far as it is needed, and each part once."""
+    """A sequence that is read only as far as needed, and each part only once."""
 
     def __init__(self, values: t.Iterable[Recorded]) -> None:
         self._rest, self._read = iter(values), list[Recorded]()
@@ -104,7 +109,11 @@ def _finding(today: Today, leaf: str, earlier: t.Iterable[Recorded]) -> Finding 
 
 
 def _too_early(today: Today, leaf: str, newest: Recorded) -> Finding | None:
-    """Without a row the variable of the audit service decides, which is in no set, so it is not known how long a month is kept."""
+    """Return a finding for a month that both the current days and the newest set keep.
+
+    Without a row, the audit service's variable applies. It is not in any set, so it is unknown how long a month is
+    kept.
+    """
     month = chain_gaps.month_of(leaf)
     if month is None or today.days is None or not newest.known or newest.days is None:
         return None
@@ -121,7 +130,9 @@ def _too_early(today: Today, leaf: str, newest: Recorded) -> Finding | None:
 
 
 def _former(due: datetime.datetime, earlier: t.Iterable[Recorded]) -> Recorded | None:
-    """The most days of all sets since `due`, when the days of today began to drop the month, and of the last one before that."""
+    """Return the set with the most days since `due`, including the last set before it. At `due`, the current days first
+    allowed the drop.
+    """
     most: Recorded | None = None
     for one in earlier:
         if one.known and (most is None or _effective(one.days) > _effective(most.days)):
@@ -132,7 +143,7 @@ def _former(due: datetime.datetime, earlier: t.Iterable[Recorded]) -> Recorded |
 
 
 def _effective(days: int | None) -> int:
-    """Without a row, the variable of the audit service decides; its default is what a deployment has that sets nothing."""
+    """Return the days in effect. Without a row, the audit service's variable applies, and this uses its default."""
     return settings.DEFAULTS[settings.AUDIT] if days is None else days
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long Caracal keeps what: its variables, their defaults, and which days are in effect."""
+"""Caracal's retention settings: the variables, their defaults, and the days in effect."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..._report.check import PASS, UNPROVEN, Check
 
 AUDIT, DELEGATION, OUTBOX, SESSION = "AUDIT_RETENTION_DAYS", "DELEGATION_RETENTION_DAYS", "OUTBOX_RETENTION_DAYS", "SESSION_RETENTION_DAYS"
 BUCKET = "AUDIT_EXPORT_S3_BUCKET"
-# What the services take for a variable that their environment does not have.
+# The values that services use if their environment does not have the variable.
 DEFAULTS = {AUDIT: 365, DELEGATION: 90, OUTBOX: 7, SESSION: 90}
 VARIABLES = (*DEFAULTS, BUCKET)
-# Which service has them.
+# The service that uses each variable.
 SERVICES = {"audit": (AUDIT, BUCKET), "coordinator": (DELEGATION, OUTBOX, SESSION)}
 LONGEST = 36525
 
 
 @dataclasses.dataclass(frozen=True)
 class Effective:
-    """What holds in the running services. Where their environment is not `known`, `days` are the defaults, and prove nothing."""
+    """The settings of the running services. If their environment is not `known`, `days` are the defaults and prove nothing."""
 
     known: bool
     days: t.Mapping[str, int]
@@ -35,7 +35,7 @@ class Effective:
         return period(self.days[variable])
 
     def told(self, check: Check) -> Check:
-        """A verdict that rests on the days: no `pass` while nobody said which are in effect."""
+        """Return a verdict that depends on the days: a `pass` becomes `unproven` if the days in effect are unknown."""
         if self.known or check.verdict != PASS:
             return check
         words = f"{check.message}, if the services run with the defaults; set effective_environment to the settings of the running services"
@@ -43,12 +43,14 @@ class Effective:
 
 
 def period(days: int) -> datetime.timedelta:
-    """Days of a table or of a signed entry as a time that a date can bear: who wrote them may have written any number."""
+    """Return days from a table or a signed entry as a timedelta, limited to the range of dates, because any number may be stored."""
     return datetime.timedelta(days=max(0, min(days, LONGEST)))
 
 
 def effective(given: t.Mapping[str, object] | None) -> Effective:
-    """From variables of the running services; None when nobody gave them. Raises OptionError for a value that is no number of days."""
+    """Return the settings from variables of the running services, or the defaults for None. Raises OptionError for an
+    invalid number of days.
+    """
     named = {name: value for name, value in (given or {}).items() if value is not None and value != ""}
     return Effective(
         given is not None,

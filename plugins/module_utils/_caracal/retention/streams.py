@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Streams of Redis against what they are meant to hold, how long their readers keep entries, and what nobody could read."""
+"""Compare Redis streams with their intended lengths, and check the age of pending entries and dead letters."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..._report.text import duration
 from .. import streams as product
 
 PREFIX = "retention.streams"
-# As Caracal's provisioning says; nothing enforces them.
+# From Caracal's provisioning. Nothing enforces these limits.
 BOUNDS = {
     "caracal.audit.events": 1_000_000,
     "caracal.audit.events.dlq": 100_000,
@@ -26,9 +26,10 @@ BOUNDS = {
 
 @dataclasses.dataclass(frozen=True)
 class Waiting:
-    """What a group was given and has not acknowledged; `oldest` is the time of its oldest entry, milliseconds since 1970.
+    """Entries that a group has received but not acknowledged.
 
-    `idle` is milliseconds since one of its consumers asked, None where it has no consumer.
+    `oldest` is the time of the oldest entry in milliseconds since 1970. `idle` is the milliseconds since one of its
+    consumers last read, or None without a consumer.
     """
 
     group: str
@@ -39,7 +40,7 @@ class Waiting:
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """`first` is the time of its oldest entry, milliseconds since 1970, None without one. `groups` are names of all groups."""
+    """A stream. `first` is the time of its oldest entry in milliseconds since 1970, or None. `groups` are the names of all groups."""
 
     name: str
     length: int
@@ -49,7 +50,7 @@ class Stream:
 
 
 def judge(found: t.Sequence[Stream], now: int, budget: float) -> list[Check]:
-    """All checks; `now` in milliseconds since 1970 by Redis' clock, `budget` in seconds for an entry without acknowledgement."""
+    """Return all checks. `now` is in milliseconds since 1970 by Redis' clock. `budget` is the allowed age of a pending entry in seconds."""
     if not found:
         words = "this Redis contains no stream of Caracal; give the Redis that the services use"
         return [Check(f"{PREFIX}.{name}", UNPROVEN, words) for name in ("bounds", "pending", "dead_letters")]
@@ -73,7 +74,7 @@ def bounds(found: t.Sequence[Stream]) -> Check:
 
 
 def pending(found: t.Sequence[Stream], now: int, budget: float) -> Check:
-    """Entries that a reader of Caracal took and did not finish, by the age of the entry: a retry makes it no younger."""
+    """Check entries that a reader received but did not finish, by the age of the entry. A retry does not make an entry younger."""
     name = f"{PREFIX}.pending"
     read = {(one.name, group) for one in found for group in one.groups if product.is_consumed(one.name, group)}
     missing = sorted({(known.name, group) for known in product.STREAMS for group in known.consumed} - read)
@@ -103,12 +104,14 @@ def pending(found: t.Sequence[Stream], now: int, budget: float) -> Check:
 
 
 def _is_harmless(group: Waiting, budget: float) -> bool:
-    """What is tried again at a start, and what nobody is there any more to read."""
+    """Return whether the entries are retried at the next start, or belong to a reader that does not exist any more."""
     return group.group in product.RETRIED_LATER or _is_left_behind(group, budget)
 
 
 def _is_left_behind(group: Waiting, budget: float) -> bool:
-    """Each host of a Gateway has a group of its own, which stays when the host goes."""
+    """Return whether the group belongs to a removed Gateway host. Each Gateway host has its own group, which remains after
+    the host is removed.
+    """
     return group.group.startswith(f"{product.GATEWAY_GROUP}:") and (group.idle is None or group.idle > budget * 1000)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A database against the table of its release: one check for each kind of fact, `schema.<database>.<what>`."""
+"""Compare a database with the table of its release: one check for each kind of fact, `schema.<database>.<what>`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from .schema_tables import Nearest
 
 SHOWN = 50
 
-# What → kinds of facts, and what a fact that the release does not have is: whoever adds an index or a function breaks nothing.
+# Section → kinds of facts, and the verdict for facts that the release does not have. An additional index or function is
+# harmless.
 _SECTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "tables": (("table",), WARN),
     "columns": (("column",), FAIL),
@@ -30,7 +31,8 @@ _SECTIONS: dict[str, tuple[tuple[str, ...], str]] = {
     "functions": (("function", "execute"), WARN),
     "extensions": (("extension",), PASS),
 }
-# Rights that the cleaner of a release needs and the release does not give. `retention_verify` asks the operator to grant them.
+# Rights that a release's cleaner needs but the release does not grant. `retention_verify` asks the operator to grant
+# them.
 _ASKED_FOR = {Key("grant", table, coordinator.ROLE) for table in coordinator.REMOVES}
 
 
@@ -43,14 +45,18 @@ class _Difference:
 def compare(
     database: str, expected: Facts, actual: Facts, nearest: Nearest, roles: t.Collection[str], additions: t.Collection[str] = ()
 ) -> list[Check]:
-    """All sections of one database; `roles` are the release's that exist, `additions` facts that the operator has added and named. With an
-    unknown release, nothing can be proved."""
+    """Return the checks of all sections of one database.
+
+    `roles` are the existing roles of the release. `additions` are facts that the operator has added and named. If the
+    release is unknown, the checks are unproven.
+    """
     both = {key.of for key in expected if key.kind == "table" and key in actual}
     functions = {key.of for key in expected if key.kind == "function" and key in actual}
     known_roles = {PUBLIC, *roles}
 
     def comparable(key: Key) -> bool:
-        # What hangs on something that is missing, or on a role that is not the release's, is told once, where that is told.
+        # Facts that depend on a missing object, or on a role outside the release, are only reported with that object or
+        # role.
         if key.kind in OF_TABLES:
             return key.of in both
         if key.kind in ("grant", "column_grant"):
@@ -75,7 +81,7 @@ def compare(
 
 
 def _as_released(key: Key, value: str, wanted: Facts) -> str:
-    """The value of the release, if only a right was added that `retention_verify` asks for."""
+    """Return the release's value if the only difference is a right that `retention_verify` asks for."""
     if key in _ASKED_FOR and key in wanted and value == ", ".join(sorted({*wanted[key].split(", "), "DELETE"})):
         return wanted[key]
     return value
@@ -97,8 +103,11 @@ def _differences(wanted: Facts, found: Facts, extra: str) -> list[_Difference]:
 
 
 def _of_extra(key: Key, extra: str) -> str:
-    """A function is reported as such, so a right to execute one belongs to the release. A table of another release is in the way of a
-    migration, or was left by one."""
+    """Return the verdict for an extra fact.
+
+    An extra function has its own line, so a right to execute a function always concerns one in the release. A table of
+    another release blocks a migration, or is left over from one.
+    """
     in_the_way = key.kind == "table" and key.of.strip('"') in schema_tables.names()
     return FAIL if key.kind == "execute" or in_the_way else extra
 
@@ -119,7 +128,7 @@ def _check(check_id: str, what: str, wanted: Facts, differences: t.Sequence[_Dif
 
 
 def other_grants(database: str, actual: Facts, roles: t.Collection[str]) -> Check:
-    """Rights of roles that are not the release's: somebody's own, for a report or a backup. They are named, since nobody else would."""
+    """Report rights of roles outside the release, for example of a reporting or backup role. No other check reports them."""
     known = {PUBLIC, *roles}
     found = [f"{key}: {value}" for key, value in sorted(actual.items()) if key.kind in ("grant", "column_grant") and key.name not in known]
     check_id, details = f"schema.{database}.other_grants", {"grants": found[:SHOWN], "number": len(found)}
@@ -130,7 +139,7 @@ def other_grants(database: str, actual: Facts, roles: t.Collection[str]) -> Chec
 
 
 def release(nearest: Nearest) -> Check:
-    """Whether this is a release that we have a table of; if not, how far it is from the nearest."""
+    """Check that this is a known release. Otherwise report the differences from the nearest one."""
     name = nearest.table.release
     details = {
         "nearest": name,
@@ -151,7 +160,7 @@ def release(nearest: Nearest) -> Check:
 
 
 def migrations(nearest: Nearest, recorded: t.Sequence[str] | None) -> Check:
-    """Exactly the release's migrations have been applied."""
+    """Check that exactly the release's migrations have been applied."""
     check_id, name = "migrations.versions", nearest.table.release
     details = {"missing": list(nearest.missing), "unknown": list(nearest.unknown)}
     if recorded is None:

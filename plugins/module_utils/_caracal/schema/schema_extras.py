@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What no release of Caracal has in its databases: views, event triggers, default rights, rights to create objects, settings of roles.
+"""Objects that no Caracal release creates: views, event triggers, default rights, rights to create objects, settings of
+roles.
 
-An operator may add them. Some lift the isolation of zones, or keep a service from writing; those are failures.
+An operator may add them. Some undo the isolation of zones, or prevent a service from writing. Those are failures.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ..inventory.inventory import Reader
 from .schema_facts import PUBLIC
 
 SHOWN = 50
-# Of each check: what the database has none of.
+# Check → name of its kind of objects.
 KINDS = {
     "views": "views",
     "event_triggers": "event triggers",
@@ -31,7 +32,9 @@ KINDS = {
 
 @dataclasses.dataclass(frozen=True, order=True)
 class Extra:
-    """`name` is what `schema_additions` names. `role` has a right or a setting by it; empty for none, `PUBLIC` for all roles."""
+    """An extra object. `name` is its name in `schema_additions`. `role` is the role that gets a right or setting: empty
+    for none, `PUBLIC` for all.
+    """
 
     kind: str
     name: str
@@ -40,7 +43,7 @@ class Extra:
     harmful: bool
 
     def is_harmful(self, services: t.Collection[str]) -> bool:
-        """Whether it gives a service, or all roles, what the product does not."""
+        """Return whether it gives a service, or all roles, more than the product does."""
         return self.harmful and self.role in {PUBLIC, *services}
 
     def __str__(self) -> str:
@@ -53,7 +56,7 @@ _VIEWS = f"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND c.relkin
 _VIEW = "CASE n.nspname WHEN 'public' THEN '' ELSE quote_ident(n.nspname) || '.' END || quote_ident(c.relname)"
 _GRANTEE = "CASE WHEN a.grantee = 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END"
 _RIGHTS = """string_agg(a.privilege_type, ', ' ORDER BY a.privilege_type COLLATE "C")"""
-# A view reads with the rights of its owner, past row security, unless it says otherwise.
+# A view reads with the rights of its owner, bypassing row security, unless `security_invoker` is set.
 _INVOKER = """coalesce((SELECT o.option_value::boolean FROM pg_options_to_table(c.reloptions) o
     WHERE o.option_name = 'security_invoker'), false)"""
 _OBJECTS = """CASE d.defaclobjtype WHEN 'r' THEN 'tables' WHEN 'S' THEN 'sequences' WHEN 'f' THEN 'functions' WHEN 'T' THEN 'types'
@@ -67,7 +70,7 @@ _SETTING = """CASE lower(substring(one FROM '^[^=]+'))
     WHEN 'role' THEN lower(substring(one FROM '=(.*)$')) <> 'none'
     ELSE false END"""
 
-# Each returns kind, name, value, role, whether it is harmful in the hands of a service.
+# Each returns kind, name, value, role, and whether it is harmful if a service has it.
 _QUERIES = (
     f"SELECT 'views', 'view ' || {_VIEW}, '', '', false FROM {_VIEWS}",
     f"""SELECT 'views', 'grant on view ' || {_VIEW} || ' to ' || {_GRANTEE}, {_RIGHTS}, {_GRANTEE}, bool_and(NOT {_INVOKER})
@@ -101,18 +104,18 @@ _QUERIES = (
 
 
 def read(reader: Reader) -> list[Extra]:
-    """All of them in one database, sorted."""
+    """Return all extra objects of one database, sorted."""
     rows = (row for query in _QUERIES for row in reader.rows(query))
     return sorted(Extra(kind, name, value, role, harmful) for kind, name, value, role, harmful in rows)
 
 
 def checks(database: str, found: t.Sequence[Extra], services: t.Collection[str], additions: t.Collection[str]) -> list[Check]:
-    """One check of each kind, `schema.<database>.<kind>`. `additions` are names that the operator expects."""
+    """Return one check of each kind, `schema.<database>.<kind>`. `additions` are names that the operator expects."""
     return [_check(f"schema.{database}.{kind}", _of(kind, found, services, additions), services, noun) for kind, noun in KINDS.items()]
 
 
 def _of(kind: str, found: t.Sequence[Extra], services: t.Collection[str], additions: t.Collection[str]) -> list[Extra]:
-    """The extras of one kind that are not expected, harmful ones first. A setting of a role that is not Caracal's is its own business."""
+    """Return the unexpected extras of one kind, harmful ones first. Settings of roles outside Caracal are ignored."""
     unexpected = [one for one in found if one.kind == kind and one.name not in additions]
     if kind == "settings":
         unexpected = [one for one in unexpected if one.is_harmful(services)]

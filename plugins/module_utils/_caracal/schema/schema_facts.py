@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a database is made of, as facts: one line each, so that two databases differ in lines that name the thing."""
+"""The objects of a database as facts, one line each, so that a difference between two databases names the object."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import typing as t
 
 from ..._errors import OptionError
 
-# How PostgreSQL names all roles.
+# PostgreSQL's name for all roles.
 PUBLIC = "PUBLIC"
 
 
 class Key(t.NamedTuple):
-    """What a fact is about: its kind, the object, and the part of it (empty for the object itself). SQL-quoted where SQL needs it."""
+    """The subject of a fact: its kind, the object, and a part of the object (or empty). Names are SQL-quoted if necessary."""
 
     kind: str
     of: str
@@ -35,19 +35,19 @@ _WORDS = {
     "column_grant": "grant on columns of {of} to {name}",
     "execute": "right of {name} to execute {of}",
 }
-# What lives in a table and is gone with it.
+# Kinds of facts that belong to a table and are dropped with it.
 OF_TABLES = ("column", "constraint", "index", "trigger", "row_security", "policy")
 KINDS = ("table", *OF_TABLES, "grant", "column_grant", "sequence", "function", "execute", "extension", "owner")
 _LINE = re.compile(r"([a-z_]+) (\S+)(?: (\S+))?:(?: (.*))?")
 
 
 def line(key: Key, value: str) -> str:
-    """`kind object part: value`."""
+    """Return the line `kind object part: value`."""
     return f"{' '.join(one for one in key if one)}: {value}".rstrip()
 
 
 def parse(lines: t.Iterable[str]) -> Facts:
-    """The facts of such lines; raises OptionError for one that is none."""
+    """Parse lines into facts. Raises OptionError for an invalid line."""
     facts: Facts = {}
     for one in lines:
         found = _LINE.fullmatch(one)
@@ -60,12 +60,14 @@ def parse(lines: t.Iterable[str]) -> Facts:
 
 
 def text(block: str) -> Facts:
-    """The facts of a table in this collection, whose long lines go on in indented ones."""
+    """Parse the facts of a table in this collection. Long lines continue in indented lines."""
     return parse(block.replace("\n  ", " ").strip().split("\n"))
 
 
 def changed(facts: Facts, *, drop: str = "", add: str = "") -> Facts:
-    """The facts of another release: without those whose `kind object part` is a line of `drop`, and with those of `add`."""
+    """Return the facts of another release: without the facts named by the lines of `drop` (`kind object part`), and with
+    the facts of `add`.
+    """
     gone = {Key(*(f"{one} ".split(" ")[:3])) for one in drop.split("\n") if one}
     if strange := gone - facts.keys():
         raise KeyError(f"nothing to drop: {sorted(strange)}")

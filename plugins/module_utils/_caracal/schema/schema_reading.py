@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The facts of a live database: schema public without what belongs to extensions.
+"""The facts of a live database: schema public without objects of extensions.
 
-Audit partitions are read apart, since months come and go.
+Audit partitions are read separately, because months are created and dropped.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ _RIGHTS = """string_agg(a.privilege_type || CASE WHEN a.is_grantable THEN ' with
     ORDER BY a.privilege_type COLLATE "C")"""
 _FUNCTION = "replace(substring(p.oid::regprocedure::text FROM 'public\\.(.*)'), ' ', '_')"
 _FUNCTIONS = f"pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace AND {_OURS.format('p')}"
-# Constraints have an index too; whichever of them is not usable says so in its value.
+# Constraints have an index too. If it is not usable, the value of the constraint contains this.
 _USABLE = """concat(CASE WHEN NOT i.indisvalid THEN ', not valid' END, CASE WHEN NOT i.indisready THEN ', not ready' END)"""
 
-# Each returns kind, object, part, value. Server 18 lists NOT NULL as constraints too; they are in the columns already.
+# Each returns kind, object, part, value. Server 18 also lists NOT NULL as constraints; these are already in the
+# columns.
 _QUERIES = (
     f"""SELECT 'table', {_TABLE}, '', concat_ws(', ', CASE c.relpersistence WHEN 'p' THEN NULL ELSE 'not logged' END,
                'partitioned by ' || pg_get_partkeydef(c.oid)) FROM {_TABLES}""",
@@ -55,7 +56,7 @@ _QUERIES = (
     f"""SELECT 'trigger', {_TABLE}, quote_ident(g.tgname), regexp_replace(pg_get_triggerdef(g.oid), '^CREATE (.*?)TRIGGER \\S+ ', '\\1')
                || CASE g.tgenabled WHEN 'O' THEN '' ELSE ', not enabled (' || g.tgenabled::text || ')' END
           FROM {_TABLES} JOIN pg_trigger g ON g.tgrelid = c.oid AND NOT g.tgisinternal""",
-    # Foreign keys are kept by triggers of their own, which a restore of data alone turns off.
+    # Foreign keys are enforced by their own triggers, which a data-only restore disables.
     f"""SELECT DISTINCT 'trigger', {_TABLE}, quote_ident(k.conname), 'of the foreign key, not enabled'
           FROM {_TABLES} JOIN pg_trigger g ON g.tgrelid = c.oid AND g.tgisinternal AND g.tgenabled <> 'O'
           JOIN pg_constraint k ON k.oid = g.tgconstraint""",
@@ -107,13 +108,14 @@ _LEAVES = f"""
                   WHERE k.conrelid = c.oid AND k.contype IN ('c', 'f', 'x') AND k.coninhcount = 0 ORDER BY 1)
       FROM {_IN_TABLES} JOIN pg_inherits h ON h.inhrelid = c.oid WHERE h.inhparent = to_regclass('public.{partitions.PARENT}') ORDER BY 1"""
 
-# Rights over rows that nobody may change; those of a superuser and of who may become one are told elsewhere.
+# Rights to change rows that must never change. Superusers, and roles that can become one, are reported by another
+# check.
 _MUTABLE = f"""
     SELECT r.rolname || ' may ' || p FROM pg_roles r CROSS JOIN unnest(ARRAY['UPDATE', 'DELETE', 'TRUNCATE']) p
      WHERE r.rolname = ANY(%s) AND NOT r.rolsuper AND (has_table_privilege(r.oid, 'public.{partitions.PARENT}', p)
            OR p = 'UPDATE' AND has_any_column_privilege(r.oid, 'public.{partitions.PARENT}', p)) ORDER BY 1"""
 
-# Roles of the server whose members need no grant: all rows, the server's files, programs as its user.
+# Server roles with more rights than their grants show: all rows, the server's files, programs as the server's user.
 _BEYOND_GRANTS = "{pg_read_all_data,pg_write_all_data,pg_read_server_files,pg_write_server_files,pg_execute_server_program}"
 _ROLES = f"""
     SELECT r.rolname, array_remove(ARRAY[CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
@@ -126,7 +128,7 @@ _ROLES = f"""
                      ORDER BY 1)
       FROM pg_roles r WHERE r.rolname = ANY(%s)"""
 
-# Of the server, the database, and those who make partitions: the services, and whoever owns the database.
+# Time zones of the server, the database, and the roles that create partitions: the services and the database owner.
 _TIME_ZONES = """
     SELECT 'a new session', reset_val FROM pg_settings WHERE name = 'TimeZone'
      UNION ALL
@@ -139,8 +141,11 @@ _TIME_ZONES = """
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """One partition of the audit log: name, bounds as PostgreSQL prints them, roles besides the owner with any right on it, and constraints
-    that the parent does not have."""
+    """One partition of the audit log.
+
+    `bounds` are as PostgreSQL prints them. `grantees` are roles other than the owner with any right on it.
+    `constraints` are those that the parent does not have.
+    """
 
     name: str
     bounds: str
@@ -150,8 +155,11 @@ class Leaf:
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """All of one database that no release's table is needed for. `migrations` is None without a table of them; `unbound` says for each
-    default partition whether it holds rows; `today` is the server's."""
+    """The facts of one database that do not depend on a release's table.
+
+    `migrations` is None if there is no such table. `unbound` maps each default partition to whether it contains rows.
+    `today` is the server's date.
+    """
 
     facts: Facts
     migrations: tuple[str, ...] | None
@@ -168,7 +176,7 @@ class Reading:
 
 
 def read(reader: Reader) -> Reading:
-    """Catalogs, and whether the default partition is empty; the session has our settings."""
+    """Read the catalogs, and whether the default partition is empty. The session must have this collection's settings."""
     facts = {Key(*row[:3]): str(row[3]) for query in _QUERIES for row in reader.rows(query)}
     migrations = None
     if Key("table", "schema_migrations", "") in facts:
@@ -188,21 +196,21 @@ def read(reader: Reader) -> Reading:
 
 
 def roles(reader: Reader, names: t.Collection[str]) -> dict[str, list[str]]:
-    """Those of the roles that exist → attributes and memberships that no service needs, and what keeps it from connecting."""
+    """Return, for each existing role, attributes and memberships that no service needs, and settings that prevent it from connecting."""
     return {str(name): list(strong) for name, strong in reader.rows(_ROLES, (list(names), list(names)))}
 
 
 def mutable(reader: Reader, names: t.Collection[str]) -> list[str]:
-    """`role may RIGHT` of whatever lets one of these change or remove audit events; the table exists."""
+    """Return `role may RIGHT` for each role that can change or remove audit events. The table must exist."""
     return [str(row[0]) for row in reader.rows(_MUTABLE, (list(names),))]
 
 
 def sequence_limits(reader: Reader) -> dict[str, int]:
-    """`schema.name` → the highest value that a sequence can give."""
+    """Return the highest possible value of each sequence, by `schema.name`."""
     found = reader.rows("SELECT schemaname || '.' || sequencename, max_value FROM pg_sequences WHERE NOT cycle AND increment_by > 0")
     return {str(name): int(limit) for name, limit in found}
 
 
 def time_zones(reader: Reader, names: t.Collection[str]) -> list[tuple[str, str]]:
-    """Where a time zone is set, and which."""
+    """Return the places where a time zone is set, with the time zone."""
     return [(str(where), str(zone)) for where, zone in reader.rows(_TIME_ZONES, (list(names),))]

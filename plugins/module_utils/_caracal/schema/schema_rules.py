@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds in every release: roles, owners, the audit log's rights and partitions, encoding and time zone."""
+"""Rules for every release: roles, owners, rights and partitions of the audit log, encoding and time zone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .schema_reading import Leaf, Reading
 from .schema_tables import owner_class
 
 MONTHS_AHEAD = 3
-NEARLY_FULL = 0.8  # of a sequence
+NEARLY_FULL = 0.8  # fraction of a sequence's range
 _UTC = {
     "utc",
     "etc/utc",
@@ -40,7 +40,7 @@ def _judged(check_id: str, verdict: str, problems: t.Sequence[str], passed: str,
 
 
 def roles(wanted: t.Sequence[str], found: t.Mapping[str, t.Sequence[str]]) -> Check:
-    """Every service role exists, and none could do more than its grants say."""
+    """Check that every service role exists and has no rights beyond its grants."""
     missing = [f"role {name} is missing; restore the roles or run the migrations of this release" for name in wanted if name not in found]
     strong = [
         f"role {name} has {', '.join(found[name])}, which Caracal never sets; remove the attributes" for name in wanted if found.get(name)
@@ -49,7 +49,7 @@ def roles(wanted: t.Sequence[str], found: t.Mapping[str, t.Sequence[str]]) -> Ch
 
 
 def owner(database: str, reading: Reading, wanted: str, services: t.Collection[str]) -> Check:
-    """Database and all in it belong to whom the release lets own it: a service that owns tables is above their row security."""
+    """Check that the correct role owns the database and its objects. A service that owns tables bypasses their row security."""
     wrong = [
         f"the owner of {name} is {one}, but must be {wanted}"
         for name, one in reading.owners.items()
@@ -65,7 +65,7 @@ def encoding(database: str, reading: Reading) -> Check:
 
 
 def time_zone(zones: t.Sequence[tuple[str, str]]) -> Check:
-    """The bounds of new partitions are taken in it."""
+    """Check that the time zone is UTC, because the bounds of new partitions depend on it."""
     wrong = [
         f"the time zone of {where} is {zone}, so new audit partitions would have shifted bounds; set timezone to UTC"
         for where, zone in zones
@@ -79,7 +79,7 @@ def has_audit_log(reading: Reading) -> bool:
 
 
 def audit_log(reading: Reading, services: t.Collection[str], mutable: t.Sequence[str] | None) -> list[Check]:
-    """Rights and partitions of the audit log; `mutable` is None where there is no audit log, or no service role, to ask about."""
+    """Check rights and partitions of the audit log. `mutable` is None if there is no audit log or no service role."""
     if not has_audit_log(reading) or not reading.leaves or mutable is None:
         words = f"{partitions.PARENT} has no partition, or there is no service role, so nothing was checked"
         names = ("audit_rights", "partition_grants", "partitions", "partition_constraints")
@@ -100,7 +100,7 @@ def audit_log(reading: Reading, services: t.Collection[str], mutable: t.Sequence
 
 
 def _grants(leaves: t.Sequence[Leaf], services: t.Collection[str]) -> Check:
-    """Row security is the parent's alone: who may read a partition reads the events of all zones."""
+    """Check that no role has rights on a partition. Only the parent has row security, so such a role can read events of all zones."""
     found = [(grantee in services, f"{grantee} has privileges on partition {leaf.name}") for leaf in leaves for grantee in leaf.grantees]
     verdict = FAIL if any(ours for ours, _words in found) else WARN
     words = [words for _ours, words in sorted(found, key=lambda one: not one[0])]
@@ -108,7 +108,7 @@ def _grants(leaves: t.Sequence[Leaf], services: t.Collection[str]) -> Check:
 
 
 def _bounds(reading: Reading) -> Check:
-    """Each is a calendar month in UTC under its name, by which retention finds it; and there is one for the rest."""
+    """Check that each partition is the UTC month in its name, by which retention finds it, and that there is a default partition."""
     wrong = [] if reading.unbound else ["there is no default partition, so an event of a month without a partition would be refused"]
     for leaf in reading.leaves:
         month = partitions.month_of(leaf.name)
@@ -118,7 +118,7 @@ def _bounds(reading: Reading) -> Check:
 
 
 def _constraints(leaves: t.Sequence[Leaf]) -> Check:
-    """A constraint of a single partition refuses events that the audit log must take."""
+    """Check that no partition has its own constraint, which would refuse events that the audit log must accept."""
     wrong = [
         f"partition {leaf.name} has constraint {one}, which the audit log does not have; drop it"
         for leaf in leaves
@@ -140,7 +140,7 @@ def _unbound(reading: Reading) -> Check:
 
 
 def _window(reading: Reading) -> Check:
-    """What was backed up earlier lacks it by right, until audit_partition_ensure has run."""
+    """Check the partitions of the coming months. A backup lacks them legitimately, until audit_partition_ensure has run."""
     names = {leaf.name for leaf in reading.leaves}
     missing = [month.name for month in partitions.wanted(reading.today, MONTHS_AHEAD) if month.name not in names]
     words = [f"no partition for {name}; run audit_partition_ensure before the audit service starts" for name in missing]
@@ -149,7 +149,7 @@ def _window(reading: Reading) -> Check:
 
 
 def sequences(last: t.Mapping[str, int | None], highest: t.Mapping[str, int]) -> Check:
-    """`schema.name` → where it stands, and the highest value of the column that it feeds."""
+    """Check sequences. `last` has the value by `schema.name`, and `highest` the highest value in the column that it fills."""
     behind = [
         f"sequence {name} is at {last.get(name) or 0}, but its column contains {value}: the next row would collide"
         for name, value in highest.items()
@@ -161,7 +161,7 @@ def sequences(last: t.Mapping[str, int | None], highest: t.Mapping[str, int]) ->
 
 
 def sequence_room(last: t.Mapping[str, int | None], limits: t.Mapping[str, int]) -> Check:
-    """`schema.name` → its last value, and the highest that it can give."""
+    """Check how full sequences are. `last` has the value by `schema.name`, and `limits` the highest possible value."""
     full = [
         f"sequence {name} is at {last.get(name)} of {limit}, after which no row can be inserted; give its column a wider type"
         for name, limit in sorted(limits.items())

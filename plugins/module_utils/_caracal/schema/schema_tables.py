@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Release tables: what the migrations of a release leave in its databases. Ours are Python, a user's for a newer release is JSON."""
+"""Release tables: the objects that a release's migrations create in its databases.
+
+This collection's tables are Python. A user's table for a newer release is JSON.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +21,11 @@ from .schema_reading import Reading
 
 OWNER = Key("owner", "database", "")
 NO_SERVICE = "none of the services"
-# What tells releases apart: the rest may be damaged without the database becoming another release's.
+# The kinds that distinguish releases. Other objects may be damaged without changing the release.
 _TELLING = ("table", "column")
 _BOOKKEEPING = "schema_migrations"
-# Better Auth 1.7 adds it, 1.6 has it not; a release is built with either, so the column tells which.
+# Better Auth 1.7 adds this, 1.6 does not have it. A release can be built with either version, so the column identifies
+# the build.
 _ISSUER = text("""
 column account issuer: text not null
 index account "account_issuer_accountId_uidx": unique btree (issuer, "accountId")
@@ -30,7 +34,7 @@ index account "account_issuer_accountId_uidx": unique btree (issuer, "accountId"
 
 @dataclasses.dataclass(frozen=True)
 class ReleaseTable:
-    """One release: service roles, and the facts of each database by its product name. `family` is None where neither's mark is there."""
+    """One release: service roles, and the facts of each database by its product name. `family` is None if neither family's table exists."""
 
     release: str
     family: str | None
@@ -44,14 +48,14 @@ class ReleaseTable:
 
     @property
     def known_family(self) -> str:
-        """Raises OptionError for a table that `describe` made of a database without either family's mark."""
+        """The family. Raises OptionError if `describe` created the table from a database of neither family."""
         if self.family is None:
             families = " or ".join(sorted(releases.FAMILY_MARKS))
             raise OptionError(f"the table of release {self.release} has no family; set its family to {families}")
         return self.family
 
     def to_json(self) -> dict[str, object]:
-        """As a user keeps it; `from_json` reads it back."""
+        """Return the JSON form for users. `from_json` parses it."""
         return {
             "release": self.release,
             "family": self.family,
@@ -66,7 +70,9 @@ _ZONE_KEK_ROLES = ("caracalapi", "caracalaudit", "caracalcoordinator", "caracalg
 
 @functools.cache
 def known() -> tuple[ReleaseTable, ...]:
-    """Of each release in `releases.RELEASES`, in their order. Thousands of facts, which are read when somebody asks for them."""
+    """Return the tables of each release in `releases.RELEASES`, in their order. They have thousands of facts, so they are
+    loaded on demand.
+    """
     from .known import v0_1_0, v0_2_1, v1_0_0, v2026_06_04, v2026_06_21, v2026_06_25_rc_1
 
     modules: dict[str, t.Any] = {
@@ -87,18 +93,18 @@ def _table(release: releases.Release, module: t.Any) -> ReleaseTable:
 
 
 def of_build(database: str, expected: Facts, actual: Facts) -> Facts:
-    """What a release leaves in a database, of the build that this is."""
+    """Return the facts of a release in a database, for the build that `actual` shows."""
     newer = database == releases.AUTH_DATABASE and any(key in actual for key in _ISSUER)
     return {**expected, **_ISSUER} if newer else expected
 
 
 def names() -> frozenset[str]:
-    """Of the tables that any known release has in schema public, in whichever of its databases."""
+    """Return the names of all tables in schema public, in any database of any known release."""
     return frozenset(key.of.strip('"') for one in known() for facts in one.databases.values() for key in facts if key.kind == "table")
 
 
 def from_json(text: str, where: str) -> ReleaseTable:
-    """A user's table; raises OptionError for anything else, and for a release that has a table already."""
+    """Parse a user's table. Raises OptionError if it is invalid, or if its release has a table in this collection."""
     try:
         given = json.loads(text)
     except ValueError as exc:
@@ -135,7 +141,7 @@ def _strings(value: t.Any) -> bool:
 
 
 def describe(release: str, readings: t.Mapping[str, Reading], roles: t.Sequence[str]) -> ReleaseTable:
-    """The table of a release whose fresh migrations are these databases. `roles` are those that may be services of it."""
+    """Return the table of a release from databases with its fresh migrations. `roles` are the possible service roles."""
     own = readings[releases.OWN_DATABASE]
     families = [family for family, mark in releases.FAMILY_MARKS.items() if mark in own.tables]
     databases = {name: {**reading.facts, OWNER: owner_class(reading.owners["the database"], roles)} for name, reading in readings.items()}
@@ -143,14 +149,17 @@ def describe(release: str, readings: t.Mapping[str, Reading], roles: t.Sequence[
 
 
 def owner_class(owner: str, services: t.Collection[str]) -> str:
-    """An owner as tables name it: whatever the superuser of an installation is called, it is no service."""
+    """Return the owner as release tables name it. All roles other than services, such as the superuser, have the same name."""
     return owner if owner in services else NO_SERVICE
 
 
 @dataclasses.dataclass(frozen=True)
 class Nearest:
-    """The release that a database is most like. `known` says whether it is that release: by its migrations, or by all its tables and
-    columns. `migrations` and `telling` are what differs."""
+    """The release that is most similar to a database.
+
+    `known` is True if the database is that release: by its migrations, or by all its tables and columns. `missing`,
+    `unknown` and `telling` are the differences.
+    """
 
     table: ReleaseTable
     missing: tuple[str, ...]
@@ -168,7 +177,7 @@ class Nearest:
 
 
 def nearest(own: Reading, tables: t.Iterable[ReleaseTable]) -> Nearest:
-    """Names alone are not enough: `0001_baseline` stands for three different files."""
+    """Return the nearest release. Names of migrations are not enough: three different files have the name `0001_baseline`."""
     return min((_compare(own, table) for table in tables), key=lambda one: one.distance)
 
 

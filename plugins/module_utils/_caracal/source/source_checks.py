@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a source keeps its own constraints (foreign keys, unique indexes, versions of collations) and the rules of a healthy Caracal.
+"""Check that a source satisfies its own constraints (foreign keys, unique indexes, collation versions) and the rules of a
+healthy Caracal.
 
-PostgreSQL checks a row only when it is written: not rows that were loaded with the triggers off, or under an index that a new libc has put
-out of order. A restore builds all constraints again, and stops there. A failure on a table of the operator's own is a warning.
+PostgreSQL checks a row only when it is written. It does not check rows that were loaded while triggers were disabled,
+or an index that a new libc has put out of order. A restore builds all constraints again and stops at such rows. A
+failure in one of the operator's own tables is a warning.
 """
 
 from __future__ import annotations
@@ -43,14 +45,14 @@ COLLATION = "source.collation"
 STATE = "source.state"
 IDS = (FOREIGN_KEY, UNIQUE, COLLATION, STATE)
 LISTED = 50
-# So many findings are named in a message.
+# The number of findings that a message names.
 NAMED = 4
 CORRUPTED = ("XX001", "XX002")
 
 
 @dataclasses.dataclass(frozen=True)
 class Relation:
-    """A table. `root` is the partitioned table at the top, of another table itself."""
+    """A table. `root` is the topmost partitioned table, or the table itself."""
 
     schema: str
     name: str
@@ -62,7 +64,7 @@ class Relation:
 
     @property
     def is_caracals(self) -> bool:
-        # Only here, since few sources are broken, and the tables of all releases take long to load.
+        # Imported here because few sources are broken, and loading the tables of all releases takes long.
         from ..schema import schema_tables
 
         return self.schema == "public" and self.root in schema_tables.names()
@@ -70,8 +72,11 @@ class Relation:
 
 @dataclasses.dataclass(frozen=True)
 class Broken:
-    """A constraint or rule that does not hold, or a collation of another version. `words` have no value of a row; `keys` stand for all
-    that is wrong: their number and a digest. `fails` is False for tables of the operator's own."""
+    """A violated constraint or rule, or a collation with another version.
+
+    `words` contain no value of a row. `keys` identify the complete damage by count and digest. `fails` is False for the
+    operator's own tables.
+    """
 
     thing: str
     words: str
@@ -81,7 +86,7 @@ class Broken:
 
 @dataclasses.dataclass(frozen=True)
 class Unread:
-    """What could not be checked, and why. `caracals`: whether that leaves a doubt about Caracal's own tables."""
+    """An object that could not be checked, and the reason. `caracals` is True if this concerns Caracal's own tables."""
 
     thing: str
     reason: str
@@ -101,8 +106,11 @@ class Scan:
 
 @dataclasses.dataclass(frozen=True)
 class Index:
-    """A unique index that is valid. `foreign`: whether it could run code of an owner. `query` finds duplicates in the rows; `ordered`
-    counts its entries and those out of order, or is empty if it does not have one entry for each row."""
+    """A valid unique index.
+
+    `foreign` is True if the index could run code of an owner. `query` finds duplicates in the rows. `ordered` counts
+    its entries and the entries out of order. It is empty if the index does not have one entry for each row.
+    """
 
     table: Relation
     name: str
@@ -118,7 +126,7 @@ class Index:
 
 
 def prepare(reader: Reader) -> None:
-    """For this transaction: no index answers a question about rows, since a damaged one would hide them."""
+    """Disable index scans for this transaction, because a damaged index could hide rows."""
     _set(reader, WITHOUT_INDEXES)
 
 
@@ -128,7 +136,7 @@ def _set(reader: Reader, settings: t.Mapping[str, str]) -> None:
 
 
 def foreign_keys(reader: Reader, database: str) -> Scan:
-    """Check every validated foreign key by a query. The audit log has none in Caracal, and is not read for others."""
+    """Check every validated foreign key by a query. In Caracal the audit log has none, so keys that involve it are not checked."""
     broken, unread, read = list[Broken](), list[Unread](), 0
     for schema, table, root, name, query, of_audit, builtin in reader.rows(FOREIGN_KEYS):
         child, thing = Relation(schema, table, root), f"{schema}.{table} {name}"
@@ -152,12 +160,12 @@ def foreign_keys(reader: Reader, database: str) -> Scan:
 
 
 def indexes(reader: Reader, of: tuple[str, str] | None = None) -> list[Index]:
-    """All unique indexes that a restore builds again, or those of one table, given by schema and name."""
+    """Return all unique indexes that a restore builds again, or only those on one table, given by schema and name."""
     seen = reader.rows(OF_TABLE, of) if of else reader.rows(UNIQUE_INDEXES)
     found = []
     for schema, table, quoted, root, name, oid, btree, total, foreign, keys, where, distinct in seen:
         if None in keys:
-            continue  # It was dropped since; the server then does not describe it, although the snapshot shows it.
+            continue  # The index was dropped since. The server does not describe it any more, although the snapshot shows it.
         ordered = in_order(quoted, keys) if btree and total else ""
         query = offending(quoted, keys, where, distinct)
         found.append(Index(Relation(schema, table, root), name, oid, btree, foreign, query, ordered))
@@ -165,8 +173,12 @@ def indexes(reader: Reader, of: tuple[str, str] | None = None) -> list[Index]:
 
 
 def is_whole(reader: Reader, index: Index, rows_of_table: int) -> bool:
-    """Whether the index alone proves that no two rows share a key: it has as many entries as the table has rows, each greater than the
-    one before it. It is a tenth of the table, and needs no memory. If it does not prove it, the rows have to be read."""
+    """Return whether the index alone proves that all keys are unique.
+
+    The number of entries must equal the number of rows, and each entry must be greater than the previous one. An index
+    has about a tenth of the table's size, and this check needs no memory. If the result is False, the rows must be
+    read.
+    """
     if not index.ordered or index.foreign:
         return False
     _set(reader, IN_ORDER)
@@ -180,7 +192,7 @@ def is_whole(reader: Reader, index: Index, rows_of_table: int) -> bool:
 
 
 def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], structure: bool = True) -> Scan:
-    """Duplicates under these indexes; with `structure`, `amcheck` checks the indexes themselves if it is installed and allowed."""
+    """Check for duplicates in these indexes. With `structure`, `amcheck` also checks the indexes if it is installed and allowed."""
     amcheck = next((name for (name,) in reader.rows(AMCHECK)), "") if structure else ""
     broken, unread, read = list[Broken](), list[Unread](), 0
     for index in wanted:
@@ -200,8 +212,11 @@ def unique_indexes(reader: Reader, database: str, wanted: t.Iterable[Index], str
 
 
 def _offending(reader: Reader, query: str) -> tuple[int, str]:
-    """The number of rows of `query`, and a digest over all of them. If the server cannot make it, a word that never comes again stands in
-    for it: what was found is not known exactly, so no acknowledgement can cover it."""
+    """Return the number of rows of `query`, and a digest of all of them.
+
+    If the server cannot compute the digest, a random value is used. The damage is then not known exactly, so no
+    acknowledgement can cover it.
+    """
     try:
         count, keys = rows(reader, digested(query))[0]
     except StageFailed:
@@ -216,7 +231,7 @@ def _duplicates(reader: Reader, index: Index) -> Broken | None:
 
 
 def _structure(reader: Reader, amcheck: str, index: Index) -> Broken | None:
-    """The server's message names an index and pages, and no value of a row."""
+    """Check an index with amcheck. The server's message names an index and pages, but no value of a row."""
     try:
         rows(reader, f"SELECT {amcheck}(%s::pg_catalog.oid::pg_catalog.regclass)", (index.oid,))
     except StageFailed as exc:
@@ -227,7 +242,7 @@ def _structure(reader: Reader, amcheck: str, index: Index) -> Broken | None:
 
 
 def collations(reader: Reader, database: str) -> Scan:
-    """The database's own collation, and those of columns and indexes, against what the server's libraries have now."""
+    """Compare the recorded collation versions of the database, columns and indexes with the server's current libraries."""
     try:
         seen = [("the database's default", *rows(reader, DATABASE_COLLATION)[0], "", [])]
         seen += [(f"{schema}.{name}", *more) for schema, name, *more in rows(reader, ACTUAL_COLLATIONS)]
@@ -247,7 +262,9 @@ def collations(reader: Reader, database: str) -> Scan:
 
 
 def state(reader: Reader, database: str, family: str, release: str | None, existing: t.Collection[str]) -> Scan:
-    """The rules by which a drill fails, in the source; none that reads audit partitions. `existing` are the tables of schema public."""
+    """Check the rules that a drill requires, in the source. Rules that read audit partitions are skipped. `existing` are
+    tables of schema public.
+    """
     broken, unread, read = list[Broken](), list[Unread](), 0
     for one in rules.invariants(family, release):
         if one.severity != FAIL or AUDIT.table in one.tables:
@@ -263,12 +280,12 @@ def state(reader: Reader, database: str, family: str, release: str | None, exist
 
 
 def of_rule(one: Rule, seen: Seen) -> Broken:
-    """A rule that rows break, as source and copy record it alike."""
+    """Return the record of a violated rule. Source and copy use the same format."""
     return Broken(one.check_id, f"{rule.counted(one, seen)}; {one.remedy}", f"{seen.broken} {seen.digest}")
 
 
 def unread(database: str, why: str, wanted: t.Iterable[str] = IDS) -> list[Scan]:
-    """Scans of a database that could not be read, for the `wanted` checks."""
+    """Return scans for a database that could not be read, for the `wanted` checks."""
     return [Scan(one, database, unread=(Unread(f"database {database}", why),)) for one in wanted]
 
 
@@ -283,12 +300,16 @@ _CONNECTED = {COLLATION: "are as recorded"}
 
 
 def checks(scans: t.Sequence[Scan], acknowledged: t.Collection[str]) -> list[Check]:
-    """One check of each kind for all databases of a set."""
+    """Return one check of each kind for all databases of a set."""
     return [_check(check_id, [one for one in scans if one.check == check_id], acknowledged) for check_id in IDS]
 
 
 def _check(check_id: str, scans: t.Sequence[Scan], acknowledged: t.Collection[str]) -> Check:
-    """`fail` for what is broken and not acknowledged; else `unproven` if a table of Caracal's could not be read; else `warn` or `pass`."""
+    """Return one check.
+
+    The verdict is `fail` if there is damage that is not acknowledged. Otherwise it is `unproven` if one of Caracal's
+    tables could not be read. Otherwise it is `warn` or `pass`.
+    """
     if not scans:
         return Check(check_id, NOT_APPLICABLE, f"no database of this set has {_NOUN[check_id]}", False)
     broken = [(scan.database, one) for scan in scans for one in scan.broken]
@@ -318,7 +339,7 @@ def _check(check_id: str, scans: t.Sequence[Scan], acknowledged: t.Collection[st
 
 
 def _bounded(check_id: str, recorded: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The first findings by their own digest, the rest by one digest for all."""
+    """Limit the findings: the first ones have their own digest, and the rest share one digest."""
     first, rest = recorded[: findings.SHOWN], recorded[findings.SHOWN :]
     if rest:
         digest = findings.digest(check_id, "rest", *(one["digest"] for one in rest))
@@ -327,7 +348,7 @@ def _bounded(check_id: str, recorded: list[dict[str, str]]) -> list[dict[str, st
 
 
 def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:
-    """The message of a failure: the first finding with its remedy, what the next ones are about, and how to acknowledge all of these."""
+    """Return the message of a failure: the first finding with its remedy, the objects of the next ones, and how to acknowledge them."""
     first, *others = (one["message"] for one in recorded[:NAMED])
     also = "".join(f"; also {one.partition('; ')[0]}" for one in others)
     more = f"; and {len(recorded) - NAMED} more" if len(recorded) > NAMED else ""
@@ -336,7 +357,7 @@ def failed(recorded: t.Sequence[t.Mapping[str, str]]) -> str:
 
 
 def to_record(check_id: str, database: str, one: Broken) -> dict[str, str]:
-    """One finding as the manifest records it. Its digest covers exactly what was found, so an acknowledgement covers no other damage."""
+    """Return a finding for the manifest. Its digest covers exactly this damage, so an acknowledgement covers no other damage."""
     message = f"{_words(database, one)}; {_REMEDY[check_id]}"
     return {"digest": findings.digest(check_id, database, one.thing, one.keys), "message": message}
 

@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SQL of the checks of a source. It uses only operators and functions of the server, so it runs no code of a database's owner."""
+"""SQL for the checks of a source. It uses only the server's own operators and functions, so it runs no code of a database's owner."""
 
 from __future__ import annotations
 
 import typing as t
 
-# A query that takes longer leaves a doubt, and the backup goes on.
+# A query that takes longer makes its check unproven, and the backup continues.
 _ALIKE = {"enable_bitmapscan": "off", "work_mem": "64MB", "jit": "off", "statement_timeout": "20min"}
-# Rows decide, not an index that may be damaged. Memory, since the keys of a table are many.
+# The rows must be read, because an index may be damaged. More memory, because a table has many keys.
 WITHOUT_INDEXES = {**_ALIKE, "enable_seqscan": "on", "enable_sort": "on", "enable_indexscan": "off", "enable_indexonlyscan": "off"}
-# The opposite: in the order of an index, with little memory and no temporary files.
+# The opposite: index order, with little memory and no temporary files.
 IN_ORDER = {**_ALIKE, "enable_seqscan": "off", "enable_sort": "off", "enable_indexscan": "on", "enable_indexonlyscan": "on"}
 
 _ORDINARY = "{0}.nspname !~ '^pg_' AND {0}.nspname <> 'information_schema'"
@@ -22,7 +22,7 @@ _ONLY = "CASE {0}.relkind WHEN 'r' THEN 'ONLY ' ELSE '' END"
 
 
 def digested(broken: str) -> str:
-    """The number of rows of the query `broken`, whose one column is a SHA-256 for each, and one digest over all of them."""
+    """Return a query for the number of rows of `broken`, and one digest of all of them. `broken` has one column, a SHA-256 for each row."""
     return f"""
     WITH broken(k) AS MATERIALIZED ({broken})
     SELECT (SELECT count(*) FROM broken),
@@ -30,14 +30,15 @@ def digested(broken: str) -> str:
 
 
 def counted(broken: str) -> str:
-    """The number alone, which needs no memory, whatever the keys are."""
+    """Return a query for the number only, which needs no memory for the keys."""
     return f"SELECT count(*) FROM ({broken}) broken"
 
 
 _SHA256 = "sha256(convert_to(pg_catalog.concat(ROW({})), 'UTF8'))"
 _ORPHANS = f"""SELECT {_SHA256.format("%s")} FROM %s%I.%I c WHERE (%s) AND NOT EXISTS (SELECT FROM %s%I.%I p WHERE %s)""".replace("'", "''")
 
-# Schema, table and its root, name, query, whether it is of the audit log, whether all its operators are the server's own.
+# Schema, table and its root, name, query, whether it involves the audit log, whether all its operators are the server's
+# own.
 FOREIGN_KEYS = f"""
     SELECT cn.nspname, c.relname, {_ROOT.format("c")}, k.conname,
            format('{_ORPHANS}',
@@ -63,11 +64,13 @@ FOREIGN_KEYS = f"""
      ORDER BY 1, 2, 4"""
 
 _CALLS = ", ".join(f"'pg_catalog.{one}'::pg_catalog.regclass" for one in ("pg_proc", "pg_operator", "pg_type"))
-# PostgreSQL does not record each thing that an expression uses. So its tree may name only what `initdb` has made: OIDs below 16384.
+# PostgreSQL does not record every object that an expression uses. So the expression tree may only contain objects that
+# `initdb` created, which have OIDs below 16384.
 _OF_OTHERS = """SELECT FROM regexp_matches(regexp_replace(i.indpred::text, ':location -?[0-9]+', '', 'g'), '[0-9]+', 'g') number
      WHERE length(number[1]) > 9 OR number[1]::int >= 16384"""
-# Schema, table, both quoted, root of the table, name, number, whether a B-tree, whether it has an entry for each row and no NULL,
-# whether it has an expression or uses what is not the server's own, keys, predicate, NULLs differ.
+# Columns: schema, table, both quoted, root of the table, name, number. Then: is it a B-tree, does it have an entry for
+# each row and no NULL. Then: does it have an expression or use objects that are not the server's own. Then: keys,
+# predicate, are NULLs distinct.
 UNIQUE_INDEXES = f"""
     SELECT n.nspname, c.relname, format('%I.%I', n.nspname, c.relname), {_ROOT.format("c")}, x.relname, x.oid, m.amname = 'btree',
            i.indpred IS NULL AND NOT EXISTS (SELECT FROM unnest(i.indkey::int2[]) u(number) LEFT JOIN pg_catalog.pg_attribute a
@@ -85,13 +88,15 @@ UNIQUE_INDEXES = f"""
       JOIN pg_catalog.pg_class c ON c.oid = i.indrelid AND c.relkind = 'r' JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE i.indisunique AND i.indisvalid AND NOT i.indisexclusion AND {_ORDINARY.format("n")} AND {_LOGGED.format("c")}
      ORDER BY 1, 2, x.relname"""
-# The same of one table, named by parameters.
+# The same for one table, named by parameters.
 OF_TABLE = f"SELECT * FROM ({UNIQUE_INDEXES.replace('%', '%%')}) i(schema, name) WHERE i.schema = %s AND i.name = %s"
 
 
 def offending(table: str, keys: t.Sequence[str], where: str | None, distinct: bool) -> str:
-    """The query for keys that rows share, although a unique index is on them, with the number of these rows. `table` is quoted; with
-    `distinct`, a NULL is unlike any other."""
+    """Return a query for duplicate keys under a unique index, with the number of rows for each.
+
+    `table` is quoted. With `distinct`, NULLs are never equal.
+    """
     conditions = [f"({one}) IS NOT NULL" for one in keys if distinct] + ([f"({where})"] if where else [])
     shared = f"""SELECT count(*) AS n, {", ".join(f"{one} AS k{number}" for number, one in enumerate(keys))}
                    FROM ONLY {table} {"WHERE " + " AND ".join(conditions) if conditions else ""}
@@ -100,7 +105,9 @@ def offending(table: str, keys: t.Sequence[str], where: str | None, distinct: bo
 
 
 def in_order(table: str, keys: t.Sequence[str]) -> str:
-    """The query for the number of entries of an index, and of those that are not greater than the entry before them. `table` is quoted."""
+    """Return a query for the number of entries of an index, and of entries that are not greater than the previous one.
+    `table` is quoted.
+    """
     named = ", ".join(f"{one} AS k{number}, lag({one}) OVER entries AS b{number}" for number, one in enumerate(keys))
     key, before = (", ".join(f"s.{letter}{number}" for number in range(len(keys))) for letter in "kb")
     return f"""
@@ -108,7 +115,8 @@ def in_order(table: str, keys: t.Sequence[str]) -> str:
       FROM (SELECT {named} FROM ONLY {table} WINDOW entries AS (ORDER BY {", ".join(keys)})) s"""
 
 
-# The check of an index by the extension, where this role may call it: a C function, which a superuser alone can make.
+# The check function of the extension, if this role may call it. It must be a C function, because only a superuser can
+# create these.
 AMCHECK = """
     SELECT format('%I.%I', n.nspname, f.proname) FROM pg_catalog.pg_extension e
       JOIN pg_catalog.pg_depend d ON d.refobjid = e.oid AND d.deptype = 'e'
@@ -124,7 +132,7 @@ DATABASE_COLLATION = """
     SELECT datcollversion, pg_catalog.pg_database_collation_actual_version(oid) FROM pg_catalog.pg_database
      WHERE datname = current_database()"""
 
-# Schema and name, both versions, schema and tables where columns or indexes use it.
+# Schema and name, both versions, schema and tables in which columns or indexes use it.
 ACTUAL_COLLATIONS = f"""
     SELECT cn.nspname, co.collname, co.collversion, pg_catalog.pg_collation_actual_version(co.oid), n.nspname,
            array_agg(DISTINCT {_ROOT.format("c")}::text)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The schema of v0.2.1, as what v1.0.0 changed, taken back."""
+"""The schema of v0.2.1: the schema of v1.0.0 without its changes."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the migrations of v1.0.0 leave behind, as `migration_verify` describes it."""
+"""The schema that the migrations of v1.0.0 create, as `migration_verify` describes it."""
 
 from __future__ import annotations
 

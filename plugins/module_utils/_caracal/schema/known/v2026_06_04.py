@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The schema of 2026-06-04, as what v2026.06.21 changed, taken back."""
+"""The schema of 2026-06-04: the schema of v2026.06.21 without its changes."""
 
 from __future__ import annotations
 
