@@ -15,7 +15,12 @@ from pathlib import Path
 import yaml
 from antsibull_docs_parser import parser, rst
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import (
+    causes_of_keys,
+    causes_of_services,
+    causes_of_state,
+    diagnosis,
+)
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes.symptoms import Cause
 from tools import docs_checks
 from tools.docs_checks import Described, StateRule
@@ -38,6 +43,12 @@ Help
 Ask questions and report bugs in the `issue tracker <https://github.com/caracal-ops/backup/issues>`__, or in the
 `Ansible forum <https://forum.ansible.com/c/help/6>`__ with the tag ``backup``.
 """
+# Sections of the page of causes.
+CAUSES = {
+    "Keys and tokens": causes_of_keys.CAUSES,
+    "The restored data": causes_of_state.CAUSES,
+    "Services and the drill": causes_of_services.CAUSES,
+}
 PICTURE = "overview.svg"
 PICTURE_WORDS = "The backup host writes to the repository, the drill host reads from it, the operator approves keys and restores"
 _END_OF_SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z])")
@@ -77,7 +88,7 @@ def pages(root: Path) -> dict[str, str]:
     return {
         "settings": _settings_page(settings(root)),
         "checks": _checks_page(docs_checks.described(root), docs_checks.state_rules()),
-        "causes": _causes_page(diagnosis.CAUSES),
+        "causes": _causes_page(CAUSES),
     }
 
 
@@ -108,19 +119,23 @@ def _settings_page(found: t.Sequence[Setting]) -> str:
     return text
 
 
-def _causes_page(causes: t.Sequence[Cause]) -> str:
+def _causes_page(sections: t.Mapping[str, t.Sequence[Cause]]) -> str:
     about = (
         "A drill report lists these causes below its verdict. *Shown by* names the checks whose result shows a cause. An answer or a log "
         "line of a service can show a cause, too."
     )
     text = _head("causes", "Causes of a failed drill", about)
-    for one in sorted(causes, key=lambda one: one.id):
-        filled = {"keks": "the report has the IDs", "services": "the service"}
-        meaning, remedy = (_escaped(words.format(**filled)) for words in (one.cause, one.remedy))
-        shown = ", ".join(_code(name) for name in docs_checks.shown_by(one))
-        checks = f"*Shown by:* {shown}." if shown else ""
-        text += _item(_code(one.id), f"{meaning[:1].upper()}{meaning[1:]}.", f"*Remedy:* {remedy}.", checks)
+    for title, causes in sections.items():
+        text += f"\n{title}\n{'-' * len(title)}\n" + "".join(_cause_item(one) for one in causes)
     return text
+
+
+def _cause_item(cause: Cause) -> str:
+    filled = {"keks": "the report has the IDs", "services": "the service"}
+    meaning, remedy = (_escaped(words.format(**filled)) for words in (cause.cause, cause.remedy))
+    shown = ", ".join(_code(name) for name in docs_checks.shown_by(cause))
+    checks = f"*Shown by:* {shown}." if shown else ""
+    return _item(_code(cause.id), f"{meaning[:1].upper()}{meaning[1:]}.", f"*Remedy:* {remedy}.", checks)
 
 
 def _checks_page(found: t.Sequence[Described], rules: t.Sequence[StateRule]) -> str:
