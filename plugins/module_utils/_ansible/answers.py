@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the controller accepts of a host's answer: the result of its task, in printable text.
+"""Restrict a host's answer to the result of its task, in printable text.
 
-Ansible lets any answer hold more than that. Facts rank above the inventory and the defaults of a role, so a host could change settings of
-the play that runs on the controller and on other hosts; `ansible_stats` become extra variables of the next job in a workflow of AWX.
+Ansible allows any answer to contain more than that. Facts override the inventory and the defaults of a role. So a host could
+change settings of the play for the controller and for other hosts. `ansible_stats` become extra variables of the next job in an
+AWX workflow.
 """
 
 from __future__ import annotations
@@ -18,31 +19,32 @@ import typing as t
 from .._errors import TamperedData, printable
 
 FACTS = "ansible_facts"
-# What Ansible acts on, whichever task it answers, and what it says of its own decision on a result.
+# Keys that Ansible acts on in the answer to any task, and its own decision about a result.
 _ORDERS = frozenset({FACTS, "ansible_stats", "add_host", "add_group", "failed_when_result"})
-# What Ansible calculates with. A value of another kind would end its run at once, without rescue or notification, or hide a failure.
+# Values that Ansible calculates with. A value of another type would end its run at once, without rescue or notification, or
+# hide a failure.
 _FLAGS = frozenset({"changed", "failed", "skipped", "unreachable"})
 _DEPRECATION = ("msg", "version", "date", "collection_name")
-# Fields whose text has several lines: files, differences, the output of programs, and settings that a deployment's services have. None
-# that Ansible shows as it is, where a host could forge a line of another host.
+# Fields whose text has several lines: files, differences, the output of programs, and settings of a deployment's services.
+# Ansible does not print any of these unescaped, where a host could forge a line of another host.
 _LINES = frozenset(
     {
         *("after", "before", "content", "lists", "settings"),
         *("module_stderr", "module_stdout", "stderr", "stdout"),
     }
 )
-# Ansible shows these as they are when it is asked for more words, so no line but the first begins at the margin.
+# Ansible prints these unescaped with higher verbosity, so all lines except the first are indented.
 _TRACES = frozenset({"exception", "formatted_traceback"})
 _BREAK, _INDENTED = "\n", "\n    "
-# Deeper than any answer of a module that is in use.
+# Deeper than any answer of a module in use.
 _DEEPEST = 40
-# How our settings and the variables of our roles and playbooks begin.
+# Prefixes of this collection's settings and of the variables of its roles and playbooks.
 _OURS = ("caracal_", "doctor_", "notify_", "quickstart_")
 _MOST_NAMES = 10
 
 
 def cleaned(answer: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
-    """The result alone, in printable text. Raises TamperedData if the answer is nested too deep."""
+    """Return only the result, in printable text. Raise TamperedData if the answer is nested too deeply."""
     try:
         return _result({_text(str(key)): _clean(value, _break(str(key)), 1) for key, value in answer.items()})
     except RecursionError:
@@ -52,7 +54,7 @@ def cleaned(answer: t.Mapping[str, t.Any], host: str) -> dict[str, t.Any]:
 
 
 def refuse_own_names(facts: t.Any, host: str) -> None:
-    """Refuse to go on where a fact has the name of a setting. It comes from other tasks, or from a cache. Raises TamperedData."""
+    """Raise TamperedData if a fact has the name of a setting. Such a fact comes from another task, or from a cache."""
     if names := named(facts):
         raise TamperedData(
             f"{host} has facts with names of settings of caracal_ops.backup: {names}. A host must not change settings: find out what runs "
@@ -61,18 +63,18 @@ def refuse_own_names(facts: t.Any, host: str) -> None:
 
 
 def named(facts: t.Any) -> str:
-    """Such names in a line; empty where there are none."""
+    """Return such names as one line, or an empty string."""
     names = own_names(facts)
     return printable(", ".join(name[:80] for name in names[:_MOST_NAMES]) + (", ..." if len(names) > _MOST_NAMES else ""))
 
 
 def own_names(facts: t.Any) -> list[str]:
-    """Of facts, those that have the name of a setting or variable of ours."""
+    """Return the names of facts that are names of this collection's settings or variables."""
     return sorted(str(name) for name in facts if str(name).lstrip("_").startswith(_OURS)) if isinstance(facts, t.Mapping) else []
 
 
 def _result(found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Without orders, and each field that Ansible reads of the kind that it expects."""
+    """Return the result without the keys that Ansible acts on, and with the types that Ansible expects."""
     return {key: _of_kind(key, value) for key, value in found.items() if key not in _ORDERS}
 
 
@@ -101,12 +103,12 @@ def _deprecation(value: t.Any) -> t.Any:
 
 
 def _break(key: str) -> str:
-    """What a line break in a field becomes; empty where it becomes an escape."""
+    """Return the replacement of a line break in a field. If it is empty, line breaks are escaped."""
     return _BREAK if key in _LINES else _INDENTED if key in _TRACES else ""
 
 
 def _clean(value: t.Any, line_break: str, depth: int) -> t.Any:
-    """`line_break` where line breaks and tabs may stay."""
+    """Clean a value recursively. If `line_break` is set, line breaks and tabs are kept."""
     if depth > _DEEPEST:
         raise RecursionError
     if isinstance(value, str) and not isinstance(value, enum.Enum):
@@ -116,14 +118,14 @@ def _clean(value: t.Any, line_break: str, depth: int) -> t.Any:
     if isinstance(value, list | tuple | set):
         return (tuple if isinstance(value, tuple) else list)(_clean(one, line_break, depth + 1) for one in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # From ansible-core 2.19 on errors and warnings.
+        # Errors and warnings since ansible-core 2.19.
         fields = {one.name: getattr(value, one.name) for one in dataclasses.fields(value) if one.init}
         return dataclasses.replace(value, **{name: _clean(one, _break(name), depth + 1) for name, one in fields.items()})
     return _plain(value)
 
 
 def _plain(value: t.Any) -> t.Any:
-    """As itself: from ansible-core 2.19 on any value may bear a tag, whose words Ansible shows when the value is used."""
+    """Return a value without tags. Since ansible-core 2.19 any value may have a tag, whose text Ansible prints when the value is used."""
     for kind in (bool, int, float):
         if isinstance(value, kind):
             return kind(value)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one place where Ansible meets the domain: options in, result or one-line error out."""
+"""The only interface between Ansible and the use cases: parse options, return the result or a one-line error."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Others = t.TypeVar("Others", bound=Options)
 
 @dataclasses.dataclass(frozen=True)
 class Invocation(t.Generic[Given]):
-    """How a use case was called: its own options, whether it may change anything, and where its warnings go."""
+    """The call of a use case: its options, whether it may change anything, and a function for its warnings."""
 
     options: Given
     check_mode: bool
     warn: t.Callable[[str], None]
 
     def asking(self, options: Others) -> Invocation[Others]:
-        """The same for another use case."""
+        """Return the same invocation with the options of another use case."""
         return Invocation(options, self.check_mode, self.warn)
 
 
@@ -38,7 +38,7 @@ UseCase = t.Callable[[Invocation[Given]], t.Mapping[str, object]]
 
 
 def run(options: type[Given], use_case: UseCase[Given]) -> None:
-    """Parse the options, run the use case, exit. Only errors of our own family become a one-line failure."""
+    """Parse the options, run the use case and exit. Only errors of this collection become a one-line failure."""
     module = AnsibleModule(supports_check_mode=True, **parameters(options))
     environment.enter(module.params, module.warn)
     result = answer(use_case, Invocation(options.of(module.params), module.check_mode, lambda text: module.warn(printable(text))))
@@ -50,7 +50,7 @@ def run(options: type[Given], use_case: UseCase[Given]) -> None:
 
 
 def answer(use_case: UseCase[Given], invocation: Invocation[Given]) -> dict[str, object]:
-    """What a use case returns; with `failed`, the error of our own family in one line."""
+    """Return the result of a use case, or with `failed` an error of this collection in one line."""
     try:
         return dict(use_case(invocation))
     except BackupError as exc:
@@ -58,7 +58,7 @@ def answer(use_case: UseCase[Given], invocation: Invocation[Given]) -> dict[str,
 
 
 def complete(options: type[Given], given: t.Mapping[str, object]) -> Given:
-    """Options for a use case that no task calls, checked as Ansible does, with the defaults of the rest. Raises OptionError."""
+    """Return options for a use case that no task calls, with defaults, and validated like Ansible's. Raises OptionError."""
     found = ModuleArgumentSpecValidator(**parameters(options)).validate(dict(given))
     if found.error_messages:
         raise OptionError(f"{found.error_messages[0]}; correct the options")
@@ -66,5 +66,5 @@ def complete(options: type[Given], given: t.Mapping[str, object]) -> Given:
 
 
 def parameters(options: type[Options]) -> dict[str, t.Any]:
-    """Keyword arguments of `AnsibleModule`."""
+    """Return the keyword arguments for `AnsibleModule`."""
     return {"argument_spec": options.spec(), **{name: list(rules) for name, rules in vars(options.rules()).items()}}

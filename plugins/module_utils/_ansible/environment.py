@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The environment that `setup` makes on a host: modules start again in it where the Python that runs them lacks a library of theirs."""
+"""Restart modules in the Python environment that `setup` creates, if the current Python lacks their libraries."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .._errors import BackupError
 from .._files import trusted
 
 PYTHON = "/opt/caracal-ops/bin/python"
-# What nearly every module needs. Who has these chose an environment of their own, and is told what else it lacks.
+# Nearly every module needs these. If all exist, the operator has chosen another environment, and errors report other missing libraries.
 LIBRARIES = ("cryptography", "psycopg2", "pyrage", "zstandard")
-# Options go to the other Python through a pipe that nobody reads yet, and it holds 64 KiB.
+# The options are written to a pipe before the other Python reads it, and a pipe can store 64 KiB.
 _LONGEST = 1 << 15
 
 
 def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None:
-    """Start the module again in the environment, and do not return, if that is what it needs; else do nothing."""
+    """Restart the module in the environment and do not return, if that is necessary. Otherwise do nothing."""
     if has_respawned() or all(find_spec(name) for name in LIBRARIES):
         return
     if _is_us(PYTHON) or not os.path.exists(PYTHON) or len(json.dumps(options, default=str)) > _LONGEST:
@@ -33,13 +33,13 @@ def enter(options: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> None
     if not is_trusted(PYTHON):
         warn(f"{PYTHON} is not used, because another user can write to it, to its link target, or to a directory above it")
         return
-    # What lies in the working directory is no library.
+    # Files in the working directory must not be imported as libraries.
     os.environ["PYTHONSAFEPATH"] = "1"
     respawn_module(PYTHON)
 
 
 def is_trusted(path: str) -> bool:
-    """Whether only root and this user can exchange the program, and each link and directory on the way to it."""
+    """Return True if only root and this user can replace the program, and each link and directory on the way to it."""
     try:
         trusted.reading(path).close()
     except (BackupError, OSError):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a task failed, in one line, for a notification."""
+"""The cause of a failed task in one line, for a notification."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _WITHOUT_A_MESSAGE = "failed without a message; check its output"
 
 
 def cause(result: t.Any) -> str:
-    """The message of a failed task. In a loop, the message of the first item that failed with one."""
+    """Return the message of a failed task. In a loop, return the message of the first item that failed with one."""
     whole = result if isinstance(result, t.Mapping) else {}
     items = whole.get("results")
     failed = [one for one in items if isinstance(one, t.Mapping) and one.get("failed")] if isinstance(items, list) else []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Former names of settings. A play that sets one ends with an error that names the new one, through all releases 1.x."""
+"""Former names of settings. In all releases 1.x, a play that sets one fails with an error that contains the new name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 
 from . import role_variables
 
-# Before a setting was shared, each of these roles had one of its own.
+# Each of these roles had its own variable before the setting was shared.
 _ROLES = (
     "caracal_archive",
     "caracal_backup",
@@ -39,5 +39,5 @@ FORMER = {
 
 
 def errors_of(names: t.Iterable[str]) -> list[str]:
-    """The former ones of these names of variables, one sentence each."""
+    """Return one sentence for each of these names of variables that is a former name."""
     return [f"{name} is now {FORMER[name]}; rename it in your settings." for name in sorted(names) if name in FORMER]

@@ -16,12 +16,12 @@ from .boundary import Invocation
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Options(declared.Options):
-    """A module of Ansible, and its arguments."""
+    """An Ansible module and its arguments."""
 
     module: str
     args: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
 def run(invocation: Invocation[Options]) -> dict[str, t.Any]:
-    """On a host there is nothing to do. Raises OptionError."""
+    """Raise OptionError, since the module does nothing on a host."""
     raise OptionError(f"guarded cannot run {invocation.options.module} on a host; call guarded as a task, not as a module")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the hosts that a play names are there.
+"""Check that the hosts of a play exist.
 
-Ansible plays nothing where they are not, and calls that a success: a job of each night would end well, and back up nothing.
+Ansible skips missing hosts and reports success. A nightly job would then end successfully without a backup.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import typing as t
 
 from .._errors import OptionError
 
-# Patterns contain one of these. So does an IPv6 address, which is not used as the name of a host.
+# Patterns contain one of these characters. So does an IPv6 address, which is not used as the name of a host.
 _PATTERN = re.compile(r"[*?\[\]~!&:]")
-# What Ansible plays on without an inventory.
+# The hosts that Ansible uses without an inventory.
 _THIS_MACHINE = ("localhost", "127.0.0.1")
 _MOST_NAMES = 10
-# The pattern of a play that has no host on purpose.
+# The pattern of a play that has no hosts intentionally.
 NONE = ["all", "!all"]
 
 
 def check(names: t.Iterable[str], groups: t.Mapping[str, t.Collection[str]]) -> None:
-    """Refuse a name that is neither a host nor a group with hosts. Raises OptionError, with the names."""
+    """Raise OptionError, with the names, for a name that is neither a host nor a group with hosts."""
     known = {*_THIS_MACHINE, "all", *groups.get("all", ()), *(name for name, hosts in groups.items() if hosts)}
     absent = [name for name in names if not _PATTERN.search(name) and name not in known]
     if absent:
@@ -36,7 +36,7 @@ def check(names: t.Iterable[str], groups: t.Mapping[str, t.Collection[str]]) -> 
 
 
 def check_reached(names: t.Sequence[str], limit: str, reached: t.Collection[str]) -> None:
-    """Refuse a pattern, or a limit of the run, that leaves a play no host. Raises OptionError, with both."""
+    """Raise OptionError, with both values, if the pattern and the limit of the run leave no host for a play."""
     if reached or list(names) == NONE:
         return
     hosts = ":".join(names)[:80]

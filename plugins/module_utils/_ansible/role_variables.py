@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The variable that the operator of a role sets for the option of a module that an error names."""
+"""The role variable for a module option that an error names."""
 
 from __future__ import annotations
 
 import re
 
-# In the environment of a module: the role whose task it is.
+# The environment variable of a module with the role of its task.
 ROLE = "CARACAL_OPS_ROLE"
 
 _BACKUP, _RESTORE, _DRILL, _RETENTION = "caracal_backup", "caracal_restore", "caracal_drill", "caracal_retention"
@@ -53,8 +53,8 @@ SHARED = (
     "tail_budget",
     "report_dir",
 )
-# Options that messages name, and the roles that have a variable of their own for it, `<role>_<option>`. An option that several modules of a
-# role take from different variables, such as `recipients_files`, is not among them.
+# Options in messages, and the roles that have their own variable for it, `<role>_<option>`. An option that several modules of a
+# role get from different variables, such as `recipients_files`, is not in the table.
 VARIABLES: dict[str, tuple[str, ...]] = {
     "accept_missing_constraints": (_RESTORE,),
     "accept_vulnerable_clients": (_RESTORE,),
@@ -89,14 +89,14 @@ _WORD = re.compile(r"(?<![\w.-])[a-z][a-z0-9]*(?:_[a-z0-9]+)+(?![\w.-]*\w)")
 
 
 def variable(option: str, role: str) -> str:
-    """The variable of this role for an option. Empty if there is none."""
+    """Return the variable of this role for an option, or an empty string if there is none."""
     if role in VARIABLES.get(option, ()):
         return f"{role}_{option}"
     return f"caracal_ops_{option}" if option in SHARED else ""
 
 
 def told(message: str, role: str) -> str:
-    """The message, and after it the variables of `role` that set the options in the message. Without a role, the message alone."""
+    """Return the message, followed by the variables of `role` that set the options in it. Without a role, return only the message."""
     named = [variable(name, role) for name in dict.fromkeys(_WORD.findall(message))] if role else []
     variables = [name for name in named if name and name not in message]
     return f"{message} (role {role}: {', '.join(variables)})" if variables else message

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The time of a job, as timers of systemd have it, as a rule of RFC 5545, as AWX has it."""
+"""Convert the time of a job from the format of systemd timers to a rule of RFC 5545, which AWX uses."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ TIME = re.compile(
     rf"(?:(?P<days>{_DAY}(?:,{_DAY})*) |\*-\*-(?P<date>0[1-9]|[12][0-9]|3[01]) )?(?P<hour>\*|[01][0-9]|2[0-3]):(?P<minute>[0-5][0-9])"
 )
 ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+)*")
-# A day that is past, so that a rule says the same whenever it is made.
+# A fixed day in the past, so that the same rule results at any time.
 _SINCE = "20260101"
 
 
 def parts(time: str) -> tuple[str, str, str, str]:
-    """Days, date, hour and minute; the first two can be empty. Raises OptionError."""
+    """Return days, date, hour and minute. The first two can be empty. Raises OptionError."""
     found = TIME.fullmatch(time)
     if not found:
         raise OptionError(f"{time!r} is not a time of a job; write it as 04:00, *:20, Sun 06:00 or *-*-01 06:00")
@@ -30,7 +30,7 @@ def parts(time: str) -> tuple[str, str, str, str]:
 
 
 def as_rrule(time: str, zone: str = "UTC") -> str:
-    """`04:00`, `*:20`, `Sun 06:00` or `*-*-01 06:00` in a time zone of the IANA database, as `DTSTART` and `RRULE`."""
+    """Return `04:00`, `*:20`, `Sun 06:00` or `*-*-01 06:00` in an IANA time zone as `DTSTART` and `RRULE`."""
     days, date, hour, minute = parts(time)
     if not ZONE.fullmatch(zone):
         raise OptionError(f"{zone!r} is not a time zone; write it as Europe/Berlin or UTC")

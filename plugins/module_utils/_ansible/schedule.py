@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plan of the role `caracal_schedule`: what systemd, cron or AWX shall start, computed from the role's settings."""
+"""The plan of the role `caracal_schedule`: the jobs of systemd, cron or AWX, computed from the role's settings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .._errors import OptionError, printable
 from . import rrule, schedule_awx, texts
 
 _SYSTEMD, _CRON, _AWX = "systemd", "cron", "awx"
-# The playbooks that are jobs, each with its usual time. Their limits are those of monitoring/prometheus.
+# The playbooks that are jobs, each with its default time. The alert thresholds are in monitoring/prometheus.
 USUAL = {
     "backup": "04:00",
     "restore_drill": "Sun 06:00",
@@ -26,14 +26,14 @@ USUAL = {
     "repository_copy": "",
     "verify_audit": "",
 }
-# The usual time of audit_archive on a host that has exports to archive.
+# The default time of audit_archive on a host that has exports to archive.
 _ARCHIVES = "*:40"
-# A job that follows each backup need not run each week as well.
+# A job that follows each backup does not need a weekly run as well.
 _WEEKLY = ("verify_repository", "restore_drill")
 _UNIT = "caracal-ops-"
-# Has an instance for each job.
+# This unit has an instance for each job.
 _NOTIFYING = f"{_UNIT}notify@.service"
-# A unit and a line of cron take such a path and such a name literally.
+# Units and crontab lines use such a path and such a name literally.
 _PATH = re.compile(r"(?:/[A-Za-z0-9_.+@=-]+)+")
 _USER = re.compile(r"[a-z_][a-z0-9_-]*")
 _PLAYBOOK = "ansible_collections/caracal_ops/backup/playbooks/backup.yml"
@@ -49,7 +49,7 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """A job with the time and the command that its timer or its line of cron needs."""
+    """A job with the time and the command for its timer or crontab line."""
 
     name: str
     time: str
@@ -62,7 +62,7 @@ class Settings:
 
     host: str
     backend: str
-    # Names of settings among the facts of the host.
+    # Facts of the host that have the name of a setting.
     facts: list[str]
     jobs: dict[str, str]
     archives: bool
@@ -116,14 +116,14 @@ class Settings:
 
     @property
     def named(self) -> list[File]:
-        """The files that each command names."""
+        """The files that each command contains."""
         found = [File(path, "caracal_schedule_settings") for path in self.files]
         found.append(File(self.vault_password_file, "caracal_schedule_vault_password_file"))
         found.append(File(self.inventory, "caracal_schedule_inventory"))
         return [one for one in found if one.path]
 
     def command(self, playbook: str) -> str:
-        """Each part of it is checked, so no part needs quotes."""
+        """Return the command. Each part of it is validated, so no part needs quotes."""
         inventory = ["-i", self.inventory] if self.inventory else []
         vault = ["--vault-password-file", self.vault_password_file] if self.vault_password_file else []
         variables = [word for path in self.files for word in ("-e", f"@{path}")]
@@ -132,26 +132,26 @@ class Settings:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What the role does."""
+    """The work of the role."""
 
     files: list[File] = dataclasses.field(default_factory=list)
     timers: list[Job] = dataclasses.field(default_factory=list)
     # In cron, the time is five fields.
     lines: list[Job] = dataclasses.field(default_factory=list)
-    # The command of the unit that notifies people of a job that systemd saw fail; empty without such a unit.
+    # The command of the unit that sends a notification when systemd reports a failed job. It is empty without such a unit.
     notify: str = ""
-    # Units of this role that the host no longer needs.
+    # Units of this role that the host does not need any more.
     removed_units: list[str] = dataclasses.field(default_factory=list)
-    # The same as patterns for systemctl, which accepts a pattern that matches nothing.
+    # The same units as patterns for systemctl, which accepts a pattern without a match.
     forgotten_units: list[str] = dataclasses.field(default_factory=list)
     without_cron: bool = False
     awx: schedule_awx.Plan = dataclasses.field(default_factory=schedule_awx.Plan)
 
 
 def plan(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The plan for these settings, as plain data. A role computes it in each task that uses it, so each refuses settings with errors.
+    """Return the plan for these settings, as plain data. Raise OptionError for invalid settings.
 
-    Raises OptionError.
+    A role computes it in each task that uses it, so each task refuses invalid settings.
     """
     settings = Settings.of(given)
     if errors := _errors(settings):
@@ -160,7 +160,7 @@ def plan(given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def errors_of(given: t.Mapping[str, t.Any]) -> list[str]:
-    """All errors in these settings, one sentence each."""
+    """Return all errors in these settings, one sentence each."""
     return _errors(Settings.of(given))
 
 
@@ -188,7 +188,7 @@ def _units(job: str) -> list[str]:
 
 
 def cron_fields(time: str) -> str:
-    """The time of a job as the five fields of cron."""
+    """Return the time of a job as the five fields of cron."""
     days, date, hour, minute = rrule.parts(time)
     return " ".join([str(int(minute)), hour if hour == "*" else str(int(hour)), str(int(date)) if date else "*", "*", days or "*"])
 
@@ -215,7 +215,7 @@ def _errors(settings: Settings) -> list[str]:
 
 
 def _unsafe(settings: Settings) -> list[str]:
-    """Settings that a unit or a line of cron would not take literally."""
+    """Return errors for settings that a unit or crontab line would not use literally."""
     collections = File(settings.collections, "caracal_schedule_collections")
     used = [File(settings.program, "caracal_schedule_program"), collections, *settings.named]
     errors = [

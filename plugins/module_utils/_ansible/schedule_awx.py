@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The part of a schedule's plan that is for AWX: organizations, job templates, workflows, schedules and notifications.
+"""The plan of a schedule for AWX: organizations, job templates, workflows, schedules and notifications.
 
-Check mode creates nothing, and AWX does not know what was only predicted. The plan leaves out what would depend on that.
+Check mode creates nothing, and AWX does not know predicted objects. So the plan omits everything that depends on them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typing as t
 
 from . import rrule, texts
 
-# The side of each job. A side has an organization of its own, so an administrator of one cannot use the credentials of another.
+# The side of each job. Each side has its own organization, so its administrators cannot use the credentials of another side.
 SIDES = {
     "backup": "backup",
     "audit_checkpoint": "backup",
@@ -29,7 +29,7 @@ SIDES = {
     "restore": "restore",
 }
 _NOT_AFTER_A_BACKUP = ("backup", "restore")
-# The kinds of channels that AWX can notify itself, also about a job in which no play ran, and their names in AWX.
+# The kinds of channels for which AWX itself can send notifications, also about a job in which no play ran. The values are AWX's names.
 _TYPES = {"webhook": "webhook", "mail": "email"}
 _SECONDS = 20
 
@@ -38,7 +38,7 @@ Channel = t.Mapping[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """The settings for AWX, and what check mode has only predicted."""
+    """The settings for AWX, and the objects that check mode has only predicted."""
 
     name: str
     project_url: str
@@ -68,7 +68,7 @@ class Settings:
         )
 
     def named(self, *words: str) -> str:
-        """The name in AWX."""
+        """Return the name in AWX."""
         return " ".join([self.name, *words])
 
 
@@ -83,7 +83,7 @@ class Template:
 
 @dataclasses.dataclass(frozen=True)
 class Timed:
-    """A job with a schedule of its own."""
+    """A job with its own schedule."""
 
     job: str
     time: str
@@ -92,7 +92,7 @@ class Timed:
 
 @dataclasses.dataclass(frozen=True)
 class Link:
-    """A node of the workflow, and the node after it."""
+    """A node of the workflow, and the next node."""
 
     job: str
     next: list[str]
@@ -109,7 +109,7 @@ class Notified:
 
 @dataclasses.dataclass(frozen=True)
 class AwxChannel:
-    """A channel as AWX takes it. The configuration contains secrets."""
+    """A channel in AWX's format. The configuration contains secrets."""
 
     kind: str
     type: str
@@ -118,36 +118,37 @@ class AwxChannel:
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Names as AWX has them; of sides and jobs, the short ones."""
+    """The plan for AWX. Names are those in AWX, but sides and jobs have their short names."""
 
     sides: list[str] = dataclasses.field(default_factory=list)
-    # Without those that check mode has only predicted.
+    # Without sides that check mode has only predicted.
     made_sides: list[str] = dataclasses.field(default_factory=list)
     templates: list[Template] = dataclasses.field(default_factory=list)
     timed: list[Timed] = dataclasses.field(default_factory=list)
-    # From the last to the first, since each names the one after it.
+    # From the last to the first, since each link refers to the next one.
     links: list[Link] = dataclasses.field(default_factory=list)
-    # The workflow that begins with the backup, all its nodes, and its rule.
+    # The workflow that starts with the backup, all its nodes, and its rule.
     night: str = ""
     nodes: list[str] = dataclasses.field(default_factory=list)
     night_rule: str = ""
-    # The workflow that restores after an approval, and whether the job template for it exists.
+    # The workflow that restores after an approval, and whether its job template exists.
     approved: str = ""
     restores: bool = False
-    # When projects are updated.
+    # The schedule of project updates.
     project_rule: str = ""
     channels: list[AwxChannel] = dataclasses.field(default_factory=list)
     notified: list[Notified] = dataclasses.field(default_factory=list)
-    # By side, the names of its notification templates.
+    # The names of notification templates by side.
     told: dict[str, list[str]] = dataclasses.field(default_factory=dict)
-    # What this role may have created before and is not wanted now. A name that only begins in the same way is not among them.
+    # Objects that this role may have created earlier and that are not wanted now. The names are exact, so no other object with
+    # the same prefix is removed.
     idle_schedules: list[str] = dataclasses.field(default_factory=list)
     unwanted_workflows: list[str] = dataclasses.field(default_factory=list)
     unwanted_templates: list[str] = dataclasses.field(default_factory=list)
 
 
 def plan(settings: Settings, times: t.Mapping[str, str], after: t.Sequence[str]) -> Plan:
-    """The plan for valid settings."""
+    """Return the plan for valid settings."""
     jobs, sides = _jobs(settings, times, after), _sides(settings, times, after)
     made_sides = [side for side in sides if side not in settings.absent_sides]
     templates = [Template(job, side, settings.credentials[side]) for job, side in SIDES.items() if job in jobs and side in made_sides]
@@ -156,7 +157,7 @@ def plan(settings: Settings, times: t.Mapping[str, str], after: t.Sequence[str])
     told = {side: [settings.named(side, f"channel {number}") for number in range(1, len(channels) + 1)] for side in made_sides}
     night, approved = settings.named("backup and after"), settings.named("approved restore")
     without_night = [] if "backup" in jobs else [night]
-    # The backup begins as the first job of the workflow.
+    # The backup starts as the first job of the workflow.
     alone = {job: time for job, time in times.items() if job != "backup"}
     return Plan(
         sides=sides,
@@ -180,7 +181,7 @@ def plan(settings: Settings, times: t.Mapping[str, str], after: t.Sequence[str])
 
 
 def errors_of(settings: Settings, times: t.Mapping[str, str], after: t.Sequence[str]) -> list[str]:
-    """All that is wrong with the settings for AWX, one sentence each."""
+    """Return all errors in the settings for AWX, one sentence each."""
     needed = {"caracal_schedule_awx_project_url": settings.project_url, "caracal_schedule_awx_image": settings.image}
     errors = [f"{name} is not set; AWX needs it." for name, value in needed.items() if not value]
     errors += [
@@ -202,7 +203,7 @@ def errors_of(settings: Settings, times: t.Mapping[str, str], after: t.Sequence[
 
 
 def _jobs(settings: Settings, times: t.Mapping[str, str], after: t.Sequence[str]) -> list[str]:
-    """The jobs with a template: each that has a time or follows a backup, and a restore if its side has credentials."""
+    """Return the jobs with a template: jobs with a time, jobs that follow a backup, and a restore if its side has credentials."""
     return list(dict.fromkeys([*times, *after, *(["restore"] if "restore" in settings.credentials else [])]))
 
 
@@ -234,7 +235,11 @@ def _webhook(channel: Channel) -> dict[str, t.Any]:
 
 
 def _mail(channel: Channel) -> dict[str, t.Any]:
-    """AWX cannot try TLS: it insists on it, or sends in plain text. So a password is never sent in plain text, unless `never` says so."""
+    """Return the configuration for mail.
+
+    AWX cannot try TLS: it either requires TLS or sends in plain text. So if a user name is set, TLS is required, and the
+    password is sent in plain text only if the setting is `never`.
+    """
     secure, user = channel.get("secure") or "try", str(channel.get("username") or "")
     return {
         "host": str(channel.get("host") or "localhost"),
@@ -250,7 +255,7 @@ def _mail(channel: Channel) -> dict[str, t.Any]:
 
 
 def _number(value: t.Any) -> int:
-    """Zero, which AWX refuses, if it is not a number. AWX refuses a number that is a text."""
+    """Return a number. Return zero, which AWX refuses, if it is not one. AWX also refuses a number in a string."""
     with contextlib.suppress(ValueError):
         return int(value)
     return 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a text of the command line or of a survey stands for, where a variable of a role is a list or a dictionary."""
+"""Parse text from the command line or a survey for a role variable that is a list or a dictionary."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible.module_utils.common.validation import check_type_dict
 
 
 def as_list(value: t.Any) -> t.Any:
-    """The items of a text, between commas or one a line, or as JSON. What is no text is handed on."""
+    """Return the items of a text, separated by commas or lines, or in JSON. Return any other value unchanged."""
     if not isinstance(value, str):
         return value
     if value.lstrip().startswith("["):
@@ -25,7 +25,7 @@ def as_list(value: t.Any) -> t.Any:
 
 
 def as_dict(value: t.Any) -> t.Any:
-    """The pairs of a text, each `key=value`, or as JSON. What is no text is handed on."""
+    """Return the pairs of a text, each `key=value`, or in JSON. Return any other value unchanged."""
     if not isinstance(value, str):
         return value
     text = value.strip()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`RECOVERY.md`: how to get a set back with common tools when this software is gone. A test runs its commands."""
+"""`RECOVERY.md`: how to restore a set with common tools if this software is not available. A test runs its commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from . import recovery_assets, recovery_download, recovery_images
 from .recovery_quoting import code, markdown, shell
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# The value in `name=value` as SET takes it. A list is recorded as its owner wrote it: each element is quoted anew, lest one be a statement.
+# The value of `name=value` in the format of SET. A list is recorded as its owner wrote it. Each element is quoted again, so
+# that it cannot be a statement.
 _SETTING = """\
 CASE WHEN s !~ '^(search_path|temp_tablespaces|(session|local)_preload_libraries)='
                    THEN quote_literal(substr(s, strpos(s, '=') + 1))
@@ -26,7 +27,7 @@ CASE WHEN s !~ '^(search_path|temp_tablespaces|(session|local)_preload_libraries
 
 
 def _array(value: str) -> str:
-    """SQL for a JSON array that may be null."""
+    """Return SQL for a JSON array that may be null."""
     return f"CASE jsonb_typeof({value}) WHEN 'array' THEN {value} ELSE '[]' END"
 
 
@@ -198,7 +199,7 @@ These images ran when the set was created. Pull an image from a registry by its 
 
 
 def render(manifest: Manifest) -> bytes:
-    """The text for one set, in UTF-8."""
+    """Return the text for one set, in UTF-8."""
     databases = [one.database or "" for one in manifest.artifacts if one.kind == DUMP]
     parts = [_head(manifest), *(_database(manifest, name, number) for number, name in enumerate(databases, 3)), _tail(manifest, databases)]
     after = recovery_assets.sections(manifest, len(databases) + 4)
@@ -270,7 +271,7 @@ def _services(manifest: Manifest) -> str:
 
 
 def _dbname(database: str) -> str:
-    """A plain name as it is: only of others could libpq take a part for an option, or for a connection string."""
+    """Return a plain name unchanged. libpq could parse other names as options or as a connection string, so they are quoted."""
     return database if _PLAIN.fullmatch(database) else shell(libpq.conninfo(database))
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sections of RECOVERY.md for what is not in a database: secrets, replay files, Redis streams.
+"""The sections of RECOVERY.md about assets other than databases: secrets, replay files, Redis streams.
 
-They lay everything down in `$RESTORED`, an empty directory; only Redis is filled directly.
+The commands write files to `$RESTORED`, an empty directory. Only Redis is restored directly.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _IN_CLEAR = {SECRETS, REPLAY, IMAGE}
 
 
 def sections(manifest: Manifest, first: int) -> list[str]:
-    """Those that the set has artifacts for, numbered from `first`."""
+    """Return the sections for the set's artifacts, numbered from `first`."""
     made: list[str] = []
     for kind, render in ((SECRETS, _secrets), (REPLAY, _replay), (REDIS, _redis)):
         found = [one for one in manifest.artifacts if one.kind == kind]
@@ -70,7 +70,7 @@ def sections(manifest: Manifest, first: int) -> list[str]:
 
 
 def variables(manifest: Manifest) -> str:
-    """Rows of the table of variables: those that the sections of this set use."""
+    """Return the rows of the table of variables that the sections of this set use."""
     sealed = {one.kind: ", ".join(map(code, one.recipients)) for one in manifest.artifacts}
     rows = [
         ("SECRETS_IDENTITY", f"an age identity of one of: {sealed.get(SECRETS)}", SECRETS in sealed),
@@ -96,7 +96,7 @@ def _secrets(found: t.Sequence[Artifact], number: int) -> str:
 
 
 def _replay(found: t.Sequence[Artifact], number: int) -> str:
-    """Reading 2 goes over reading 1: files that grew replace their shorter selves."""
+    """Return the section about replay files. Reading 2 is extracted over reading 1, so files that grew replace their shorter versions."""
     folders = {one.path: f'"$RESTORED"/replay/{_source(one)}' for one in found}
     return _REPLAY.format(
         number=number,
@@ -106,7 +106,7 @@ def _replay(found: t.Sequence[Artifact], number: int) -> str:
 
 
 def _source(artifact: Artifact) -> str:
-    """As the path says it: the field of this name may hold anything, and this becomes a folder."""
+    """Return the source from the path. The field with that name may contain any text, but the source becomes a directory."""
     return artifact.path.rpartition("/")[2].removesuffix(".tar.zst.age").rpartition(".")[0]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The parts of RECOVERY.md that get a set out of a bucket, and that tell whether it is the one that was signed."""
+"""The parts of RECOVERY.md that download a set from a bucket, and that verify its signature."""
 
 from __future__ import annotations
 
@@ -49,12 +49,15 @@ grep --quiet "\\"$text\\"" {manifest} || {{ echo "{recovery} does not match the 
 
 
 def download(manifest: Manifest) -> str:
-    """Of all that the set names. Only the first three names are in the block; the others come from what it has verified."""
+    """Return the commands that download everything in the set.
+
+    The block contains only the first three names. The other names are from the verified file.
+    """
     return _DOWNLOAD.format(**_keys(manifest), verify=verify(manifest))
 
 
 def verify(manifest: Manifest) -> str:
-    """Commands in the folder of the repository: is the manifest signed, and does it name this RECOVERY.md?"""
+    """Return commands, for the repository's directory, that verify the manifest's signature and that it lists this RECOVERY.md."""
     principal = shell(keys.principal(keys.BACKUP, manifest.deployment))
     return _VERIFY.format(**_keys(manifest), principal=principal, namespace=keys.NAMESPACE_SET)
 

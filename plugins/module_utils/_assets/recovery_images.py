@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The section of RECOVERY.md that makes an archive for `docker load` of the images that a set keeps."""
+"""The section of RECOVERY.md that creates an archive for `docker load` from the images in a set."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ tar --create --file "$RESTORED"/images.tar --directory "$RESTORED"/images .
 
 
 def sections(manifest: Manifest, number: int) -> list[str]:
-    """The one with this number, if the set keeps images."""
+    """Return the section with this number if the set contains images."""
     if not manifest.images:
         return []
     there = images.objects(manifest.artifacts)

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The manifest and the RECOVERY.md that all parts of an open set make together.
+"""Assemble the manifest and the RECOVERY.md from all parts of an open set.
 
-Every part has `artifacts`, and what the module returns when it runs again (`result`). It may have `tools` (versions by name),
-`timings` (seconds by step), `key_ids` (public ids of keys by name), `left_out` (reasons by asset), `pairing` (verdict and message) and
-`images` (as a manifest has them).
-The part `postgres` also has `sources`, `family`, `release` and `checks`; of these, `source.complete` must have passed.
+Every part has `artifacts`, and the module's result for a repeated run (`result`). It may have `tools` (versions by name),
+`timings` (seconds by step) and `key_ids` (public IDs of keys by name). It may also have `left_out` (reasons by asset),
+`pairing` (verdict and message) and `images` (in the manifest's format).
+
+The part `postgres` also has `sources`, `family`, `release` and `checks`. Its check `source.complete` must have passed.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ Value = t.TypeVar("Value")
 
 
 class StoredFile(t.TypedDict):
-    """What the result of a module shows of an artifact."""
+    """An artifact in the result of a module."""
 
     path: str
     size: int
@@ -45,14 +46,14 @@ class StoredFile(t.TypedDict):
 
 
 class PairingResult(t.TypedDict):
-    """What proves which keys open the sealed columns."""
+    """The proof which keys decrypt the encrypted columns."""
 
     verdict: str
     message: str
 
 
 class SetPart(t.TypedDict, total=False):
-    """A part as `Fields` checks it. Modules add fields of their own, which the manifest does not have."""
+    """A part as `Fields` checks it. Modules add their own fields, which are not in the manifest."""
 
     artifacts: list[artifacts.ArtifactRecord]
     tools: dict[str, str]
@@ -73,9 +74,10 @@ Parts = t.Mapping[str, SetPart]
 def assemble(
     opened: Opened, set_id: str, made: t.Mapping[str, t.Mapping[str, object]], left_out: t.Mapping[str, object], ran: t.Sequence[t.Any] = ()
 ) -> tuple[Manifest, bytes]:
-    """Manifest and RECOVERY.md. `left_out` adds to what the parts say; `ran` are the services, as a manifest has them.
+    """Return manifest and RECOVERY.md.
 
-    Raises OptionError for a set without a database, and VerificationFailed for one that may lack what its source had.
+    `left_out` is added to the parts' own entries. `ran` are the services in the manifest's format. Raises OptionError for a set
+    without a database, and VerificationFailed if the set may lack data of its source.
     """
     name = f"parts of set {set_id}"
     recorded = services.given(ran)
@@ -93,7 +95,7 @@ def assemble(
         set_id=set_id,
         repository=opened.repository.id,
         deployment=opened.repository.deployment,
-        created=keys.id_time(set_id),  # the same bytes again after a kill
+        created=keys.id_time(set_id),  # the same bytes after a killed run
         previous=PreviousSet(newest.set_id, newest.entry.sequence, newest.manifest_sha256) if newest else None,
         family=database["family"],
         release=database["release"],
@@ -113,7 +115,7 @@ def assemble(
 
 
 def _check(fields: Fields, part: t.Container[str]) -> None:
-    """Types, so that what is malformed is told in one line. Raises TamperedData."""
+    """Check the types, so that malformed data causes an error of one line. Raises TamperedData."""
     fields.array("artifacts")
     for field, take in _OPTIONAL.items():
         if field in part:
@@ -124,7 +126,7 @@ def _check(fields: Fields, part: t.Container[str]) -> None:
 
 
 def _complete(set_id: str, database: SetPart) -> None:
-    """A set that has not all of its databases, or of which nobody knows, is never signed."""
+    """Raise VerificationFailed if the set's databases are incomplete, or if that is unknown. Such a set is never signed."""
     again = f"backup_set state=aborted set_id={set_id}, then create a new set"
     found = next((one for one in database.get("checks", []) if one["id"] == completeness.CHECK_ID), None)
     if found is None:
@@ -169,8 +171,10 @@ _OPTIONAL: dict[str, t.Callable[[Fields, str], object]] = {
 
 
 def _read_twice(set_id: str, content: t.Collection[str]) -> None:
-    """What is read on both sides of the snapshot has no end without its second reading: secrets are unproved, streams without groups,
-    and events that were drained meanwhile are in neither."""
+    """Raise OptionError if an asset that is read before and after the snapshot lacks its second reading.
+
+    Without it, the secrets are not proved, the streams have no groups, and events that were sent meanwhile are missing.
+    """
     for name in sorted(content):
         asset = name.removesuffix(FIRST)
         if asset != name and asset + SECOND not in content:
@@ -182,6 +186,6 @@ def _merged(tables: t.Iterable[t.Mapping[str, Value]]) -> dict[str, Value]:
 
 
 def _timings(sources: t.Sequence[SourceRecord]) -> dict[str, float]:
-    """How long each database took, and how long somebody waited for us meanwhile."""
+    """Return how long each database took, and the longest time that another session waited for its locks."""
     took = {f"postgres.{one['database']}": one["seconds"] for one in sources}
     return {**took, **{f"{metrics.LOCK_WAIT}{one['database']}": one["longest_wait"] for one in sources}}

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host without a way to the repository has staged, into the open set.
+"""Add the files that a host without access to the repository has staged to the open set.
 
-That host is trusted less than this one: what it staged may name sealed replay archives of this set and nothing else, and the very bytes
-that were verified are those that are stored.
+That host is trusted less than this one. Its stage may contain only encrypted replay archives of this set. The stored bytes are
+exactly the verified ones.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _ELSE = "remove the stage and create a new set"
 
 
 class Stage:
-    """A verified stage; `artifacts` by path and `parts` by name. Raises TamperedData, KeyProblem, OptionError."""
+    """A verified stage, with `artifacts` by path and `parts` by name. Raises TamperedData, KeyProblem, OptionError."""
 
     def __init__(self, path: str, set_id: str, signer: Signer) -> None:
         self._signer = signer
@@ -80,7 +80,7 @@ class Stage:
             raise KeyProblem(f"{one.path} is encrypted for the signing key, so this host could decrypt it; encrypt it for another key pair")
 
     def missing_in(self, store: Store) -> tuple[list[Artifact], list[str]]:
-        """Artifacts and names of parts that `store` has not yet. Raises ObjectExists where it has others."""
+        """Return the artifacts and names of parts that `store` lacks. Raise ObjectExists if it has different ones."""
         new = [one for one in self.artifacts.values() if store.stat(one.path) is None]
         there = [one for one in self.artifacts.values() if one not in new]
         bad = [one for one in objects.verify(store, there) if one.verdict == FAIL]
@@ -95,7 +95,7 @@ class Stage:
         return new, [name for name in self.parts if name not in taken]
 
     def copy(self, new: t.Sequence[Artifact], names: t.Sequence[str], store: Store) -> None:
-        """Artifacts first: a part makes what it names the set's."""
+        """Copy the artifacts, then the parts, since a part makes its artifacts belong to the set."""
         for one in new:
             digest = hashlib.sha256()
             with self._store.open(one.path) as source, store.writer(one.path.rpartition("/")[0], one.path) as out:
@@ -110,7 +110,10 @@ class Stage:
 
 
 def _is_part(part: t.Mapping[str, object], source: str) -> bool:
-    """Whether every value but the artifacts is of its kind. Texts reach messages and RECOVERY.md, so they are one printable line."""
+    """Return True if every value except the artifacts has the right type.
+
+    Texts appear in messages and RECOVERY.md, so they must be one printable line.
+    """
     result, left_out, files = (part.get(name, {}) for name in ("result", "left_out", "files"))
     return (
         not part.keys() - FIELDS

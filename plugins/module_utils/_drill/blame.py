@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose fault an error is: the set's, when something was compared and is different, or else this host's."""
+"""Decide whether an error is the fault of the set, because a comparison found a difference, or of this host."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from .._errors import BackupError, KeyProblem, ObjectMissing, OptionError, Stage
 from .._reasons import HOST_FAILED, NO_IDENTITY, NO_ISOLATION, NO_ROOM, REDIS_UNREACHABLE, SHARED_FILE_SYSTEM, UNKNOWN_RELATION, Reason
 from .._report.check import FAIL, UNPROVEN, CheckResult
 
-# Checks whose answers come from services.
+# Prefixes of checks that depend on answers of services.
 _ASKS = ("services.", "canary.", "settled.")
-# What only bytes, signatures or rows of a set can raise.
+# Errors that only the bytes, signatures or rows of a set can cause.
 _OF_THE_SET = (TamperedData, KeyProblem, ObjectMissing, VerificationFailed)
-# Classes of SQLSTATE by which a server speaks of itself: connection, resources, an operator, the system, itself.
+# SQLSTATE classes about the server itself: connection, resources, an operator's intervention, the system, an internal error.
 _OF_THE_SERVER = ("08", "53", "57", "58", "XX")
-# Why a host could not run a step, more precisely than that it could not.
+# Specific reasons why a host could not run a step.
 _OF_THE_HOST = (NO_IDENTITY, NO_ISOLATION, NO_ROOM, REDIS_UNREACHABLE, SHARED_FILE_SYSTEM)
 # A table or a column does not exist.
 _UNKNOWN_RELATION = ("42P01", "42703")
-# The same in the words of tools that tell no SQLSTATE, in English, as the sandbox speaks.
+# The same classes in messages of tools that do not report an SQLSTATE. They are in English, the language of the sandbox.
 _WORDS_OF_THE_SERVER = (
     *("No space", "Disk quota", "File too large", "out of memory", "could not resize shared memory"),
     *("could not fork", "too many clients", "terminating connection", "server closed the connection", "connection to server"),
@@ -31,9 +31,9 @@ _WORDS_OF_THE_SERVER = (
 
 
 def of_set(exc: BackupError, restored: str) -> bool:
-    """Whether the error says something about the set. What could not be tried says nothing.
+    """Return True if the error is a finding about the set. A failed attempt is not.
 
-    `restored` is the folder of the set's secrets: an option that names one of them holds what the set does.
+    `restored` is the directory of the set's secrets. An option with a path in it contains a secret of the set.
     """
     if isinstance(exc, StageFailed):
         return _refused(exc)
@@ -43,15 +43,21 @@ def of_set(exc: BackupError, restored: str) -> bool:
 
 
 def reason(exc: BackupError, fails: bool) -> Reason | None:
-    """The reason of the check of a step that failed with this error, or None if it is not known. `fails` is whether the set is at fault."""
+    """Return the reason for the check of a step that failed with this error, or None if it is unknown.
+
+    `fails` means that the set is at fault.
+    """
     if fails:
         return UNKNOWN_RELATION if exc.details.get("sqlstate") in _UNKNOWN_RELATION else exc.reason
     return exc.reason if exc.reason in _OF_THE_HOST else HOST_FAILED
 
 
 def without_services(checks: t.Sequence[CheckResult], before: t.Sequence[CheckResult]) -> list[CheckResult]:
-    """Checks of a step that asks services. If a service was not started, or never listened, a failed answer of another service, a failed
-    canary and events that did not arrive say nothing about the set. `before` are the checks of earlier steps."""
+    """Make failed checks unproven if a service did not start or never listened.
+
+    Then a failed answer of another service, a failed canary and missing events are not findings about the set. `checks` are
+    from a step that queries services, `before` from earlier steps.
+    """
     known = [*before, *checks]
     missing = [one["id"].split(".")[1] for one in known if _is_ready_check(one["id"]) and one["required"] and one["verdict"] == UNPROVEN]
     if not missing:
@@ -69,7 +75,7 @@ def _is_ready_check(check_id: str) -> bool:
 
 
 def _refused(exc: StageFailed) -> bool:
-    """Whether a server that was well refused what the set holds."""
+    """Return True if a working server refused content of the set."""
     state = exc.details.get("sqlstate")
     if state:
         return not str(state).startswith(_OF_THE_SERVER)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: canaries against the services of a copy."""
+"""Use case of the module of the same name: run canary requests against the services of a copy."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _POLL = 0.5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ApplicationOptions(Suboptions):
-    """An application of the operator, and what it asks for: a resource, scopes, and a path behind the Gateway."""
+    """An application of the operator, and its request: a resource, scopes, and a path behind the Gateway."""
 
     zone: str
     id: str
@@ -80,7 +80,7 @@ class Options(declared.Options):
 
 
 class CanaryExchangeResult(VerdictResult):
-    """The canaries of a copy and the ids of their requests."""
+    """The canary checks of a copy and the IDs of the requests."""
 
     family: str
     release: str | None
@@ -89,7 +89,7 @@ class CanaryExchangeResult(VerdictResult):
 
 
 def run(invocation: Invocation[Options]) -> CanaryExchangeResult:
-    """Read-only canaries first, then those that write; in check mode only the former."""
+    """Run the read-only canaries, then those that write. Check mode runs only the read-only ones."""
     started = time.monotonic()
     given = invocation.options
     require_cryptography()
@@ -117,7 +117,7 @@ def run(invocation: Invocation[Options]) -> CanaryExchangeResult:
 
 @dataclasses.dataclass
 class _Chain:
-    """A zone's chain before, and the requests whose rows must come."""
+    """A zone's audit chain before the canaries, and the requests that must add rows to it."""
 
     head: Head
     wanted: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -125,7 +125,7 @@ class _Chain:
 
 
 class _Canaries:
-    """All checks of one copy."""
+    """All canary checks of one copy."""
 
     def __init__(self, session: Session, family: str, where: Place, secrets: Secrets, given: Options) -> None:
         self._session = session
@@ -143,14 +143,14 @@ class _Canaries:
         self.request_ids: list[str] = []
 
     def _ingest(self) -> Backlog | None:
-        """What waits for the audit service. Without a sandbox, or without a Redis in it, nothing is known."""
+        """Return the backlog of the audit service, or None without a sandbox or without a Redis in it."""
         if self._place.bundle:
             with contextlib.suppress(ObjectMissing, Unreachable), before.redis(self._place.bundle) as redis:
                 return self._groups.ingest(groups.read(redis))
         return None
 
     def reading(self) -> list[Check]:
-        """What writes nothing."""
+        """Run the checks that write nothing."""
         without = sorted(set(self._zones) - self._keys.zones())
         found = [jwks.check(self._services, self._keys.expected, self._keys.new, without)]
         if self._services.has(API):
@@ -162,7 +162,7 @@ class _Canaries:
         return [*found, gateway.without_token(self._services)]
 
     def writing(self) -> list[Check]:
-        """What leaves rows: audit events at least."""
+        """Run the checks that add rows, at least audit events."""
         found = [self._revoked()] if self._place.bundle else []
         if self._given.self_made:
             return [*found, *self._self_made()]
@@ -171,12 +171,12 @@ class _Canaries:
         return [*found, *self.unasked("no application is configured")]
 
     def unasked(self, why: str) -> list[Check]:
-        """What only an application can show."""
+        """Return unproven checks in place of those that need an application."""
         unasked = (exchange.CHECK_ID, gateway.CHECK_ID, audit_rows.CHECK_ID)
         return [Check(check_id, UNPROVEN, f"not run: {why}", required=False) for check_id in unasked]
 
     def _revoked(self) -> Check:
-        """Only in a sandbox, since the drill itself signs the token."""
+        """Check that a revoked session is refused. Only a drill can do this, since it signs the token with the restored key."""
         found = facts.revoked(self._session, self._dialect.family)
         if found is None:
             words = "the copy has no session that was revoked within the last day, which the Gateway remembers"
@@ -187,14 +187,14 @@ class _Canaries:
         return gateway.revoked(self._services, found.resource, self._services.hide(token), found.kind)
 
     def _application(self, given: ApplicationOptions) -> Application:
-        """The operator's."""
+        """Return the operator's application."""
         secret = files.named("client_secret", given.client_secret_file).content.decode("utf-8", "replace").strip()
         if not secret:
             raise OptionError(f"client_secret_file {given.client_secret_file} is empty; write the application's client secret to it")
         return Application(given.zone, given.id, self._services.hide(secret), given.resource, given.scopes, given.labels, given.path)
 
     def _asked(self, application: Application) -> list[Check]:
-        """The operator's application in its own zone, whose chain goes on by it."""
+        """Test the operator's application in its own zone, whose audit chain gets new rows."""
         chain = _Chain(facts.head(self._session, application.zone))
         upstream = None
         if self._place.bundle:
@@ -219,12 +219,12 @@ class _Canaries:
         return [self_made.judge(None, self_made.remove(self._services, zone[0])), *found]
 
     def _probed(self) -> list[str]:
-        """One restored zone that has events, best one with an active policy."""
+        """Return one restored zone with events, preferably one with an active policy. The list is empty if there is none."""
         bound = {one.zone for one in self._sets}
         return sorted(self._newest.keys() - facts.own_zones(self._session), key=lambda zone: (zone not in bound, zone))[:1]
 
     def _judged(self, application: Application, upstream: Upstream | None, chains: list[_Chain]) -> list[Check]:
-        """Go the whole way for an application of the last chain's zone."""
+        """Run the whole journey for an application in the zone of the last chain, and return its checks."""
         made = journey.go(self._services, application, self._dialect, upstream)
         if made.exchange.outcome != BROKEN:
             self._want(chains[-1], made.exchange, TOKEN_EXCHANGE)
@@ -251,7 +251,7 @@ class _Canaries:
         self.request_ids.append(made.request_id)
 
     def _follow(self, chains: t.Sequence[_Chain]) -> None:
-        """Wait until every row is there, or for a minute."""
+        """Wait until every expected row exists, at most `AUDIT_SECONDS`."""
         until = time.monotonic() + AUDIT_SECONDS
         while True:
             for chain in chains:

@@ -31,7 +31,7 @@ _TOKEN_SECONDS = 300
 
 @dataclasses.dataclass(frozen=True)
 class Secrets:
-    """Read once, told to nobody."""
+    """The secrets, which are never shown."""
 
     admin_token: str = dataclasses.field(repr=False)
     keyring: Keyring
@@ -39,7 +39,7 @@ class Secrets:
 
 
 def read(directory: str, family: str) -> Secrets:
-    """Raises KeyProblem for a file that is not there, OptionError for one that holds no key."""
+    """Read the secrets. Raise KeyProblem for a missing file, OptionError for a file without a key."""
 
     def text(name: str) -> str:
         return files.named(name, os.path.join(directory, name)).content.decode("ascii", "replace")
@@ -56,7 +56,7 @@ def read(directory: str, family: str) -> Secrets:
 
 
 class SigningKeys:
-    """The keys that the copy's rows hold and the STS must serve, against those that were there before the services started."""
+    """Signing keys in the copy, which the STS must serve, compared with the keys before the services started."""
 
     def __init__(self, reader: Reader, family: str, keyring: Keyring, before: t.Sequence[t.Mapping[str, object]] | None) -> None:
         self._column = facts.key_column(family)
@@ -68,14 +68,17 @@ class SigningKeys:
 
     @property
     def expected(self) -> list[jwks.Key]:
-        """Those of the copy, and those whose rows were there before and are no more. Of the rows, a retired key's is served no more."""
+        """The keys of the copy, and the earlier keys whose rows do not exist any more. A retired key that still has a row is not served."""
         here = [jwks.Key(row.zone, row.kid, *self._point(row)) for row in self._rows]
         gone = [one for kid, one in (self._before or {}).items() if kid not in self._kids]
         return here + [jwks.Key(*(str(one.get(name, "")) for name in ("zone", "kid", "x", "y"))) for one in gone]
 
     @property
     def new(self) -> list[jwks.Key]:
-        """Made since: nobody rotates while a drill runs, and only the product's own zone gets a first key by itself."""
+        """Keys created since the services started.
+
+        No key is rotated during a drill, and only the product's own zone gets its first key automatically.
+        """
         if self._before is None:
             return []
         had = {str(one.get("zone")) for one in self._before.values()}
@@ -83,14 +86,14 @@ class SigningKeys:
         return [jwks.Key(row.zone, row.kid) for row in rows if row.zone in had or row.zone not in self._own]
 
     def kids(self, zone: str) -> set[str]:
-        """Ids of the backup's keys of a zone."""
+        """Return the IDs of a zone's keys in the backup."""
         return {row.kid for row in self._rows if row.zone == zone} - {key.kid for key in self.new}
 
     def zones(self) -> set[str]:
         return {row.zone for row in self._rows}
 
     def token(self, revoked: Revoked, dialect: Dialect) -> str | None:
-        """A token of a revoked session, signed with the zone's own key; None when that key does not open."""
+        """Return a token of a revoked session, signed with the zone's own key, or None if that key cannot be decrypted."""
         row = next((one for one in self._rows if one.zone == revoked.zone), None)
         pem = self._open(row) if row else None
         if row is None or pem is None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the canaries ask: inside the network of a drill's sandbox, or at the addresses of a real restore."""
+"""The destinations of the canaries' requests: in the network of a drill's sandbox, or to the addresses of a real restore."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ from .._sandbox.bundle import NETWORK, Bundle
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """`bundle` is None after a real restore, where nothing but reading and the operator's own application is asked."""
+    """The addresses of the services.
+
+    `bundle` is None after a real restore, where the canaries only read and use the operator's own application.
+    """
 
     urls: dict[str, str]
     bundle: Bundle | None
@@ -34,7 +37,7 @@ class Place:
         return self._run(client.ask, client.Request(method, url, headers, body))
 
     def upstream(self, port: int) -> Upstream:
-        """Our own, on the loopback address that the Gateway of the sandbox sees."""
+        """Return the canary's own upstream, at the loopback address that the Gateway of the sandbox can reach."""
         nonce = os.urandom(16).hex()
 
         def ask(method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> client.Answer:
@@ -50,7 +53,7 @@ class Place:
 
 
 def of(urls: t.Mapping[str, str], sandbox: str | None, family: str) -> Place:
-    """Raises OptionError for what is no address of a service."""
+    """Return the place of the canaries. Raise OptionError for an invalid address of a service."""
     given = {service: url for service, url in urls.items() if url}
     for service, url in given.items():
         if not _is_address(url):
@@ -62,7 +65,7 @@ def of(urls: t.Mapping[str, str], sandbox: str | None, family: str) -> Place:
 
 
 def _is_address(url: str) -> bool:
-    """Without user, password, query and fragment, any of which may be a secret."""
+    """Return True for an address without user, password, query and fragment, any of which may be a secret."""
     try:
         parts = urllib.parse.urlsplit(url)
         fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -72,7 +75,7 @@ def _is_address(url: str) -> bool:
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
-    """Answers every GET with the nonce, and keeps nothing of what it was asked."""
+    """Answer every GET with the nonce. Nothing of the request is stored."""
 
     nonce = ""
 
@@ -89,7 +92,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def _ask_beside(port: int, nonce: str, request: client.Request) -> client.Answer:
-    """Ask while an upstream is served on `port`."""
+    """Send a request while an upstream listens on `port`."""
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"nonce": nonce}))
     except OSError as exc:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a drill was, from what its steps found and from the set that it restored."""
+"""Collect the facts about a drill from the findings of its steps and from the restored set."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if t.TYPE_CHECKING:
     from .drill_options import DrillOptions
     from .drill_state import RecordedStep
 
-# NTP keeps hosts much closer; a greater difference is a wrong option.
+# NTP keeps hosts much closer. A greater difference means that the clock was changed.
 CLOCK_TOLERANCE = datetime.timedelta(seconds=5)
 FRESHNESS_CHECK = "journal.freshness"
 LOG_TAIL = 256 << 10
@@ -44,8 +44,11 @@ SALT = 16
 
 @dataclasses.dataclass(frozen=True)
 class Findings:
-    """What the steps of a drill found, as its state has it. `started` is in ISO 8601, here and in `steps`. `sandbox` describes the
-    sandbox, `rollback` lists what a restore of the set loses. `log_files` are paths by service, for the diagnosis."""
+    """The findings of a drill's steps, from its state.
+
+    `started` is in ISO 8601, here and in `steps`. `sandbox` describes the sandbox, `rollback` lists what a restore of the set
+    loses. `log_files` are paths by service, for the diagnosis.
+    """
 
     set_id: str
     started: str
@@ -57,7 +60,7 @@ class Findings:
 
 
 def gather(given: DrillOptions, findings: Findings, opened: Opened, drilled: DrilledSet, signer: Signer, now: datetime.datetime) -> Drill:
-    """The drill as it ended `now`. Raises OptionError for facts that cannot be."""
+    """Return the drill, which ended at `now`. Raise OptionError for contradictory facts."""
     started = _time("the drill", findings.started, now)
     checks = _checks(findings.checks, drilled)
     drill = Drill(
@@ -86,7 +89,7 @@ def gather(given: DrillOptions, findings: Findings, opened: Opened, drilled: Dri
 
 
 def _checks(given: t.Sequence[CheckResult], drilled: DrilledSet) -> list[Check]:
-    """As they were made, without what an unreadable set makes untrue, and with the verdict on what is missing."""
+    """Return the checks as recorded, with a verdict for missing checks. A check of the set as unreadable replaces a recorded one."""
     made = [_check(check) for check in given]
     if drilled.problem:
         made = [drilled.problem, *(check for check in made if check.id != drilled.problem.id)]
@@ -101,7 +104,10 @@ def _time(what: str, text: str, now: datetime.datetime) -> datetime.datetime:
 
 
 def _freshness(checks: t.Sequence[Check], now: str) -> str:
-    """The first module of a drill may have made the mark; so what the modules before this one saw counts too."""
+    """Return the freshness of the journal.
+
+    The first module of a drill may have created the high-water mark, so the findings of earlier modules count too.
+    """
     unproven = any(check.id == FRESHNESS_CHECK and check.verdict != PASS for check in checks)
     return UNPROVEN if unproven else now
 
@@ -114,7 +120,7 @@ def _waivers(given: t.Sequence[WaiverOptions], now: datetime.datetime, drilled: 
 
 
 def _budget(option: str, hours: float | None) -> float | None:
-    """In seconds."""
+    """Convert a budget in hours to seconds. Raises OptionError."""
     if hours is not None and not (math.isfinite(hours) and hours > 0):
         raise OptionError(f"{option} is {hours} hours; set a value above zero")
     return None if hours is None else hours * 3600
@@ -127,7 +133,7 @@ def _rollback(given: t.Sequence[RollbackCategory] | None) -> list[RollbackCatego
 
 
 def _logs(files: t.Mapping[str, str]) -> dict[str, list[str]]:
-    """The last lines of each service's log; a file that is not there has none. Nothing of them is ever shown."""
+    """Return the last lines of each service's log, or none if the file does not exist. The lines are never shown."""
     found = {}
     for service, path in files.items():
         try:
@@ -142,12 +148,12 @@ def _logs(files: t.Mapping[str, str]) -> dict[str, list[str]]:
 
 
 def _check(given: CheckResult) -> Check:
-    """Its words may be those of a hostile copy."""
+    """Return a check with cleaned text, which may originate from a hostile copy."""
     return Check(one_line(given["id"]), given["verdict"], clean(given["message"]), given["required"], given["details"])
 
 
 def _step(given: RecordedStep, now: datetime.datetime) -> Step:
-    """Raises OptionError for a time that cannot be, by which a recovery would look faster than it was."""
+    """Return a step. Raise OptionError for an impossible time, which would make a recovery look faster than it was."""
     name = one_line(given["name"])
     if given["seconds"] < 0:
         raise OptionError(f"step {name} took {given['seconds']} seconds: the clock of this host was set back; drill again")
@@ -155,6 +161,6 @@ def _step(given: RecordedStep, now: datetime.datetime) -> Step:
 
 
 def _tools() -> dict[str, str | None]:
-    """Versions of what made the report; None where a library does not say."""
+    """Return the versions of the software that created the report, or None if a library does not provide its version."""
     libraries = {"pyrage": _deps.require_pyrage(), "zstandard": _deps.require_zstandard(), "cryptography": _deps.require_cryptography()}
     return {"python": platform.python_version(), **{name: getattr(library, "__version__", None) for name, library in libraries.items()}}

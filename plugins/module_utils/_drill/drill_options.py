@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a drill is asked: the options of all its steps, so that a play gives them once."""
+"""The options of all steps of a drill, so that a play sets them once."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ StepName = t.Literal[
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DrillOptions(declared.Options):
-    """Options of `restore_drill`. Budgets and `max_age` in hours, timeouts in seconds."""
+    """Options of `restore_drill`. Budgets and `max_age` are in hours, timeouts in seconds."""
 
     access: RepositoryOptions
     step: StepName
@@ -78,15 +78,15 @@ class DrillOptions(declared.Options):
 
     @property
     def identities(self) -> tuple[str, ...]:
-        """Identities of this host for everything but the secrets of the product."""
+        """Identities of this host for everything except the product's secrets."""
         return self.identity_files or ()
 
     @property
     def secrets_identities(self) -> tuple[str, ...]:
-        """The secrets are sealed to recipients of their own, so perhaps another identity opens them."""
+        """Identities for the secrets, which are encrypted for their own recipients and so may need another identity."""
         return self.secrets_identity_files or self.identities
 
     @property
     def all_identities(self) -> tuple[str, ...]:
-        """The report names the public halves of those that opened something."""
+        """All identities. The report names the public keys of those that decrypted something."""
         return tuple(dict.fromkeys([*self.identities, *self.secrets_identity_files]))

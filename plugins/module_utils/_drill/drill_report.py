@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the steps of a drill found becomes signed evidence."""
+"""Create signed evidence from the findings of a drill's steps."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ from . import drill_facts
 from .drill_facts import Findings
 from .drill_options import DrillOptions
 
-# What the result says as the report says it.
+# A text that is signed only to test the signing key.
 PROBE = b"preflight of a report: this signature means nothing\n"
 
 
 class ReportPlace(t.TypedDict):
-    """Where the report of a drill lies."""
+    """The files of a drill's report."""
 
     files: list[str]
     html: str
@@ -77,14 +77,14 @@ class DrillReportResult(_Reported, total=False):
 
 
 class ReportedDrill(DrillReportResult):
-    """The same with the token of the drill."""
+    """The report with the token of the drill."""
 
     drill: str
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A drill, and what it takes to make its report stand."""
+    """A drill, and everything that is needed to publish its report."""
 
     opened: Opened
     drilled: DrilledSet
@@ -96,7 +96,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True)
 class Report:
-    """`files` by key in the repository, in the order in which they are written; the signature is not among them."""
+    """A report. `files` are by key in the repository, in the order in which they are written. The signature is not among them."""
 
     document: DrillReport
     files: dict[str, bytes]
@@ -107,7 +107,7 @@ class Report:
 
 
 def run(opened: Opened, given: DrillOptions, findings: Findings, *, check_mode: bool, warn: t.Callable[[str], None]) -> DrillReportResult:
-    """Preflight; then (not in check mode) report files, signatures, journal entry, local copy, metrics."""
+    """Check the prerequisites, then write report files, signatures, journal entry, local copy and metrics. Check mode writes nothing."""
     case = _prepare(opened, given, findings, access.now())
     opened.store.check_writable(probe=not check_mode)
     opened.mark.check_writable()
@@ -127,7 +127,7 @@ def run(opened: Opened, given: DrillOptions, findings: Findings, *, check_mode: 
 
 
 def _prepare(opened: Opened, given: DrillOptions, findings: Findings, now: datetime.datetime) -> Case:
-    """Everything that can be wrong with settings, keys and the set shows here, before the first write."""
+    """Read settings, keys and the set, so that any error in them is raised before the first write."""
     if not given.signing_key:
         raise OptionError("signing_key is missing; set it to the key of drill@<deployment>")
     signer = Signer(given.signing_key, layout.principal(layout.DRILL, opened.repository.deployment))
@@ -140,7 +140,7 @@ def _prepare(opened: Opened, given: DrillOptions, findings: Findings, now: datet
 
 
 def _try_key(opened: Opened, signer: Signer, drill: Drill) -> None:
-    """Sign something without meaning for each purpose, and see whether readers would believe it."""
+    """Sign a text without meaning for each purpose, and verify that readers would accept the signatures."""
     purposes = [layout.NAMESPACE_DRILL, layout.NAMESPACE_JOURNAL]
     for namespace in purposes + ([layout.NAMESPACE_SET] if drill.verdict == PASS else []):
         opened.verifier.verify(PROBE, signer.sign(PROBE, namespace), namespace, signer.principal, name="a first try of signing_key")
@@ -172,7 +172,7 @@ def _seal(content: t.Mapping[str, object], recipients: t.Sequence[Recipient]) ->
 
 
 def _publish(case: Case, report: Report) -> bytes:
-    """Write everything; the journal entry, which comes last, makes it true. The signature of the report."""
+    """Write all files and return the signature of the report. The journal entry is last, and makes the report valid."""
     store, drill, drilled = case.opened.store, case.drill, case.drilled
     for key, data in report.files.items():
         store.put(key, data)
@@ -190,7 +190,7 @@ def _countersigns(case: Case) -> bool:
 
 
 def _record(case: Case, report: Report) -> None:
-    """The journal entry. It names every file, so that the page cannot be exchanged either."""
+    """Write the journal entry. It contains the digest of every file, so that the page cannot be replaced either."""
     drill, record, found = case.drill, case.drilled.record, report.document
     subjects = [entries.subject(key, entries.sha256(data)) for key, data in report.files.items()]
     subjects.append(entries.subject(layout.manifest_key(record.set_id), record.manifest_sha256))
@@ -211,8 +211,11 @@ def _record(case: Case, report: Report) -> None:
 
 
 def _found_in_set(drill: Drill) -> tuple[Recorded, ...]:
-    """Findings about the set. Those about its audit rows only if the restored rows are those of the set, since else the restore made them
-    so; what shrank since the set before is in the inventories of both."""
+    """Return the findings about the set.
+
+    Findings about its audit rows count only if the restored rows match the set. Otherwise the restore may have caused them.
+    What became smaller since the previous set is taken from the inventories of both sets.
+    """
     checks = {check.id: check for check in drill.checks}
     restored = checks.get(inventory.BLOCKS_CHECK)
     proved = restored is not None and restored.verdict == PASS
@@ -220,7 +223,7 @@ def _found_in_set(drill: Drill) -> tuple[Recorded, ...]:
 
 
 def _copy(local: LocalStore, report: Report, signature: bytes) -> None:
-    """The same files, in a folder of the drill."""
+    """Write the same files to a local directory of the drill."""
     signed = {layout.drill_report_signature_key(report.document["drill_id"]): signature}
     for key, data in {**report.files, **signed}.items():
         local.put(key.removeprefix(f"{layout.DRILLS}/"), data)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a drill knows from one call to the next: a file beside the high-water mark, which no variable of a play can change."""
+"""The state of a drill between calls: a file next to the high-water mark, which no variable of a play can change."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
 
 FORMAT = "caracal-ops-drill"
 VERSION = 1
-# Of the mark's own name, before a hash of the sandbox's directory.
+# Follows the name of the high-water mark, and precedes a hash of the sandbox's directory.
 SUFFIX = ".drill-"
 _SIZE_LIMIT = 256 << 20
 
@@ -52,19 +52,19 @@ class _TimedStep(t.TypedDict):
 
 
 class RecordedStep(_TimedStep, total=False):
-    """A step that was taken; `bytes` where they mean something."""
+    """A step that was run. `bytes` is set only for steps that process data."""
 
     bytes: int
 
 
 class KeptImage(t.TypedDict):
-    """An image that the set keeps."""
+    """An image that the set contains."""
 
     image_id: str
 
 
 class Kept(t.TypedDict, total=False):
-    """What steps know of those before them."""
+    """What earlier steps pass on to later ones."""
 
     assets: SetAssets
     snapshot_time: str
@@ -82,11 +82,13 @@ class Kept(t.TypedDict, total=False):
 
 @dataclasses.dataclass
 class DrillState:
-    """Of the drill with the token `drill`. `controller` and `worker`, who takes a step just now, as `lease` has them; `touched` is when
-    the file was written, in seconds.
+    """The state of the drill with the token `drill`.
 
-    `done` and `failed` are names of steps, `begun` of one that may not have ended. `why` says why a step that was taken leaves nothing
-    to look at. `kept` is what steps know of those before them. `verdict` and `words` are those of the report, once it is written.
+    `controller` and `worker` have the format of `lease`. `worker` is the process that runs a step at the moment. `touched` is
+    the modification time of the file in seconds.
+
+    `done` and `failed` are names of steps, `begun` is a step that may not have ended. `why` is the reason why a step that ran
+    prevents later steps. `kept` is what earlier steps pass on. `verdict` and `words` are from the report, once it is written.
     """
 
     path: str
@@ -110,7 +112,7 @@ class DrillState:
     words: str = ""
 
     def begin(self) -> None:
-        """The first state of a drill. Raises Busy while another one is at work in this directory, and StorageError."""
+        """Write the first state of a drill. Raise Busy if another drill is running in this directory, and StorageError."""
         try:
             mark.make_folder(self.path)
         except OSError as exc:
@@ -120,7 +122,7 @@ class DrillState:
             self._write()
 
     def save(self) -> None:
-        """Raises TargetRefused when another drill has begun meanwhile, or somebody has ended this one, and StorageError."""
+        """Write the state. Raise TargetRefused if this drill was ended or another one was started meanwhile, and StorageError."""
         with _alone(self.path):
             found = _read(self.path)
             if found is None or found.drill != self.drill:
@@ -137,22 +139,22 @@ class DrillState:
 
 
 def new_token() -> str:
-    """Of a drill, for its sandbox."""
+    """Return a new token for a drill and its sandbox."""
     return f"drill-{secrets.token_hex(9)}"
 
 
 def place(given: DrillOptions) -> str:
-    """Where the state of this drill is."""
+    """Return the path of this drill's state."""
     return place_in(given.access.high_water_mark, given.sandbox_directory)
 
 
 def place_in(high_water_mark: str, directory: str) -> str:
-    """Where the state of a drill in this directory is."""
+    """Return the path of the state of a drill in this directory."""
     return f"{os.path.abspath(high_water_mark)}{SUFFIX}{_hash(directory)}"
 
 
 def place_of_trial(given: DrillOptions, drill: str) -> str:
-    """The same in check mode, which leaves nothing: among temporary files, by a name that nobody knows before."""
+    """Return the path of the state in check mode: a temporary file with an unpredictable name. Check mode leaves no other file."""
     return os.path.join(tempfile.gettempdir(), f"caracal-ops-{_hash(given.sandbox_directory, drill)}")
 
 
@@ -165,12 +167,15 @@ def find(given: DrillOptions, check_mode: bool) -> str:
 
 
 def refuse_another(given: DrillOptions) -> None:
-    """Raises Busy while another drill is at work in this directory."""
+    """Raise Busy if another drill is running in this directory."""
     refuse(_read(place(given)))
 
 
 def refuse(found: DrillState | None) -> None:
-    """The same of what was found there. Where the controller is another host's, a drill that was killed is over when its lease is."""
+    """Raise Busy if the drill with that state is running.
+
+    If its controller is on another host, a killed drill counts as ended when its lease is over.
+    """
     if found is None:
         return
     if found.controller:
@@ -185,7 +190,10 @@ def refuse(found: DrillState | None) -> None:
 
 
 def load(given: DrillOptions, check_mode: bool = False) -> DrillState:
-    """Of the drill that `given` names. Raises OptionError where there is none, TargetRefused where it is another's or for another."""
+    """Return the state of the drill in `given`.
+
+    Raises OptionError if there is none, TargetRefused if it is another drill's or another set's.
+    """
     found = _read(find(given, check_mode))
     if found is None:
         raise OptionError(f"no drill was started in {given.sandbox_directory}; run the step verify first")
@@ -202,7 +210,7 @@ def load(given: DrillOptions, check_mode: bool = False) -> DrillState:
 
 
 def is_of(given: DrillOptions, check_mode: bool = False) -> bool:
-    """Whether the state there is that of the drill that `given` names."""
+    """Return True if the state belongs to the drill in `given`."""
     found = _read(find(given, check_mode))
     return found is not None and found.drill == given.drill
 
@@ -216,7 +224,10 @@ def remove(given: DrillOptions, check_mode: bool = False) -> None:
 
 @contextlib.contextmanager
 def _alone(path: str) -> t.Iterator[None]:
-    """Two drills at once must not take each other's place. The lock is that of the mark; a trial has a place of its own."""
+    """Lock the state, so that two drills cannot replace each other.
+
+    The high-water mark has the same lock. A drill in check mode has its own path and needs no lock.
+    """
     if SUFFIX not in path:
         yield
         return
@@ -235,7 +246,7 @@ def _problem(path: str, exc: OSError) -> StorageError:
 
 
 def _read(path: str) -> DrillState | None:
-    """None for one that another release has written, or that was cut: nothing of it can be believed, and its drill is over."""
+    """Return the state, or None if another release wrote it or it is truncated. Then its drill has ended."""
     try:
         with trusted.folder(os.path.dirname(path)) as folder, trusted.reading_in(folder, os.path.basename(path)) as stream:
             if os.fstat(stream.fileno()).st_uid != os.geteuid():

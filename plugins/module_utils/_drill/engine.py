@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module restore_drill: one step of a drill a call, from a set in a repository to a signed report.
+"""Use case of the module restore_drill: one step of a drill per call, from a set in a repository to a signed report.
 
-Each step is a file of `steps`. A step that fails does not keep the rest from being tried, and nothing that a play can set is a verdict:
-checks go from call to call in a file of this host's (`drill_state`).
+Each step is a file in `steps`. If a step fails, the other steps still run. A play cannot set a verdict: checks are stored
+between calls in a file on this host (`drill_state`).
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if t.TYPE_CHECKING:
     from .drill_report import ReportedDrill
     from .drill_state import DrillStepResult, RecordedStep
 
-# In the order in which they are taken.
+# In the order in which the steps run.
 STEPS: tuple[Step, ...] = (
     Verify(),
     Sandbox(),
@@ -88,7 +88,7 @@ class DrillVerdict(_Verdict, total=False):
 
 
 def run(invocation: Invocation[DrillOptions]) -> t.Mapping[str, object]:
-    """The step that is asked for. Raises only where there can be no report: what cannot begin, or is another drill's."""
+    """Run the requested step. Raise errors only if no report is possible: the drill cannot start, or it is another drill's."""
     name = invocation.options.step
     if name in APART:
         return APART[name](invocation)
@@ -99,7 +99,7 @@ def run(invocation: Invocation[DrillOptions]) -> t.Mapping[str, object]:
 
 @contextlib.contextmanager
 def _token(drill: str) -> t.Iterator[None]:
-    """Every use case works in the sandbox of this drill, and in no other."""
+    """Set the token in the environment, so that every use case uses the sandbox of this drill and no other."""
     before = os.environ.get(TOKEN)
     os.environ[TOKEN] = drill
     try:
@@ -111,8 +111,11 @@ def _token(drill: str) -> t.Iterator[None]:
 
 
 def _begun(invocation: Invocation[DrillOptions]) -> DrillState:
-    """A new drill. A report is bound to a set that the journal names: without a journal that can be believed, or with keys that cannot
-    sign or seal, there is none. Raises Busy while another one is at work in this directory."""
+    """Start a drill and return its state.
+
+    A report refers to a set in the journal. So this raises an error if the journal cannot be trusted, or if the keys cannot
+    sign or encrypt. Raises Busy if another drill is running in this directory.
+    """
     from .._sandbox import preflight
     from . import drill_report
     from .drill_facts import Findings
@@ -144,7 +147,7 @@ def _begun(invocation: Invocation[DrillOptions]) -> DrillState:
 
 
 def check_settings(given: DrillOptions) -> None:
-    """Raises OptionError for what no drill can begin with."""
+    """Raise OptionError for settings with which no drill can start."""
     if not given.identities:
         raise OptionError("identity_files is empty, so the set cannot be decrypted; set it to this host's identity")
     if not [*given.recipients.recipients, *given.recipients.recipients_files]:
@@ -158,7 +161,7 @@ def check_settings(given: DrillOptions) -> None:
 
 
 def _chosen(invocation: Invocation[DrillOptions]) -> str:
-    """The id of the set that this drill restores."""
+    """Return the ID of the set that this drill restores."""
     from .._sets import backup_set_info
 
     given = invocation.options
@@ -168,7 +171,7 @@ def _chosen(invocation: Invocation[DrillOptions]) -> str:
 
 
 def _stepped(invocation: Invocation[DrillOptions], kept: DrillState, step: Step) -> DrillStepResult:
-    """Taken, if those before it left something to look at; what became of it is in the state before this returns."""
+    """Run a step unless earlier steps prevent it. The result is stored in the state before this returns."""
     work = Work(invocation, kept)
     if _lacking(kept, step) or step.lacks(work) or _had(kept, step):
         return _result(kept, [], changed=False)
@@ -181,7 +184,7 @@ def _stepped(invocation: Invocation[DrillOptions], kept: DrillState, step: Step)
     if made.stops:
         kept.why[step.name] = made.why
     elif (step.name == Verify.name or not invocation.check_mode) and step.name not in kept.failed:
-        # In check mode nothing is restored that a later step could look at.
+        # Check mode restores nothing that a later step could check.
         kept.done.append(step.name)
     own: RecordedStep = {"name": step.name, "started": timestamp(began), "seconds": (access.now() - began).total_seconds()}
     if made.bytes is not None:
@@ -193,7 +196,7 @@ def _stepped(invocation: Invocation[DrillOptions], kept: DrillState, step: Step)
 
 
 def _taken(work: Work, step: Step) -> Made:
-    """What fails becomes a check: of the set where something was compared, of this host otherwise."""
+    """Run a step. An error becomes a failed check if it is the fault of the set, or an unproven one if it is the fault of this host."""
     try:
         if step.uses_secrets:
             work.refuse_changed_secrets()
@@ -204,7 +207,7 @@ def _taken(work: Work, step: Step) -> Made:
         words = exc.msg if fails else f"{OF_HOST}{exc.msg}"
         reason = blame.reason(exc, fails)
     except Exception as exc:  # noqa: BLE001 - the report must be written whatever it was
-        # Its own words may hold anything.
+        # The error's own text may contain anything.
         where = traceback.extract_tb(exc.__traceback__)[-1]
         fails, reason = False, HOST_FAILED
         words = f"{OF_HOST}{type(exc).__name__} in {os.path.basename(where.filename)}, line {where.lineno}; report this bug"
@@ -223,7 +226,7 @@ def _had(kept: DrillState, step: Step) -> bool:
 
 
 def _merged(before: t.Sequence[CheckResult], made: t.Sequence[CheckResult]) -> list[CheckResult]:
-    """A check that more than one step makes stays as the first has made it, unless a later one fails."""
+    """Merge checks. If several steps make the same check, the first result counts, unless a later one fails."""
     fails = {check["id"] for check in made if check["verdict"] == FAIL}
     kept = [check for check in before if check["id"] not in fails]
     known = {check["id"] for check in kept}
@@ -235,7 +238,7 @@ def _result(kept: DrillState, checks: t.Sequence[CheckResult], *, changed: bool)
 
 
 def _reported(invocation: Invocation[DrillOptions], kept: DrillState) -> ReportedDrill:
-    """A step that was not taken proves nothing, whether one that it needs failed or somebody left it out."""
+    """Write the report. A step that did not run is unproven, whether a prerequisite failed or the play skipped it."""
     from . import drill_report
     from .drill_facts import Findings
 
@@ -282,21 +285,24 @@ def _logs(work: Work) -> dict[str, str]:
 
 
 def _destroyed(invocation: Invocation[DrillOptions]) -> EndedDrill:
-    """Only the sandbox of this drill. Without `drill`, whatever was left over there."""
+    """Remove the sandbox of this drill only. Without `drill`, remove any sandbox that was left in the directory."""
     from .._sandbox import lifecycle
 
     given, trial = invocation.options, invocation.check_mode
     directory, drill = given.sandbox_directory, given.drill or ""
     is_ours = not drill or lifecycle.is_of(directory, drill)
     removed = is_ours and (lifecycle.exists(directory) if trial else lifecycle.destroy(directory))
-    # One that has a verdict is removed by who asks for it.
+    # If there is a verdict, the step that returns it removes the state.
     if not (given.drill or trial) or (drill_state.is_of(given, trial) and not drill_state.load(given, trial).verdict):
         drill_state.remove(given, trial)
     return {"changed": removed, "drill": drill}
 
 
 def _judged(invocation: Invocation[DrillOptions]) -> DrillVerdict:
-    """What the report says, as the end of the play. In check mode the steps that prove most are not taken, so only a failure counts."""
+    """Return the verdict of the report at the end of the play.
+
+    In check mode most steps do not run, so only the verdict `fail` counts.
+    """
     kept = drill_state.load(invocation.options, invocation.check_mode)
     if not kept.verdict:
         raise OptionError(f"the drill in {kept.directory} has no report yet; run the step {REPORT} first")
@@ -309,11 +315,11 @@ def _judged(invocation: Invocation[DrillOptions]) -> DrillVerdict:
 
 
 def _looked(invocation: Invocation[DrillOptions]) -> DrillStepResult:
-    """Whether a drill could be made here, without beginning one."""
+    """Check whether a drill could run on this host, without starting one."""
     from . import preflight
 
     return preflight.run(invocation, check_settings, _chosen)
 
 
-# What is no step of a drill that is under way.
+# Calls that are not steps of a running drill.
 APART: dict[str, t.Callable[[Invocation], t.Mapping[str, object]]] = {PREFLIGHT: _looked, DESTROY: _destroyed, VERDICT: _judged}

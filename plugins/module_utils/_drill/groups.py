@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The consumer groups of the services in a sandbox, and how fast they work off what waits for them."""
+"""The consumer groups of the services in a sandbox, and how fast they process their backlog."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .._drivers.redis.connection import Session
 
 
 def read(redis: Session) -> t.Iterator[Group]:
-    """The groups that a service reads, with how long ago it asked."""
+    """Yield the groups that a service reads, with the time since its last request."""
     for name in reading.find(redis, streams.PATTERN):
         found = reading.look(redis, name)
         for group in found.groups if found else ():
@@ -32,7 +32,7 @@ def read(redis: Session) -> t.Iterator[Group]:
 
 @dataclasses.dataclass
 class _Seen:
-    """A backlog: the most of it and when that was, how much of it was last seen, and when it last became less."""
+    """A backlog: its maximum and the time of that, its last observed size, and the time when it last became smaller."""
 
     most: int
     since: float
@@ -41,13 +41,13 @@ class _Seen:
 
 
 class Watch:
-    """What becomes of the backlog of each group; look often, or one that stands still is not told from one that shrinks."""
+    """Track the backlog of each group. Call it often, or a backlog that shrinks cannot be distinguished from one that does not."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str], _Seen] = {}
 
     def backlogs(self, groups: t.Iterable[Group]) -> dict[tuple[str, str], Backlog]:
-        """By stream and group, of those whose lag is known."""
+        """Return backlogs by stream and group, if the lag of the group is known."""
         waiting = {(one.stream, one.name): one.lag + one.pending for one in groups if one.lag is not None}
         return {name: self._backlog(name, count, time.monotonic()) for name, count in waiting.items()}
 
@@ -61,5 +61,5 @@ class Watch:
         return Backlog(seen.most, count, now - seen.since, now - seen.less)
 
     def ingest(self, groups: t.Iterable[Group]) -> Backlog | None:
-        """That of the audit service, if it has any."""
+        """Return the backlog of the audit service, or None."""
         return self.backlogs(groups).get((outbox.AUDIT_EVENTS, streams.AUDIT_GROUP))

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All that is wrong with a drill host, said at once. Nothing is restored, unpacked or written, and no set is read but its first bytes.
+"""Check all prerequisites of a drill host and report every problem at once.
 
-A mistake that only shows in a step is found here by the code of that step. What is wrong with the set itself is for a drill to say, but for
-a manifest that cannot be read: without it nobody knows what the host needs.
+Nothing is restored, unpacked or written. Only the manifest of a set and the first bytes of its objects are read. Mistakes that
+would only appear in a step are found here by the code of that step. Problems of the set itself are findings of a drill, except
+an unreadable manifest: without it, the needs of the host are unknown.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ def run(
     check_settings: t.Callable[[DrillOptions], None],
     choose: t.Callable[[Invocation[DrillOptions]], str],
 ) -> DrillStepResult:
-    """What a drill would find. `choose` says which set it would take. Raises what is wrong; NotReady for several things."""
+    """Run all checks, with `choose` as the function that selects the set.
+
+    Raises the problem that was found, or NotReady for several problems.
+    """
     host = _Host(invocation)
     host.look("settings", lambda: check_settings(host.given))
     opened = host.look("repository", host.repository)
@@ -79,13 +83,13 @@ class _Chosen:
 
     @property
     def services(self) -> list[RecordedService]:
-        """What is said to have run when the set was made."""
+        """The services that ran when the set was created, according to the set."""
         found = self.drilled.open_set
         return t.cast("list[RecordedService]", [dataclasses.asdict(one) for one in found.manifest.services]) if found else []
 
     @property
     def images(self) -> list[str]:
-        """Ids of those that the set keeps."""
+        """The IDs of the images that the set contains."""
         found = self.drilled.open_set
         return [one.image_id for one in found.manifest.images] if found else []
 
@@ -99,7 +103,7 @@ T = t.TypeVar("T")
 
 
 class _Host:
-    """Each look is tried, whatever became of the others."""
+    """The checks of a host. Each is tried, regardless of the results of the others."""
 
     def __init__(self, invocation: Invocation[DrillOptions]) -> None:
         self.given = invocation.options
@@ -110,7 +114,7 @@ class _Host:
         try:
             return at()
         except BackupError as exc:
-            # A drill that is running in the directory of this one is not a fault of the host.
+            # A drill that is running in this directory is not a problem of the host.
             if asset == SANDBOX and isinstance(exc, Busy):
                 self._invocation.warn(exc.msg)
             else:
@@ -132,7 +136,7 @@ class _Host:
             Signer(self.given.signing_key, layout.principal(layout.DRILL, self.given.access.deployment))
 
     def identities(self) -> bool:
-        """Whether all that are named can be read."""
+        """Return True if all configured identities can be read."""
         named = [*self.given.identities, *self.given.secrets_identity_files]
         read = [self.look("keys", functools.partial(age.load_identities, [path])) for path in dict.fromkeys(named)]
         return all(read)
@@ -147,7 +151,7 @@ class _Host:
         return _Chosen(opened, drill_set.whole(opened, choose(self._invocation)))
 
     def opens(self, chosen: _Chosen, identity_files: t.Sequence[str], wanted: t.Callable[[str], bool]) -> None:
-        """Whether one of these identities opens each class of assets, by the first bytes of its objects. Raises KeyProblem."""
+        """Check that an identity decrypts each class of assets, using the first bytes of its objects. Raises KeyProblem."""
         facts = drill_set.facts(chosen.opened, chosen.drilled, identity_files)
         for one in facts.recipients or []:
             if not wanted(one["assets"]) or one["opened_by"]:
@@ -181,14 +185,17 @@ class _Host:
         from .steps import sandbox
 
         def foresee() -> None:
-            # The room was looked at already.
+            # The free space was checked already.
             lifecycle.predict(sandbox.spec(self.given, None, minimum_free=0, token=""))
 
         self._server(server_images.DATABASE, self.given.pg_bin, chosen, foresee)
         tools.refuse_lacking(self.given.isolation)
 
     def isolation(self) -> None:
-        """A server of this host was started inside to see its release; one of an image is not there yet."""
+        """Check that isolation works.
+
+        To find the version of a server of this host, it was started inside. A server of an image does not exist here yet.
+        """
         from .._sandbox import tools
 
         tools.refuse_unable(self.given.isolation)
@@ -201,8 +208,10 @@ class _Host:
         self._server(server_images.REDIS, named, chosen, lambda: redis_program.find(named))
 
     def _server(self, server: Server, named: str | None, chosen: _Chosen | None, find: t.Callable[[], object]) -> None:
-        """One of this host, else the image that ran when the set was made. Raises what `find` does where neither can be had; without a set
-        nobody knows of an image."""
+        """Check that there is a server on this host, or else an image that ran when the set was created.
+
+        Raises the error of `find` if both are missing. Without a set, images are unknown and nothing is raised.
+        """
         from . import service_images
 
         ran = [one for one in (chosen.services if chosen else []) if one["service"] == server.service]
@@ -219,7 +228,7 @@ class _Host:
                 raise MissingDependency.caused_by(other, f"{exc.msg}; for the image of the set: {other.msg}") from other
 
     def services(self, chosen: _Chosen | None) -> None:
-        """Those of the settings, else those that ran when the set was made."""
+        """Check the services in the settings, or else those that ran when the set was created."""
         from .._sandbox import programs
         from . import service_images, service_option
 
@@ -244,7 +253,7 @@ class _Host:
         dataclasses.replace(found, kept=kept).look(one.image, *one.reference.split("@", 1))
 
     def files(self) -> None:
-        """What is only read after the restore."""
+        """Check the files that are read only after the restore."""
         from .._audit.chains import audit_chain_verify
         from .._checks import migration_verify
         from .._drivers.secrets import files

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Servers of a drill: this host's own, or out of the images that ran when the set was made.
+"""The servers of a drill: programs of this host, or images that ran when the set was created.
 
-Who made the set chose those images, and a server can answer whatever it likes. So this host's own comes first.
+The creator of the set chose those images, and a server can return any answer. So the programs of this host have priority.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Made = t.TypeVar("Made")
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """`service` is what the product's Compose file calls it, `check` what says which one ran."""
+    """A server. `service` is its name in the product's Compose file, `check` the ID of the check that reports which one ran."""
 
     service: str
     check: str
@@ -44,9 +44,9 @@ def start(
     make: t.Callable[[Unpacked | None], Made],
     sources: t.Callable[[], Sources],
 ) -> Made:
-    """What `make` makes with what this host has; where nothing of it fits and nothing is `named`, with the image that ran.
+    """Return the result of `make` for this host's server, or for the recorded image if this host has none and none is `named`.
 
-    `services` are those of the set; `sources` say where images are.
+    `services` are the services of the set. `sources` returns where images can be found.
     """
     ran = [one for one in services if one["service"] == server.service]
     try:
@@ -58,13 +58,13 @@ def start(
     try:
         return make(service_images.bring([service_images.image_of(ran[0])], sources())[server.service])
     except BackupError as exc:
-        # What is wrong with the host is said once.
+        # A problem of the host is reported only once.
         words = exc.msg if exc.msg == lacking.msg else f"{lacking.msg}; for the image of the set: {exc.msg}"
         raise exc.reworded(words) from exc
 
 
 def told(server: Server, version: str, image: str) -> Check:
-    """Whose server it was that all other checks of the copy have asked."""
+    """Return the check that reports which server answered all other checks of the copy."""
     if not image:
         return Check(server.check, PASS, f"{server.words} {version} is installed on this host", required=False)
     words = f"{server.words} {version} is from an image in the set, so the creator of the set chose the program that answers for the copy"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Services that are started from images: those that the operator names, or those that ran when the set was made."""
+"""Services that are started from images: images that the operator configures, or images that ran when the set was created."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CHECK_ID = "services.release"
 
 
 def recorded(services: t.Sequence[RecordedService]) -> list[ServiceStart]:
-    """How to start what a set says ran: of each service of the product its first replica."""
+    """Return how to start the recorded services: the first replica of each service of the product."""
     first: dict[str, ServiceStart] = {}
     for one in services:
         if one["service"] in service_option.NAMES:
@@ -34,12 +34,12 @@ def recorded(services: t.Sequence[RecordedService]) -> list[ServiceStart]:
 
 
 def image_of(one: RecordedService) -> ServiceStart:
-    """The image of a recorded service, and where a registry has it."""
+    """Return the image of a recorded service, and its reference in a registry."""
     return ServiceStart(name=one["service"], image=one["image_id"], reference=f"{one['image'].partition('@')[0]}@{one['digest']}")
 
 
 def compare(given: t.Sequence[ServiceStart], services: t.Sequence[RecordedService]) -> Check:
-    """Whether what is started is what ran when the set was made, by digest."""
+    """Compare the images that are started with those that ran when the set was created, by digest."""
     ran = {name: {one["image_id"] for one in services if one["service"] == name} for name in service_option.NAMES}
     if not any(ran.values()):
         return Check(CHECK_ID, NOT_APPLICABLE, "the set does not record which images ran when it was created", required=False)
@@ -58,9 +58,9 @@ def compare(given: t.Sequence[ServiceStart], services: t.Sequence[RecordedServic
 
 
 def bring(services: t.Sequence[ServiceStart], sources: Sources) -> dict[str, Unpacked]:
-    """The images of services by the service's name, unpacked; one that is not yet comes from where it can be had.
+    """Return the unpacked images by service name. An image that is not unpacked yet is fetched from `sources`.
 
-    Raises MissingDependency for one that cannot be had, OptionError.
+    Raises MissingDependency if an image is not available, and OptionError.
     """
     from .._images import cache
 
@@ -74,7 +74,7 @@ def bring(services: t.Sequence[ServiceStart], sources: Sources) -> dict[str, Unp
 
 
 def command(image: Unpacked) -> list[str]:
-    """What the image itself starts. Raises MissingDependency for one that says nothing."""
+    """Return the image's own command. Raise MissingDependency if the image does not define one."""
     words = image.command()
     if not words:
         raise MissingDependency(f"image {image.image_id[:19]} does not define a command to start; set command")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the services of a drill are started: the option that says so, and what it becomes."""
+"""The option with the services of a drill."""
 
 from __future__ import annotations
 
@@ -22,8 +22,11 @@ DEAD_ROWS_VARIABLE = "API_READY_OUTBOX_DEAD_MAX"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServiceStart(Suboptions):
-    """How one service is started: by a program of this host, or from an image. `reference` is where a registry has the image. Without
-    `command` and `directory`, they are those of the image. `environment` and `readable` come on top of what every service gets."""
+    """How to start one service: with a program of this host, or from an image.
+
+    `reference` is the image's reference in a registry. `command` and `directory` default to the image's own. `environment` and
+    `readable` are added to the defaults of every service.
+    """
 
     name: t.Annotated[str, Is(choices=list(NAMES))]
     image: str = ""
@@ -35,13 +38,13 @@ class ServiceStart(Suboptions):
 
 
 def refuse_empty(one: ServiceStart) -> None:
-    """Raises OptionError for a service without a program."""
+    """Raise OptionError for a service without a program."""
     if not (one.command or one.image):
         raise OptionError(f"service {one.name} has neither command nor image; set one of them")
 
 
 def check(one: ServiceStart) -> None:
-    """Raises OptionError for a service that cannot be started, or that would run with something else than the set has."""
+    """Raise OptionError for a service that cannot start, or whose environment replaces a value of the set."""
     refuse_empty(one)
     own = _from_the_set(one.name)
     if taken := sorted(variable for variable in one.environment if variable.removesuffix("_FILE") in own):
@@ -51,7 +54,7 @@ def check(one: ServiceStart) -> None:
 
 
 def _from_the_set(name: str) -> set[str]:
-    """Variables whose values a drill takes from the set and its sandbox, whatever the family."""
+    """Return the variables whose values come from the set and its sandbox, in any family."""
     found = {REDIS_VARIABLE, REPLAY_VARIABLE, DEAD_ROWS_VARIABLE}
     for one in (*services.services(ZONE_KEK), *services.services(SECRET_STORE)):
         if one.name == name:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each service of a drill is given: secrets and addresses in files, directories, and an environment that holds no secret."""
+"""What each service of a drill receives: secrets and addresses in files, directories, and an environment without secrets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ GIVEN = "given"
 
 @dataclasses.dataclass(frozen=True)
 class Own:
-    """What the operator says of one service: its command, and environment and paths beside ours. `variables` are an image's, below all."""
+    """The operator's settings for one service: its command, and additional environment and paths.
+
+    `variables` are from the image, and have the lowest priority.
+    """
 
     command: t.Sequence[str]
     environment: t.Mapping[str, str]
@@ -46,7 +49,7 @@ class Own:
 
     @classmethod
     def of(cls, start: ServiceStart, image: Unpacked | None) -> Own:
-        """As it is said, and out of the image what is not."""
+        """Return the settings, with defaults from the image."""
         if image is None:
             return cls(start.command, start.environment, start.readable)
         from . import service_images
@@ -58,14 +61,14 @@ class Own:
 
 @dataclasses.dataclass(frozen=True)
 class Restored:
-    """Directories of what was restored for the services: the secrets of the set, and the unsent audit events."""
+    """Directories that were restored for the services: the secrets of the set, and the unsent audit events."""
 
     secrets: str
     replay: str
 
 
 def given_secret(bundle: Bundle, directory: str, name: str) -> str:
-    """A secret that services were given: a restored one, or one that was made for the drill. Raises OptionError."""
+    """Return a secret of the services, either restored or created for the drill. Raises OptionError."""
     places = [os.path.join(directory, name), os.path.join(Layout.of(bundle.info.directory).programs, GIVEN, name)]
     for path in places:
         if os.path.exists(path):
@@ -86,7 +89,7 @@ def _read(path: str) -> str:
 
 
 class Plan:
-    """The programs of a drill. `passwords` maps the roles that log in to their passwords, as far as `program` was called."""
+    """The programs of a drill. `passwords` maps each role that logs in to its password, after `program` was called for its service."""
 
     def __init__(
         self, bundle: Bundle, family: str, restored: Restored, starts: t.Sequence[ServiceStart], images: t.Mapping[str, Unpacked]
@@ -106,8 +109,10 @@ class Plan:
         self._owner_only = family == ZONE_KEK
 
     def program(self, service: Service, dead_rows: int) -> Program:
-        """Write what it is given, and say how to start it. The API takes `dead_rows` as normal. Raises OptionError for a secret that is
-        missing."""
+        """Write the files of a service, and return how to start it.
+
+        The API accepts `dead_rows` as normal. Raises OptionError for a missing secret.
+        """
         own = self.own[service.name]
         files = {variable: self._secret(name) for variable, name in service.secrets.items() if self._wanted(name)}
         files[service.database_variable] = self._file(f"{service.name}.databaseUrl", self._database_url(service))
@@ -126,7 +131,7 @@ class Plan:
         return Program(service.name, own.command, environment, readable, writable, own.rootfs, own.directory, own.variables)
 
     def redact(self, text: str) -> str:
-        """The text without any secret that a service was given."""
+        """Return the text without any secret that a service received."""
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, "***")
         return text
@@ -135,7 +140,7 @@ class Plan:
         return name not in table.OPTIONAL or os.path.exists(os.path.join(self._secrets, name))
 
     def _secret(self, name: str) -> str:
-        """Path of a restored secret; one that the product does not have is made."""
+        """Return the path of a restored secret. A secret that the product does not have is created."""
         path = os.path.join(self._secrets, name)
         if name in table.MADE and not os.path.exists(path):
             return self._made(name)
@@ -143,7 +148,7 @@ class Plan:
         return path
 
     def _made(self, name: str) -> str:
-        """Path of a secret of the drill. It is made once, since a service that runs has read it."""
+        """Return the path of a secret that is created for the drill. It is created only once, since a running service has read it."""
         path = os.path.join(self._folder, name)
         if not os.path.exists(path):
             return self._file(name, random.token_urlsafe(32))
@@ -151,7 +156,7 @@ class Plan:
         return path
 
     def restored(self, name: str) -> str:
-        """Value of a secret, which from now on is kept out of everything that is reported."""
+        """Return the value of a secret, which is redacted in reports from now on."""
         value = _read(os.path.join(self._secrets, name))
         self._values.add(value)
         return value
@@ -177,7 +182,7 @@ class Plan:
         return f"redis://:{urllib.parse.quote(password, safe='')}@{table.LOOPBACK}:{found.port}/0"
 
     def _file(self, name: str, content: str) -> str:
-        """A file that the services' user can read, and nobody else."""
+        """Write a file that only the services' user can read."""
         path = os.path.join(self._folder, name)
         self._values.add(content)
         try:

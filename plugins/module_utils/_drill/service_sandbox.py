@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The services of Caracal beside a restored copy, once it is proved that they are isolated."""
+"""Run the services of Caracal on a restored copy, after verifying that they are isolated."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ from .service_plan import Plan, Restored
 if t.TYPE_CHECKING:
     from .._images.sources import Sources
 
-# The slowest answer that a service gives when Redis is down takes 20 s.
+# The slowest answer of a service, when Redis is down, takes 20 s.
 ANSWER_SECONDS = 25.0
 PAUSE = 0.25
-# A service that answers needs as long at least before its answer says something about the set.
+# A failure within a shorter time is not a finding about the set, even if the service answers.
 LEAST_SECONDS = 10
 NOT_HERE = "which does not exist on this host"
 _ERROR = re.compile(r"^\W*(\w*(Error|Exception)|panic|fatal|error)\b.*:|\"level\":\s*(\"(error|fatal|panic)\"|[56]0\b)", re.IGNORECASE)
@@ -47,8 +47,11 @@ _TABLE = "SELECT pg_catalog.to_regclass(%s)"
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """What starts, and how: nothing of `production` may be reached, and without isolation only `unisolated_reason` lets it start. Each
-    service has `ready_timeout` seconds to be ready. `sources` are where images come from."""
+    """What to start, and how.
+
+    Nothing in `production` may be reachable. Without isolation, services start only with `unisolated_reason`. Each service has
+    `ready_timeout` seconds to become ready. `sources` are where images can be found.
+    """
 
     starts: t.Sequence[ServiceStart]
     restored: Restored
@@ -60,14 +63,14 @@ class Terms:
 
 @dataclasses.dataclass(frozen=True)
 class Started:
-    """The checks, and the names of the services that run."""
+    """The checks, and the names of the running services."""
 
     checks: list[Check]
     running: list[str]
 
 
 def start(bundle: Bundle, terms: Terms) -> Started:
-    """Prove that the sandbox is isolated, disarm the copy, start the services one after the other and wait until each is ready."""
+    """Verify that the sandbox is isolated, disarm the copy, and start each service and wait until it is ready."""
     for one in terms.starts:
         service_option.check(one)
     family = _family(bundle.server)
@@ -116,7 +119,11 @@ def _run(bundle: Bundle, plan: Plan, terms: Terms) -> list[Check]:
 
 
 def _frames(bundle: Bundle, plan: Plan) -> list[Check]:
-    """Before a service reads them, and acknowledges what it drops. Services report a secret that is not a key."""
+    """Check the signatures of stream entries.
+
+    This happens before a service reads the entries and acknowledges those that it drops. The services report a secret that is
+    not a key.
+    """
     streams_key = chain_keys.parse_file(plan.restored(STREAMS_KEY), STREAMS_KEY, "STREAMS_HMAC_KEY")
     audit_secret, audit_key = plan.restored(AUDIT_KEY), None
     with contextlib.suppress(OptionError):
@@ -126,13 +133,13 @@ def _frames(bundle: Bundle, plan: Plan) -> list[Check]:
 
 
 def _is_taken(bundle: Bundle, service: Service) -> bool:
-    """Without isolation, a service of this host may listen there."""
+    """Return True if the port is in use. Without isolation, a service of this host may listen there."""
     listening = {port for _address, port in bundle.run(probe.listening, namespaces=NETWORK)}
     return service.port in listening and not programs.alive(bundle, service.name)
 
 
 def _prepare(server: Server, plan: Plan) -> Check:
-    """Logins for the services, and nothing left in the copy that acts on the world."""
+    """Create logins for the services, and disarm rows of the copy that would act on external systems."""
     with Session(server, releases.OWN_DATABASE) as session:
         session.rows("BEGIN")
         for role, password in plan.passwords.items():
@@ -147,7 +154,7 @@ def _prepare(server: Server, plan: Plan) -> Check:
 
 
 def _login(session: Session, role: str, password: str) -> None:
-    """Only the verifier goes into the statement, which a server may log. Raises StageFailed for a role that is missing."""
+    """Set a password. The statement, which a server may log, contains only its verifier. Raise StageFailed if the role is missing."""
     found = session.value(_ALTER_ROLE, (session.verifier(role, password), role))
     if found is None:
         raise StageFailed(f"role {role} is missing in the copy, so its service cannot log in; see the check inventory.roles")
@@ -155,9 +162,9 @@ def _login(session: Session, role: str, password: str) -> None:
 
 
 def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.Mapping[str, int]) -> Check:
-    """Ask `/ready` until it returns 200, the process is gone, the time is over, or it names a reason that waiting does not change.
+    """Request `/ready` until it returns 200, the process ends, the time is over, or waiting cannot change the reported reason.
 
-    Only an answer says something about the set: a service that never listened may have been configured wrongly on this host.
+    Only an answer is a finding about the set. A service that never listened may be configured wrongly on this host.
     """
     started, answered = time.monotonic(), False
     while True:
@@ -176,7 +183,7 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
     why = answer.error if answer.status is None else f"HTTP {answer.status}, {readiness.explain(named)}"
     last = _last_words(bundle, service, plan)
     details = {"service": service.name, "status": answer.status, "answer": named, "error": answer.error, "seconds": took, "log": last}
-    # Named by the operator, missed by the program: no fault of the set.
+    # The operator configured the path, but it does not exist for the program. That is not a fault of the set.
     own = plan.own[service.name]
     paths = [one for one in own.command[1:] if one.startswith("/") and not (own.rootfs or os.path.lexists(one))]
     absent = [one for one in paths if any(one in line for line in last)]
@@ -192,12 +199,16 @@ def _ready(bundle: Bundle, service: Service, plan: Plan, timeout: int, dead: t.M
 
 
 def _telling(lines: t.Sequence[str]) -> str:
-    """Of the end of a log, the last line that speaks of an error: behind it come traces, and the version of what ran it."""
+    """Return the last line of a log that contains an error. Stack traces and the version of the runtime follow it."""
     return next((line for line in reversed(lines) if _ERROR.search(line)), lines[-1])
 
 
 def _as_before(check: Check, dead: t.Mapping[str, int]) -> Check:
-    """A Coordinator with a dead row in its outbox is not ready, and was not when the backup was made; an API's limit was raised."""
+    """Return the check, considering dead rows from before the backup.
+
+    A Coordinator with a dead row in its outbox is not ready, and was not ready at the time of the backup. The limit of the API
+    was raised.
+    """
     accepted = dead[outbox.EVENTS] if check.details["service"] == "api" else 0
     if check.verdict == PASS and accepted:
         return dataclasses.replace(
@@ -211,7 +222,7 @@ def _as_before(check: Check, dead: t.Mapping[str, int]) -> Check:
 
 
 def _last_words(bundle: Bundle, service: Service, plan: Plan) -> list[str]:
-    """The end of its log, without the secrets that it was given."""
+    """Return the end of the service's log, without its secrets."""
     lines = [line for line in programs.log_lines(bundle, service.name, 40) if line.strip()]
     return [clean(plan.redact(line))[:300] for line in lines]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the restored services did since they started."""
+"""Verify the work of the restored services since they started."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ NEWEST = 50
 
 
 def settled(bundle: Bundle, restored: Restored, *, earlier_key_rows: int, timeout: int) -> list[Check]:
-    """Ask again and again, until nothing gets better by waiting or the time is over. Of the audit rows, `earlier_key_rows` bear the HMAC of
-    an earlier key."""
+    """Check repeatedly, until waiting cannot improve any result or the time is over.
+
+    `earlier_key_rows` is the number of audit rows with the HMAC of an earlier key.
+    """
     started = time.monotonic()
     watch = _Watch(bundle, restored, earlier_key_rows)
     while True:
@@ -44,7 +46,7 @@ def settled(bundle: Bundle, restored: Restored, *, earlier_key_rows: int, timeou
 
 
 class _Watch:
-    """One sandbox, looked at more than once."""
+    """Repeated checks of one sandbox."""
 
     def __init__(self, bundle: Bundle, restored: Restored, earlier_key_rows: int) -> None:
         self._bundle = bundle
@@ -86,7 +88,7 @@ class _Watch:
         return Replayed(len(self._before.replayed), len(left), len(set(ids)), _landed(session, ids))
 
     def _new_rows(self, session: Session, recompute: bool) -> Seen:
-        """The rows after each chain's restored head; of a zone that had no chain, all."""
+        """Examine the rows after each chain's restored head, or all rows of a zone that had no chain."""
         columns = [str(name) for (name,) in session.rows(_COLUMNS)]
         examiner = Examiner(Terms(audit_chains.AUDIT, tuple(columns), (self._key,), recompute))
         for (zone,) in session.rows("SELECT id FROM public.zones ORDER BY 1"):
@@ -105,13 +107,13 @@ _NEW_ROWS = """
 
 
 def _landed(session: Session, ids: t.Sequence[str]) -> int:
-    """How many of these events are in the audit log; each is found by the primary key."""
+    """Return how many of these events are in the audit log. Each is found by the primary key."""
     found = session.value("SELECT count(DISTINCT id) FROM public.audit_events WHERE id = ANY (%s)", (list(ids),)) if ids else 0
     return int(found)
 
 
 class _Lines:
-    """Rows of COPY, with their newline, into an examiner."""
+    """Pass rows of COPY, without their newlines, to an examiner."""
 
     def __init__(self, examiner: Examiner) -> None:
         self._examiner = examiner
@@ -121,6 +123,6 @@ class _Lines:
 
 
 def _reasons(redis: RedisSession) -> dict[str, int]:
-    """Why the newest audit events were put aside."""
+    """Return the reasons of the newest dead letters of the audit stream."""
     entries = before.last_entries(redis, before.AUDIT_DEAD, NEWEST)
     return collections.Counter(fields[b"reason"].decode("utf-8", "replace")[:60] for _stream, fields in entries if b"reason" in fields)

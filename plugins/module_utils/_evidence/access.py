@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Access to a repository, from the options that name it."""
+"""Open a repository from the options that name it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SHADOWED_LISTED = 100
 
 
 class JournalResult(t.TypedDict):
-    """What a module returns that has worked with a journal: its head, and for `--diff` what changed."""
+    """The result of a module that used a journal: its head, and the changes for `--diff`."""
 
     journal_head: str
     diff: dict[str, str]
@@ -45,7 +45,10 @@ class JournalResult(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Opened:
-    """A repository whose whole journal this host has verified, now or before. `freshness` is `fresh` or `unproven` (no mark yet)."""
+    """A repository whose whole journal this host has verified, now or earlier.
+
+    `freshness` is `fresh` or `unproven` (no high-water mark yet).
+    """
 
     store: Store
     verifier: Verifier
@@ -68,10 +71,11 @@ def open_repository(
     warn: t.Callable[[str], None] = lambda _text: None,
     everything: bool = False,
 ) -> Opened:
-    """Raises TamperedData for a journal that cannot be trusted.
+    """Open a repository. Raise TamperedData for a journal that cannot be trusted.
 
-    With `everything`, for who verifies, what this host has verified before is read again too. `warn` is told what lies behind the end and
-    is no entry. `assumed` are entries that are read as if an operator had corrected them; for who is about to do that.
+    With `everything`, entries that this host verified earlier are read again too. Verifications use this. `warn` is called if
+    unsigned files follow the last entry. `assumed` are entries that are read as if an operator had corrected them. It is for a
+    caller that is about to correct them.
     """
     store = open_store(given.repository, given.bucket)
     check_outside(store, given)
@@ -87,7 +91,7 @@ def open_repository(
 
 
 def unsigned_words(store: Store, journal: Journal) -> str:
-    """Of what lies behind the journal's end and is no entry."""
+    """Return the warning about unsigned files after the last journal entry."""
     more = f" and {len(journal.unsigned) - 1} more" if len(journal.unsigned) > 1 else ""
     return (
         f"{store.location}/{journal.unsigned[0]}{more} is not a journal entry: no key of allowed_signers signed it. The journal ends at "
@@ -96,8 +100,10 @@ def unsigned_words(store: Store, journal: Journal) -> str:
 
 
 def signer(opened: Opened, deployment: str, signing_key: str, role: str) -> Signer:
-    """Who enters something into the journal, whom readers would believe: tried, since it is too late afterwards. Raises KeyProblem, and
-    VerificationFailed where the store's clock says another time."""
+    """Return the signer for a new journal entry, after a trial signature, since a failure afterwards is too late.
+
+    Raises KeyProblem if readers would not accept the signature, and VerificationFailed if the store's clock differs.
+    """
     clocks.check_store(opened.store, now())
     found = Signer(signing_key, layout.principal(role, deployment))
     trial = found.sign(b"preflight", layout.NAMESPACE_JOURNAL)
@@ -106,8 +112,8 @@ def signer(opened: Opened, deployment: str, signing_key: str, role: str) -> Sign
 
 
 def check_outside(store: Store, given: RepositoryOptions, **others: str | None) -> None:
-    """Files by which this host trusts the repository must not come from it; `others` by the name of their option."""
-    inside = os.path.realpath(store.location) + os.sep  # of a bucket, a path that no file has
+    """Raise OptionError if a file that this host trusts is inside the repository. `others` are paths by option name."""
+    inside = os.path.realpath(store.location) + os.sep  # for a bucket, this path matches no file
     own = {"allowed_signers": given.allowed_signers, "revoked_keys": given.revoked_keys, "high_water_mark": given.high_water_mark}
     for name, path in {**own, **others}.items():
         if path and os.path.realpath(path).startswith(inside):
@@ -117,7 +123,7 @@ def check_outside(store: Store, given: RepositoryOptions, **others: str | None) 
 
 
 def freshness_check(opened: Opened) -> Check:
-    """Whether this host has seen the journal before, and nothing was rolled back since."""
+    """Check that this host has seen the journal before, and that it was not rolled back since."""
     if opened.freshness == FRESH:
         return Check("journal.freshness", PASS, f"journal head {opened.head} is not older than this host's high-water mark")
     return Check(
@@ -129,7 +135,10 @@ def freshness_check(opened: Opened) -> Check:
 
 
 def shadowed_checks(opened: Opened) -> list[Check]:
-    """Whether something lies over what was signed, where a store can tell. The signed versions were read nevertheless."""
+    """Check that no signed object is hidden by a newer version, if the store can report that.
+
+    The signed versions were read in any case.
+    """
     layered = opened.store.layered()
     if layered is None:
         return []
@@ -142,7 +151,10 @@ def shadowed_checks(opened: Opened) -> list[Check]:
 
 
 def _shadowed(opened: Opened, layered: t.Sequence[str]) -> t.Iterator[str]:
-    """What nobody deletes by right, and what is signed and not on top. All else may be deleted and written again."""
+    """Yield keys that are never deleted regularly, and signed objects that are not the newest version.
+
+    All other objects may be deleted and written again.
+    """
     folders = tuple({f"{one.rpartition('/')[0]}/" for entry in opened.journal.entries for one in entry.subjects if "/" in one})
     yield from (key for key in layered if s3_lock.is_kept(key) and key.startswith((layout.REPOSITORY, f"{layout.JOURNAL}/", *folders)))
     others = {key for key in layered if not s3_lock.is_kept(key)}
@@ -152,13 +164,13 @@ def _shadowed(opened: Opened, layered: t.Sequence[str]) -> t.Iterator[str]:
     named = {(one.path, one.sha256, one.size) for manifest in manifests for one in manifest.artifacts}
     subjects = {(key, digest, None) for entry in opened.journal.entries for key, digest in entry.subjects.items()}
     for key, digest, size in {*named, *subjects}:
-        with contextlib.suppress(BackupError):  # other checks tell what is not there
+        with contextlib.suppress(BackupError):  # other checks report missing objects
             if key in others and objects.is_shadowed(opened.store, key, digest, size):
                 yield key
 
 
 def countersignature_checks(opened: Opened, sets: t.Iterable[StoredSet]) -> list[Check]:
-    """Countersignatures that do not hold: they prove nothing, and somebody put them there."""
+    """Return a check about invalid countersignatures. They prove nothing, and an unknown party wrote them."""
     wrong: list[str] = []
     for one in sets:
         opened.catalog.countersignatures(one, wrong)
@@ -173,18 +185,18 @@ def now() -> datetime.datetime:
 
 
 def times(manifest: Manifest | None = None) -> dict[str, str | None]:
-    """Times of a journal entry: this host's, and the database's where a snapshot was taken. A directory has no clock."""
+    """Return the times of a journal entry: this host's time, and the database's time of the snapshot, if any. A directory has no clock."""
     database = max(one.snapshot_time for one in manifest.sources) if manifest and manifest.sources else None
     return {"host": timestamp(now()), "database": timestamp(database) if database else None, "store": None}
 
 
 def machine() -> str:
-    """The name under which this host signs."""
+    """Return the name of this host for signatures."""
     return socket.gethostname()
 
 
 def key_folders(signing_key: str | None, recipients: RecipientOptions) -> list[str]:
-    """Where an age identity would lie if it lay on this host: beside our own keys, and in age's usual places."""
+    """Return directories in which an age identity could be on this host: next to the configured keys, and age's usual ones."""
     named = [signing_key, *recipients.recipients_files]
     home = os.path.expanduser("~")
     usual = [os.path.join(home, *parts) for parts in ((".config", "age"), (".config", "sops", "age"), (".age",), (".ssh",))]

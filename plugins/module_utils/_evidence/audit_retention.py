@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The retention of audit events as the sets recorded it, and as a database has it now.
+"""The retention of audit events in recorded sets and in the current database.
 
-The inventory, which has every row of `audit_retention`, is sealed, and no host that reads the source can open it. So the journal entry of a
-set has the days as well.
+The inventory contains every row of `audit_retention`. But it is encrypted, and a host that reads the source cannot decrypt it.
+So the journal entry of a set contains the days as well.
 """
 
 from __future__ import annotations
@@ -31,15 +31,18 @@ _TABLE = "audit_retention"
 
 
 def days(session: Session, layout: Layout) -> dict[str, int | None]:
-    """What a set records: nothing where the release has no such table, None where it has no row."""
+    """Return the retention for a set: nothing if the release has no such table, None if the table has no row."""
     return {FIELD: audit.override(session)} if _TABLE in layout.public else {}
 
 
 def check(
     opened: Opened, session: Session, layout: Layout, known: Baseline, moment: str, source: str, acknowledged: t.Collection[str]
 ) -> Check:
-    """`audit.retention_lowered` of the database of a snapshot that was taken at `moment`, in the cluster with system identifier `source`.
-    `known` is what the journal knows of its rows."""
+    """Return the check `audit.retention_lowered` for a snapshot.
+
+    `moment` is the time of the snapshot. `source` is the system identifier of its cluster. `known` is what the journal contains
+    about its rows.
+    """
     has_table, existing = _TABLE in layout.public, {leaf.name for leaf in layout.leaves}
     lost = sorted({block.leaf for block in known.blocks if block.chain == AUDIT.name} - existing)
     today = Today(parse_timestamp(moment), has_table, audit.override(session) if has_table else None, tuple(lost))
@@ -47,7 +50,10 @@ def check(
 
 
 def _recorded(opened: Opened, source: str) -> t.Iterator[Recorded]:
-    """From the newest set to older ones, without sets that were created after a set that was restored and before its restore."""
+    """Yield the recorded retention of sets, the newest first.
+
+    Sets between a restored set and its restore are omitted, since the restore discarded their state.
+    """
     journal, restored = opened.journal, ""
     for number in reversed(journal.numbers(entries.SET, entries.RESTORE)):
         entry = journal.at([number])[0]
@@ -60,7 +66,7 @@ def _recorded(opened: Opened, source: str) -> t.Iterator[Recorded]:
 
 
 def recorded(entry: Entry) -> Recorded:
-    """The days that the entry of a set records."""
+    """Return the days in the entry of a set."""
     sources = entry.body.get("source")
     said = [one[FIELD] for one in sources if isinstance(one, dict) and FIELD in one] if isinstance(sources, list) else []
     known = bool(said) and type(said[0]) in (int, type(None))

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the journal says the audit chains were last, what it knows of leaves that are gone, and where restores cut the chains.
+"""The newest known state of the audit chains in the journal, the blocks of dropped partitions, and restores that cut the chains.
 
-A set has the blocks of all rows, a checkpoint those that are new or different since; after a restore the chains are those
-of the set that was brought back.
+A set has the blocks of all rows. A checkpoint has the blocks that are new or changed since. After a restore, the chains are
+those in the restored set.
 """
 
 from __future__ import annotations
@@ -30,13 +30,17 @@ from .access import Opened
 
 BLOCKS_LIMIT = 256 << 20
 SEALED_LIMIT = 64 << 20
-# No set is written for so long that an older checkpoint shows a later moment; to look at all of them would cost what is old.
+# Writing a set takes less time than this, so older checkpoints cannot show a later point in time. Reading all checkpoints would
+# take too long.
 OVERTAKEN = datetime.timedelta(days=31)
 
 
 @dataclasses.dataclass(frozen=True)
 class Cut:
-    """Entry `sequence` brought set `set_id` back into a cluster: the heads of its chains before and after."""
+    """A restore that cut the chains: entry `sequence` restored set `set_id` into a cluster.
+
+    It has the heads of the chains before and after.
+    """
 
     sequence: int
     set_id: str
@@ -48,7 +52,7 @@ class Cut:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A set or checkpoint with its own blocks, and what was known before it. With `whole`, the blocks are all there were."""
+    """A set or checkpoint with its own blocks, and the known state before it. With `whole`, the blocks cover all rows."""
 
     entry: Entry
     known: Baseline
@@ -58,16 +62,16 @@ class Step:
 
 
 def load(opened: Opened, source: str | None = None) -> Baseline:
-    """The newest blocks that can be read; none where there are none yet.
+    """Return the newest readable blocks, or an empty baseline if there are none yet.
 
-    With `source`, the system identifier of the cluster that is read, a restore into another cluster is passed over: what it
-    brought back is not in this one. Damaged files are no error but `problem`; then the blocks are older, or there are none.
+    `source` is the system identifier of the cluster that is read. With it, a restore into another cluster is skipped, since its
+    data is not in this one. Damaged files cause a `problem` instead of an error. Then the blocks are older, or there are none.
     """
     return _last(opened, _line(opened, source))
 
 
 def at(opened: Opened, name: str) -> Baseline:
-    """What was known at an entry: the id of a set or checkpoint, or the entry's number. Raises ObjectMissing."""
+    """Return the known state at an entry: the ID of a set or checkpoint, or the entry's number. Raises ObjectMissing."""
     journal = opened.journal
     sets, checkpoints = journal.of_kind(entries.SET), journal.of_kind(entries.CHECKPOINT)
     named = itertools.chain(
@@ -83,12 +87,12 @@ def at(opened: Opened, name: str) -> Baseline:
 
 
 def steps(opened: Opened, last: Entry) -> list[Step]:
-    """From the newest whole entry before the set or checkpoint `last` up to `last`, one by one; none if nothing comes before it.
+    """Return the steps from the newest whole entry before `last` to `last`, a set or checkpoint. Return none if there is no earlier entry.
 
     Raises TamperedData, StorageError.
     """
     end, source = (_of_checkpoint(last), None) if last.kind == entries.CHECKPOINT else (_whole(opened, last), _source(opened, last))
-    # What shows a later point in time than `last` was compared with something else.
+    # A checkpoint of a later point in time than `last` was not compared with the same state.
     before = [one for one in _line(opened, source, last.sequence) if one.kind != entries.CHECKPOINT or not _is_later(one, end)]
     begun = _begin(opened, before, end)
     if begun is None:
@@ -108,7 +112,7 @@ def steps(opened: Opened, last: Entry) -> list[Step]:
 
 
 def _begin(opened: Opened, before: t.Sequence[Entry], end: Baseline) -> tuple[Baseline, list[Entry]] | None:
-    """What the newest whole entry that is not later than `end` says, and the checkpoints that extend it; None without one."""
+    """Return the state of the newest whole entry that is not later than `end`, and the checkpoints that extend it, or None."""
     later: list[Entry] = []
     for index in range(len(before) - 1, -1, -1):
         if not _is_whole(before[index]):
@@ -125,13 +129,16 @@ def _is_later(checkpoint: Entry, than: Baseline) -> bool:
 
 
 def _source(opened: Opened, entry: Entry) -> str | None:
-    """The cluster that a set was made from, by its first database."""
+    """Return the cluster of a set's first database."""
     sources = opened.catalog.read(str(entry.body.get("set"))).manifest.sources
     return sources[0].system_identifier if sources else None
 
 
 def cuts(opened: Opened) -> list[Cut]:
-    """All restores of audit chains, in the order of the journal. Entries that record no heads get them from what was before."""
+    """Return all restores of audit chains, in journal order.
+
+    If an entry does not record the heads, they are computed from the earlier blocks.
+    """
     found = []
     for entry in opened.journal.of_kind(entries.RESTORE):
         if not is_cut(entry):
@@ -145,10 +152,10 @@ def cuts(opened: Opened) -> list[Cut]:
 
 
 def dropped(opened: Opened, wanted: t.Callable[[t.Sequence[Block]], bool]) -> list[Block]:
-    """The last known blocks of leaves that the newest ones no longer have, from the newest such leaf to older ones.
+    """Return the last known blocks of partitions that do not exist in the newest state, the newest first.
 
-    `wanted` is asked, after each older set or checkpoint, whether what was found so far leaves something to look for. What
-    cannot be read is passed over.
+    After each older set or checkpoint, `wanted` receives the blocks found so far. The search ends when it returns False.
+    Unreadable files are skipped.
     """
     leaves = {block.leaf for block in load(opened).blocks}
     found: dict[tuple[str, str, str, str], Block] = {}
@@ -165,7 +172,7 @@ def dropped(opened: Opened, wanted: t.Callable[[t.Sequence[Block]], bool]) -> li
 
 
 def _line(opened: Opened, source: str | None = None, before: int | None = None) -> t.Sequence[Entry]:
-    """Sets, checkpoints, and restores that cut the chains; of those before a number."""
+    """Return sets, checkpoints, and restores that cut the chains, up to the entry before `before`."""
     journal = opened.journal
     end = before or len(journal.entries) + 1
     cutting = [one.sequence for one in journal.of_kind(entries.RESTORE) if one.sequence < end and is_cut(one, source)]
@@ -188,7 +195,7 @@ def _last(opened: Opened, line: t.Sequence[Entry]) -> Baseline:
 
 
 def is_cut(entry: Entry, source: str | None = None) -> bool:
-    """Whether an entry says that the chains were replaced. Those without heads name only the databases that were restored."""
+    """Return True if an entry records that the chains were replaced. Entries without heads list only the restored databases."""
     if entry.kind != entries.RESTORE or not records.is_of_databases(entry):
         return False
     said = records.restore(entry)
@@ -202,7 +209,7 @@ def _is_whole(entry: Entry) -> bool:
 
 
 def _extended(opened: Opened, line: t.Sequence[Entry], index: int, problem: str) -> Baseline:
-    """The blocks of a whole entry and of the checkpoints that extend it, as far as these can be read one after the other."""
+    """Return the blocks of a whole entry and of its readable checkpoints, up to the first unreadable one."""
     found = _whole(opened, line[index])
     blocks = {block.key: block for block in found.blocks}
     later = itertools.takewhile(lambda one: not _is_whole(one), line[index + 1 :])
@@ -218,7 +225,7 @@ def _extended(opened: Opened, line: t.Sequence[Entry], index: int, problem: str)
 
 
 def _overtaken(before: t.Sequence[Entry], whole: Baseline) -> list[Entry]:
-    """Checkpoints that were entered before a set and yet show a later moment: the set was still being written."""
+    """Return checkpoints that precede a set in the journal but show a later point in time, because the set was still being written."""
     if whole.time is None:
         return []
     first = whole.time - OVERTAKEN
@@ -233,10 +240,10 @@ def _whole(opened: Opened, entry: Entry) -> Baseline:
     set_id = str(entry.body.get("set"))
     manifest = opened.catalog.read(set_id).manifest
     with_leaves = {one.database for one in manifest.artifacts if one.kind == LEAF}
-    # A leaf that another set stored bears the name that the database had then.
+    # An artifact from an earlier set has the database name of that time.
     times = [one.snapshot_time for one in manifest.sources if one.database in with_leaves or len(manifest.sources) == 1]
     name = f"set {set_id}" + (f", which entry {entry.sequence} restored" if entry.kind == entries.RESTORE else "")
-    # What was written before a restore is older than it, however its snapshot compares.
+    # Entries before a restore are older than it, regardless of the time of its snapshot.
     time = None if entry.kind == entries.RESTORE else max(times, default=None)
     return Baseline(tuple(_blocks(opened, entry)), name, entry.sequence, manifest.family, manifest.release, time)
 
@@ -247,7 +254,7 @@ def _of_checkpoint(entry: Entry) -> Baseline:
 
 
 def _blocks(opened: Opened, entry: Entry) -> list[Block]:
-    """The blocks of a set (also of one that a restore names) or of a checkpoint. Raises TamperedData, StorageError."""
+    """Return the blocks of a set, also of a restored set, or of a checkpoint. Raises TamperedData, StorageError."""
     if entry.kind == entries.CHECKPOINT:
         path = records.checkpoint(entry).key
         data = opened.catalog.read_named(entry, path, SEALED_LIMIT)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether this host's clock can be believed, before anything is signed or deleted by it."""
+"""Check whether this host's clock can be trusted, before anything is signed or deleted according to it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .._repository.journal import Journal
 from .._repository.judging import SKEW
 from .._storage.base import Store
 
-# Longer than nightly or weekly backups pause.
+# Longer than the usual interval of nightly or weekly backups.
 SILENCE = datetime.timedelta(days=8)
 
 
 def check_store(store: Store, now: datetime.datetime) -> None:
-    """Raises VerificationFailed when the store's clock says another time."""
+    """Raise VerificationFailed if the store's clock differs."""
     there = store.clock()
     if there is not None and abs(there - now) > SKEW:
         raise VerificationFailed(
@@ -29,7 +29,7 @@ def check_store(store: Store, now: datetime.datetime) -> None:
 
 
 def silence(journal: Journal, now: datetime.datetime) -> str | None:
-    """Why nothing may be deleted by a clock that is so far after the newest entry; None where it is not."""
+    """Return why nothing may be deleted when the clock is so far after the newest entry, or None."""
     newest = journal.entries[-1].judged
     if now - newest <= SILENCE:
         return None

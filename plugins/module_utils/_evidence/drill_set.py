@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The set that a drill is about, as far as it can be believed, and who can open it."""
+"""The set of a drill, as far as it can be trusted, and the identities that decrypt it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .access import Opened
 
 SIGNATURE_CHECK = "set.signature"
 DATABASES, SECRETS, REPLAY, REDIS, IMAGES = "databases", "secrets", "replay", "redis", "images"
-# The kind, or for a sealed inventory of a replay or Redis artifact the folder that both lie in.
+# The kind of an artifact. For the encrypted inventory of a replay or Redis artifact, the directory determines the class.
 _CLASSES = {
     artifacts.DUMP: DATABASES,
     artifacts.SCHEMA: DATABASES,
@@ -38,7 +38,7 @@ _CLASSES = {
 
 @dataclasses.dataclass(frozen=True)
 class DrilledSet:
-    """The journal names it. `problem` says why its manifest cannot be believed or read; `open_set` is None then."""
+    """A set in the journal. `problem` is the reason why its manifest is not trusted or readable. Then `open_set` is None."""
 
     record: SetRecord
     open_set: StoredSet | None
@@ -53,7 +53,7 @@ class DrilledSet:
 
     @property
     def release(self) -> tuple[str | None, str | None]:
-        """Family and release, None where unknown."""
+        """Family and release, or None if they are unknown."""
         return (self.open_set.manifest.family, self.open_set.manifest.release) if self.open_set else (None, None)
 
     @property
@@ -66,7 +66,10 @@ class DrilledSet:
 
 
 def read(opened: Opened, set_id: str) -> DrilledSet:
-    """A set that is broken is drilled too, and that is its verdict. Raises ObjectMissing when the journal does not name it."""
+    """Return the set. A broken set can be drilled too, and the verdict reports the problem.
+
+    Raises ObjectMissing if the journal does not contain the set.
+    """
     record = opened.catalog.get(set_id)
     try:
         return whole(opened, set_id)
@@ -76,12 +79,12 @@ def read(opened: Opened, set_id: str) -> DrilledSet:
 
 
 def whole(opened: Opened, set_id: str) -> DrilledSet:
-    """Raises why the manifest cannot be believed or read."""
+    """Return the set. Raise the reason why its manifest cannot be trusted or read."""
     return DrilledSet(opened.catalog.get(set_id), opened.catalog.read(set_id), None)
 
 
 def facts(opened: Opened, drilled: DrilledSet, identity_files: t.Sequence[str]) -> RestoredSet:
-    """The recovery point is that of the database whose snapshot is oldest."""
+    """Return the facts about the restored set. Its recovery point is the oldest snapshot of its databases."""
     entry, open_set = drilled.record.entry, drilled.open_set
     if open_set is None:
         release, size = entry.body.get("release"), entry.body.get("bytes")
@@ -114,7 +117,7 @@ def facts(opened: Opened, drilled: DrilledSet, identity_files: t.Sequence[str]) 
 
 
 def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
-    """Sealed artifacts by what they are of: databases, secrets, replay, redis, images."""
+    """Group encrypted artifacts by class: databases, secrets, replay, redis, images."""
     classes: dict[str, list[Artifact]] = {}
     for one in found:
         if one.recipients:
@@ -124,7 +127,11 @@ def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
 
 
 def _recipients(opened: Opened, found: t.Iterable[Artifact], identity_files: t.Sequence[str]) -> list[RecipientsResult]:
-    """Of each class: `sealed_to`, who can open all of it, and `opened_by`, which of our identities does; null without an identity."""
+    """Return the recipients of each class.
+
+    `sealed_to` are the recipients that can decrypt all of it. `opened_by` are this host's identities that can, or None without
+    an identity.
+    """
     identities = age.load_identities(identity_files) if identity_files else []
     result: list[RecipientsResult] = []
     for name, members in sorted(by_class(found).items()):
@@ -135,7 +142,10 @@ def _recipients(opened: Opened, found: t.Iterable[Artifact], identity_files: t.S
 
 
 def _opened_by(opened: Opened, members: t.Sequence[Artifact], identities: t.Sequence[t.Any]) -> list[str] | None:
-    """Fingerprints of the identities that open every artifact, by one of each list of recipients; None when one cannot be read."""
+    """Return fingerprints of the identities that decrypt every artifact.
+
+    One artifact for each list of recipients is tested. Returns None if one cannot be read.
+    """
     samples = {one.recipients: one for one in members}.values()
     try:
         heads = [(_head(opened, one), one.path) for one in samples]
@@ -150,6 +160,6 @@ def _head(opened: Opened, artifact: Artifact) -> bytes:
 
 
 def _name(identity: t.Any) -> str:
-    """The fingerprint of the public half, as the manifest has it; an SSH identity does not tell its own."""
+    """Return the fingerprint of the public key, as in the manifest. An SSH identity does not provide its fingerprint."""
     public = getattr(identity, "to_public", None)
     return age.fingerprint(str(public())) if public else "an SSH key"

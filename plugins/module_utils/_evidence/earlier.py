@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What came before offers to the next set: leaves that need not be stored again, blocks to compare with."""
+"""What earlier sets provide to the next one: partitions that need not be stored again, and audit blocks for comparison."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from .access import Opened
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What the journal knows of the chains, and the leaf objects of the set `newest` that all recipients of today can open."""
+    """What the journal contains about the chains, and the partition objects of the set `newest` that all current recipients can decrypt."""
 
     known: Baseline
     newest: str = ""
     artifacts: dict[str, Artifact] = dataclasses.field(default_factory=dict)
-    # Digests of differences that the operator knows.
+    # Digests of differences that the operator has acknowledged.
     acknowledged: frozenset[str] = frozenset()
 
     def objects(self, leaf: str) -> dict[str, str]:
-        """Content digest → path of the leaf's objects."""
+        """Return content digest → path of the partition's objects."""
         prefix = keys.leaf_folder(leaf) + "/"
         return {keys.leaf_digest(path): path for path in self.artifacts if path.startswith(prefix)}
 
     def settled(self, leaf: str) -> bool:
-        """Whether the newest set found the leaf as an earlier one had: then it is likely the same today."""
+        """Return True if the partition was unchanged in the newest set. Then it is probably still unchanged."""
         return any(self.artifacts[path].shared_from != self.newest for path in self.objects(leaf).values())
 
     def artifact(self, path: str) -> ArtifactRecord:
@@ -42,7 +42,7 @@ class History:
 
 
 def load(opened: Opened, recipients: t.Sequence[Recipient], source: str) -> History:
-    """For a set of the cluster with system identifier `source`. A damaged set must not stop the next one."""
+    """Return the history for a set of the cluster with system identifier `source`. A damaged set must not prevent the next one."""
     found = History(baseline.load(opened, source), acknowledged=history.acknowledged(opened))
     record = opened.catalog.newest()
     if record is None or found.known.problem:
@@ -61,6 +61,6 @@ def load(opened: Opened, recipients: t.Sequence[Recipient], source: str) -> Hist
 
 
 def _whole(opened: Opened, artifact: Artifact) -> bool:
-    """Only its size: what a verification finds altered is stored anew with the next change of the leaf."""
+    """Check only the size. If a verification finds changed content, it is stored again with the next change of the partition."""
     found = opened.store.stat(artifact.path)
     return found is not None and found.size == artifact.size

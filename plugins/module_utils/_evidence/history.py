@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Differences of audit rows that any set or checkpoint has found, as the journal records them, and those that its signed files show.
+"""Differences in audit rows that sets or checkpoints have found, from the journal and from their signed files.
 
-The next set has the changed rows in its own blocks, so later sets compare equal with it. What was found once therefore stays a failure of
-each later verification until the operator acknowledges it.
+The next set contains the changed rows in its own blocks, so later sets match it. A difference that was found once therefore
+fails each later verification until the operator acknowledges it.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ NAMED = 5
 
 
 def acknowledged(opened: Opened) -> frozenset[str]:
-    """Digests of findings that an operator has acknowledged, and whose acknowledgement has not expired."""
+    """Return the digests of findings that an operator has acknowledged and whose acknowledgement has not expired."""
     return frozenset(findings.acknowledgements(opened.journal, access.now()))
 
 
 def of_checks(checks: t.Iterable[CheckResult]) -> tuple[Recorded, ...]:
-    """What is to be recorded of checks, as results have them. Raises OptionError for a digest that no reader would accept."""
+    """Return the findings to record from checks in the format of results. Raise OptionError for a digest that readers would refuse."""
     return _recorded((one["id"], said) for one in checks for said in one.get("details", {}).get("recorded", ()))
 
 
@@ -51,7 +51,10 @@ def _recorded(differences: t.Iterable[tuple[str, t.Mapping[str, str]]]) -> tuple
 
 
 def record(opened: Opened, signer: Signer, found_in: str, found: t.Iterable[Recorded], *, dry: bool = False) -> bool:
-    """Enter the findings that the journal does not record yet; whether there were any. Do this before what a kill could cut short."""
+    """Record the findings that are not in the journal yet, and return True if there were any.
+
+    Call this before other work that could be interrupted.
+    """
     known = {one.finding.digest for one in findings.standing(opened.journal, access.now())}
     new = tuple(one for one in found if one.digest not in known)
     for start in range(0, 0 if dry else len(new), findings.MOST):
@@ -64,7 +67,7 @@ def record(opened: Opened, signer: Signer, found_in: str, found: t.Iterable[Reco
 
 
 def in_files(opened: Opened, last: Entry) -> dict[str, tuple[Recorded, ...]]:
-    """Set or checkpoint → how its signed blocks differ from those before it, from the whole entry before `last` up to `last`.
+    """Return set or checkpoint → differences of its signed blocks from earlier ones, from the whole entry before `last` up to `last`.
 
     Raises TamperedData, StorageError for files that cannot be read.
     """
@@ -81,7 +84,7 @@ def _name(entry: Entry) -> str:
 
 
 def check_set(opened: Opened, entry: Entry) -> Check:
-    """`check` of the findings up to a set, and of what its own files and those before it show."""
+    """Check the findings up to a set, including the differences in its own files and earlier ones."""
     try:
         shown = in_files(opened, entry)
     except BackupError as exc:
@@ -92,8 +95,10 @@ def check_set(opened: Opened, entry: Entry) -> Check:
 def check(
     opened: Opened, shown: t.Mapping[str, t.Sequence[Recorded]] | None = None, *, upto: int | None = None, problem: str = ""
 ) -> Check:
-    """Whether the operator has acknowledged all differences that were found up to entry `upto`. `shown` are differences between signed
-    files, `problem` is why they cannot be compared."""
+    """Check that the operator has acknowledged all differences that were found up to entry `upto`.
+
+    `shown` are differences between signed files. `problem` is the reason why they cannot be compared.
+    """
     recorded = findings.standing(opened.journal, access.now())
     known = {one.finding.digest for one in recorded}
     standing = [one for one in recorded if one.finding.lasts and (upto is None or one.entry.sequence <= upto)]
@@ -113,7 +118,7 @@ def check(
 
 @dataclasses.dataclass(frozen=True)
 class _Open:
-    """A difference that is not acknowledged. `entry` is the number of the entry that records it, None without one."""
+    """A difference that is not acknowledged. `entry` is the number of the entry that records it, or None."""
 
     found_in: str
     entry: int | None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A restore cuts the audit chains: where they ended before and after is entered into the journal."""
+"""A restore cuts the audit chains. The journal records their ends before and after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from .access import Opened
 
 
 def heads_before(opened: Opened, server: Server, existing: t.Collection[str]) -> records.Heads:
-    """Of the chains that a restore replaces: as the journal knows them, or higher where one of the `existing` databases shows it."""
+    """Return the heads of the chains that a restore replaces.
+
+    They are from the journal, or from one of the `existing` databases if that has a higher one.
+    """
     heads = block_history.heads(baseline.load(opened).blocks)
     for database in existing:
         for zone, head in _heads_of(server, database).items():
@@ -27,7 +30,7 @@ def heads_before(opened: Opened, server: Server, existing: t.Collection[str]) ->
 
 
 def _heads_of(server: Server, database: str) -> records.Heads:
-    """Of a database that is about to be replaced, and may be anything: what cannot be read says nothing."""
+    """Return the heads in a database that is about to be replaced. Its content is unknown, so the result is empty if it cannot be read."""
     found: records.Heads = {}
     try:
         with Session(server, database) as session:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which metrics the jobs leave for node_exporter. Each metric is of one job, so that the files of several never disagree."""
+"""The metrics that jobs write for node_exporter.
+
+Each metric belongs to one job, so the files of several jobs never contradict each other.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +29,10 @@ if t.TYPE_CHECKING:
     from .._repository.retention.plan import Plan
 
 PREFIX = "caracal_backup"
-# In a manifest's timings, before the name of a database.
+# The prefix of a database name in a manifest's timings.
 LOCK_WAIT = "lock_wait."
 
-# What there is, by name without the prefix. The monitoring guide has the same names.
+# All metrics, by name without the prefix. The monitoring guide has the same names.
 MEANINGS = {
     "last_snapshot_timestamp_seconds": "When the oldest snapshot of the newest set was taken.",
     "last_commit_timestamp_seconds": "When the newest set was entered into the journal.",
@@ -92,14 +95,14 @@ MEANINGS = {
 
 
 class MeasuredVerification(VerdictResult):
-    """What the metrics of a verification show of its result."""
+    """The fields of a verification's result that its metrics use."""
 
     bytes: int
     failed_sets: list[str]
 
 
 class MeasuredCopy(t.TypedDict):
-    """What the metrics of a copy show of its result."""
+    """The fields of a copy's result that its metrics use."""
 
     copied: int
     kept: int
@@ -108,7 +111,7 @@ class MeasuredCopy(t.TypedDict):
 
 
 def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
-    """The newest set. Its recovery point is the database whose snapshot is oldest, as in the report of a drill."""
+    """Return the metrics of the newest set. Its recovery point is the oldest snapshot of its databases, as in the report of a drill."""
     made = _Table(manifest.deployment)
     made.add("last_snapshot_timestamp_seconds", catalog.recovery_point(manifest, entry).timestamp())
     made.add("last_commit_timestamp_seconds", entry.judged.timestamp())
@@ -135,7 +138,7 @@ def of_set(opened: Opened, manifest: Manifest, entry: Entry) -> list[Sample]:
 
 
 def of_checkpoint(deployment: str, verdict: str, seconds: float, rows: int, finished: datetime.datetime) -> list[Sample]:
-    """A scan of new audit rows, from its result. Without new rows nothing is entered, and the scan still counts."""
+    """Return the metrics of a scan of new audit rows. A scan without new rows counts too, although the journal has no entry for it."""
     made = _Table(deployment)
     made.add("checkpoint_finished_timestamp_seconds", finished.timestamp())
     made.add("checkpoint_duration_seconds", seconds)
@@ -147,12 +150,15 @@ def of_checkpoint(deployment: str, verdict: str, seconds: float, rows: int, fini
 def of_archive(
     deployment: str, seconds: float, copied: int, hours: t.Collection[int], faults: int, finished: datetime.datetime
 ) -> list[Sample]:
-    """A run of the archive, with the number of hours that it copied, and all hours, counted from 1970, that are in it now."""
+    """Return the metrics of a run of the archive.
+
+    `copied` is the number of hours that it copied. `hours` are all hours in the archive, as numbers since 1970.
+    """
     made = _Table(deployment)
     made.add("archive_finished_timestamp_seconds", finished.timestamp())
     made.add("archive_duration_seconds", seconds)
     if hours:
-        # No datetime, since whoever writes to the source may name an hour of the year 9999.
+        # Not a datetime, since a user with write access to the source can create an hour of the year 9999.
         made.add("archive_last_hour_timestamp_seconds", 3600 * (max(hours) + 1))
     made.add("archive_exports", len(hours))
     made.add("archive_copied_exports", copied)
@@ -161,7 +167,7 @@ def of_archive(
 
 
 def of_drill(report: t.Mapping[str, t.Any], journal: Journal, finished: datetime.datetime) -> list[Sample]:
-    """A drill, from the document of its report and the journal that has its entry."""
+    """Return the metrics of a drill from its report and from the journal with its entry."""
     made = _Table(report["deployment"])
     made.add_verdict("drill_verdict", report["verdict"], (PASS, FAIL, UNPROVEN))
     made.add("drill_finished_timestamp_seconds", finished.timestamp())
@@ -186,7 +192,7 @@ def of_drill(report: t.Mapping[str, t.Any], journal: Journal, finished: datetime
     return made.samples
 
 
-# Of the details of a check: the metric's name and the field that it shows.
+# Check ID → the metric's name, and the field of the check's details with its value.
 _RETENTION = {
     "retention.backups.newest": ("retention_set_age_seconds", "age_seconds"),
     "retention.backups.drill": ("retention_drill_age_seconds", "age_seconds"),
@@ -197,7 +203,7 @@ _RETENTION = {
 
 
 def of_retention(deployment: str, verdict: str, checks: t.Sequence[Check], finished: datetime.datetime) -> list[Sample]:
-    """A check of retention. A number that was not measured has no sample: a dashboard must not draw it as zero."""
+    """Return the metrics of a retention verification. A value that was not measured has no sample, since a dashboard would show zero."""
     made = _Table(deployment)
     made.add_verdict("retention_verdict", verdict, (PASS, FAIL, UNPROVEN))
     made.add("retention_finished_timestamp_seconds", finished.timestamp())
@@ -210,7 +216,7 @@ def of_retention(deployment: str, verdict: str, checks: t.Sequence[Check], finis
 
 
 def of_verification(deployment: str, result: MeasuredVerification, finished: datetime.datetime) -> list[Sample]:
-    """A verification of the repository, from its result."""
+    """Return the metrics of a repository verification."""
     made = _Table(deployment)
     made.add_verdict("verification_verdict", result["verdict"], (PASS, FAIL, UNPROVEN))
     made.add("verification_finished_timestamp_seconds", finished.timestamp())
@@ -221,7 +227,7 @@ def of_verification(deployment: str, result: MeasuredVerification, finished: dat
 
 
 def of_prune(deployment: str, plan: Plan, finished: datetime.datetime) -> list[Sample]:
-    """A prune, from its plan; one that stopped has freed nothing."""
+    """Return the metrics of a prune from its plan. A stopped prune has freed nothing."""
     made = _Table(deployment)
     made.add("prune_finished_timestamp_seconds", finished.timestamp())
     made.add("prune_stopped", int(bool(plan.stopped)))
@@ -233,7 +239,7 @@ def of_prune(deployment: str, plan: Plan, finished: datetime.datetime) -> list[S
 
 
 def of_copy(deployment: str, result: MeasuredCopy, finished: datetime.datetime) -> list[Sample]:
-    """A copy of the repository, from its result."""
+    """Return the metrics of a repository copy."""
     made = _Table(deployment)
     made.add("copy_finished_timestamp_seconds", finished.timestamp())
     made.add("copy_copied_objects", result["copied"])
@@ -244,7 +250,7 @@ def of_copy(deployment: str, result: MeasuredCopy, finished: datetime.datetime) 
 
 
 class _Table:
-    """Samples of one deployment, each a gauge."""
+    """Samples of one deployment. All are gauges."""
 
     def __init__(self, deployment: str) -> None:
         self._deployment = deployment
@@ -254,7 +260,7 @@ class _Table:
         self.samples.append(Sample(f"{PREFIX}_{name}", MEANINGS[name], "gauge", {"deployment": self._deployment, **labels}, value))
 
     def add_verdict(self, name: str, found: str, possible: t.Sequence[str]) -> None:
-        """1 at what was found, 0 at the others, so that each series goes on."""
+        """Add 1 for the verdict that was found and 0 for the others, so that no series ends."""
         for one in possible:
             self.add(name, int(found == one), verdict=one)
 
@@ -264,7 +270,7 @@ class _Table:
 
 
 def look(path: str, warn: t.Callable[[str], None]) -> None:
-    """What `write` would warn of, without writing."""
+    """Warn about an unusable path as `write` does, without writing."""
     try:
         prometheus.check_place(path)
     except BackupError as exc:
@@ -272,7 +278,7 @@ def look(path: str, warn: t.Callable[[str], None]) -> None:
 
 
 def write(path: str, measure: t.Callable[[], t.Iterable[Sample]], warn: t.Callable[[str], None]) -> None:
-    """What was done stands whatever becomes of its metrics, so an error is a warning: somebody will see that they grow old."""
+    """Write metrics. An error is only a warning, since the job itself succeeded. Monitoring notices that the metrics are old."""
     try:
         prometheus.write(path, prometheus.render(measure()))
     except BackupError as exc:
@@ -280,7 +286,7 @@ def write(path: str, measure: t.Callable[[], t.Iterable[Sample]], warn: t.Callab
 
 
 def leave(path: str | None, invocation: Invocation[t.Any], measure: t.Callable[[], t.Iterable[Sample]]) -> None:
-    """What `measure` finds, where the option asks for it; in check mode it only checks the path."""
+    """Write the metrics from `measure` if the option is set. In check mode, only check the path."""
     if path and invocation.check_mode:
         look(path, invocation.warn)
     elif path:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A moment that an operator writes."""
+"""Parse a point in time from an option."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .._errors import OptionError
 
 
 def of(option: str, text: str) -> datetime.datetime:
-    """The value of an option, ISO 8601 with a zone. Raises OptionError."""
+    """Return the value of an option in ISO 8601 with a time zone. Raises OptionError."""
     try:
         found = datetime.datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
     except ValueError:

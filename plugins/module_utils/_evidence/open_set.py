@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An open set as a module sees that adds artifacts to it: to whom they are sealed, where they go, what is there already."""
+"""An open set for modules that add artifacts to it: its recipients, its store, and its parts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ from .running import Running
 
 @dataclasses.dataclass(frozen=True)
 class OpenSet:
-    """`opened` is None for a stage, and in check mode for a repository that is still to be made; `signer` is None for a stage."""
+    """An open set.
+
+    `opened` is None for a stage, and in check mode for a repository that does not exist yet. `signer` is None for a stage.
+    """
 
     set_id: str
     store: Store
@@ -39,20 +42,20 @@ class OpenSet:
     running: Running | None = None
 
     def parts(self) -> dict[str, dict[str, t.Any]]:
-        """What modules have made for this set so far."""
+        """Return the parts that modules have added to this set."""
         return parts.read(self.store, self.set_id, self.signer) if self.signer else parts.read_unsigned(self.store, self.set_id)
 
     def add_part(self, name: str, content: t.Mapping[str, object]) -> None:
-        """`content` as `set_parts` reads it. Last of all, since it makes the artifacts that it names the set's."""
+        """Add a part in the format of `set_parts`. It must be last, since it makes its artifacts belong to the set."""
         parts.write(self.store, self.set_id, name, content, self.signer)
         if self.running:
             self.running.renew()
 
     def refuse_leftovers(self, keys_of_part: t.Iterable[str]) -> None:
-        """Before the work: whether the objects of a part that is still to be made are there already. Raises ObjectExists.
+        """Raise ObjectExists if objects of a new part exist already. Call it before the work.
 
-        They are a killed run's, or those of a run that is at work now. Nobody can tell, and the part of a run that lives would name
-        bytes that another one had replaced; so nothing is overwritten.
+        The objects are from a run that was killed or that is still running, which cannot be distinguished. If they were
+        overwritten, the part of a running process would refer to replaced objects.
         """
         for key in keys_of_part:
             if self.store.stat(key) is not None:
@@ -63,25 +66,25 @@ class OpenSet:
                 )
 
     def check_writable(self, *, probe: bool) -> None:
-        """Whether the store takes objects; of a repository that is still to be made, whether it can be. Raises StorageError."""
+        """Check that the store accepts objects, or that a missing repository can be created. Raises StorageError."""
         if self.opened is None and self.signer is not None:
             self.store.make_place(dry=True)
         else:
             self.store.check_writable(probe=probe)
 
     def sealed(self, path: str) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
-        """A sealer into a new object that will lie at `path`, and the function that publishes it there."""
+        """Return a sealer for a new object at `path`, and the function that publishes it there."""
         return objects.sealed(self.store, path.rpartition("/")[0], self.recipients, path)
 
     def artifact(self, kind: str, path: str, made: Sealed, source: str | None = None) -> Artifact:
         return artifacts.sealed(kind, path, made, self.recipients, source=source)
 
     def details(self, of: Artifact, content: t.Mapping[str, object]) -> Artifact:
-        """The sealed inventory of an artifact, published beside it."""
+        """Publish the encrypted inventory of an artifact next to it, and return it."""
         return self.details_of(of.path, of.source, content)
 
     def details_of(self, of: str, source: str | None, content: t.Mapping[str, object]) -> Artifact:
-        """The same by path, also where there was nothing to put into an artifact."""
+        """Do the same for a path, even if there was no content for an artifact."""
         path = keys.details_key(of)
         with self.sealed(path) as (sealer, publish):
             sealer.write(strict_json.dumps({"format": keys.FORMAT, "set": self.set_id, "of": of, **content}))
@@ -90,7 +93,7 @@ class OpenSet:
 
 
 def stage(given: OpenSetOptions, path: str, recipients: RecipientOptions) -> OpenSet:
-    """A folder for artifacts of a set, on a host without the repository. The backup host, which has its journal, takes them in."""
+    """Return a directory for artifacts of a set, on a host without the repository. The backup host, which has the journal, imports them."""
     found = _off_host(age.load(recipients.recipients, recipients.recipients_files), None, recipients)
     return OpenSet(keys.check_id(given.set_id), open_store(path), tuple(found), None, None)
 
@@ -98,7 +101,7 @@ def stage(given: OpenSetOptions, path: str, recipients: RecipientOptions) -> Ope
 def load(
     given: RepositoryOptions, target: OpenSetOptions, signing_key: str | None, recipients: RecipientOptions, check_mode: bool
 ) -> OpenSet:
-    """The set in a repository; a committed set is refused."""
+    """Return the set in a repository. Raise OptionError for a committed set."""
     set_id = keys.check_id(target.set_id)
     store, opened = open_store(given.repository, given.bucket), None
     if not (check_mode and target.create_repository and store.stat(keys.entry_key(keys.GENESIS_SEQUENCE)) is None):
@@ -119,14 +122,14 @@ def _signer(deployment: str, signing_key: str | None) -> Signer:
 
 
 def _recipients(given: RecipientOptions, signer: Signer, signing_key: str | None) -> list[Recipient]:
-    """Parsed, none of them the signing key, and no identity of theirs on this host."""
+    """Return the parsed recipients, after checking that they do not include the signing key and have no identity on this host."""
     found = age.load(given.recipients, given.recipients_files)
     age.refuse_signing_key(found, signer.fingerprint)
     return _off_host(found, signing_key, given)
 
 
 def _off_host(found: list[Recipient], signing_key: str | None, given: RecipientOptions) -> list[Recipient]:
-    """The same recipients, none of whose private keys lies on this host. Raises KeyProblem."""
+    """Return the same recipients. Raise KeyProblem if a private key of one is on this host."""
     here = age.identities_on_host(found, access.key_folders(signing_key, given))
     if here:
         raise KeyProblem(f"{here[0]} is a private key that decrypts backups, and it is on the backup host; move it to the drill host")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a copy lives: in a sandbox of ours, or on a server that the operator named."""
+"""The location of a copy: in a sandbox, or on a server that the operator configures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TargetOptions(declared.Options):
 
 
 def server_of(given: CopyOptions) -> tuple[Server, SandboxInfo | None]:
-    """The server of the copy; the sandbox too if it is one."""
+    """Return the server of the copy, and its sandbox if it has one."""
     if not given.sandbox:
         return Server.from_options(given.postgres), None
     from .._sandbox import lifecycle
@@ -43,8 +43,11 @@ def server_of(given: CopyOptions) -> tuple[Server, SandboxInfo | None]:
 
 
 def confirmed(opened: Opened, given: TargetOptions) -> tuple[Server, str]:
-    """The server of a restored database that is about to be changed, and its system identifier. Raises TargetRefused for a cluster
-    that is backed up, unless `confirm` names the target; the database is no empty one, so only the cluster counts."""
+    """Return the server of a restored database that is about to be changed, and its system identifier.
+
+    Raises TargetRefused for a cluster that is backed up, unless `confirm` names the target. The database is never empty, so its
+    content does not need a confirmation.
+    """
     server, _sandbox = server_of(given.copy)
     found = target.examine(server, given.database)
     wanted = {given.database: dataclasses.replace(found, objects=())}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A set against the set before it: both inventories are opened, which a backup host cannot do."""
+"""Compare a set with the previous one. Both inventories must be decrypted, which a backup host cannot do."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from .sealed_set import SealedSet
 def check(
     opened: Opened, the_set: SealedSet, inventory: SetInventory, server: Server, identity_files: t.Sequence[str], budget: int
 ) -> Check:
-    """`inventory.since_previous` of a set with this inventory, whose copy is on `server`. A faulty earlier set is not an error: it proves
-    nothing about this one."""
+    """Return the check `inventory.since_previous` of a set with this inventory, whose copy is on `server`.
+
+    A faulty earlier set is not an error, since it proves nothing about this one.
+    """
     newer = the_set.open_set
     try:
         older = _previous(opened, newer)
@@ -47,8 +49,10 @@ def _of(one: StoredSet, found: SetInventory) -> Inventory:
 
 
 def _previous(opened: Opened, newer: StoredSet) -> StoredSet | None:
-    """The newest earlier set that has a database of this one and bears a trusted signature; None if there is none. Raises the reason why
-    an earlier set cannot be read, or why no signature of any is trusted."""
+    """Return the newest earlier set that shares a database with this one and has a trusted signature, or None.
+
+    Raises the reason why an earlier set cannot be read, or why none of the signatures is trusted.
+    """
     databases = {one.database for one in newer.manifest.sources}
     untrusted: KeyProblem | None = None
     for record in reversed(opened.catalog.sets()):
@@ -67,7 +71,7 @@ def _previous(opened: Opened, newer: StoredSet) -> StoredSet | None:
 
 
 def _restored(opened: Opened, older: StoredSet, newer: StoredSet) -> list[str]:
-    """Restores between the two sets into the cluster of the newer one: they explain what shrank."""
+    """Return restores between the two sets into the cluster of the newer one. They explain why it became smaller."""
     between = range(older.record.entry.sequence + 1, newer.record.entry.sequence)
     clusters = {one.system_identifier for one in newer.manifest.sources}
     found = [one for one in opened.journal.of_kind(entries.RESTORE) if one.sequence in between and records.is_of_databases(one)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A restore into a real environment is an event that the journal keeps; one into a drill's sandbox is none."""
+"""The journal entry of a restore into a real environment. A restore into a drill's sandbox has none."""
 
 from __future__ import annotations
 
@@ -23,14 +23,21 @@ from .sealed_set import SealedSet
 
 
 def signer(opened: Opened, deployment: str, signing_key: str) -> Signer:
-    """Who enters the restore. Before the first change: whether readers would believe it, and this host can remember the journal."""
+    """Return the signer of the entry.
+
+    Call it before the first change. It checks that readers would accept the signature, and that this host can update its
+    high-water mark.
+    """
     found = access.signer(opened, deployment, signing_key, keys.OPERATOR)
     opened.mark.check_writable()
     return found
 
 
 def signer_unless_inside(opened: Opened, deployment: str, given: RecordedOptions, targets: t.Sequence[str]) -> Signer | None:
-    """The same, or None for a restore into a sandbox, in which all paths of `targets` must lie. Raises TargetRefused, ObjectMissing."""
+    """Return the signer, or None for a restore into a sandbox, which must contain all paths of `targets`.
+
+    Raises TargetRefused, ObjectMissing.
+    """
     if not given.sandbox:
         return signer(opened, deployment, given.signing_key or "")
     layout = Layout.of(given.sandbox)
@@ -45,7 +52,7 @@ def signer_unless_inside(opened: Opened, deployment: str, given: RecordedOptions
 
 
 def enter(opened: Opened, by: Signer, the_set: SealedSet, body: t.Mapping[str, object]) -> None:
-    """Append the entry, with the set's id in its body. What was restored stays, whether this can be done or not."""
+    """Append the entry, with the set's ID in its body. If that fails, the restored data remains."""
     subjects = [entries.subject(keys.manifest_key(the_set.set_id), the_set.open_set.record.manifest_sha256)]
     content = {"set": the_set.set_id, **body}
     try:

@@ -2,11 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which backup of a deployment runs on this host: a note beside the high-water mark, which the modules of that set renew.
+"""The running backup of a deployment on this host: a note next to the high-water mark, which the modules of that set renew.
 
-A play has no process here between two modules. So a set runs while the module that renewed the note last is alive, or the controller is,
-where that is a process of this host. With a controller elsewhere, and if the note was written in another container or before this host
-was started, it runs only until the note is older than `LEASE`. Whatever was killed, a note blocks no longer than that.
+A play has no process on this host between two modules. So a set counts as running while the module that last renewed the note
+is alive. It also counts as running while the controller is alive, if that is a process of this host.
+
+If the controller is on another host, the set counts as running only until the note is older than `LEASE`. The same applies to a
+note from another container or an earlier boot. So a note never blocks other sets for longer than that after a process was
+killed.
 """
 
 from __future__ import annotations
@@ -33,8 +36,11 @@ _SIZE_LIMIT = 1 << 16
 
 @dataclasses.dataclass(frozen=True)
 class Note:
-    """`process` is the module that wrote it, `controller` the one above that; empty for one of another host. `place` is where these
-    processes are (see `lease`)."""
+    """A note.
+
+    `process` is the module that wrote it, `controller` the process above it, or empty if that is on another host. `place`
+    identifies the host and container of these processes (see `lease`).
+    """
 
     set_id: str
     process: str
@@ -44,26 +50,26 @@ class Note:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a process of this host shows that the set is being made."""
+        """True if a process of this host is creating the set."""
         return self._is_here and any(one and not lease.gone(one) for one in (self.process, self.controller))
 
     @property
     def ends(self) -> datetime.datetime:
-        """Until when the set counts as running without such a process."""
+        """The time until which the set counts as running without such a process."""
         return self.renewed if self.controller and self._is_here else self.renewed + LEASE
 
     @property
     def _is_here(self) -> bool:
-        """Whether its processes can be seen from here. Elsewhere the same number is another process."""
+        """True if its processes are visible here. In another context the same process ID is another process."""
         return self.place == lease.here()
 
     def runs(self, now: datetime.datetime) -> bool:
-        # A note from the future is that of a clock which was set back.
+        # A note from the future was written before the clock was set back.
         return self.is_at_work or self.renewed - LEASE < now < self.ends
 
 
 class Running:
-    """The note of a deployment, for one set. Methods raise StorageError."""
+    """The note of a deployment for one set. Methods raise StorageError."""
 
     def __init__(self, given: RepositoryOptions, set_id: str) -> None:
         self._mark, self._deployment = given.high_water_mark, layout.check_deployment(given.deployment)
@@ -71,7 +77,7 @@ class Running:
         self._set_id = set_id
 
     def refuse_other(self) -> None:
-        """Raises BackupRunning where another set of the deployment is being made on this host."""
+        """Raise BackupRunning if another set of the deployment is being created on this host."""
         found = self._read()
         if found is None or found.set_id == self._set_id or not found.runs(access.now()):
             return
@@ -88,7 +94,7 @@ class Running:
         )
 
     def begin(self) -> None:
-        """From now on no other set may begin. Raises BackupRunning where one has."""
+        """Write the note. Raise BackupRunning if another set was started."""
         with self._told():
             mark.make_folder(self._mark)
             with lock.exclusive(self._mark):
@@ -96,18 +102,18 @@ class Running:
                 self._write()
 
     def renew(self) -> None:
-        """If the set has begun so; others may be made without."""
+        """Renew the note, if the set has one. Not every set does."""
         self._with_own(self._write)
 
     def end(self) -> None:
         self._with_own(lambda: paths.unlink(self._path))
 
     def _with_own(self, change: t.Callable[[], None]) -> None:
-        """Change the note if it is of this set."""
+        """Change the note if it belongs to this set."""
         if not self._is_own():
             return
         with self._told(), lock.exclusive(self._mark):
-            # Until we had the lock another set may have begun, if this one had been quiet for long.
+            # Another set may have started before the lock was acquired, if this set's note had expired.
             if self._is_own():
                 change()
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the snapshot of a dump is sealed with, for the pairing proof: ids of KEKs, and a few signed audit rows as their hashes.
+"""The census for the pairing proof: IDs of the KEKs that encrypt a dump's snapshot, and hashes of a few signed audit rows.
 
-It stands in the unsigned part of an open set, so it holds no sealed value, no id of a row and no number of rows.
+It is in the unsigned part of an open set, so it contains no encrypted value, no row ID and no row count.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .._errors import BackupError
 from .._reading import newest_rows, reading
 from .._reading.database_layout import Layout
 
-ZONES = 50  # of each leaf; a key that signs one zone signs all
+ZONES = 50  # for each partition; a key that signs one zone signs all
 _ENVELOPES = """
     SELECT DISTINCT CASE WHEN substring({column} FOR 4) = 'CSS1'::bytea THEN encode(substring({column} FROM 5 FOR 8), 'hex') ELSE '' END
       FROM public.{table} WHERE {column} IS NOT NULL AND NOT ({spared}) AND {where} ORDER BY 1"""
@@ -41,15 +41,18 @@ _NEWEST = """
 
 
 class SealedCensus(t.TypedDict):
-    """What the columns of a database are sealed with, and some signed rows of its chains."""
+    """The KEKs that encrypt the columns of a database, and some signed rows of its chains."""
 
     columns: dict[str, list[str]]
     rows: list[list[str]]
 
 
 def read(place: Place, layout: Layout) -> SealedCensus | None:
-    """`columns` (ids of the KEKs, `""` for no envelope, by column; of the other family only whether there are values) and `rows`
-    ([chain, content hash, previous hash, chain_hmac]). None for a database that is not Caracal's own."""
+    """Return the census of a database, or None if it is not Caracal's own.
+
+    `columns` has the IDs of the KEKs by column, with `""` for a value that is not an envelope. For the other family, it only
+    shows whether there are values. `rows` are [chain, content hash, previous hash, chain_hmac].
+    """
     if layout.detected is None:
         return None
     present = {f"{table.name}.{column}" for table in layout.tables if table.schema == "public" for column in table.columns}
@@ -69,7 +72,10 @@ def _key_ids(session: Session, column: Column) -> list[str]:
 
 
 def _newest(place: Place, chain: Chain, table: Table) -> list[list[str]]:
-    """In a transaction that has touched this leaf alone. Retention may drop a leaf that the snapshot still shows."""
+    """Return the newest rows, read in a transaction that accesses only this partition.
+
+    Retention may drop a partition that is still in the snapshot.
+    """
     if not set(chain.chain) <= set(table.columns):
         return []
     try:

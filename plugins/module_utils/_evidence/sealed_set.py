@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A committed set as its reader sees it: verified first, then opened with an identity."""
+"""A committed set for readers: first verified, then decrypted with an identity."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class SealedSet:
         return _of_kind(self.open_set, kind, database)
 
     def one(self, kind: str, database: str | None = None) -> Artifact:
-        """The only artifact of its kind; a set without it cannot be restored by us."""
+        """Return the only artifact of its kind. Raise TamperedData if there is not exactly one, since the set then cannot be restored."""
         return _only(self.open_set, kind, database)
 
     def inventory(self) -> SetInventory:
-        """The sealed inventory, as the backup wrote it."""
+        """Return the decrypted inventory, as the backup wrote it."""
         return inventory(self._opened, self.open_set, self._identities)
 
     def blocks(self) -> list[Block]:
@@ -53,7 +53,10 @@ class SealedSet:
 
 
 def inventory(opened: Opened, open_set: StoredSet, identity_files: t.Sequence[str]) -> SetInventory:
-    """The sealed inventory of a set whose signed files were verified. Raises TamperedData, VersionMismatch, WrongIdentity."""
+    """Return the decrypted inventory of a set whose signed files were verified.
+
+    Raises TamperedData, VersionMismatch, WrongIdentity.
+    """
     artifact, set_id = _only(open_set, "inventory"), open_set.record.set_id
     with objects.open_sealed(opened.catalog.signed(open_set), artifact.path, identity_files) as source:
         found = strict_json.loads(source.read_all(INVENTORY_LIMIT))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a drill may take and how old its set may be: measured, and judged when somebody set a bound."""
+"""Budgets for the recovery time of a drill and the age of its set. Both are measured, and evaluated if a budget is set."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class BudgetsResult(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Budgets:
-    """Seconds; None where nobody set a bound."""
+    """Budgets in seconds, or None if not set."""
 
     rto: float | None = None
     rpo: float | None = None
@@ -42,9 +42,9 @@ NO_BUDGETS = Budgets()
 
 
 def judge(budgets: Budgets, rto: float | None, rpo: float | None, tail: float | None) -> list[Check]:
-    """A check for each budget. A time that was not measured is `unproven`: only a drill that recovered has a recovery time.
+    """Return a check for each budget. A time that was not measured is `unproven`: only a successful recovery has a recovery time.
 
-    `tail` is the age of the newest set or checkpoint, which binds the audit rows up to it.
+    `tail` is the age of the newest set or checkpoint, which covers the audit rows up to it.
     """
     checks = []
     if budgets.rto is not None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One check, one verdict; and the verdict of many."""
+"""Checks with a verdict each, and the overall verdict of several checks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Verdict(t.TypedDict):
 
 
 class VerdictResult(_Verdict, total=False):
-    """The verdict of a module and its checks; `msg` for a verdict other than pass, `failed` if the module fails by it."""
+    """The verdict of a module and its checks. `msg` is set for a verdict other than pass, `failed` if the module fails because of it."""
 
     msg: str
     failed: bool
@@ -43,9 +43,9 @@ class VerdictResult(_Verdict, total=False):
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """What was asked (`id`, stable and dotted), what came out, in words that the reader understands.
+    """A check: a stable dotted ID, its verdict, and a message.
 
-    `required` says whether the verdict of the whole depends on it. `details` is JSON-safe and without secrets.
+    `required` means that the overall verdict depends on it. `details` is JSON-safe and contains no secrets.
     """
 
     id: str
@@ -63,7 +63,7 @@ class Check:
 
 
 def overall(checks: t.Iterable[Check]) -> str:
-    """`fail` if a required check failed, else `unproven` if one is unproven or none was made, else `pass`."""
+    """Return `fail` if a required check failed, else `unproven` if one is unproven or there is none, else `pass`."""
     required = [check.verdict for check in checks if check.required]
     if FAIL in required:
         return FAIL
@@ -74,7 +74,7 @@ def overall(checks: t.Iterable[Check]) -> str:
 
 
 def judged(checks: t.Sequence[Check], require_valid: bool) -> VerdictResult:
-    """`verdict` and `checks` of a result, and `msg` for a verdict other than pass; with `require_valid` that is the module's failure."""
+    """Return `verdict` and `checks` of a result, and `msg` for a verdict other than pass. With `require_valid` the module then fails."""
     verdict = overall(checks)
     result: VerdictResult = {"changed": False, "verdict": verdict, "checks": [check.to_result() for check in checks]}
     if verdict != PASS:

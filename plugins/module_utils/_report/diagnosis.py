@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a drill failed, as its report says it."""
+"""The causes of a failed drill, as its report contains them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class DiagnosisResult(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
-    """A named cause, what to do about it, and what shows it: ids of checks, `metric <name>`, `log of <service>`."""
+    """A cause, its remedy, and its evidence: IDs of checks, `metric <name>`, `log of <service>`."""
 
     id: str
     cause: str

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a drill as data, format 1. The pages and the summary are drawn from it and add nothing.
+"""The report of a drill as data, format 1. The pages and the summary are rendered from it and add no information.
 
-Every field is always there; null says that it is not known. Times are UTC, durations seconds, sizes bytes.
+Every field is always present. Null means unknown. Times are UTC, durations seconds, sizes bytes.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class ReportedCheck(t.TypedDict):
 
 
 class Report(t.TypedDict):
-    """What the reports of a drill and of retention have in common."""
+    """Fields that the reports of a drill and of retention share."""
 
     format: int
     type: str
@@ -69,7 +69,7 @@ class ReportedSet(t.TypedDict):
 
 
 class ReportedSandbox(t.TypedDict):
-    """What the report says about the sandbox."""
+    """The sandbox in the report."""
 
     isolation: str | None
     protection: str | None
@@ -77,14 +77,14 @@ class ReportedSandbox(t.TypedDict):
 
 
 class SeparationResult(t.TypedDict):
-    """Whether another machine and key made the set."""
+    """The result whether another machine and key created the set."""
 
     verdict: str
     message: str
 
 
 class SealedDetails(t.TypedDict):
-    """Where the sealed details lie."""
+    """The location of the encrypted details."""
 
     path: str
     size: int
@@ -115,7 +115,7 @@ class DrillReport(Report):
 
 
 class DetailedCheck(t.TypedDict):
-    """A check as the sealed details contain it."""
+    """A check as the encrypted details contain it."""
 
     id: str
     verdict: str
@@ -124,7 +124,7 @@ class DetailedCheck(t.TypedDict):
 
 
 class DrillDetails(t.TypedDict):
-    """The details of a drill, before they are sealed."""
+    """The details of a drill, before they are encrypted."""
 
     format: int
     type: str
@@ -137,7 +137,7 @@ class DrillDetails(t.TypedDict):
 
 
 def build(drill: Drill, sealed_details: SealedDetails | None = None) -> DrillReport:
-    """The report. Details of checks are not in it; `sealed_details` {path, size, sha256} says where they lie sealed."""
+    """Return the report without the details of checks. `sealed_details` {path, size, sha256} is the location of the encrypted details."""
     restored, redactor = drill.restored, Redactor(drill.salt)
     return {
         "format": FORMAT,
@@ -197,7 +197,10 @@ def _set(drill: Drill) -> ReportedSet:
 
 
 def details(drill: Drill) -> DrillDetails:
-    """What checks found, word for word, and the whole sandbox. To be sealed: it may say how much a customer does, and of whom."""
+    """Return the full results of checks and the whole sandbox.
+
+    They must be encrypted, since they can contain identifiers and activity of customers.
+    """
     redactor = Redactor(drill.salt)
     for text in (*(check.message for check in drill.checks), *(str(item) for one in drill.rollback or () for item in one["examples"])):
         redactor.text(text)
@@ -214,7 +217,10 @@ def details(drill: Drill) -> DrillDetails:
 
 
 def separation(maker: Who, signer: Who) -> SeparationResult:
-    """`warn` when who made the set also judged it: then one stolen host could do both. `unproven` when its signer is not known."""
+    """Return `warn` if the creator of the set also evaluated it, since one compromised host could then do both.
+
+    The verdict is `unproven` if the signer of the set is unknown.
+    """
     shared = []
     if maker.fingerprint == signer.fingerprint:
         shared.append("the report is signed with the set's signing key")
@@ -228,14 +234,14 @@ def separation(maker: Who, signer: Who) -> SeparationResult:
 
 
 def deciding_check(document: DrillReport) -> ReportedCheck | None:
-    """The first check that kept the verdict from being `pass`; None if it is, or if nothing was checked at all."""
+    """Return the first check that prevented the verdict `pass`, or None if the verdict is `pass` or there are no checks."""
     verdict = document["verdict"]
     deciding = (check for check in document["checks"] if check["required"] and not check["waived"] and check["verdict"] == verdict)
     return next(deciding, None) if verdict in (FAIL, UNPROVEN) else None
 
 
 def attention(checks: t.Iterable[ReportedCheck]) -> list[ReportedCheck]:
-    """Checks that a reader must look at, the worst first: before others of its verdict, what the verdict of the whole depends on."""
+    """Return checks that need attention, the worst verdict first. Within a verdict, required checks come first."""
     worst = (FAIL, UNPROVEN, WARN)
     found = (check for check in checks if check["verdict"] in worst)
     return sorted(found, key=lambda check: (worst.index(check["verdict"]), not check["required"]))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A restore drill as it was: who, what, when, and what came of it. The report is made of it."""
+"""The data of a restore drill: participants, times and results. The report is created from it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .diagnosis import Diagnosis
 from .extent import RollbackCategory
 from .waiver import Waiver
 
-# Recovery time counts from the step whose name begins so,
+# Recovery time starts at the first step whose name has this prefix.
 RESTORE = "restore"
-# to the end of the last one whose name begins so: then the copy has served a request. Without one, to the end of the drill.
+# It ends with the last step whose name has this prefix, when the copy has served a request, or else with the drill.
 CANARY = "canary"
 
 
 class RecipientsResult(t.TypedDict):
-    """A class of artifacts: who can open all of it, and which identities of this host do; None if none was tried."""
+    """A class of artifacts: the recipients of all of it, and the identities of this host that decrypt it, or None if none was tried."""
 
     assets: str
     sealed_to: list[str]
@@ -43,7 +43,7 @@ class StepResult(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Who:
-    """Who signed, with which key (`SHA256:…`), and on which machine."""
+    """A signer: the principal, the fingerprint of the key (`SHA256:…`), and the machine."""
 
     principal: str
     fingerprint: str
@@ -52,10 +52,11 @@ class Who:
 
 @dataclasses.dataclass(frozen=True)
 class RestoredSet:
-    """What the drill restored. `sequence` is the number of its journal entry, `artifacts` counts its objects, `bytes` is their size.
+    """The set that the drill restored.
 
-    Of a set whose manifest cannot be believed only the journal entry is known; the rest is None, and the maker's fingerprint empty.
-    `recipients` {classes of artifacts, whom they are sealed to, who opened them} is None when it is not known.
+    `sequence` is the number of its journal entry. `artifacts` is the number of its objects, `bytes` their size. If the manifest
+    is not trusted, only the journal entry is known. Then the other fields are None, and the maker's fingerprint is empty.
+    `recipients` is None if it is unknown.
     """
 
     id: str
@@ -73,7 +74,7 @@ class RestoredSet:
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One step of the drill, in the order in which they ran. Without `started` it began when the one before ended."""
+    """One step of the drill. Without `started`, it began when the previous step ended."""
 
     name: str
     seconds: float
@@ -93,10 +94,11 @@ class Step:
 
 @dataclasses.dataclass(frozen=True)
 class Drill:
-    """All that a report is made of. `freshness` is `fresh` or `unproven`, `journal_head` the head that the drill believed.
+    """The input of a report.
 
-    `rollback` is as rollback_info returns it, None when nobody asked; under `salt` identifiers are hashed.
-    `covered` is the time of the newest snapshot that a set or checkpoint binds.
+    `freshness` is `fresh` or `unproven`. `journal_head` is the head that the drill accepted. `rollback` is the result of
+    rollback_info, or None if it did not run. Identifiers are hashed with `salt`. `covered` is the time of the newest snapshot
+    that a set or checkpoint covers.
     """
 
     id: str
@@ -129,7 +131,7 @@ class Drill:
 
     @property
     def starts(self) -> list[float]:
-        """When each step began, in seconds from the start of the drill."""
+        """The start of each step, in seconds from the start of the drill."""
         found, end = [], 0.0
         for step in self.steps:
             found.append(max(0.0, (step.started - self.started).total_seconds()) if step.started else end)
@@ -138,7 +140,7 @@ class Drill:
 
     @property
     def rto_seconds(self) -> float | None:
-        """What ran between the steps counts too, so it is rather too much than too little. None unless the copy is what it should be."""
+        """An upper bound of the recovery time, including pauses between steps. None unless the copy passed all other checks."""
         others = [check for check in self.checks if check.id not in (RTO_CHECK, RPO_CHECK, TAIL_CHECK)]
         begins = [start for step, start in zip(self.steps, self.starts, strict=True) if step.name.startswith(RESTORE)]
         if not begins or overall(waiver.apply(others, self.waivers)) != PASS:

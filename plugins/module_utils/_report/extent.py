@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the report contains besides checks and times: coverage, changes lost by a restore, and the controls that it supports."""
+"""Coverage, changes lost by a restore, and controls that the report supports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .redaction import Redactor
 
 
 class Control(t.TypedDict):
-    """A control of a standard, and what the report says about it."""
+    """A control of a standard, and how the report supports it."""
 
     control: str
     words: str
@@ -28,7 +28,7 @@ class UnverifiedCheck(t.TypedDict):
 
 
 class CoverageResult(t.TypedDict):
-    """What the set holds, what it does not, and what was not verified."""
+    """What the set contains, what it does not contain, and what was not verified."""
 
     assets: list[str] | None
     left_out: dict[str, str]
@@ -36,7 +36,7 @@ class CoverageResult(t.TypedDict):
 
 
 class RollbackCategory(t.TypedDict):
-    """One category of changes lost by a restore; `count` is None if it is unknown."""
+    """One category of changes lost by a restore. `count` is None if it is unknown."""
 
     id: str
     words: str
@@ -53,14 +53,18 @@ CONTROLS = (
 
 
 def controls() -> list[Control]:
-    """Which controls this record is evidence for. It supports them; whether they are met is for others to judge."""
+    """Return the controls for which this report is evidence. It supports them, but auditors decide whether they are met."""
     return [{"control": name, "words": words} for name, words in CONTROLS]
 
 
 def coverage(
     checks: t.Iterable[Check], assets: t.Sequence[str] | None, left_out: t.Mapping[str, str], redactor: Redactor
 ) -> CoverageResult:
-    """`assets` are kinds of artifacts that the set holds, None when it cannot be read; `left_out` what it does not, and why."""
+    """Return the coverage.
+
+    `assets` are kinds of artifacts in the set, or None if it cannot be read. `left_out` are assets that are not in it, with
+    reasons.
+    """
     return {
         "assets": sorted(set(assets)) if assets is not None else None,
         "left_out": dict(left_out),
@@ -74,7 +78,7 @@ def coverage(
 
 
 def rolls_back(found: t.Sequence[RollbackCategory] | None, redactor: Redactor) -> list[RollbackCategory] | None:
-    """Changes lost by a restore, as rollback_info returns them; None if it did not run. Examples of IDs become hashes."""
+    """Return changes lost by a restore, from rollback_info, or None if it did not run. IDs in the examples become hashes."""
     if found is None:
         return None
     return [{**one, "examples": [redactor.text(str(example)) for example in one["examples"]]} for one in found]

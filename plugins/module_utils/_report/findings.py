@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is wrong with the hosts of a deployment before anything runs on them, as lines for the console.
+"""Report problems of a deployment's hosts before a job runs on them, as lines for the console.
 
-A host answers what it likes. So only what a success alone returns counts as one, and whatever else comes is a finding. A success that could
-not verify something is one too: its part is not said to be well.
+A host can return any answer. So a result counts as a success only with a field that only successes return, and everything else
+is a finding. A success with an unproven required check is a finding too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .._errors import BackupRunning
 from .check import FAIL, PASS, UNPROVEN
 from .text import one_line, plural
 
-# By the part that was looked at, a field that only its success returns.
+# For each checked part, a field that only its success returns.
 SUCCESS = {
     "backup": "journal_head",
     "replay": "volumes",
@@ -31,13 +31,17 @@ HOST = "host"
 UNREACHABLE = "Unreachable"
 NOT_LOOKED_AT = "NotLookedAt"
 UNVERIFIED = "VerificationFailed"
-# A running backup is not a fault of its host, and everything else was checked anyway.
+# A running backup is not a problem of its host, and everything else was checked anyway.
 RUNNING = BackupRunning.__name__
 Result = t.Mapping[str, object]
 
 
 class Look(t.TypedDict, total=False):
-    """`part` and the `result` of its task; `deployment` that of the task which it needed; `of` the host that it was delegated to."""
+    """The check of a part.
+
+    `result` is the result of its task, `deployment` the result of the task that it depends on. `of` is the host to which it was
+    delegated.
+    """
 
     part: str
     result: Result
@@ -47,7 +51,7 @@ class Look(t.TypedDict, total=False):
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """`parts` are those that need what is wrong, `error` its class."""
+    """A problem. `parts` are the parts that it affects, `error` is the class of the error."""
 
     host: str
     parts: tuple[str, ...]
@@ -64,7 +68,7 @@ class Report(t.TypedDict):
 
 
 def report(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) -> Report:
-    """`fail` if there is a finding, else `pass`."""
+    """Return the report. Its verdict is `fail` if there is a finding, else `pass`."""
     found = gather(hosts, looks)
     return {
         "verdict": FAIL if found else PASS,
@@ -74,7 +78,7 @@ def report(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) ->
 
 
 def gather(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) -> list[Finding]:
-    """By host, in the order in which they were found. `looks` are as `Look`. The same words are one finding."""
+    """Return the findings by host, in order of discovery. `looks` has values in the format of `Look`. Equal messages are one finding."""
     found: dict[tuple[str, str], Finding] = {}
     for host in hosts:
         mine = t.cast("list[Look]", list(looks.get(host) or []))
@@ -82,7 +86,7 @@ def gather(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) ->
             mine = [{"part": HOST, "result": {"error": NOT_LOOKED_AT, "msg": "was not checked; see the lines above for the reason"}}]
         for look in mine:
             for finding in _of(str(look.get("of") or host), look):
-                # Each task says in other words that a host does not answer.
+                # Each task reports an unreachable host in different words.
                 key = (finding.host, UNREACHABLE if finding.error == UNREACHABLE and look["result"].get("unreachable") else finding.message)
                 parts = (*found[key].parts, *finding.parts) if key in found else finding.parts
                 found[key] = dataclasses.replace(finding, parts=tuple(dict.fromkeys(parts)))
@@ -106,8 +110,11 @@ def _of(host: str, look: Look) -> list[Finding]:
 
 
 def _unproven(host: str, part: str, result: Result) -> list[Finding]:
-    """Of a success: what its required checks could not verify, unless that is waived. Evidence that could not be read is a finding for
-    each error; the rest, such as a setting that is missing, is one, by its first check."""
+    """Return what required checks of a success could not verify, unless they are waived.
+
+    Each error that prevented reading evidence is a finding. All other unproven checks, for example because a setting is
+    missing, are one finding, which names the first of them.
+    """
     checks = result.get("checks")
     open_checks = [one for one in checks if isinstance(one, dict) and _is_open(one)] if isinstance(checks, list) else []
     unread = [one for one in open_checks if _error(one)]
@@ -125,7 +132,7 @@ def _is_open(check: Result) -> bool:
 
 
 def _error(check: Result) -> str:
-    """The class of the error that kept a check from its evidence; empty where it read it."""
+    """Return the class of the error that prevented a check from reading its evidence, or an empty string."""
     details = check.get("details")
     return one_line(str(details.get("error") or "")) if isinstance(details, dict) else ""
 
@@ -135,7 +142,7 @@ def _words(result: Result) -> str:
 
 
 def lines(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]], found: t.Sequence[Finding]) -> list[str]:
-    """A line for each part of each host, and below it what is wrong, with numbers that run through."""
+    """Return a line for each part of each host, followed by its problems with consecutive numbers."""
     all_hosts = list(dict.fromkeys([*hosts, *(one.host for one in found)]))
     bad = {one.host for one in found}
     told = [f"{plural(len(found), 'finding')} on {len(bad)} of {plural(len(all_hosts), 'host')}" if found else _well(all_hosts)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a drill, or of a look at retention, as JUnit XML, for whatever shows test results."""
+"""The report of a drill or of a retention verification as JUnit XML, for tools that show test results."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .text import clean
 from .waiver import WaiverResult
 
 _TITLES = {DRILL: "restore drill", RETENTION: "retention"}
-# A waived failure is shown as skipped, with its reason: it must not turn a pipeline red, nor hide.
+# A waived failure is shown as skipped, with its reason. It must neither fail a pipeline nor be hidden.
 _OUTCOMES = {FAIL: "failure", UNPROVEN: "error", NOT_APPLICABLE: "skipped", WARN: "system-out"}
 
 
 def render(document: DrillReport | RetentionReport) -> str:
-    """XML of one suite, a case a check. The suite's time is the report's."""
+    """Return the XML of one suite with a case for each check. The suite's time is the report's."""
     cases = [(check, _outcome(check)) for check in document["checks"]]
     outcomes = [outcome for _check, outcome in cases]
     suite = ET.Element(

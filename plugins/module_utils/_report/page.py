@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a drill as one page, for an auditor and for a tired person on call.
+"""The report of a drill as one page, for auditors and on-call engineers.
 
-Nothing is fetched and nothing runs: one file, no script, no link. Every foreign word is escaped.
+It is one file without scripts, links or external resources. All text from outside is escaped.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Fact = tuple[str, str, str]
 
 
 def render(document: DrillReport) -> str:
-    """The page, complete: verdict and cause first, evidence after it."""
+    """Return the complete page: verdict and cause first, then the evidence."""
     first = (_verdict, _diagnosis, _waivers, _facts, _attention, page_timeline.render)
     rest = (page_evidence.rollback, page_evidence.coverage, page_evidence.checks, page_evidence.proof)
     parts = [part(document) for part in first + rest]
@@ -141,7 +141,7 @@ def _trust(document: DrillReport) -> list[Fact]:
 
 
 def _recipients(found: t.Sequence[RecipientsResult] | None) -> tuple[str, str]:
-    """Who opens which classes of artifacts."""
+    """Return the identities that decrypt each class of artifacts."""
     if not found or all(one["opened_by"] is None for one in found):
         return badge(UNPROVEN), "no identity was tried on this set"
     opened: dict[str, list[str]] = {}
@@ -154,11 +154,11 @@ def _recipients(found: t.Sequence[RecipientsResult] | None) -> tuple[str, str]:
 
 
 def _count(verdict: str, count: int) -> str:
-    """None of a kind is shown without its color, so that a red badge always means something."""
+    """Return the count of a verdict. Zero is shown without color, so that a red badge always means a failure."""
     return f'<li><span class="badge {verdict if count else NOT_APPLICABLE}">{count} {WORDS[verdict][2:]}</span></li>'
 
 
 def _attention(document: DrillReport) -> str:
-    """What could not be asked and need not be is among what was not verified."""
+    """Return the card of checks that need attention. Optional unproven checks are only in the coverage section."""
     found = [one for one in attention(document["checks"]) if one["required"] or one["verdict"] in (FAIL, WARN)]
     return card("Check these first", [check(one) for one in found])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The second half of the report page: what the restore takes back, what was not verified, every check, and how to believe it."""
+"""The second half of the report page: changes lost by a restore, coverage, all checks, and how to verify the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LEGEND = (
 
 
 def rollback(document: DrillReport) -> str:
-    """What is lost or valid again after a real restore; what nothing happened to is one line."""
+    """Return what a real restore loses or makes valid again. Categories without changes share one line."""
     found = document["rolls_back"]
     if found is None:
         return ""
@@ -38,7 +38,7 @@ def _taken(one: RollbackCategory) -> str:
 
 
 def coverage(document: DrillReport) -> str:
-    """Assets that are in the set, assets that are not, and checks that say nothing."""
+    """Return the assets in the set, the assets left out, and the checks that verified nothing."""
     covered = document["coverage"]
     assets = covered["assets"]
     held = ", ".join(assets) if assets else "no known assets"
@@ -49,7 +49,7 @@ def coverage(document: DrillReport) -> str:
 
 
 def checks(document: DrillReport) -> str:
-    """All of them in groups by the first part of their names."""
+    """Return all checks, grouped by the first part of their IDs."""
     groups: dict[str, list[ReportedCheck]] = {}
     for one in document["checks"]:
         groups.setdefault(one["id"].split(".")[0], []).append(one)
@@ -64,7 +64,7 @@ def checks(document: DrillReport) -> str:
 
 
 def proof(document: DrillReport) -> str:
-    """Which controls this supports, and how to verify the page without this software."""
+    """Return the supported controls, and how to verify the page without this software."""
     tools = ", ".join(f"{name} {version}" for name, version in sorted(document["tools"].items()) if version)
     signed = f"ssh-keygen -Y verify -f allowed_signers -I {document['principal']} -n drill@caracal-ops -s report.json.sig < report.json"
     rows = [row("", text(one["control"]), text(one["words"])) for one in document["controls"]]

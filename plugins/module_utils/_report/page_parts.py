@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pieces of the report page. Every foreign word goes through `text` or `code`."""
+"""Parts of the report page. All text from outside passes through `text` or `code`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def badge(verdict: str) -> str:
 
 
 def row(mark: str, first: str, second: str) -> str:
-    """A line of a card: a badge or number, a name, what there is to say. All of it is HTML already."""
+    """Return a line of a card: a badge or number, a name, and a text. The arguments are HTML already."""
     return f'<div class="check"><div>{mark}</div><div><p class="mono">{first}</p><p>{second}</p></div></div>\n'
 
 
@@ -40,5 +40,5 @@ def check(one: ReportedCheck) -> str:
 
 
 def card(heading: str, rows: t.Sequence[str], kind: str = "") -> str:
-    """A section with a heading of its own; nothing when there are no rows. The heading is HTML already."""
+    """Return a section with a heading, or an empty string without rows. The heading is HTML already."""
     return f'<h2>{heading}</h2>\n<section class="card{kind}">{"".join(rows)}</section>\n' if rows else ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The style sheet of the report page: light, dark, narrow and on paper."""
+"""The style sheet of the report page, for light and dark mode, narrow screens and paper."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the time of a drill went, as a picture: a bar for each step, true to when it began and how long it took."""
+"""The timeline of a drill: a bar for each step that shows its start and duration."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .drill import RESTORE, StepResult
 from .page_parts import text
 from .text import duration, size
 
-# Units of the picture across; its height in them means nothing, since it is stretched.
+# The width of the picture in units. The height has no meaning, since the picture is stretched.
 WIDTH = 1000
 HEIGHT = 14
 LEAST = 3.0
 
 
 def render(document: DrillReport) -> str:
-    """The picture, with the recovery time under the steps that it spans; nothing without steps."""
+    """Return the picture, with the recovery time below the steps that it spans, or an empty string without steps."""
     steps = document["steps"]
     if not steps:
         return ""
@@ -33,7 +33,7 @@ def render(document: DrillReport) -> str:
 
 
 def budget_bar(measured: float | None, budget: float | None) -> str:
-    """How much of a budget was used; nothing when either is not known."""
+    """Return the used share of a budget, or an empty string if either value is unknown."""
     if measured is None or not budget:
         return ""
     kind = "over" if measured > budget else "within"
@@ -41,7 +41,7 @@ def budget_bar(measured: float | None, budget: float | None) -> str:
 
 
 def _recovery(document: DrillReport, total: float) -> list[str]:
-    """A bar from the restore's start on; the budget is a line, if it lies in the picture."""
+    """Return a bar that starts with the restore. The budget is a line, if it is inside the picture."""
     rto, budget = document["rto_seconds"], document["budgets"]["rto_seconds"]
     begin = next((step["start_seconds"] for step in document["steps"] if step["name"].startswith(RESTORE)), None)
     if rto is None or begin is None:
@@ -64,7 +64,7 @@ def _bar(start: float, seconds: float, total: float) -> str:
 
 
 def _rect(left: float, width: float, kind: str) -> str:
-    """Never so thin that it is not seen, never outside."""
+    """Return a rectangle that is always wide enough to be visible and inside the picture."""
     width = min(max(width, LEAST), WIDTH)
     left = min(left, WIDTH - width)
     return f'<rect class="{kind}" x="{left:.2f}" y="0" width="{width:.2f}" height="{HEIGHT}"/>'

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Metrics for the textfile collector of node_exporter: a table of samples as text, and that text into a file in one step."""
+"""Metrics for the textfile collector of node_exporter: format samples as text, and write the text to a file in one step."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LABEL = re.compile(r"[a-z][a-z0-9_]*\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """One line. Samples of one name stand together and agree in `help` and `kind` (`gauge` or `counter`)."""
+    """One line. Samples with the same name are grouped, and have the same `help` and `kind` (`gauge` or `counter`)."""
 
     name: str
     help: str
@@ -32,7 +32,7 @@ class Sample:
 
 
 def render(samples: t.Iterable[Sample]) -> str:
-    """The text format, version 0.0.4. Raises ValueError for a table that no Prometheus would read."""
+    """Return the samples in the text format, version 0.0.4. Raise ValueError for samples that Prometheus would refuse."""
     families: dict[str, list[Sample]] = {}
     for sample in samples:
         families.setdefault(sample.name, []).append(sample)
@@ -67,12 +67,12 @@ def _quote(text: str) -> str:
 
 
 def _number(value: float) -> str:
-    """Whole numbers without a point; others with all their digits."""
+    """Return whole numbers without a decimal point, others with all their digits."""
     return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def check_place(path: str) -> None:
-    """Raises OptionError for a name that the collector does not read, StorageError for a folder that nothing can be written to."""
+    """Raise OptionError for a name that the collector does not read, StorageError for a directory that is not writable."""
     if not path.endswith(SUFFIX):
         raise OptionError(f"metrics_file {path} does not end in {SUFFIX}, so node_exporter would not read it; use that suffix")
     folder = os.path.dirname(os.path.abspath(path))
@@ -87,7 +87,7 @@ def check_place(path: str) -> None:
 
 
 def write(path: str, text: str) -> None:
-    """The whole file or the old one; everybody may read it. Raises like `check_place`, and StorageError for a full disk."""
+    """Replace the whole file in one step. All users can read it. Raises the errors of `check_place`, and StorageError for a full disk."""
     check_place(path)
     try:
         paths.replace(path, text.encode(), MODE)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Identifiers of zones and rows, which a report does not tell: each becomes a short hash under the drill's own salt."""
+"""Replace identifiers of zones and rows in a report by short hashes with the drill's own salt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import hashlib
 import hmac
 import re
 
-# UUIDs in any spelling, also shortened to both ends, and addresses of mail. Ids of sets and keys, digests and times are neither.
+# UUIDs in any spelling, also shortened to both ends, and email addresses. IDs of sets and keys, digests and times do not match.
 _IDENTIFIER = re.compile(
     r"(?<![0-9A-Za-z])[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}(?![0-9A-Za-z])"
     r"|(?<![0-9A-Za-z])[0-9a-fA-F]{8}\u2026[0-9a-fA-F]{4}(?![0-9A-Za-z])"
@@ -20,14 +20,14 @@ DIGITS = 8
 
 
 class Redactor:
-    """Replaces identifiers; `known` maps each hash to what it stands for, and belongs among what is sealed."""
+    """Replaces identifiers. `known` maps each hash to its identifier, so it must be encrypted."""
 
     def __init__(self, salt: bytes) -> None:
         self._salt = salt
         self.known: dict[str, str] = {}
 
     def text(self, text: str) -> str:
-        """The text with `id:xxxxxxxx` for each identifier, the same for the same one."""
+        """Return the text with `id:xxxxxxxx` for each identifier. Equal identifiers have equal hashes."""
         return _IDENTIFIER.sub(lambda found: self._short(found[0]), text)
 
     def _short(self, identifier: str) -> str:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a look at retention: as data, format 1, and in lines for the console. Its checks are told as in the report of a drill.
+"""The report of a retention verification: as data, format 1, and as lines for the console. Checks have the format of a drill's report.
 
-Every field is always there. Times are UTC, durations seconds.
+Every field is always present. Times are UTC, durations seconds.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class RetentionCheck(CheckResult):
 
 @t.final
 class RetentionReport(Report):
-    """The report of a look at retention."""
+    """The report of a retention verification."""
 
     report_id: str
     checks: list[RetentionCheck]
@@ -40,7 +40,7 @@ class RetentionReport(Report):
 
 @dataclasses.dataclass(frozen=True)
 class Look:
-    """A look as it was. `freshness` is `fresh` or `unproven`, `journal_head` the head that it believed."""
+    """A retention verification. `freshness` is `fresh` or `unproven`, `journal_head` the head that it accepted."""
 
     id: str
     deployment: str
@@ -55,12 +55,12 @@ class Look:
 
     @property
     def counted(self) -> list[Check]:
-        """The checks as the verdict counts them."""
+        """The checks as they count for the verdict."""
         return waiver.apply(self.checks, self.waivers)
 
 
 def build(look: Look) -> RetentionReport:
-    """The report. It names no zone and no person, and says how much a deployment does: it is for who runs it."""
+    """Return the report. It contains no zone or person, but shows the activity of a deployment, so it is for its operator."""
     waived = {one.check for one in look.waivers}
     checks: list[RetentionCheck] = [{**one.to_result(), "waived": one.id in waived} for one in look.checks]
     found = collections.Counter(one.verdict for one in look.checks)
@@ -84,7 +84,7 @@ def build(look: Look) -> RetentionReport:
 
 
 def render(document: RetentionReport) -> list[str]:
-    """Numbers, what a reader must look at with the worst first, waivers; the verdict last."""
+    """Return the lines: counts, checks that need attention with the worst first, waivers, and the verdict last."""
     lines = [("checks", ", ".join(f"{document['counts'][verdict]} {verdict.replace('_', ' ')}" for verdict in VERDICTS))]
     lines += [(f"  {check['verdict']}", one_line(f"{check['id']}: {check['message']}")) for check in attention(document["checks"])]
     lines += [("waived", one_line(f"{one['check']} until {one['expires']}: {one['reason']}")) for one in document["waivers"]]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Types of what `roles` reports: what it needs of the results of a role's modules, and what it makes of them."""
+"""Types for `roles`: the fields that it reads from the results of a role's modules, and its own results."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from .extent import RollbackCategory
 
 
 class Verified(t.TypedDict):
-    """Of a module that judges."""
+    """Result of a module with a verdict."""
 
     verdict: str
     checks: list[CheckResult]
 
 
 class MaybeVerified(t.TypedDict, total=False):
-    """The same of one that may not have run."""
+    """The same for a module that may not have run."""
 
     verdict: str
     checks: list[CheckResult]
 
 
 class Summarized(t.TypedDict, total=False):
-    """Of a module that has a line for the console."""
+    """Result of a module with a line for the console."""
 
     summary: str
 
 
 class FoundAnswers(t.TypedDict, total=False):
-    """What was found before the role's own work."""
+    """Results of the tasks before the role's own work."""
 
     located: Summarized
     programs: Summarized
@@ -46,14 +46,14 @@ class NamedDatabase(t.TypedDict):
 
 
 class Timestamp(t.TypedDict, total=False):
-    """What an authority answered."""
+    """The answer of a timestamp authority."""
 
     verdict: str
     message: str
 
 
 class BackupLook(t.TypedDict):
-    """What the preflight of a backup saw."""
+    """Result of a backup's preflight."""
 
     set_id: str
     databases: list[NamedDatabase]
@@ -63,33 +63,33 @@ class BackupLook(t.TypedDict):
 
 
 class Dumped(MaybeVerified, total=False):
-    """What was dumped."""
+    """Result of the dump."""
 
     bytes: int
     seconds: float
 
 
 class Committed(MaybeVerified, total=False):
-    """What was committed."""
+    """Result of the commit."""
 
     artifacts: int
     bytes: int
 
 
 class SecretsAnswer(t.TypedDict, total=False):
-    """What was read or written of secrets."""
+    """Result of reading or writing secrets."""
 
     key_ids: t.Mapping[str, object]
 
 
 class StreamsAnswer(t.TypedDict, total=False):
-    """What was read of Redis."""
+    """Result of reading Redis streams."""
 
     streams: list[object]
 
 
 class BackupAnswers(FoundAnswers):
-    """Of the role that backs up."""
+    """Results for the role that runs backups."""
 
     deployment: str
     looked: BackupLook
@@ -109,7 +109,7 @@ class BackupAnswers(FoundAnswers):
 
 
 class BackupResult(t.TypedDict):
-    """What the role that backs up returns."""
+    """What the role that runs backups returns."""
 
     set_id: str
     committed: bool
@@ -131,13 +131,13 @@ class BackupResult(t.TypedDict):
 
 
 class SnapshotFacts(t.TypedDict):
-    """What the role needs of the facts of a set."""
+    """The facts of a set that the role needs."""
 
     snapshot_time: str
 
 
 class RestoreLook(t.TypedDict):
-    """What the preflight of a restore saw."""
+    """Result of a restore's preflight."""
 
     set_id: str
     set_facts: SnapshotFacts
@@ -148,20 +148,20 @@ class RestoreLook(t.TypedDict):
 
 
 class VolumesAnswer(t.TypedDict, total=False):
-    """What was restored of replay."""
+    """Result of restoring replay files."""
 
     volumes: list[object]
 
 
 class RollbackAnswer(t.TypedDict, total=False):
-    """What the restore took back."""
+    """Changes lost by the restore."""
 
     rollback: list[RollbackCategory]
     complete: bool
 
 
 class RestoreAnswers(FoundAnswers):
-    """Of the role that restores."""
+    """Results for the role that restores."""
 
     deployment: str
     check_mode: bool
@@ -191,7 +191,7 @@ class RestoreResult(t.TypedDict):
 
 
 class CheckpointAnswer(Verified):
-    """What was entered."""
+    """Result of a checkpoint."""
 
     checkpoint: str | None
     rows: int
@@ -207,7 +207,7 @@ class DrillCause(t.TypedDict):
 
 
 class DrillSeparation(t.TypedDict):
-    """Whether the drill host is separate from its source."""
+    """The result whether the drill host is separate from its source."""
 
     verdict: str
 
@@ -220,7 +220,7 @@ class DrillPage(t.TypedDict):
 
 
 class DrillAnswer(t.TypedDict):
-    """What a drill reported."""
+    """The report of a drill."""
 
     drill_id: str
     set_id: str
@@ -239,14 +239,14 @@ class DrillAnswer(t.TypedDict):
 
 
 class DrillAnswers(t.TypedDict):
-    """Of the role that drills."""
+    """Results for the role that drills."""
 
     deployment: str
     drill: DrillAnswer
 
 
 class CheckpointAnswers(t.TypedDict):
-    """Of the role that enters checkpoints."""
+    """Results for the role that creates checkpoints."""
 
     deployment: str
     check_mode: bool
@@ -254,7 +254,7 @@ class CheckpointAnswers(t.TypedDict):
 
 
 class CountedRows(t.TypedDict):
-    """Rows of a chain, and of how many zones."""
+    """The number of rows of a chain, and of their zones."""
 
     rows: int
     zones: int
@@ -267,14 +267,14 @@ class CountedChains(t.TypedDict):
 
 
 class ChainCoverage(t.TypedDict):
-    """What was asked, and how much was read."""
+    """The scope of the verification, and how much was read."""
 
     asked: str
     chains: CountedChains
 
 
 class AuditAnswer(Verified):
-    """What was verified of the audit log."""
+    """Result of verifying the audit log."""
 
     coverage: ChainCoverage
     seconds: float
@@ -282,14 +282,14 @@ class AuditAnswer(Verified):
 
 
 class AuditAnswers(t.TypedDict):
-    """Of the role that verifies audit chains."""
+    """Results for the role that verifies audit chains."""
 
     deployment: str
     audit: AuditAnswer
 
 
 class RetentionAnswer(Verified):
-    """A look at retention."""
+    """Result of a retention verification."""
 
     counts: dict[str, int]
     report: list[str]
@@ -299,14 +299,14 @@ class RetentionAnswer(Verified):
 
 
 class RetentionAnswers(FoundAnswers):
-    """Of the role that looks at retention."""
+    """Results for the role that verifies retention."""
 
     deployment: str
     retention: RetentionAnswer
 
 
 class Filled(t.TypedDict):
-    """What was archived."""
+    """Result of archiving."""
 
     archived: list[object]
     extended: list[object]
@@ -317,13 +317,13 @@ class Filled(t.TypedDict):
 
 
 class VerifiedArchive(MaybeVerified, total=False):
-    """What was verified of the archive."""
+    """Result of verifying the archive."""
 
     coverage: t.Mapping[str, object]
 
 
 class ArchiveAnswers(t.TypedDict):
-    """Of the role that archives."""
+    """Results for the role that archives."""
 
     deployment: str
     check_mode: bool
@@ -340,7 +340,7 @@ class ArchiveResult(Filled):
 
 
 class VerificationAnswer(Verified):
-    """What was verified of a repository."""
+    """Result of verifying a repository."""
 
     sets: int
     failed_sets: list[str]
@@ -352,7 +352,7 @@ class VerificationAnswer(Verified):
 
 
 class VerificationAnswers(t.TypedDict):
-    """Of the role that verifies repositories."""
+    """Results for the role that verifies repositories."""
 
     deployment: str
     verification: VerificationAnswer

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a role reports at its end, made of the results of its modules: `result` for later tasks, `stats` for other jobs, and `summary`, the
-last lines that a person reads.
+"""Assemble the report of a role from the results of its modules.
 
-Results come from a host. They are copied and printed here, and nothing is done that depends on their words.
+`result` is for later tasks, `stats` for other jobs, and `summary` are the last lines on the console. Results come from a host.
+They are copied and printed, but no action depends on their text.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ if t.TYPE_CHECKING:
         Verified,
     )
 
-# By the names that the role gives them: what its modules returned, and what its settings are.
+# Results of modules and settings, by the names that the role gives them.
 Answers = t.Mapping[str, object]
-# Nothing that a template, a shell or YAML would take for more than text.
+# All characters that a template, a shell or YAML could interpret.
 _NOT_PLAIN = re.compile("[^A-Za-z0-9._-]")
 _DRILL = (
     *("drill_id", "set_id", "verdict", "counts", "separation", "freshness", "seconds", "rto_seconds", "rpo_seconds", "report"),
@@ -51,7 +51,7 @@ class Report(t.TypedDict):
 
 
 def report(kind: str, answers: Answers) -> Report:
-    """Of a `backup`, `restore`, `drill`, `checkpoint`, `audit`, `retention`, `archive` or `verification`.
+    """Return the report of a `backup`, `restore`, `drill`, `checkpoint`, `audit`, `retention`, `archive` or `verification`.
 
     Raises KeyError for another kind.
     """
@@ -77,7 +77,7 @@ def _backup_result(answers: BackupAnswers) -> BackupResult:
     looked, dumped, committed = answers["looked"], answers["dumped"], answers["committed"]
     is_committed = "artifacts" in committed
     size, seconds = dumped.get("bytes", 0), dumped.get("seconds", 0.0)
-    # The verification repeats what the commit says of the history.
+    # The verification repeats the commit's check of the history.
     history = answers["verified"].get("checks", committed.get("checks", []))
     return {
         "set_id": looked["set_id"],
@@ -101,7 +101,7 @@ def _backup_result(answers: BackupAnswers) -> BackupResult:
 
 
 def _timestamp(answers: BackupAnswers) -> Timestamp:
-    """Of an authority that is configured and was not asked, nothing is known."""
+    """Return the timestamp result. It is unproven if an authority is configured but was not queried."""
     unasked = (UNPROVEN, "no timestamp was requested") if answers["timestamp_url"] else (NOT_APPLICABLE, "not configured")
     given = answers["timestamp"]
     return {"verdict": given.get("verdict", unasked[0]), "message": given.get("message", unasked[1])}
@@ -124,7 +124,7 @@ def _backup_head(answers: BackupAnswers, result: BackupResult) -> str:
 
 
 def _assets(answers: BackupAnswers, result: BackupResult) -> list[str]:
-    """What a set has besides databases."""
+    """Return what a set contains besides databases."""
     archived = sum(one.get("state") == "archived" for one in _replay_seen(answers))
     words = {
         f"secrets with KEK {result['secrets'].get('kek')}": "kek" in result["secrets"],
@@ -159,7 +159,7 @@ def _restore(answers: RestoreAnswers) -> Report:
 def _restore_result(answers: RestoreAnswers) -> RestoreResult:
     looked, restored = answers["looked"], answers["databases"]
     known = {one["id"] for one in looked["checks"]}
-    # Those of the restored databases that the preflight could not make.
+    # Checks of the restored databases that the preflight could not run.
     new = [one for one in restored.get("checks", []) if one["id"] not in known]
     return {
         "set_id": looked["set_id"],
@@ -316,7 +316,7 @@ def _verification(answers: VerificationAnswers) -> Report:
 
 
 def finding(result: Verified) -> str:
-    """The id of the first check that decides a verdict other than pass, as plain text."""
+    """Return the ID of the first check that decides a verdict other than pass, as plain text."""
     verdict = result["verdict"]
     return "" if verdict == PASS else next((_NOT_PLAIN.sub("_", one["id"]) for one in result["checks"] if one["verdict"] == verdict), "")
 
@@ -326,7 +326,7 @@ def _check_lines(checks: t.Iterable[CheckResult]) -> list[str]:
 
 
 def _summaries(answers: FoundAnswers) -> list[str]:
-    """Of what was found before the role's own work."""
+    """Return the summaries of the tasks before the role's own work."""
     return [one["summary"] for one in (answers[name] for name in ("located", "programs") if name in answers) if "summary" in one]
 
 

@@ -12,7 +12,7 @@ import typing as t
 from .text import duration, one_line, plural, size
 
 SHOWN = 40
-# Of what a whole set has; the rest is told where it is there.
+# The assets of a complete set. Other assets are only listed if a set has them.
 USUAL = ("databases", "secrets", "replay", "redis")
 IMAGES = "images"
 _HEAD = ("set", "age", "release", "size", "last drill", "locked until", "")
@@ -28,7 +28,7 @@ class DrillInfo(t.TypedDict):
 
 
 class ListedSet(t.TypedDict):
-    """A set as `backup_set_info` returns it, as far as the table needs it; with a `problem`, what its manifest says is None."""
+    """The fields of a set from `backup_set_info` for the table. With a `problem`, the fields from its manifest are None."""
 
     set_id: str
     committed: str
@@ -43,7 +43,10 @@ class ListedSet(t.TypedDict):
 
 
 def render(sets: t.Sequence[ListedSet], deployment: str, head: str, freshness: str, now: datetime.datetime) -> list[str]:
-    """`sets` as `backup_set_info` returns them, oldest first. The head of the journal is there to be compared with one kept elsewhere."""
+    """Return the lines. `sets` are from `backup_set_info`, oldest first.
+
+    The head of the journal is shown so that the operator can compare it with a head stored elsewhere.
+    """
     first = f"{plural(len(sets), 'set')} of deployment {deployment}, journal head {head} ({freshness})"
     if not sets:
         return [first]
@@ -67,7 +70,7 @@ def _row(one: ListedSet, now: datetime.datetime) -> tuple[str, ...]:
 
 
 def _remarks(one: ListedSet) -> list[str]:
-    """What sets it apart from any other."""
+    """Return what is unusual about a set."""
     if one["problem"]:
         return [f"cannot be trusted: {one['problem']}"]
     assets = one["assets"] or []
@@ -80,6 +83,6 @@ def _remarks(one: ListedSet) -> list[str]:
 
 
 def _ago(moment: str, now: datetime.datetime) -> str:
-    """To the larger unit; a time to come, by another clock, is none."""
+    """Return the age with its larger units. A time in the future, from another clock, counts as zero."""
     then = datetime.datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
     return duration(max(0.0, round((now - then).total_seconds())))

@@ -15,13 +15,13 @@ from .text import duration, one_line, plural, readable, size
 
 LINES = 20
 WIDTH = 118
-# What the fixed lines leave of the twenty, for steps and for checks to look at.
+# The lines that remain for steps and for checks that need attention.
 _STEPS = 4
 _CHECKS = 3
 
 
 def render(document: DrillReport, where: str) -> list[str]:
-    """Aligned lines, the verdict last. `where` says where the page lies."""
+    """Return aligned lines with the verdict last. `where` is the location of the page."""
     restored, sandbox = document["set"], document["sandbox"]
     objects = plural(restored["artifacts"], "object") if restored["artifacts"] is not None else "objects unknown"
     content = f"{objects}, {size(restored['bytes'])}"
@@ -40,7 +40,7 @@ def render(document: DrillReport, where: str) -> list[str]:
         ("freshness", f"{document['freshness']}, journal head {document['journal_head']}"),
         ("report", where),
     ]
-    # The place of the report is never cut: it is there to be copied.
+    # The location of the report is never truncated, so that it can be copied.
     shown = [f"{label:<15} {words if label == 'report' else _cut(words)}" for label, words in lines]
     return [*shown, f"verdict: {document['verdict']}"]
 
@@ -58,7 +58,7 @@ def _recovery(document: DrillReport) -> str:
 
 
 def _diagnosis(document: DrillReport) -> list[tuple[str, str]]:
-    """The first cause, which is the most specific, and its remedy."""
+    """Return the first cause, which is the most specific, and its remedy."""
     return [line for one in document["diagnosis"][:1] for line in (("cause", one_line(one["cause"])), ("remedy", one_line(one["remedy"])))]
 
 
@@ -90,7 +90,7 @@ def _checks(document: DrillReport) -> list[tuple[str, str]]:
 
 
 def _waivers(document: DrillReport) -> list[tuple[str, str]]:
-    """A reason could be so long that it hides the checks behind it, so of several checks it stands in the report only."""
+    """Return the waivers. A long reason could hide other waived checks, so the reasons of several waivers are only in the report."""
     waivers = document["waivers"]
     said = ", ".join(f"{one['check']} until {one['expires']}" for one in waivers)
     said += f": {waivers[0]['reason']}" if len(waivers) == 1 else ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A check that its user chose not to be held to, with a reason and an end."""
+"""A waiver: a finding that the operator accepts, with a reason and an expiry date."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class WaiverResult(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Waiver:
-    """`check` is the id of one check; `expires` the last day, in UTC, on which the waiver counts."""
+    """A waiver. `check` is the ID of one check. `expires` is the last day, in UTC, on which the waiver applies."""
 
     check: str
     reason: str
@@ -37,7 +37,7 @@ class Waiver:
 
 
 def parse(given: t.Iterable[WaiverOptions], today: datetime.date) -> list[Waiver]:
-    """Raises OptionError for a waiver without a reason, without a date, or past its date."""
+    """Parse waivers. Raise OptionError for a waiver without a reason, without a date, or past its date."""
     return [_parse(number, waiver, today) for number, waiver in enumerate(given, 1)]
 
 
@@ -58,6 +58,6 @@ def _parse(number: int, given: WaiverOptions, today: datetime.date) -> Waiver:
 
 
 def apply(checks: t.Iterable[Check], waivers: t.Iterable[Waiver]) -> list[Check]:
-    """The checks as the verdict counts them: a waived one keeps its verdict and is not required any more."""
+    """Return the checks as they count for the verdict: a waived check keeps its verdict, but is not required."""
     waived = {waiver.check for waiver in waivers}
     return [dataclasses.replace(check, required=check.required and check.id not in waived) for check in checks]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What must be known before services start, to judge afterwards what they did: heads of the chains, dead letters, replay files."""
+"""Record the state before services start, to evaluate their work later: heads of the audit chains, dead letters, replay files."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from .bundle import Bundle
 from .info import Layout
 
 NOTE = "before.json"
-# Enough to prove that a file was sent; of very long files the first events stand for all.
+# Enough to prove that a file was sent. In very long files, the first events represent all.
 EVENTS_A_FILE = 200
-# Of the audit stream, and of each stream for its signatures, the newest.
+# The newest entries: of the audit stream, and of each stream for its signatures.
 STREAMED, SIGNED = 1000, 1000
 AUDIT_LIVE, AUDIT_DEAD = outbox.AUDIT_EVENTS.encode(), f"{outbox.AUDIT_EVENTS}.dlq".encode()
 MONTH = 30
@@ -41,9 +41,12 @@ _HEADS = """
 
 @dataclasses.dataclass(frozen=True)
 class Before:
-    """`started` in seconds since 1970; `heads` by zone; `dead_letters` lengths by stream; `replayed` the ids of events by file;
-    `streamed` those of the newest events in the audit stream; `dead_rows` by outbox; `replay_doubts` as
-    `replay.Doubts` has them."""
+    """The state before services start.
+
+    `started` is in seconds since 1970. `heads` are by zone. `dead_letters` are lengths by stream. `replayed` are the IDs of
+    events by file. `streamed` are the IDs of the newest events in the audit stream. `dead_rows` are counts by outbox table.
+    `replay_doubts` has the format of `replay.Doubts`.
+    """
 
     started: float
     heads: dict[str, tuple[int, str]]
@@ -55,7 +58,7 @@ class Before:
 
 
 def look(bundle: Bundle, session: Session, replay_directory: str) -> Before:
-    """Read all of it."""
+    """Read the whole state."""
     heads = {str(zone): (int(sequence), str(content)) for zone, sequence, content in session.rows(_HEADS)}
     with redis(bundle) as connected:
         found = dead_letters(connected), _replayed(replay_directory), _streamed(connected), _dead_rows(session)
@@ -67,8 +70,11 @@ def _dead_rows(session: Session) -> dict[str, int]:
 
 
 def _streamed(connected: RedisSession) -> list[str]:
-    """Ids of the events of its last month, for a row that is older may have been dropped by right; of those in the dead letters none is
-    expected. An entry's own field `id` may be that of a request."""
+    """Return the IDs of events from the last month of the audit stream, except those in its dead letters.
+
+    Older rows may have been deleted by retention, and no row is expected for a dead letter. The IDs come from the events, since
+    an entry's own field `id` may be the ID of a request.
+    """
     events, dead = (
         [
             json.loads(data)
@@ -86,13 +92,13 @@ def _streamed(connected: RedisSession) -> list[str]:
 
 
 def signed(connected: RedisSession) -> t.Iterator[Frame]:
-    """The newest entries of every stream, with their signatures."""
+    """Yield the newest entries of every stream, with their signatures."""
     for name in redis_reading.find(connected, streams.PATTERN):
         yield from _frames(connected, name, SIGNED)
 
 
 def last_entries(connected: RedisSession, name: bytes, count: int) -> t.Iterator[Entry]:
-    """The last `count` entries of a stream, the newest first."""
+    """Yield the last `count` entries of a stream, the newest first."""
     for frame in _frames(connected, name, count):
         yield frame.stream, frame.fields
 
@@ -103,7 +109,7 @@ def _frames(connected: RedisSession, name: bytes, count: int) -> t.Iterator[Fram
 
 
 def redis(bundle: Bundle) -> RedisSession:
-    """A connection to the sandbox's Redis."""
+    """Return a connection to the sandbox's Redis."""
     found = redis_server.attach(bundle)
     address = Address("", 0, found.unix_socket, None, found.password_file, 0, tls=False, ca_cert=None, client_cert=None, client_key=None)
     return RedisSession(address, "drill")
@@ -115,7 +121,7 @@ def dead_letters(connected: RedisSession) -> dict[str, int]:
 
 
 def replay_files(directory: str) -> list[str]:
-    """Paths of the files with events, in the folders of both services."""
+    """Return the paths of the files with events, in the directories of both services."""
     folders = [os.path.join(directory, service, replay.FOLDER) for service in replay.COMPOSE_VOLUMES]
     return sorted(
         os.path.join(folder, name) for folder in folders if os.path.isdir(folder) for name in os.listdir(folder) if replay.is_pending(name)
@@ -127,7 +133,7 @@ def _replayed(directory: str) -> dict[str, list[str]]:
 
 
 def _doubts(directory: str, session: Session) -> dict[str, object]:
-    """Of all events in all files, since a forged one need not be the first."""
+    """Check all events in all files, since a forged event need not be the first one."""
     zones = {str(zone) for (zone,) in session.rows("SELECT id FROM public.zones")}
     found = replay.Doubts(zones, datetime.datetime.now(datetime.timezone.utc))
     for path in replay_files(directory):
@@ -138,7 +144,7 @@ def _doubts(directory: str, session: Session) -> dict[str, object]:
 
 
 def _whole_lines(file: t.BinaryIO) -> t.Iterator[bytes]:
-    """Those that a service can read: with a newline, and not longer than it takes."""
+    """Yield the lines that a service can read: they end with a newline and do not exceed its limit."""
     inside = False
     while line := file.readline(replay.LINE_LIMIT):
         ends = line.endswith(b"\n")
@@ -161,7 +167,7 @@ def save(bundle: Bundle, before: Before) -> None:
 
 
 def load(bundle: Bundle) -> Before:
-    """What `save` wrote. Raises ObjectMissing where no services were started."""
+    """Return the state that `save` wrote. Raise ObjectMissing if no services were started."""
     try:
         with paths.reading(_note(bundle)) as stream:
             found = json.load(stream)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The inside of a sandbox: the network that its PostgreSQL server sees, shared by all that a drill starts.
+"""Run code inside a sandbox: in the network of its PostgreSQL server, which all programs of a drill share.
 
-A forked child joins the server's network, so nothing has to be installed inside. Nothing of ours ever joins its files: code in a
-restored database could have planted there what we would load.
+A forked child joins the server's network, so nothing has to be installed inside. It never joins the mount namespace, because
+code in a restored database could have placed files there that the child would load.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from . import lifecycle
 from .info import SandboxInfo
 from .isolation import NONE
 
-# linux/nsfs.h: the user namespace that owns a namespace.
+# linux/nsfs.h: returns the user namespace that owns a namespace.
 NS_GET_USERNS = 0xB701
 NETWORK = ("net",)
 
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """A sandbox whose server runs."""
+    """A sandbox with a running server."""
 
     info: SandboxInfo
 
     @classmethod
     def of(cls, directory: str) -> Bundle:
-        """Raises ObjectMissing when there is no sandbox in `directory`, Unreachable when its server died."""
+        """Return the sandbox in `directory`. Raise ObjectMissing if there is none, Unreachable if its server died."""
         return cls(lifecycle.attach(directory))
 
     @property
     def server(self) -> Server:
-        """Its PostgreSQL, as the superuser."""
+        """The sandbox's PostgreSQL, with the superuser as login."""
         return Server(host=self.info.socket_dir, port=self.info.port, user=self.info.superuser, ssl_mode="disable")
 
     @property
@@ -49,9 +49,10 @@ class Bundle:
         return self.info.isolation != NONE
 
     def run(self, function: t.Callable[..., t.Any], *arguments: t.Any, namespaces: t.Sequence[str] = NETWORK) -> t.Any:
-        """Result of `function(*arguments)`, called in a forked child in the sandbox's network; without isolation, in this host's.
+        """Return the result of `function(*arguments)`, called in a forked child in the sandbox's network.
 
-        The child has an empty environment and none of our open files. Its BackupErrors are raised.
+        Without isolation, that is this host's network. The child has an empty environment and no open files of this process.
+        BackupErrors in the child are raised here.
         """
         task = (_inside, (self.info.pid if self.isolated else None, namespaces, function, arguments))
         return workers.run_all([task], 1, bare=True)[0]
@@ -64,7 +65,7 @@ def _inside(pid: int | None, namespaces: t.Sequence[str], function: t.Callable[.
 
 
 def _join(pid: int, namespaces: t.Sequence[str]) -> None:
-    """Enter the namespaces of a process. They belong to a user namespace, which an ordinary user must enter first."""
+    """Enter the namespaces of a process. An ordinary user must first enter the user namespace that owns them."""
     folder = f"/proc/{pid}/ns"
     places: list[int] = []
     try:

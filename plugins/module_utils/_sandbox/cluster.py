@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes the cluster of a sandbox and starts its server."""
+"""Create the cluster of a sandbox and start its server."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ LOG = ("log", "postgresql.log")
 END_LIMIT = 64 * 1024
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-# Nothing else is on the loopback of bubblewrap's network, and the services of a drill look for their database there.
+# The only interface in bubblewrap's network is the loopback, and the services of a drill connect to their database there.
 LOOPBACK = "127.0.0.1"
-# Speed before safety: a sandbox that loses power is made anew. Shared memory that outlives its server is kept to files
-# below the data directory. Statistics come from whoever restores (ANALYZE), not from a background worker in the way.
+# Speed before safety: a sandbox that loses power is created again. Shared memory that outlives its server is kept in files
+# below the data directory. The restore computes statistics (ANALYZE), so autovacuum, which would interfere, is off.
 SETTINGS = {
     "unix_socket_permissions": "0700",
     "port": str(PORT),
@@ -57,7 +57,7 @@ SETTINGS = {
 
 
 def copy_install(install: Install, layout: Layout) -> Install:
-    """Copy what a server needs into the sandbox, in the same relative places, for a user who cannot reach the original."""
+    """Copy the server's files into the sandbox, with the same relative paths, for a user who cannot access the original."""
     root = os.path.commonpath(install.folders)
     bindir, libdir, sharedir = (os.path.join(layout.install, os.path.relpath(folder, root)) for folder in install.folders)
     os.makedirs(bindir)
@@ -70,7 +70,7 @@ def copy_install(install: Install, layout: Layout) -> Install:
 
 
 def _open_to_all(root: str) -> None:
-    """The programs are no secret, and neither our umask nor the modes of the original may hide them from the server."""
+    """Make the programs readable for the server, regardless of the umask and of the original modes. They are not secret."""
     os.chmod(root, 0o755)
     for folder, folders, files in os.walk(root):
         for name in folders:
@@ -81,9 +81,12 @@ def _open_to_all(root: str) -> None:
 
 
 def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuser: str, locales: t.Sequence[str]) -> str:
-    """Run initdb, write the settings, leave everything to the server's user; the first of the `locales` that it takes."""
+    """Run initdb, write the settings, and give all files to the server's user.
+
+    Returns the first of `locales` that initdb accepts.
+    """
     server = launcher.identity
-    # initdb wants a user with a name: bubblewrap shows it one for any uid, without it root lends a named user.
+    # initdb requires a user with a name. bubblewrap provides a name for any uid. Without it, root uses an existing named user.
     maker = users.named_identity() if server is not None and launcher.bwrap is None else server
     users.give(layout.data, maker)
     _admit(layout, maker)
@@ -95,7 +98,7 @@ def initialize(layout: Layout, install: Install, launcher: Launcher, *, superuse
             if locale == locales[-1]:
                 raise exc.reworded(f"cannot create a PostgreSQL cluster in {layout.root}: {exc.msg}") from exc
     if install.rootfs:
-        # What initdb of an image has left at work would change what we write and give away there as root.
+        # Processes left by an image's initdb could change the files that root writes and gives away next.
         processes.kill_all(layout, None if server is None else server.uid)
     settings = "".join(f"{name} = '{value}'\n" for name, value in _settings(layout, launcher).items())
     _write(layout, "postgresql.conf", settings)
@@ -116,12 +119,12 @@ def _run_initdb(layout: Layout, install: Install, launcher: Launcher, maker: Ide
         rootfs=install.rootfs,
         variables=install.variables,
     )
-    # The data directory as working directory makes all processes findable, also those that initdb starts.
+    # All processes have the data directory as working directory, so that they can be found, including those that initdb starts.
     run(limited(command, None), env=ENVIRONMENT, cwd=layout.data, timeout=START_SECONDS, identity=None if launcher.bwrap else maker)
 
 
 def _admit(layout: Layout, identity: Identity | None) -> None:
-    """Let `identity` pass through the sandbox's folder, which stays ours, so that it can neither list nor change what is there."""
+    """Let `identity` enter the sandbox's directory without owning it, so that it can neither list nor change its content."""
     if identity is not None:
         os.chown(layout.root, os.geteuid(), identity.gid)
         os.chmod(layout.root, 0o710)
@@ -133,13 +136,17 @@ def _settings(layout: Layout, launcher: Launcher) -> dict[str, str]:
 
 
 def _access(superuser: str) -> str:
-    """Only we can reach the socket, so the superuser needs no password; a lost password of any other role must be seen."""
+    """Return pg_hba.conf.
+
+    Only this user can access the socket, so the superuser needs no password. Other roles need one, so a lost password is
+    noticed.
+    """
     quoted = superuser.replace('"', '""')
     return f'local all "{quoted}" trust\nlocal all all scram-sha-256\nhost all all {LOOPBACK}/32 scram-sha-256\n'
 
 
 def _write(layout: Layout, name: str, text: str) -> None:
-    """A file in the data directory instead of what initdb has put there, which an image's may have made a link."""
+    """Write a file in the data directory. It replaces the file of initdb, which could be a link if initdb is from an image."""
     path = os.path.join(layout.data, name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
@@ -148,7 +155,7 @@ def _write(layout: Layout, name: str, text: str) -> None:
 
 
 def start(layout: Layout, install: Install, launcher: Launcher) -> None:
-    """Start the server in a session of its own, so that it outlives us, and wait until it accepts connections."""
+    """Start the server in a session of its own, so that it outlives this process, and wait until it accepts connections."""
     argv = [install.program("postgres"), "-D", layout.data]
     command = launcher.command(
         argv,
@@ -172,14 +179,17 @@ def start(layout: Layout, install: Install, launcher: Launcher) -> None:
 
 
 def _keep_socket(layout: Layout, identity: Identity | None) -> None:
-    """The folder of the socket becomes ours: with a link there, the server could lead us to another one, such as this host's own."""
+    """Take ownership of the socket's directory.
+
+    Otherwise the server could replace the socket by a link to another one, such as the socket of this host's own server.
+    """
     if identity is not None:
         os.chown(layout.socket_dir, os.geteuid(), identity.gid)
         os.chmod(layout.socket_dir, 0o710)
 
 
 def _ready(layout: Layout) -> bool:
-    """The eighth line of `postmaster.pid` is the server's own word that it accepts connections."""
+    """Return True if the eighth line of `postmaster.pid` reports that the server accepts connections."""
     try:
         return _end_of(layout.data, "postmaster.pid").decode("ascii", "replace").splitlines()[7].strip() == "ready"
     except (OSError, IndexError):
@@ -187,7 +197,7 @@ def _ready(layout: Layout) -> bool:
 
 
 def _complaint(layout: Layout) -> str:
-    """Its last word."""
+    """Return the last line of the server's log."""
     for folder, *names in ((layout.data, *LOG), (os.path.dirname(layout.log), os.path.basename(layout.log))):
         with contextlib.suppress(OSError):
             if said := _end_of(folder, *names).decode("utf-8", "replace"):
@@ -196,7 +206,10 @@ def _complaint(layout: Layout) -> str:
 
 
 def _end_of(folder: str, *names: str) -> bytes:
-    """The end of a file, most of it that anybody needs. The server may have made it a pipe or a link to what is ours: then OSError."""
+    """Return the end of a file, up to the limit.
+
+    The server could have replaced the file by a pipe, or by a link to another file. Then it raises OSError.
+    """
     at = os.open(folder, _FOLDER)
     try:
         for name in names[:-1]:
@@ -214,7 +227,7 @@ def _end_of(folder: str, *names: str) -> bytes:
 
 
 def system_identifier(layout: Layout) -> str:
-    """The first eight bytes of the control file; no other cluster has the same."""
+    """Return the first eight bytes of the control file, which are unique for each cluster."""
     try:
         return str(struct.unpack_from("=Q", _end_of(layout.data, "global", "pg_control"))[0])
     except (OSError, struct.error) as exc:

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A client program that reads hostile data for a sandbox: it sees itself, its libraries and the server's socket, and no network."""
+"""Run a client program that reads hostile data for a sandbox.
+
+The program sees its own files, its libraries and the server's socket, and has no network.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,10 @@ from .isolation import ENVIRONMENT, NONE, Launcher, find_bwrap
 
 
 def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
-    """The words that start `program`, an absolute path, inside; in a sandbox without isolation, on this host. It dies with us.
+    """Return the command line that starts `program`, an absolute path, inside the sandbox.
 
-    Raises MissingDependency when it does not run inside.
+    Without isolation it starts on this host. The program ends when this process ends. Raises MissingDependency if it does not
+    run inside.
     """
     if sandbox.isolation == NONE or _is_of_image(sandbox, program):
         return (program,)
@@ -44,7 +48,7 @@ def command(sandbox: SandboxInfo, program: str) -> tuple[str, ...]:
 
 
 def _shown(program: str) -> t.Iterator[str]:
-    """Its folder, and where the builds of the known distributions put its libraries."""
+    """Yield its directory, and the directories in which the builds of known distributions put its libraries."""
     bindir = os.path.dirname(program)
     above = os.path.dirname(bindir)
     beside = (os.path.join(above, "lib"), os.path.join(above, "lib64"), f"{os.path.dirname(above)}.libs")
@@ -53,5 +57,5 @@ def _shown(program: str) -> t.Iterator[str]:
 
 
 def _is_of_image(sandbox: SandboxInfo, program: str) -> bool:
-    """Whether it starts itself inside."""
+    """Return True if the program is from an image. Its script starts it inside the sandbox by itself."""
     return bool(sandbox.image) and os.path.dirname(program) == Layout.of(sandbox.directory).clients

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Starts one client program of an image: `python guest.py PLAN ARGUMENTS...`. A copy of this file runs by itself, so it imports nothing
-of ours.
+"""Start one client program of an image: `python guest.py PLAN ARGUMENTS...`.
 
-The program becomes a user that nothing else on this host is, gets passwords and keys as files in memory, and has no network but a
-loopback of its own. On that loopback this process listens for it, and passes bytes on to the one server that it was told of.
+A copy of this file runs on its own, so it imports nothing from this collection.
+
+The program runs with a uid that nothing else on this host uses, gets passwords and keys as files in memory, and has no network
+except its own loopback. This process listens on that loopback, and forwards connections to the one server in the plan.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import sys
 import threading
 import typing as t
 
-# In the words of the plan, what is known only when the program starts.
+# Placeholders in the plan for values that are known only when the program starts.
 UID, STATUS, GATE = -1, "{status}", "{gate}"
 FILE_LIMIT = 1 << 20
 PIECE = 1 << 18
@@ -33,7 +34,7 @@ CONNECTIONS = 256
 CONNECT_SECONDS = 15
 KILLED_FIRST = 1000
 LOCALHOST = "localhost"
-# Where libpq looks for a socket that nothing names.
+# The directories in which libpq looks for the default socket.
 SOCKETS = ("/var/run/postgresql", "/tmp")
 _GIVEN = re.compile(r"/proc/self/fd/([0-9]+)")
 _FIELD = re.compile(r"((?:\\.|[^:\\])*):")
@@ -42,9 +43,13 @@ _PR_SET_PDEATHSIG, _NS_GET_USERNS, _IP_FREEBIND = 1, 0xB701, 15
 
 @dataclasses.dataclass(frozen=True)
 class GuestPlan:
-    """`words` start the program. `ids` are the first and last uid that it may get where we are root, `taken` a folder whose names are
-    uids that are taken; `kept` are variables that it gets, `files` those of them that name files, and the rest those by which libpq is told
-    where the server is. `search` is where the words are looked for."""
+    """How to start the program.
+
+    `words` is its command line. `ids` are the first and last uid that it may get if this process is root. `taken` is a
+    directory whose entries are uids in use. `kept` are the variables that it gets, and `files` are the variables in `kept` that
+    contain paths. `host`, `address`, `port` and `encryption` are the variables with the server for libpq. `search` is the PATH
+    for the first word.
+    """
 
     words: t.Sequence[str]
     ids: tuple[int, int]
@@ -59,7 +64,7 @@ class GuestPlan:
 
 
 def main(plan: GuestPlan, arguments: t.Sequence[str]) -> t.NoReturn:
-    """Become the program; what listens for it ends with it."""
+    """Become the program. The process that listens for it ends with it."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     uid = _free_uid(plan) if os.geteuid() == 0 else None
     environment = {name: os.environ[name] for name in plan.kept if name in os.environ}
@@ -71,7 +76,7 @@ def main(plan: GuestPlan, arguments: t.Sequence[str]) -> t.NoReturn:
     if port:
         environment[plan.host] = ",".join(one or LOCALHOST for one in servers)
         environment[plan.address] = ",".join(_loopback(at) for at in range(len(servers)))
-        # Encryption is for networks; libpq asks for none on a socket.
+        # Encryption protects networks. libpq does not request it on a socket.
         if all(_is_socket(one) for one in servers):
             environment[plan.encryption] = "disable"
     _keep_open([*arguments, *environment.values()], (told, gate))
@@ -95,7 +100,7 @@ def _give_files(plan: GuestPlan, environment: dict[str, str], hosts: t.Sequence[
 
 
 def _free_uid(plan: GuestPlan) -> int:
-    """One that no process has, no user bears, and no sandbox was given."""
+    """Return a uid that no process, user or sandbox has."""
     taken = {int(name) for name in _names(plan.taken) if name.isdecimal()}
     for number in filter(str.isdecimal, os.listdir("/proc")):
         try:
@@ -126,7 +131,7 @@ def _is_named(uid: int) -> bool:
 
 
 def _content(path: str) -> bytes:
-    """Nothing where it is not there: libpq does without."""
+    """Return the content of a file, or nothing if the file does not exist. libpq works without it."""
     try:
         with open(path, "rb") as source:
             return source.read(FILE_LIMIT)
@@ -135,7 +140,7 @@ def _content(path: str) -> bytes:
 
 
 def _of_server(passwords: bytes, hosts: t.Sequence[str], port: str) -> bytes:
-    """Lines of a password file that are for the server: others are for others."""
+    """Return the lines of a password file for this server. Lines for other servers stay secret."""
 
     def fits(line: bytes) -> bool:
         fields = [re.sub(r"\\(.)", r"\1", one) for one in _FIELD.findall(line.decode("utf-8", "surrogateescape"))]
@@ -145,7 +150,7 @@ def _of_server(passwords: bytes, hosts: t.Sequence[str], port: str) -> bytes:
 
 
 def _in_memory(name: str, data: bytes, uid: int | None) -> str:
-    """The path of a file that nothing but the program can open."""
+    """Return the path of a file in memory that only the program can open."""
     number = os.memfd_create(name, 0)
     os.write(number, data)
     os.fchmod(number, 0o600)
@@ -155,23 +160,26 @@ def _in_memory(name: str, data: bytes, uid: int | None) -> str:
 
 
 def _keep_open(words: t.Sequence[str], own: t.Collection[int]) -> None:
-    """Of all that is open, only our own, the three streams and what the words name reach what comes next."""
+    """Close all other file descriptors on exec, except the three standard streams, `own`, and those named in `words`."""
     named = {int(number) for word in words for number in _GIVEN.findall(word)}
     for number in map(int, os.listdir("/proc/self/fd")):
         try:
             os.set_inheritable(number, number <= 2 or number in named or number in own)
         except OSError:
-            # The one that was open to list them.
+            # This was the descriptor that listed the directory.
             continue
 
 
 def _loopback(at: int) -> str:
-    """Each host has an address of its own."""
+    """Return a separate loopback address for each host."""
     return f"127.0.0.{at + 1}"
 
 
 def _listen(servers: t.Sequence[str], port: str, status: int, opener: int, parent: int) -> t.NoReturn:
-    """In a process that stays in this host's network and ends with the program, which starts once all listen, or none can."""
+    """Listen for the program, in a process that stays in this host's network and ends with the program.
+
+    The program starts when all sockets listen, or when listening failed.
+    """
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == parent:
@@ -195,12 +203,12 @@ def _close_others(*kept: int) -> None:
             try:
                 os.close(number)
             except OSError:
-                # The one that was open to list them.
+                # This was the descriptor that listed the directory.
                 continue
 
 
 def _wait_for_start(status: int) -> None:
-    """Until bubblewrap tells that its second process is there, which then waits for the gate."""
+    """Wait until bubblewrap reports that its second process exists. That process then waits at the gate."""
     with open(status, encoding="utf-8") as told:
         for line in told:
             if "}" in line:
@@ -209,8 +217,10 @@ def _wait_for_start(status: int) -> None:
 
 
 def _last_below(pid: int) -> int:
-    """The last of the processes that begin with `pid` and have one child each, without ourselves. bubblewrap's own number of it would be
-    of no use: it is that of another PID namespace."""
+    """Return the last process in a chain that starts at `pid` and in which each process has one child, without this process.
+
+    bubblewrap reports a process ID too, but in another PID namespace.
+    """
     parents = dict(_parents())
     del parents[os.getpid()]
     while below := [child for child, parent in parents.items() if parent == pid]:
@@ -219,7 +229,7 @@ def _last_below(pid: int) -> int:
 
 
 def _parents() -> t.Iterator[tuple[int, int]]:
-    """Each process of this host and its parent."""
+    """Yield each process of this host and its parent."""
     for number in filter(str.isdecimal, os.listdir("/proc")):
         try:
             with open(f"/proc/{number}/stat", "rb") as file:
@@ -229,7 +239,7 @@ def _parents() -> t.Iterator[tuple[int, int]]:
 
 
 def _listeners(inside: int, number: int, port: int) -> list[socket.socket]:
-    """Sockets in the network of the process; a child enters it and hands them out."""
+    """Return sockets in the network of the process. A child enters that network and passes the sockets back."""
     ours, theirs = socket.socketpair()
     child = os.fork()
     if child == 0:
@@ -247,7 +257,7 @@ def _listeners(inside: int, number: int, port: int) -> list[socket.socket]:
 
 def _bound(address: str, port: int) -> socket.socket:
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    # It may not be up yet.
+    # The loopback may not be up yet.
     made.setsockopt(socket.IPPROTO_IP, _IP_FREEBIND, 1)
     made.bind((address, port))
     made.listen(CONNECTIONS)
@@ -255,7 +265,7 @@ def _bound(address: str, port: int) -> socket.socket:
 
 
 def _enter(inside: int) -> None:
-    """The network of a process, and first the user namespace that it belongs to, where that is not ours."""
+    """Enter the network of a process, and first its user namespace, if that is not the current one."""
     network = os.open(f"/proc/{inside}/ns/net", os.O_RDONLY)
     owner = fcntl.ioctl(network, _NS_GET_USERNS)
     places = [network] if os.path.samestat(os.fstat(owner), os.stat("/proc/self/ns/user")) else [owner, network]

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PostgreSQL's client programs out of an image, each as a program of this host: a folder of them is one like any other's.
+"""Provide PostgreSQL's client programs of an image as programs of this host, in a directory that is used like any other.
 
-Each is a script that runs `guest`, which starts the program as every other program of an image is started. It ends with its caller.
+Each is a script that runs `guest`, which starts the program isolated, like every other program of an image. It ends with its
+caller.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ REMEDY = "install PostgreSQL's client programs on this host"
 
 
 def programs(image: Unpacked) -> str:
-    """The folder of the programs, made anew where it differs. Raises MissingDependency without them or without bubblewrap."""
+    """Return the directory of the programs, after creating or updating it.
+
+    Raises MissingDependency if the image has no such programs, or without bubblewrap.
+    """
     bwrap = isolation.find_bwrap()
     if bwrap is None:
         raise MissingDependency(
@@ -49,7 +53,7 @@ def programs(image: Unpacked) -> str:
 
 
 def plan(bwrap: str, program: str, rootfs: str, variables: t.Mapping[str, str]) -> str:
-    """What `guest` is told of a program."""
+    """Return the plan for `guest` to start a program."""
     identity = Identity(guest.UID, guest.UID) if os.geteuid() == 0 else None
     words = isolation.Launcher(identity, bwrap).command(
         [program],
@@ -77,7 +81,7 @@ def plan(bwrap: str, program: str, rootfs: str, variables: t.Mapping[str, str]) 
 
 
 def _write(path: str, text: str, mode: int) -> None:
-    """As a whole, and only if it differs: another run may start it now."""
+    """Write a file in one step, and only if its content differs, since another run may be starting it."""
     try:
         with open(path, encoding="utf-8") as file:
             if file.read() == text:

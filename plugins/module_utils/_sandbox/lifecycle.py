@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Makes, finds and destroys a sandbox: a PostgreSQL cluster that nobody misses."""
+"""Create, find and destroy a sandbox: a PostgreSQL cluster for temporary use."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ OOM_SCORE = 800
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The running sandbox, and whether this call made it."""
+    """The running sandbox, and whether this call created it."""
 
     info: SandboxInfo
     changed: bool
 
 
 def create(spec: SandboxSpec) -> Outcome:
-    """A running sandbox in `spec.directory`. One that runs there already is left alone; one whose server died, or whose drill was
-    killed, is made anew.
+    """Return a running sandbox in `spec.directory`.
 
-    Raises what `preflight` raises, Busy when another run works on it or it is another drill's, and StageFailed when PostgreSQL does not
-    start; after a failure nothing is left.
+    An existing running sandbox is not changed. One whose server died, or whose drill was killed, is created again. Raises the
+    errors of `preflight`, Busy if another run is changing it or it belongs to another drill, and StageFailed if PostgreSQL does
+    not start. After a failure nothing is left.
     """
     forecast = preflight.preflight(spec)
     if forecast.state == preflight.RUNNING:
         return Outcome(_same(attach(spec.directory), spec), changed=False)
     layout = forecast.layout
     with removal.alone(layout, removal.PATIENCE, make=True):
-        if preflight.state_of(layout, spec.token) == preflight.RUNNING:  # made by another run a moment ago
+        if preflight.state_of(layout, spec.token) == preflight.RUNNING:  # another run has just created it
             return Outcome(_same(attach(spec.directory), spec), changed=False)
         try:
             with removal.storage(layout):
@@ -54,8 +54,10 @@ def create(spec: SandboxSpec) -> Outcome:
 
 
 def predict(spec: SandboxSpec) -> Outcome:
-    """What `create` would give, after the same checks; a sandbox that is not there yet has pid 0, uid 0 and no system
-    identifier."""
+    """Return the result that `create` would have, after the same checks.
+
+    A sandbox that does not exist yet has pid 0, uid 0 and no system identifier.
+    """
     forecast = preflight.preflight(spec)
     if forecast.state == preflight.RUNNING:
         return Outcome(_same(attach(spec.directory), spec), changed=False)
@@ -106,7 +108,7 @@ def _make(spec: SandboxSpec, forecast: preflight.Forecast) -> SandboxInfo:
 
 
 def _clients(layout: Layout, install: Install, launcher: Launcher) -> tuple[str, list[str]]:
-    """Folder of the client programs beside a server of an image, if it is of one, and why there is none."""
+    """Return the directory of the client programs of the server's image, or an empty string and the reason why there are none."""
     if not install.rootfs:
         return "", []
     from . import server_clients
@@ -115,7 +117,7 @@ def _clients(layout: Layout, install: Install, launcher: Launcher) -> tuple[str,
 
 
 def _watched(layout: Layout, note: marker.Marker, spec: SandboxSpec) -> marker.Marker:
-    """From now on it ends by itself, whatever becomes of us."""
+    """Start the watcher of a sandbox. From then on the sandbox is removed even if this process is killed."""
     lease.hold(layout)
     within = watcher.bounds(layout, spec.lease, spec.maximum)
     note = dataclasses.replace(note, watcher=watcher.start(layout, note.id, within, removal.end))
@@ -124,7 +126,7 @@ def _watched(layout: Layout, note: marker.Marker, spec: SandboxSpec) -> marker.M
 
 
 def _make_folders(layout: Layout, note: marker.Marker) -> None:
-    """The marker comes first: from then on, `destroy` can undo whatever was done."""
+    """Create the directories. The marker is written first, so that `destroy` can undo any later step."""
     os.chmod(layout.root, 0o700)
     marker.write(layout, note)
     identity = users.Identity(note.server_uid, note.server_uid) if note.own_uid else None
@@ -164,8 +166,11 @@ def _uid(forecast: preflight.Forecast) -> int:
 
 
 def attach(directory: str) -> SandboxInfo:
-    """The sandbox that runs in `directory`, held by this process from now on. Raises ObjectMissing when there is none, Unreachable when
-    its server died, and in a drill TargetRefused when it is not the drill's own and Unreachable when that is gone."""
+    """Return the running sandbox in `directory`, which this process holds from now on.
+
+    Raises ObjectMissing if there is none, and Unreachable if its server died. In a drill, it raises TargetRefused if the
+    sandbox belongs to another drill, and Unreachable if the drill's own sandbox was removed.
+    """
     layout = Layout.of(directory)
     found = marker.read(layout)
     token = os.environ.get(TOKEN, "")
@@ -184,7 +189,7 @@ def attach(directory: str) -> SandboxInfo:
 
 
 def _check_socket(layout: Layout) -> None:
-    """An ordinary user's server may write where its socket is."""
+    """Raise TargetRefused if the socket was replaced. The server of an ordinary user may write to the socket's directory."""
     try:
         kept = stat.S_ISSOCK(os.lstat(layout.socket).st_mode) and not os.path.islink(layout.socket_dir)
     except OSError:
@@ -196,7 +201,7 @@ def _check_socket(layout: Layout) -> None:
 
 
 def exists(directory: str) -> bool:
-    """Whether `destroy` has something to do. Raises TargetRefused as it does."""
+    """Return True if `destroy` has something to remove. Raises TargetRefused as `destroy` does."""
     layout = Layout.of(directory)
     if os.path.islink(layout.root):
         raise TargetRefused(f"{layout.root} is a symbolic link; use the path of the directory itself")
@@ -210,16 +215,16 @@ def exists(directory: str) -> bool:
 
 
 def is_of(directory: str, token: str) -> bool:
-    """Whether it is the sandbox of the drill with that token, or one that nobody could say of whom."""
+    """Return True if the sandbox belongs to the drill with that token, or if its drill is unknown."""
     found = marker.read(Layout.of(directory))
     return found is None or found.token == token
 
 
 def destroy(directory: str) -> bool:
-    """End every process of the sandbox, remove its shared memory and its files; False when it is absent already.
+    """End every process of the sandbox, and remove its shared memory and its files. Return False if it does not exist.
 
-    The marker goes last, so a call that was killed can be made again. Raises TargetRefused for a directory without one
-    that holds anything.
+    The marker is removed last, so an interrupted call can be repeated. Raises TargetRefused for a directory that has no marker
+    and is not empty.
     """
     if not exists(directory):
         return False

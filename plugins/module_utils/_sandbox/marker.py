@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file that makes a directory ours: nothing is removed, and no process ended, without it."""
+"""The marker file of a sandbox. Without it, no file is removed and no process is ended."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ VERSION = 1
 
 @dataclasses.dataclass(frozen=True)
 class Marker:
-    """Who the server runs as since which boot, and, once it has started, what it is. `own_uid`: nobody else has its uid.
+    """The user of the server, the boot in which it was started, and the description of the sandbox once the server runs.
 
-    `id` is the sandbox's own, `token` its drill's, `controller` who made it (see `lease`), `watcher` pid and start time of what ends it."""
+    `own_uid` means that only this sandbox uses its uid. `id` identifies the sandbox, `token` its drill. `controller` is the
+    process that created it (see `lease`). `watcher` is the process ID and start time of its watcher.
+    """
 
     server_uid: int
     own_uid: bool
@@ -39,12 +41,15 @@ class Marker:
 
     @property
     def exclusive_uid(self) -> int | None:
-        """The uid whose every process is the sandbox's. After another boot somebody else may have it."""
+        """The uid whose processes all belong to the sandbox. After a reboot another program may have it."""
         return self.server_uid if self.own_uid and self.boot_id == processes.boot_id() else None
 
 
 def unmarked(layout: Layout) -> bool:
-    """Whether the folder is ours and empty: what a run leaves that was killed before it wrote the marker or after it removed it."""
+    """Return True if the directory belongs to this user and is empty.
+
+    A run that was killed before it wrote the marker, or after it removed it, leaves such a directory.
+    """
     about = os.lstat(layout.root)
     return (
         stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid() and set(os.listdir(layout.root)) <= {os.path.basename(_fresh(layout))}
@@ -52,7 +57,7 @@ def unmarked(layout: Layout) -> bool:
 
 
 def remove(layout: Layout) -> None:
-    """The marker, or what was to become one."""
+    """Remove the marker, or its unfinished new version."""
     for path in (_fresh(layout), layout.marker):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
@@ -63,13 +68,16 @@ def _fresh(layout: Layout) -> str:
 
 
 def write(layout: Layout, marker: Marker) -> None:
-    """Replace the marker in one step; readable by its owner only."""
+    """Replace the marker in one step. Only its owner can read it."""
     content = {"format": FORMAT, "version": VERSION, **dataclasses.asdict(marker)}
     paths.replace(layout.marker, f"{json.dumps(content, indent=1)}\n".encode())
 
 
 def read(layout: Layout) -> Marker | None:
-    """The marker, or None when there is none. Raises TargetRefused for one that is not ours, VersionMismatch for a newer one."""
+    """Return the marker, or None if there is none.
+
+    Raises TargetRefused if it was not written by this user and collection, VersionMismatch for another release.
+    """
     try:
         above, name = paths.parent(layout.marker)
         with above, above.read(name) as stream:
@@ -105,7 +113,7 @@ def _parse(layout: Layout, text: str) -> Marker:
 
 
 def running(marker: Marker) -> bool:
-    """True when the very server that the marker describes still lives: same boot, same process, same start."""
+    """Return True if the server in the marker still runs: same boot, same process, same start time."""
     if marker.info is None or marker.boot_id != processes.boot_id():
         return False
     process = processes.look(marker.info.pid)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What must hold before a sandbox is made; it changes nothing, so check mode runs it too."""
+"""Check the prerequisites of a sandbox. Nothing is changed, so check mode runs these checks too."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ FALLBACK_LOCALE = "C.UTF-8"
 
 @dataclasses.dataclass(frozen=True)
 class Forecast:
-    """What `create` will find and do: `state` is `new`, `running` (nothing to do) or `dead` (made anew). Of `locales` the first is taken
-    that the server has."""
+    """The findings for `create`.
+
+    `state` is `new`, `running` (nothing to do) or `dead` (created again). The first of `locales` that the server supports is
+    used.
+    """
 
     state: str
     layout: Layout
@@ -38,7 +41,7 @@ class Forecast:
 
 
 def preflight(spec: SandboxSpec) -> Forecast:
-    """Raises OptionError, TargetRefused, StorageError or MissingDependency with the one thing to change."""
+    """Return the findings. Raise OptionError, TargetRefused, StorageError or MissingDependency for the first thing to correct."""
     _check_superuser(spec.superuser)
     layout = Layout.of(spec.directory)
     state = state_of(layout, spec.token)
@@ -63,8 +66,10 @@ def preflight(spec: SandboxSpec) -> Forecast:
 
 
 def state_of(layout: Layout, token: str) -> str:
-    """`dead` too when the drill that made it was killed. Raises TargetRefused when something that is not ours lies there, Busy when it is
-    another drill's that may be at work."""
+    """Return the state of the directory. It is `dead` too if the drill that created it was killed.
+
+    Raises TargetRefused if the directory is not a sandbox, Busy if it belongs to another drill that may be running.
+    """
     if os.path.islink(layout.root):
         raise TargetRefused(f"{layout.root} is a symbolic link; use the path of the directory itself")
     found = marker.read(layout)
@@ -118,7 +123,7 @@ def _check_place(layout: Layout, spec: SandboxSpec) -> list[str]:
 
 
 def _here(data: str) -> bool:
-    """A path that we may not look at can be on this host; one that does not exist is another host's."""
+    """Return True if a path may exist on this host. A path without access may exist. A path that does not exist is on another host."""
     try:
         os.stat(data)
     except PermissionError:
@@ -129,7 +134,7 @@ def _here(data: str) -> bool:
 
 
 def check_room(layout: Layout, minimum_free: int, state: str) -> None:
-    """Raises StorageError where no sandbox can be made, or none of so many bytes."""
+    """Raise StorageError if a sandbox cannot be created, or has less than `minimum_free` bytes."""
     parent = os.path.dirname(layout.root)
     if not os.path.isdir(parent):
         raise StorageError(f"{parent} does not exist; create it or use another directory")
@@ -143,7 +148,10 @@ def check_room(layout: Layout, minimum_free: int, state: str) -> None:
 
 
 def _check_reach(layout: Layout, spec: SandboxSpec, launcher: Launcher) -> bool:
-    """Whether the install must be copied. bubblewrap brings any folder within reach; else the server's uid has to get there."""
+    """Return True if the installation must be copied.
+
+    bubblewrap can mount any directory. Without it, the server's uid must be able to access the programs.
+    """
     if launcher.bwrap is not None:
         return False
     if launcher.identity is None:
@@ -169,7 +177,7 @@ def _check_isolation(spec: SandboxSpec, launcher: Launcher) -> list[str]:
 
 
 def _locales(spec: SandboxSpec) -> tuple[tuple[str, ...], list[str]]:
-    """What this host has says nothing of an image, whose server is asked for one after the other."""
+    """Return the locales to try. The locales of this host do not matter for an image, whose server is tested with each locale in turn."""
     wanted = spec.source.locale
     if spec.install.rootfs:
         return tuple(dict.fromkeys([*([wanted] if wanted else []), FALLBACK_LOCALE, "C"])), []
@@ -178,7 +186,7 @@ def _locales(spec: SandboxSpec) -> tuple[tuple[str, ...], list[str]]:
 
 
 def _locale(wanted: str | None) -> tuple[str, list[str]]:
-    """The recorded locale if this host has it, else one that sorts by code point, with a warning."""
+    """Return the recorded locale if this host has it. Otherwise return one that sorts by code point, and a warning."""
     if wanted is None:
         return (FALLBACK_LOCALE if _has_locale(FALLBACK_LOCALE) else "C"), []
     if _has_locale(wanted):
@@ -188,7 +196,7 @@ def _locale(wanted: str | None) -> tuple[str, list[str]]:
 
 
 def _has_locale(name: str) -> bool:
-    """Whether this host has the locale, and it goes with UTF-8."""
+    """Return True if this host has the locale and it supports UTF-8."""
     before = system_locale.setlocale(system_locale.LC_CTYPE)
     try:
         system_locale.setlocale(system_locale.LC_CTYPE, name)

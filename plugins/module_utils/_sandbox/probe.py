@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a sandbox is isolated: what this host reaches is tried from inside, and must not be reached.
+"""Verify that a sandbox is isolated: try from inside to reach the addresses of this host, all of which must fail.
 
-That nothing is reached proves nothing by itself; so the same is tried from outside, where something must be. Names are looked up
-outside only, and paths are followed in the sandbox's files without joining them: what a hostile server plants there is never loaded.
+Failure alone proves nothing. So the same addresses are tried from outside, where some must succeed. Names are resolved only
+outside. Paths are resolved in the sandbox's files without entering its mount namespace, so files that a hostile server created
+there are never loaded.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from .reach import Addresses
 
 CHECK_ID = "sandbox.isolated"
 LISTENS = "0A"
-# Addresses of the documentation ranges: asking the kernel for the way there sends nothing.
+# Addresses of the documentation ranges. Querying the kernel for the route sends no packets.
 SOMEWHERE = ((socket.AF_INET, ("192.0.2.1", 9)), (socket.AF_INET6, ("2001:db8::1", 9)))
 LOOPBACK = "127.0.0.1"
 # linux/net.h, __SO_ACCEPTCON: a Unix socket that listens.
@@ -36,8 +37,11 @@ _ACCEPTS = 0x10000
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What may not be reached from inside: `host` and `port`, or the path of a Unix socket as `host` with port 0 (`\\0` in front for an
-    abstract one). `recorded`: the operator named it, as production."""
+    """An address that must not be reachable from inside.
+
+    It is `host` and `port`, or the path of a Unix socket as `host` with port 0 (with a leading `\\0` for an abstract socket).
+    `recorded` means that the operator named it as part of production.
+    """
 
     host: str
     port: int
@@ -48,7 +52,7 @@ class Target:
 
 
 def parse(text: str) -> Target:
-    """`host:port`, `[address]:port` or the absolute path of a Unix socket, as an operator writes it. Raises OptionError."""
+    """Parse `host:port`, `[address]:port` or the absolute path of a Unix socket. Raise OptionError for other text."""
     if text.startswith("/"):
         return Target(text, 0, recorded=True)
     host, _colon, port = text.rpartition(":")
@@ -61,7 +65,10 @@ def parse(text: str) -> Target:
 
 
 def verify(bundle: Bundle, recorded: t.Sequence[Target], reason: str) -> Check:
-    """The check `sandbox.isolated`. Without isolation it warns with the operator's `reason`, and fails where there is none."""
+    """Return the check `sandbox.isolated`.
+
+    Without isolation, the check warns with the operator's `reason`, or fails if there is none.
+    """
     if not bundle.isolated:
         if reason:
             return Check(CHECK_ID, WARN, f"the sandbox is not isolated ({bundle.info.isolation_reason}); accepted: {reason}")
@@ -89,8 +96,10 @@ def judge(
     ways: t.Sequence[str] = (),
     hidden: t.Sequence[Target] = (),
 ) -> Check:
-    """From what was reached outside and inside, in the order of the targets, and the addresses by which the sandbox goes out. `hidden`:
-    what was named as production, and is inside an address of the sandbox's own."""
+    """Return the check from the results inside and outside, in the order of the targets, and the addresses of outgoing routes.
+
+    `hidden` are addresses of production at which the sandbox itself listens, so they were not tried.
+    """
     reached = [str(target) for target, hit in zip(targets, inner, strict=True) if hit]
     control = [target for target, hit in zip(targets, outer, strict=True) if hit]
     details: dict[str, t.Any] = {
@@ -119,7 +128,7 @@ def judge(
 
 @contextlib.contextmanager
 def _own_listeners() -> t.Iterator[list[Target]]:
-    """Places of ours that this host reaches for sure: the loopback, and a Unix socket that hides from no file system."""
+    """Open sockets that this host can certainly reach: one on the loopback, and an abstract Unix socket, which does not depend on files."""
     name = f"\0caracal-ops-{secrets.token_hex(8)}"
     with socket.socket() as port, socket.socket(socket.AF_UNIX) as path:
         port.bind((LOOPBACK, 0))
@@ -130,7 +139,7 @@ def _own_listeners() -> t.Iterator[list[Target]]:
 
 
 def listening() -> list[tuple[str, int]]:
-    """Address and port of what listens in this network, IPv4 as `0.0.0.0` where it is any."""
+    """Return address and port of the listening sockets in this network, with the address in hexadecimal as the kernel prints it."""
     found = []
     for name in ("tcp", "tcp6"):
         try:
@@ -143,7 +152,10 @@ def listening() -> list[tuple[str, int]]:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether each network has an address of its own by that name; what is asked for inside answers there."""
+    """Return True if the host means a loopback address, which exists in each network.
+
+    A connection from inside would reach the sandbox itself.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -152,7 +164,10 @@ def _is_loopback(host: str) -> bool:
 
 
 def _of_host(inside: set[int]) -> list[Target]:
-    """What listens on this host. On the loopback, a port that also something inside has would be answered by that."""
+    """Return the listening sockets of this host.
+
+    A loopback port that is also in use inside is omitted, since the sandbox itself would answer.
+    """
     ports = sorted({port for _address, port in listening()})
     return [
         *(Target(LOOPBACK, port) for port in ports if port not in inside),
@@ -162,7 +177,7 @@ def _of_host(inside: set[int]) -> list[Target]:
 
 
 def _addresses() -> list[str]:
-    """The addresses by which this network goes out; none where it has no way out."""
+    """Return the addresses of outgoing routes of this network, or none if it has no route."""
     found = []
     for family, address in SOMEWHERE:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as line:
@@ -172,7 +187,7 @@ def _addresses() -> list[str]:
 
 
 def _unix_sockets() -> list[str]:
-    """Paths of the Unix sockets that listen on this host: databases, container engines, agents."""
+    """Return the paths of the listening Unix sockets on this host: databases, container engines, agents."""
     try:
         with open("/proc/self/net/unix", encoding="utf-8", errors="surrogateescape") as lines:
             rows = [line.split(maxsplit=7) for line in lines.readlines()[1:]]
@@ -183,14 +198,16 @@ def _unix_sockets() -> list[str]:
 
 
 def _from_host(targets: t.Sequence[Target]) -> tuple[list[Addresses], list[bool]]:
-    """The addresses of each target as this host knows them, and which accept a connection."""
+    """Return the addresses of each target as this host resolves them, and whether they accept a connection."""
     known = [_resolved(target) for target in targets]
     return known, reach.connected(known)
 
 
 def _from_inside(known: t.Sequence[Addresses]) -> tuple[list[bool], list[str]]:
-    """In the sandbox's network: which addresses accept a connection there, and the ways out of it. The files are this host's, so paths
-    are left out."""
+    """Return which addresses accept a connection in the sandbox's network, and its outgoing routes.
+
+    Paths are omitted, since this process sees the files of this host.
+    """
     return reach.connected([[one for one in addresses if not reach.is_path(one[1])] for addresses in known]), _addresses()
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The processes and shared memory of a sandbox, found without trusting anything that its server could have written."""
+"""Find the processes and shared memory of a sandbox without trusting any data that its server could have written."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from .info import Layout
 
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 SHARED_MEMORY = "/proc/sysvipc/shm"
-# On a busy host a killed process, bubblewrap above all, needs its time to be gone.
+# On a busy host, a killed process takes time to disappear, especially bubblewrap.
 KILL_SECONDS = 60.0
 IPC_RMID = 0
-# More than any server writes into its postmaster.pid, and than it may make us read.
+# More than any server writes into its postmaster.pid, and a limit for the data that is read.
 _PID_FILE = 64 * 1024
-# What we start, and whose command line names the data directory.
+# Programs that this collection starts with the data directory in the command line.
 LAUNCHED = ("bwrap", "initdb")
-# What a drill starts beside the server has this in its environment, with the sandbox's folder as value.
+# Programs that a drill starts next to the server have this variable, with the sandbox's directory as value.
 MARK = "CARACAL_OPS_SANDBOX"
 
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """`start_time` is in clock ticks since boot; with it a pid means one process. `uid` is the real one, `name` what it calls itself."""
+    """A process. `start_time` is in clock ticks since boot. A pid with its start time identifies one process.
+
+    `uid` is the real one, `name` the name that the process gave itself.
+    """
 
     pid: int
     parent: int
@@ -53,13 +56,13 @@ def boot_id() -> str:
 
 
 def look(pid: int) -> Process | None:
-    """A living process, or None when it is gone or only waits for its parent to notice."""
+    """Return a living process, or None if it has ended or is a zombie."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat_file:
             head, _close, rest = stat_file.read().rpartition(b")")
             fields = rest.split()
         with open(f"/proc/{pid}/status", "rb") as status:
-            # The owner of /proc/PID would be root for a process that has made itself undumpable.
+            # The owner of /proc/PID is root for a process that made itself undumpable.
             uid = next(int(line.split()[1]) for line in status if line.startswith(b"Uid:"))
         with open(f"/proc/{pid}/cmdline", "rb") as cmdline:
             argv = cmdline.read().decode("utf-8", "surrogateescape").rstrip("\0").split("\0")
@@ -72,7 +75,7 @@ def look(pid: int) -> Process | None:
 
 
 def everyone() -> t.Iterator[Process]:
-    """All living processes but ourselves."""
+    """Yield all living processes except this one."""
     for name in os.listdir("/proc"):
         process = look(int(name)) if name.isdigit() and int(name) != os.getpid() else None
         if process is not None:
@@ -80,7 +83,11 @@ def everyone() -> t.Iterator[Process]:
 
 
 def of_sandbox(layout: Layout, own_uid: int | None) -> list[Process]:
-    """Every process of the sandbox: those that work in its data directory, those that we started and theirs, all of its own uid."""
+    """Return every process of the sandbox.
+
+    They are the processes in its data directory, those that this collection started, their children, and all processes of the
+    sandbox's own uid.
+    """
     try:
         data = os.stat(layout.data)
     except OSError:
@@ -99,7 +106,10 @@ def of_sandbox(layout: Layout, own_uid: int | None) -> list[Process]:
 
 
 def with_children(wanted: t.Callable[[Process], bool]) -> list[Process]:
-    """The processes that are wanted, and all that they started: a program may write over its own environment, as Redis does."""
+    """Return the wanted processes and all their descendants.
+
+    A program can overwrite its own environment, as Redis does, so variables alone are not sufficient.
+    """
     living = {process.pid: process for process in everyone()}
     found = {pid for pid, process in living.items() if wanted(process)}
     while more := {pid for pid, process in living.items() if process.parent in found} - found:
@@ -108,7 +118,10 @@ def with_children(wanted: t.Callable[[Process], bool]) -> list[Process]:
 
 
 def told(process: Process, name: str) -> str | None:
-    """Value of a variable in the environment that a process was started with; None where it has none, or may not be looked at."""
+    """Return the value of a variable in the initial environment of a process.
+
+    Returns None if it is not set, or if the environment cannot be read.
+    """
     try:
         with open(f"/proc/{process.pid}/environ", "rb") as environment:
             pairs = (pair.partition(b"=") for pair in environment.read().split(b"\0"))
@@ -118,7 +131,10 @@ def told(process: Process, name: str) -> str | None:
 
 
 def _works_in(process: Process, folder: os.stat_result) -> bool:
-    """PostgreSQL works in its data directory, and so does what it starts; a person's shell there has a terminal and is spared."""
+    """Return True if the process works in that directory, as PostgreSQL and its children do.
+
+    The shell of a person there has a terminal and is not included.
+    """
     if process.has_terminal and process.program != "postgres":
         return False
     try:
@@ -128,7 +144,7 @@ def _works_in(process: Process, folder: os.stat_result) -> bool:
 
 
 def works_below(process: Process, folder: str) -> bool:
-    """Whether it works in that folder or below, and is no person's shell."""
+    """Return True if the process works in that directory or below, and is not the shell of a person."""
     try:
         place = os.readlink(f"/proc/{process.pid}/cwd")
     except OSError:
@@ -137,12 +153,12 @@ def works_below(process: Process, folder: str) -> bool:
 
 
 def postmaster(layout: Layout, own_uid: int | None) -> Process | None:
-    """The server's first process: the one whose command line names the data directory."""
+    """Return the server's first process, whose command line contains the data directory."""
     return next((process for process in of_sandbox(layout, own_uid) if process.argv[1:3] == ("-D", layout.data)), None)
 
 
 def kill_all(layout: Layout, own_uid: int | None) -> None:
-    """SIGKILL, again and again until nothing is left, since backends may start others. Raises Busy when that never ends."""
+    """Kill all processes repeatedly until none is left, since backends may start others. Raise Busy if that does not end."""
     deadline = time.monotonic() + KILL_SECONDS
     while True:
         left = of_sandbox(layout, own_uid)
@@ -168,7 +184,7 @@ def send_kill(pid: int) -> None:
 
 
 def memory(layout: Layout, own_uid: int | None) -> int:
-    """Bytes of memory that the sandbox's processes use, what they share counted once."""
+    """Return the memory of the sandbox's processes in bytes. Shared memory is counted once."""
     return sum(_share(process.pid) for process in of_sandbox(layout, own_uid))
 
 
@@ -181,7 +197,7 @@ def _share(pid: int) -> int:
 
 
 def raise_oom_score(layout: Layout, own_uid: int | None, score: int) -> bool:
-    """Offer the sandbox to the kernel before anything else when memory runs out; later processes inherit it."""
+    """Make the kernel kill the sandbox's processes first if memory runs out. Later processes inherit the setting."""
     done = True
     for process in of_sandbox(layout, own_uid):
         try:
@@ -193,10 +209,10 @@ def raise_oom_score(layout: Layout, own_uid: int | None, score: int) -> bool:
 
 
 def remove_shared_memory(layout: Layout) -> None:
-    """Remove the System V segment that a killed server leaves; `postmaster.pid` names it.
+    """Remove the System V shared memory segment that a killed server leaves, as named in `postmaster.pid`.
 
-    A server can name there what it likes, but the segment must belong to the owner of the file. That is the server's uid,
-    or that of the named user whom root lends to initdb.
+    A server can write any name there, but the segment must have the same owner as the file. That is the server's uid, or the
+    uid of the named user that root uses for initdb.
     """
     path = os.path.join(layout.data, "postmaster.pid")
     try:
@@ -210,7 +226,7 @@ def remove_shared_memory(layout: Layout) -> None:
 
 
 def _segments_of(uid: int) -> list[list[str]]:
-    """[key, id] of the segments that `uid` owns and nobody uses."""
+    """Return [key, id] of the segments that `uid` owns and no process uses."""
     try:
         with open(SHARED_MEMORY, encoding="ascii") as lines:
             rows = [line.split() for line in lines.readlines()[1:]]

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs beside the PostgreSQL server of a sandbox: same user, same network, and of the files only what each is shown.
+"""Run programs next to the PostgreSQL server of a sandbox: same user and network, but each sees only the files it needs.
 
-A program outlives the module that starts it. It is found by what its environment says, and ends with the sandbox at the latest.
+A program outlives the module that starts it. It is found by its environment, and ends with the sandbox at the latest.
 """
 
 from __future__ import annotations
@@ -25,17 +25,18 @@ from .isolation import ENVIRONMENT, SHARED_NETWORK, Launcher, find_bwrap, limite
 from .processes import MARK, Process
 
 NAME = "CARACAL_OPS_PROGRAM"
-# What stands around a program and ends with it.
+# Programs that wrap a program and end with it.
 AROUND = ("bwrap", "prlimit", "setpriv", "setsid")
 LOG_TAIL = 256 * 1024
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """What to start. `readable` and `writable` are absolute paths that it may see, beside the system's programs and libraries.
+    """A program to start.
 
-    With `rootfs`, an unpacked image, it is a program of that and starts in its `directory`, with the image's own `variables` below those of
-    `environment`.
+    `readable` and `writable` are absolute paths that it may see in addition to the system's programs and libraries. With
+    `rootfs`, an unpacked image, the program is from that image and starts in its `directory`. The image's own `variables` apply
+    unless `environment` sets them too.
     """
 
     name: str
@@ -49,7 +50,10 @@ class Program:
 
 
 def folder(bundle: Bundle, name: str) -> str:
-    """The program's own folder, 0700, which belongs to whom it runs as; made where it is not there. Raises StorageError."""
+    """Return the program's own directory, with mode 0700 and owned by the program's user.
+
+    It is created if it does not exist. Raises StorageError.
+    """
     above = Layout.of(bundle.info.directory).programs
     path = os.path.join(above, name)
     try:
@@ -63,19 +67,24 @@ def folder(bundle: Bundle, name: str) -> str:
 
 
 def make_above(path: str) -> None:
-    """A folder of ours that programs pass through and cannot list, whatever our umask."""
+    """Create a directory that programs can enter but not list, regardless of the umask."""
     os.makedirs(path, exist_ok=True)
     os.chmod(path, 0o711)
 
 
 def _log(bundle: Bundle, name: str) -> str:
-    """Out of the program's reach, which gets it opened: it can replace nothing there."""
+    """Return the path of the log.
+
+    The program gets an open descriptor, but cannot access its directory, so it cannot replace files there.
+    """
     return os.path.join(Layout.of(bundle.info.directory).programs, f"{name}.log")
 
 
 def start(bundle: Bundle, program: Program) -> None:
-    """Start it, unless it runs. It writes to a new log of its own. Raises MissingDependency for a program, or a file of it, that is
-    not there."""
+    """Start a program with a new log, unless it runs already.
+
+    Raises MissingDependency if the program or one of its files does not exist.
+    """
     if alive(bundle, program.name):
         return
     if program.rootfs and not bundle.isolated:
@@ -94,14 +103,14 @@ def start(bundle: Bundle, program: Program) -> None:
         directory=program.directory,
         variables=_inside(program),
     )
-    # What stands around a program of an image is found on this host, wherever that looks for its own.
+    # The wrapping programs are found on this host, regardless of the PATH in the image.
     around = {"PATH": ENVIRONMENT["PATH"]} if program.rootfs else {}
     environment = {**ENVIRONMENT, **program.environment, **around, MARK: bundle.info.directory, NAME: program.name}
     bundle.run(_start, limited(command, who), environment, home, _log(bundle, program.name), launcher.child_identity, namespaces=NETWORK)
 
 
 def look(name: str, command: t.Sequence[str], readable: t.Sequence[str]) -> None:
-    """Whether a program of this host is there, and what it may read. Raises MissingDependency."""
+    """Raise MissingDependency if a program of this host, or a file that it may read, does not exist."""
     if command and not (os.access(command[0], os.X_OK) and os.path.isabs(command[0])):
         raise MissingDependency(f"{command[0]!r} is not the absolute path of a program on this host; correct the command of {name}")
     gone = next((path for path in readable if not os.path.lexists(path)), None)
@@ -110,42 +119,42 @@ def look(name: str, command: t.Sequence[str], readable: t.Sequence[str]) -> None
 
 
 def _inside(program: Program) -> dict[str, str]:
-    """Variables that only a program of an image has, and nothing that stands around it."""
+    """Return the variables that only a program of an image gets, but not the programs that wrap it."""
     own = {name: value for name, value in program.variables.items() if name not in program.environment}
     search = {"PATH": program.environment["PATH"]} if program.rootfs and "PATH" in program.environment else {}
     return {**own, **search}
 
 
 def _itself(program: Program) -> list[str]:
-    """The program's file, unless a folder is shown that holds it."""
+    """Return the program's file, unless a readable directory contains it."""
     shown = bool(program.rootfs) or any(os.path.commonpath([path, program.argv[0]]) == path for path in program.readable)
     return [] if shown else [program.argv[0]]
 
 
 def _start(command: t.Sequence[str], environment: dict[str, str], home: str, log_path: str, identity: Identity | None) -> None:
-    """In a child that has joined the sandbox's network."""
+    """Start the command in a child that has joined the sandbox's network."""
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
     Child(["setsid", *command], stdout=log, stderr=log, env=environment, cwd=home, identity=identity, detached=True)
     os.close(log)
 
 
 def identity(bundle: Bundle) -> Identity | None:
-    """Whom the programs of a sandbox become where we are root."""
+    """Return the user of the sandbox's programs if this process is root."""
     return Identity(bundle.info.uid, bundle.info.uid) if os.geteuid() == 0 else None
 
 
 def running(bundle: Bundle, name: str) -> list[Process]:
-    """The program's own processes, without what stands around them."""
+    """Return the program's own processes, without the programs that wrap it."""
     return [process for process in _all(bundle, name) if process.program not in AROUND and starter_source() not in process.argv]
 
 
 def alive(bundle: Bundle, name: str) -> bool:
-    """Whether anything of it lives, also what is about to become the program."""
+    """Return True if any process of the program runs, even if it has not started the program yet."""
     return bool(_all(bundle, name))
 
 
 def _all(bundle: Bundle, name: str) -> list[Process]:
-    """What says so in its environment or works in the program's folder, and what those started."""
+    """Return the processes that are marked by their environment or work in the program's directory, and their descendants."""
     home = os.path.join(Layout.of(bundle.info.directory).programs, name)
 
     def ours(process: Process) -> bool:
@@ -156,7 +165,10 @@ def _all(bundle: Bundle, name: str) -> list[Process]:
 
 
 def stop(bundle: Bundle, name: str, patience: float) -> bool:
-    """Ask it to end (SIGTERM), and after `patience` seconds make it. False when it did not run. Raises StageFailed when it stays."""
+    """Send SIGTERM to a program, and SIGKILL after `patience` seconds.
+
+    Returns False if it did not run. Raises StageFailed if it does not end.
+    """
     if not _all(bundle, name):
         return False
     _send(running(bundle, name), signal.SIGTERM)
@@ -179,7 +191,7 @@ def _send(to: t.Iterable[Process], what: signal.Signals) -> None:
 
 
 def log_lines(bundle: Bundle, name: str, most: int) -> list[str]:
-    """The last lines that it wrote, `most` at most. Who runs as the program wrote them: believe nothing in them."""
+    """Return the last lines of the program's log, at most `most`. They are not trusted, since the program's user can write anything."""
     try:
         with open(_log(bundle, name), "rb") as log:
             log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_TAIL))

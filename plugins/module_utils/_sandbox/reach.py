@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What accepts a connection: at addresses of this network, and at paths as another process sees them."""
+"""Test which addresses accept a connection: in this network, and at paths as another process sees them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import time
 import typing as t
 
 SECONDS = 3.0
-# Of a Unix socket, a full queue or another kind of socket says as well that it is there.
+# For a Unix socket, the errors for a full queue and for another socket type also show that it exists.
 _REACHED = (0, errno.EAGAIN, errno.EPROTOTYPE)
-# linux/openat2.h; the number is the same on all architectures.
+# linux/openat2.h. The number is the same on all architectures.
 _OPENAT2 = 437
 _RESOLVE_IN_ROOT = 0x10
 
-# Family and address, as a socket takes them.
+# Address family and address, as a socket accepts them.
 Addresses = list[tuple[int, t.Any]]
 
 
@@ -31,7 +31,10 @@ def is_path(address: t.Any) -> bool:
 
 
 def shown(pid: int, paths: t.Sequence[str]) -> list[bool]:
-    """Which sockets the process sees at these paths, that accept a connection. Raises OSError where that cannot be found out."""
+    """Return for each path whether the process sees a socket there that accepts a connection.
+
+    Raises OSError if this cannot be determined.
+    """
     root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         return [_accepts(root, os.fsencode(path)) for path in paths]
@@ -45,7 +48,7 @@ def _accepts(root: int, path: bytes) -> bool:
     try:
         place = _open_in(root, path)
     except OSError as exc:
-        if exc.errno in (errno.ENOSYS, errno.EPERM):  # an older kernel, or a container that does not let us
+        if exc.errno in (errno.ENOSYS, errno.EPERM):  # an older kernel, or a container that forbids the call
             raise
         return False
     try:
@@ -56,7 +59,10 @@ def _accepts(root: int, path: bytes) -> bool:
 
 
 def _open_in(root: int, path: bytes) -> int:
-    """What a process with that root would find there, links included, as a file descriptor to look at."""
+    """Open a path as a process with that root would resolve it, including links.
+
+    Returns a file descriptor without access to the content.
+    """
     how = (ctypes.c_uint64 * 3)(os.O_PATH | os.O_CLOEXEC, 0, _RESOLVE_IN_ROOT)
     place: int = ctypes.CDLL(None, use_errno=True).syscall(_OPENAT2, root, path, how, ctypes.sizeof(how))
     if place < 0:
@@ -66,7 +72,7 @@ def _open_in(root: int, path: bytes) -> int:
 
 
 def connected(places: t.Sequence[Addresses]) -> list[bool]:
-    """Which of them have an address that accepts a connection, all tried at once within a few seconds."""
+    """Return for each list whether one of its addresses accepts a connection. All are tried in parallel within a few seconds."""
     reached = [False] * len(places)
     with selectors.DefaultSelector() as selector, contextlib.ExitStack() as opened:
         for index, addresses in enumerate(places):
@@ -85,7 +91,7 @@ def connected(places: t.Sequence[Addresses]) -> list[bool]:
 
 
 def _try(family: int, address: t.Any) -> tuple[int, socket.socket | None]:
-    """The code of an attempt, and the socket of one that is under way."""
+    """Return the error code of a connection attempt, and its socket if the attempt is still in progress."""
     try:
         line = socket.socket(family)
     except OSError as exc:  # a kernel without IPv6
@@ -93,7 +99,7 @@ def _try(family: int, address: t.Any) -> tuple[int, socket.socket | None]:
     line.setblocking(False)
     try:
         code = line.connect_ex(address)
-    except OSError:  # a path that no client could name
+    except OSError:  # a path that no client can use
         code = errno.EINVAL
     if code == errno.EINPROGRESS:
         return code, line

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The program of a Redis server on this host, and the version that it prints."""
+"""Find a Redis server program on this host, and its version."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _VERSION = re.compile(rb"\bv=(\d+)\.(\d+)\.(\d+)")
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """A server that can be started: the path of its program, on this host or in an unpacked image, whose `variables` it gets."""
+    """A server that can be started: the path of its program, on this host or in an unpacked image, with the image's `variables`."""
 
     program: str
     version: str
@@ -35,7 +35,10 @@ class Found:
 
 
 def find(path: str | None) -> tuple[str, str]:
-    """Path and version of a server that can load the streams of a set. Raises MissingDependency with the programs that cannot."""
+    """Return the path and version of a server that can load the streams of a set.
+
+    Raises MissingDependency with the unsuitable programs found.
+    """
     wheels = [os.path.join(folder, WHEEL) for folder in sys.path if folder]
     places = [path] if path else [shutil.which("redis-server") or "", *USUAL, *wheels]
     refused = []
@@ -52,7 +55,7 @@ def find(path: str | None) -> tuple[str, str]:
 
 
 def version_said(said: bytes) -> tuple[str, bool]:
-    """The version that a program printed, empty if it is not a Redis server, and whether it can load the streams of a set."""
+    """Return the version in the output of a program, empty if it is not a Redis server, and whether it can load a set's streams."""
     found = _VERSION.search(said)
     version = tuple(int(part) for part in found.groups()) if found else ()
     return ".".join(map(str, version)), version[:2] >= OLDEST

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A throw-away Redis in a sandbox: on a private socket for us, and on the loopback of the sandbox's network for services."""
+"""A temporary Redis in a sandbox.
+
+It listens on a private socket for the drill, and on the loopback of the sandbox's network for services.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,17 @@ if t.TYPE_CHECKING:
 NAME = "redis"
 PORT = 6379
 START_SECONDS = 60.0
-# As Caracal's own Redis is set up, but for what a sandbox never needs: it is not written to disk by itself.
+# The settings of Caracal's own Redis, except persistence: a sandbox does not write its data to disk.
 SETTINGS = ("maxmemory-policy noeviction", "appendonly no", 'save ""', "unixsocketperm 700", "daemonize no", "protected-mode yes")
 
 
 @dataclasses.dataclass(frozen=True)
 class RedisInfo:
-    """A running Redis. Its port is in the sandbox's network, or without isolation on this host's loopback. The password is in
-    `password_file`. `image` is the id of the image that it is of, empty for one of this host."""
+    """A running Redis.
+
+    Its port is in the sandbox's network, or without isolation on this host's loopback. `password_file` contains the password.
+    `image` is the ID of its image, empty for a program of this host.
+    """
 
     unix_socket: str
     port: int
@@ -50,17 +56,17 @@ class RedisInfo:
 
 
 def look(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | None) -> Found:
-    """The one of the image that `bring` gives, else one of this host. Raises MissingDependency."""
+    """Return the Redis of the image from `bring`, or without `bring` one of this host. Raises MissingDependency."""
     if bring is None:
         return Found(*redis_program.find(path))
-    # Not at the start of each module.
+    # Imported late to keep the start of each module fast.
     from . import image_redis
 
     return image_redis.find(bundle, bring)
 
 
 def attach(bundle: Bundle) -> RedisInfo:
-    """The server that runs. Raises ObjectMissing where there is none."""
+    """Return the running server. Raise ObjectMissing if there is none."""
     place = _note(bundle)
     if not programs.alive(bundle, NAME) or not os.path.exists(place):
         raise ObjectMissing(f"the sandbox in {bundle.info.directory} has no Redis; run the step prepare of the drill")
@@ -73,7 +79,7 @@ def _note(bundle: Bundle) -> str:
 
 
 def predict(bundle: Bundle, version: str, port: int, image_id: str = "") -> RedisInfo:
-    """What `start` would give."""
+    """Return the result that `start` would have."""
     home = os.path.join(Layout.of(bundle.info.directory).programs, NAME)
     path = os.path.join(home, "redis.sock")
     if len(os.fsencode(path)) > SOCKET_PATH_LIMIT:
@@ -85,7 +91,10 @@ def predict(bundle: Bundle, version: str, port: int, image_id: str = "") -> Redi
 
 
 def start(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | None = None) -> tuple[RedisInfo, bool]:
-    """The running server, and whether this call started it. Raises what `look` raises, and StageFailed when it does not start."""
+    """Return the running server, and whether this call started it.
+
+    Raises the errors of `look`, and StageFailed if it does not start.
+    """
     if programs.alive(bundle, NAME):
         return attach(bundle), False
     server = look(bundle, path, bring)
@@ -100,7 +109,7 @@ def start(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | No
         _write(_note(bundle), json.dumps(found.to_result()))
         _write(config, "".join(f"{line}\n" for line in lines), bundle.info.uid)
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(found.unix_socket)  # of a server that was killed; it must not pass for the new one's
+            os.unlink(found.unix_socket)  # a socket of a killed server must not be mistaken for the new one
     except OSError as exc:
         raise StorageError(f"{exc.filename}: {exc.strerror}; correct this, or use another directory for the sandbox") from exc
     readable = [config] if server.rootfs else [os.path.dirname(server.program), config]
@@ -113,7 +122,10 @@ def start(bundle: Bundle, path: str | None, bring: t.Callable[[], Unpacked] | No
 
 
 def _keep_socket(bundle: Bundle, home: str, path: str) -> None:
-    """From now on the folder is ours: with a link there, an image's program could lead us to a socket of this host. It writes nothing."""
+    """Take ownership of the directory.
+
+    Otherwise an image's program could replace the socket by a link to a socket of this host. Redis needs no write access there.
+    """
     identity = programs.identity(bundle)
     if identity is not None:
         os.chown(home, os.geteuid(), identity.gid)
@@ -124,7 +136,7 @@ def _keep_socket(bundle: Bundle, home: str, path: str) -> None:
 
 
 def _free_port() -> int:
-    """Without isolation the port is this host's, so it must be one that nobody has."""
+    """Return a free port of this host, which is needed without isolation."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -142,7 +154,7 @@ def _write(path: str, text: str, owner: int = -1) -> None:
 
 
 def _wait(bundle: Bundle, found: RedisInfo) -> None:
-    """Until somebody listens at its socket."""
+    """Wait until the server listens on its socket."""
     deadline = time.monotonic() + START_SECONDS
     while not _listens(found.unix_socket):
         if time.monotonic() > deadline or not programs.alive(bundle, NAME):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Removes a sandbox: its processes, its shared memory, its files. One run at a time."""
+"""Remove a sandbox: its processes, its shared memory, its files. Only one run at a time does this."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from .._files import trusted
 from . import marker, processes, watcher
 from .info import Layout
 
-# How long whoever comes waits for a run that makes or removes the sandbox, in seconds: one that was killed may still be dying.
+# How long a run waits for another run that creates or removes the sandbox, in seconds. A killed run may not have ended yet.
 PATIENCE = 60.0
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @contextlib.contextmanager
 def storage(layout: Layout) -> t.Iterator[None]:
-    """What the file system refuses, in words."""
+    """Convert an OSError of the file system to a StorageError."""
     try:
         yield
     except OSError as exc:
@@ -37,9 +37,10 @@ def storage(layout: Layout) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def alone(layout: Layout, patience: float = 0.0, *, make: bool = False) -> t.Iterator[None]:
-    """One run at a time makes or removes a sandbox; the kernel ends the lock with the process that holds it.
+    """Lock the sandbox, so that only one run at a time creates or removes it. The kernel releases the lock when its process ends.
 
-    With `make`, a folder that is not there, or that the run before us took away, is made. Raises ObjectMissing without it, and Busy.
+    With `make`, the directory is created if it does not exist or the previous run removed it. Without, that raises
+    ObjectMissing. Raises Busy.
     """
     until = time.monotonic() + patience
     while (folder := _locked(layout, make)) is None:
@@ -53,7 +54,7 @@ def alone(layout: Layout, patience: float = 0.0, *, make: bool = False) -> t.Ite
 
 
 def _locked(layout: Layout, make: bool) -> int | None:
-    """The folder of the sandbox, locked; None while another run has it, or has just put another in its place."""
+    """Return the locked directory of the sandbox, or None if another run has locked it or has just replaced it."""
     with storage(layout):
         if make:
             trusted.workplace(layout.root)
@@ -72,7 +73,7 @@ def _locked(layout: Layout, make: bool) -> int | None:
 
 
 def end(layout: Layout, sandbox: str) -> None:
-    """Remove the sandbox with that id, and no other."""
+    """Remove the sandbox with that ID, and no other."""
     with alone(layout):
         note = marker.read(layout)
         if note is not None and note.id == sandbox:
@@ -81,7 +82,7 @@ def end(layout: Layout, sandbox: str) -> None:
 
 
 def clear(layout: Layout) -> None:
-    """Remove all of a sandbox but its folder; of a folder without a marker, only a marker that was never finished."""
+    """Remove everything in a sandbox except its directory. Without a marker, remove only an unfinished marker."""
     note = marker.read(layout)
     if note is None:
         with storage(layout):
@@ -100,9 +101,10 @@ def clear(layout: Layout) -> None:
 
 
 def _remove_tree(root: str, name: str) -> None:
-    """A folder that its own programs have filled: so deep that no path and no recursion leads down, with modes that keep us out.
+    """Remove a directory that the sandbox's programs have filled.
 
-    What lies in it is brought up before it is removed, one level at a time. Nobody works there any more.
+    It may be so deep that no path or recursion reaches the end, and its modes may deny access. So each directory in it is moved
+    to the top before it is removed, one level at a time. No process uses it any more.
     """
     top = os.open(root, _FOLDER)
     try:
@@ -121,7 +123,7 @@ def _remove_tree(root: str, name: str) -> None:
 
 
 def _bring_up(folder: int, top: int) -> t.Iterator[str]:
-    """Empty a folder; the new names, above, of the folders that were in it."""
+    """Empty a directory. Yield the new names of its subdirectories, which are moved to `top`."""
     with os.scandir(folder) as entries:
         found = [(one.name, one.is_dir(follow_symlinks=False)) for one in entries]
     for name, is_folder in found:
@@ -135,7 +137,7 @@ def _bring_up(folder: int, top: int) -> t.Iterator[str]:
 
 
 def _enter(name: str, above: int) -> None:
-    """See that we may read a folder and write in it, as it is written in when it is moved."""
+    """Make a directory readable and writable. Moving a directory writes to it."""
     with contextlib.suppress(PermissionError):
         os.chmod(name, 0o700, dir_fd=above)
 
@@ -144,5 +146,5 @@ def remove_root(layout: Layout) -> None:
     try:
         os.rmdir(layout.root)
     except OSError as exc:
-        if exc.errno not in (errno.EBUSY, errno.ENOTEMPTY, errno.ENOENT):  # a mount point stays, empty; what is not ours stays as it is
+        if exc.errno not in (errno.EBUSY, errno.ENOTEMPTY, errno.ENOENT):  # a mount point remains empty, other files stay
             raise StorageError(f"cannot remove {layout.root}: {exc.strerror}; remove the empty directory manually") from exc

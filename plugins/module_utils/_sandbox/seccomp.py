@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""System calls that no program inside a sandbox needs, as a filter that bubblewrap loads before the program starts.
+"""System calls that programs inside a sandbox do not need, as a filter that bubblewrap loads before the program starts.
 
-The filter is a program for the kernel's classic BPF machine. It is assembled here, so no library is needed. Sources: linux/seccomp.h,
-linux/filter.h, and the tables of system calls of the two machines that container images are built for.
+The filter is a program for the kernel's classic BPF machine. It is assembled here, so no library is needed. Sources:
+linux/seccomp.h, linux/filter.h, and the tables of system calls of the two architectures that container images are built for.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ import os
 import struct
 import typing as t
 
-# By machine: the kernel's name for it, and the numbers of the calls.
+# By architecture: the kernel's number for it, and the index of its system call numbers in the tables below.
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-# No program needs calls from this number on, which is the same on both machines: what a kernel adds is not known here. Among them are those
-# of the x32 machine: with a bit of their own, and before Linux 5.4 also without it, as other numbers of denied calls.
+# Calls from this number on, which is the same on both architectures, are refused, since newer calls of the kernel are unknown
+# here. They include the calls of the x32 ABI. It sets a high bit, and before Linux 5.4 denied calls could also be made with
+# other numbers without that bit.
 _LATER = 463
-# Kernel keys, mounts, other processes, modules, clocks of the host, files by handle: (x86_64, aarch64), None where a machine lacks it.
+# Kernel keys, mounts, other processes, modules, clocks of the host, files by handle: (x86_64, aarch64), None if an architecture
+# lacks the call.
 DENIED: dict[str, tuple[int | None, int | None]] = {
     "acct": (163, 89),
     "add_key": (248, 217),
@@ -70,7 +72,7 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "userfaultfd": (323, 282),
     "vhangup": (153, 58),
 }
-# Programs do without these where the kernel does not know them. The flags of clone3 lie in memory, where no filter can read them.
+# Programs work without these calls if the kernel does not have them. The flags of clone3 are in memory, which a filter cannot read.
 UNKNOWN: dict[str, tuple[int, int]] = {
     "clone3": (435, 435),
     "io_uring_setup": (425, 425),
@@ -80,13 +82,14 @@ UNKNOWN: dict[str, tuple[int, int]] = {
 _CLONE, _IOCTL, _SOCKET, _PAIR = (56, 220), (16, 29), (41, 198), (53, 199)
 # All namespaces: mount, cgroup, uts, ipc, user, pid, network.
 _CLONE_NEW = 0x7E020000
-# They write into a terminal as if its user typed.
+# These write into a terminal as if its user typed.
 _TERMINAL = (0x5412, 0x541C)
-# Unix, IPv4, IPv6. Others, such as those to a hypervisor, belong to no namespace.
+# Unix, IPv4, IPv6. Other families, such as sockets to a hypervisor, do not belong to a namespace.
 _FAMILIES = (1, 2, 10)
-# Of two sockets that are connected with each other, the kernel makes those of other families, too.
+# For pairs of connected sockets, only the Unix family is allowed. The kernel would also create pairs of other families.
 _PAIRS = 1
-# Of netlink, what tells the addresses of the own network. Others reach firewalls, ciphers and the like in the kernel.
+# For netlink, only the protocol that reads the addresses of the own network is allowed. Others access firewalls, ciphers and so
+# on in the kernel.
 _NETLINK, _ROUTE = 16, 0
 _NUMBER, _ARCHITECTURE, _FIRST, _SECOND, _THIRD = 0, 4, 16, 24, 32
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
@@ -94,14 +97,14 @@ _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 
 
 def program(machine: str = "") -> bytes:
-    """The filter for this machine; empty for one whose system calls are not listed here."""
+    """Return the filter for this architecture. It is empty for an architecture without a table of system calls."""
     machine = machine or os.uname().machine
     if machine not in _ARCHITECTURES:
         return b""
     at = list(_ARCHITECTURES).index(machine)
     parts = [
         _step(_LOAD, _ARCHITECTURE),
-        # Other machines that this one can play have other numbers.
+        # Other architectures that this machine can run have other numbers.
         *_unless(_EQUAL, _ARCHITECTURES[machine], _refuse(errno.ENOSYS)),
         _step(_LOAD, _NUMBER),
         *_when(_AT_LEAST, _LATER, _refuse(errno.ENOSYS)),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Client programs of the image that a sandbox's server is of: they see its socket, and of this host nothing."""
+"""Client programs of the image of a sandbox's server. They see the server's socket, and no files of this host."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from .._errors import MissingDependency
 from .info import Layout
 from .isolation import ENVIRONMENT, Launcher, limited
 
-# What it may make us keep of its messages.
+# The limit for a program's messages.
 WRITTEN_LIMIT = 256 << 20
 
 
 def make(layout: Layout, install: Install, launcher: Launcher) -> tuple[str, list[str]]:
-    """A folder of the client programs that lie beside the server of an image, each a script that starts it inside; or none, and why."""
+    """Create a directory with scripts that start the image's client programs inside.
+
+    Returns its path and an empty list. If the image has no suitable programs, it returns an empty path and the reason.
+    """
     os.mkdir(layout.clients, 0o700)
     for name in tools.PROGRAMS:
         words = launcher.command(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Room on a file system, what protects it at rest, and a watch on what is left."""
+"""Free space on a file system, its protection at rest, and a monitor of the free space."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CLEAR = "clear"
 
 MOUNTINFO = "/proc/self/mountinfo"
 BLOCK_DEVICES = "/sys/dev/block"
-# More than any server or program that we start makes, and few enough for as many open folders.
+# More than any program of a drill uses, and few enough for as many open directories.
 DEEPEST = 60
-# Whoever may write there can put another thing in the place of a folder, such as a pipe that is waited for.
+# A user with write access could replace a directory by another object, such as a pipe, at which an open would wait.
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def nearest(path: str) -> str:
-    """The path, or the closest folder above it that we can see."""
+    """Return the path, or the closest directory above it that is accessible."""
     while True:
         try:
             os.stat(path)
@@ -37,14 +37,16 @@ def nearest(path: str) -> str:
 
 
 def free_bytes(path: str) -> int:
-    """What an ordinary user can still write on the file system that holds, or will hold, `path`."""
+    """Return the bytes that an ordinary user can still write on the file system of `path`, which need not exist yet."""
     stats = os.statvfs(nearest(path))
     return stats.f_bavail * stats.f_frsize
 
 
 def used_bytes(root: str) -> int | None:
-    """What the files below `root` take of the disk; what goes away meanwhile counts nothing. None where folders lie in folders so deep
-    that something may hide there."""
+    """Return the disk space of the files below `root`. Files that disappear meanwhile are not counted.
+
+    Returns None if directories are nested so deeply that files may be hidden.
+    """
     try:
         folder = os.open(root, _FOLDER)
     except OSError:
@@ -62,7 +64,7 @@ class _TooDeep(Exception):
 
 
 def _used(folder: int, levels: int) -> int:
-    """By file descriptors: a path has at most 4096 bytes, and whoever may write there makes longer ones."""
+    """Return the size by file descriptors. A path has at most 4096 bytes, and a hostile program can create longer ones."""
     total = 0
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -84,12 +86,12 @@ def _used_below(folder: int, name: str, levels: int) -> int:
 
 
 def memory_bytes() -> int:
-    """The memory of this host."""
+    """Return the memory of this host in bytes."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def protection(path: str, *, mountinfo: str = MOUNTINFO, block_devices: str = BLOCK_DEVICES) -> str:
-    """What keeps `path` unreadable when the disk is stolen: `tmpfs`, `dm-crypt`, or nothing that we can see: `clear`."""
+    """Return what protects `path` if the disk is stolen: `tmpfs`, `dm-crypt`, or `clear` if no protection was detected."""
     kind, device = _mount_of(os.path.realpath(nearest(path)), mountinfo)
     if kind in ("tmpfs", "ramfs"):
         return TMPFS
@@ -97,7 +99,10 @@ def protection(path: str, *, mountinfo: str = MOUNTINFO, block_devices: str = BL
 
 
 def _mount_of(path: str, mountinfo: str) -> tuple[str, str]:
-    """File system type and `major:minor` of the mount that holds `path`: the longest mount point, the latest of equals."""
+    """Return the file system type and `major:minor` of the mount that contains `path`.
+
+    It is the mount with the longest mount point, and the latest of equal ones.
+    """
     best, found = "", ("", "")
     with open(mountinfo, encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
@@ -110,7 +115,7 @@ def _mount_of(path: str, mountinfo: str) -> tuple[str, str]:
 
 
 def _device(device: str, source: str) -> str:
-    """btrfs and its like show an anonymous device (major 0); the real one is that of the source."""
+    """Return the device number. File systems such as btrfs show an anonymous device (major 0), so the number of the source is used."""
     if device.startswith("0:") and source.startswith("/dev/"):
         try:
             number = os.stat(source).st_rdev
@@ -125,7 +130,7 @@ def _unescape(text: str) -> str:
 
 
 def _encrypted(device: str, block_devices: str) -> bool:
-    """True when the device, or everything below it (LVM and RAID on LUKS), is a dm-crypt mapping."""
+    """Return True if the device, or every device below it (LVM and RAID on LUKS), is a dm-crypt mapping."""
     folder = os.path.join(block_devices, device)
     try:
         with open(os.path.join(folder, "dm", "uuid"), encoding="ascii") as uuid:
@@ -149,9 +154,10 @@ def _number(device_folder: str) -> str:
 
 
 class Watch:
-    """Looks at free space every `interval` seconds while its block runs, and calls `on_low(free)` once when it is short.
+    """Check the free space every `interval` seconds while its block runs, and call `on_low(free)` once if it is too low.
 
-    `on_low` runs on the watch's thread; it is meant to end what fills the disk. `low` tells afterwards what was seen.
+    `on_low` runs in the monitor's thread. It should stop the process that fills the disk. Afterwards `low` contains the
+    observed free space.
     """
 
     def __init__(self, path: str, minimum_free: int, on_low: t.Callable[[int], None], *, interval: float = 1.0) -> None:

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Starts bubblewrap: `python starter.py FILTER BWRAP WORDS...`, with the filter of system calls as hexadecimal digits. A copy of this file
-runs by itself, so it imports nothing of ours.
+"""Start bubblewrap: `python starter.py FILTER BWRAP WORDS...`, with the filter of system calls in hexadecimal.
 
-It puts the filter and the rules for looking users up into memory and becomes bubblewrap. A program that dies with its caller
-(`--die-with-parent`) gets a PID namespace around bubblewrap as well: bubblewrap's second process asks for the death signal late, and one
-whose first process was killed before that would stay. The kernel ends a PID namespace as a whole.
+A copy of this file runs on its own, so it imports nothing from this collection.
+
+It writes the filter and the rules for user lookups to memory files and becomes bubblewrap. For a program that ends with its
+caller (`--die-with-parent`), it adds a PID namespace around bubblewrap. bubblewrap's second process requests the death signal
+late. If its first process is killed before that, the second one would remain. The kernel ends a PID namespace as a whole.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import signal
 import sys
 import typing as t
 
-# Words that are known only when a program starts: numbers of files in memory, and the locale of the caller.
+# Placeholders for values that are known only when a program starts: descriptors of files in memory, and the caller's locale.
 FILTER, LOOKUP, LOCALE = "{filter}", "{lookup}", "{locale}"
 DIES_WITH_CALLER = "--die-with-parent"
 USERS_LOOKUP = b"passwd: files\ngroup: files\nhosts: files dns\n"
@@ -48,9 +49,10 @@ def _in_memory(data: bytes) -> str:
 
 
 def _enter_namespace() -> None:
-    """Go on as the first process of a new PID namespace. It dies with the process that stays behind, which passes its exit status on.
+    """Continue as the first process of a new PID namespace.
 
-    Where the system forbids such a namespace (AppArmor of newer Ubuntus for ordinary users), go on without.
+    It ends with the process that stays outside, which passes its exit status on. If the system forbids such a namespace
+    (AppArmor of newer Ubuntu releases for ordinary users), continue without one.
     """
     if not _is_allowed():
         return
@@ -61,7 +63,7 @@ def _enter_namespace() -> None:
         _pass_on_status(first, held)
     os.close(held)
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Who stayed behind may have died before the signal was asked for.
+    # The process outside may have ended before the signal was requested.
     died = select.poll()
     died.register(alive, select.POLLHUP)
     if died.poll(0):
@@ -70,7 +72,10 @@ def _enter_namespace() -> None:
 
 
 def _is_allowed() -> bool:
-    """A trial in a process of its own, since a user namespace that refuses its user cannot be left again."""
+    """Return True if a namespace can be created.
+
+    It is tried in a separate process, since a process cannot leave a user namespace that turns out to be unusable.
+    """
     trial = os.fork()
     if trial == 0:
         try:
@@ -82,9 +87,9 @@ def _is_allowed() -> bool:
 
 
 def _unshare() -> None:
-    """The next child is the first of a new PID namespace. For an ordinary user, that belongs to a user namespace, in which it stays itself.
+    """Make the next child the first process of a new PID namespace.
 
-    Raises OSError.
+    For an ordinary user, that namespace belongs to a new user namespace, in which the user keeps its uid. Raises OSError.
     """
     uid, gid = os.geteuid(), os.getegid()
     if ctypes.CDLL(None).unshare(_CLONE_NEWPID | (_CLONE_NEWUSER if uid else 0)) != 0:
@@ -96,13 +101,13 @@ def _unshare() -> None:
 
 
 def _pass_on_status(first: int, held: int) -> t.NoReturn:
-    """Hold nothing open that the program closes, wait for it, and end as it did."""
+    """Close all files that the program could wait for to close, wait for it, and exit with its status."""
     for number in map(int, os.listdir("/proc/self/fd")):
         if number != held:
             try:
                 os.close(number)
             except OSError:
-                # The one that was open to list them.
+                # This was the descriptor that listed the directory.
                 continue
     status = os.waitpid(first, 0)[1]
     os._exit(os.WEXITSTATUS(status) if os.WIFEXITED(status) else BY_SIGNAL + os.WTERMSIG(status))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The programs that a sandbox is made with, looked for before any of them is started: whoever lacks three is told of all three."""
+"""Find the programs that create a sandbox before any is started. One error lists all missing programs."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from .._errors import MissingDependency
 from . import isolation, users
 from .info import REQUIRED
 
-# Looked for already, and like no other it can say its release on every host.
+# This program was found already, and unlike the others it can print its version on every host.
 _PLAIN = "prlimit"
 
 
 def find(pg_bin: str | None, minimum_major: int, wanted: str) -> Install:
-    """PostgreSQL's server programs, where all else is there too; `wanted` is the isolation. Raises MissingDependency that names all that
-    is missing and how to install it."""
+    """Return PostgreSQL's server programs, if all other programs exist too. `wanted` is the isolation.
+
+    Raises MissingDependency with all missing programs and how to install them.
+    """
     lacking = _lacking(isolation.find_bwrap() is not None, wanted)
     try:
         install = server_binaries.find(pg_bin, minimum_major=minimum_major)
@@ -35,14 +37,14 @@ def find(pg_bin: str | None, minimum_major: int, wanted: str) -> Install:
 
 
 def refuse_lacking(wanted: str) -> None:
-    """Raises MissingDependency for what else than PostgreSQL is missing."""
+    """Raise MissingDependency if programs other than PostgreSQL are missing."""
     lacking = _lacking(isolation.find_bwrap() is not None, wanted)
     if lacking:
         raise MissingDependency(_told(lacking))
 
 
 def refuse_unable(wanted: str) -> None:
-    """Raises MissingDependency where all of it is there, and yet not even a program of this host starts in a sandbox."""
+    """Raise MissingDependency if all programs exist, but not even a program of this host starts in a sandbox."""
     bwrap = isolation.find_bwrap()
     if not _lacking(bwrap is not None, wanted):
         isolation.choose(users.server_identity(), _PLAIN, [], bwrap=bwrap).refuse_unisolated(wanted)
@@ -51,10 +53,10 @@ def refuse_unable(wanted: str) -> None:
 def _lacking(isolated: bool, wanted: str) -> list[str]:
     found = ["bwrap is missing, install the package bubblewrap"] if wanted == REQUIRED and not isolated else []
     names = ["prlimit", "setsid"]
-    # Without isolation the system's own calls make root another user.
+    # Without isolation, this process changes the user with system calls.
     if isolated and os.geteuid() == 0:
         names.append("setpriv")
-    # They are started with this environment and no other.
+    # The programs are started with this environment only.
     gone = [name for name in names if shutil.which(name, path=isolation.ENVIRONMENT["PATH"]) is None]
     if gone:
         found.append(f"{' and '.join(gone)} missing in {isolation.ENVIRONMENT['PATH']}, install the package util-linux")

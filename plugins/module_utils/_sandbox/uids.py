@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which uids the sandboxes of this host have: no two have the same, for to end one is to end all processes of its uid.
+"""The uids of this host's sandboxes. They are unique, because ending a sandbox ends all processes of its uid.
 
-Whether processes run says too little: a sandbox that is being made has none yet, and one whose server died has none any more. So each
-uid has a link to its sandbox, which counts as long as the marker there says the same.
+Running processes are not a sufficient criterion. A sandbox that is being created has none yet, and one whose server died has
+none any more. So each uid has a link to its sandbox. The link counts while the marker there has the same uid.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from .._stream.process import Identity
 from . import marker, users
 from .info import Layout
 
-# Only root may write above it, and it does not outlive a boot.
+# Only root can write to its parent directory, and it does not survive a reboot.
 PLACE = "/run/caracal_backup.uids"
 
 
 @contextlib.contextmanager
 def claimed(layout: Layout) -> t.Iterator[Identity | None]:
-    """A uid for the sandbox, whose marker must name it before the block ends; None for whoever is not root. Raises as
-    `users.server_identity`, and StorageError where no links can be made."""
+    """Reserve a uid for the sandbox, whose marker must contain it before the block ends. Yields None if this user is not root.
+
+    Raises the errors of `users.server_identity`, and StorageError if links cannot be created.
+    """
     if os.geteuid() != 0:
         yield None
         return
@@ -62,7 +64,7 @@ def _path(uid: int) -> str:
 
 
 def _stands(uid: int) -> bool:
-    """Whether the sandbox still has it; of one whose marker cannot be read nobody knows."""
+    """Return True if the sandbox still has the uid, or if its marker cannot be read."""
     try:
         found = marker.read(Layout.of(os.readlink(_path(uid))))
     except BackupError:

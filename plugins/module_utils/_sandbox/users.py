@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who the programs of a sandbox run as."""
+"""The users of a sandbox's programs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from .._errors import MissingDependency, StorageError
 from .._stream.process import Identity
 from . import processes
 
-# The range from which systemd takes short-lived users, for the same purpose; a container with 65536 ids has it too.
+# systemd uses the same range for dynamic users, for the same purpose. A container with 65536 IDs includes it.
 FREE_IDS = range(61184, 65520)
 
 
 def server_identity(taken: t.Collection[int] = ()) -> Identity | None:
-    """A uid that nobody else has when we are root (PostgreSQL refuses root), and none of `taken`, else None: our own."""
+    """Return a uid that no other process or user has and that is not in `taken`, if this user is root.
+
+    PostgreSQL refuses to run as root. For an ordinary user, return None, which means the user's own uid.
+    """
     if os.geteuid() != 0:
         return None
     used = {process.uid for process in processes.everyone()}.union(taken)
@@ -37,7 +40,7 @@ def server_identity(taken: t.Collection[int] = ()) -> Identity | None:
 
 
 def check_own_name() -> None:
-    """initdb insists on a user with a name. Raises MissingDependency where we, an ordinary user, have none."""
+    """Raise MissingDependency if this ordinary user has no name. initdb requires one."""
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:
@@ -47,7 +50,7 @@ def check_own_name() -> None:
 
 
 def named_identity() -> Identity:
-    """For root: a user with a name, which initdb insists on: `postgres` where it exists, else `nobody`."""
+    """Return a user with a name, as initdb requires, for use by root: `postgres` if it exists, else `nobody`."""
     for name in ("postgres", "nobody"):
         try:
             entry = pwd.getpwnam(name)
@@ -68,7 +71,7 @@ def _named(number: int) -> bool:
 
 
 def blocking_folder(path: str, identity: Identity) -> str | None:
-    """The first folder on the way to `path`, `path` itself included, that `identity` may not enter; None when all are open."""
+    """Return the first directory on the way to `path`, including `path`, that `identity` cannot enter, or None."""
     for folder in _ancestors(path):
         mode = os.stat(folder)
         if mode.st_uid == identity.uid:
@@ -89,12 +92,12 @@ def _ancestors(path: str) -> t.Iterator[str]:
 
 
 def give(path: str, identity: Identity | None) -> None:
-    """Make `identity` the owner of `path` and all below it."""
+    """Make `identity` the owner of `path` and everything below it."""
     if identity is None:
         return
     try:
         os.chown(path, identity.uid, identity.gid, follow_symlinks=False)
-        # An image may have filled it, deeper than a recursion leads down.
+        # An image may have filled it with directories too deep for recursion.
         waiting = [path]
         while waiting:
             for entry in os.scandir(waiting.pop()):

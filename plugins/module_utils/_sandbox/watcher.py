@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ends a sandbox that nobody holds any more, or that outgrows its bounds. It lives outside, as long as the sandbox does.
+"""Remove a sandbox that is not used any more, or that exceeds its limits. The watcher runs outside, as long as the sandbox exists.
 
-It believes no clock but the monotonic one, and nothing that the sandbox could have written.
+It relies only on the monotonic clock, and on no data that the sandbox could have written.
 """
 
 from __future__ import annotations
@@ -20,18 +20,21 @@ from .._stream import workers
 from . import lease, marker, processes, space
 from .info import Layout
 
-# What the kernel calls it.
+# The process name in the kernel.
 NAME = "caracal-sandbox"
 PAUSE = 1.0
-# Between two measurements, in seconds, and how many times as long as one takes.
+# The minimum time between two measurements in seconds, and its ratio to the duration of a measurement.
 LEAST = 3.0
 RATIO = 10
 
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """`term` in seconds without a holder; `disk` what may lie in the sandbox's folder, `free` what must be left on its file system and
-    `memory` what its processes may use, in bytes."""
+    """The limits of a sandbox.
+
+    `term` is the time in seconds without a holder. In bytes, `disk` is the limit for the sandbox's directory, `free` the
+    minimum free space on its file system, and `memory` the limit for its processes.
+    """
 
     term: float
     disk: int
@@ -43,22 +46,26 @@ End = t.Callable[[Layout, str], None]
 
 
 def bounds(layout: Layout, term: float, disk: int | None) -> Bounds:
-    """Without `disk`, nine tenths of what is free now. A hundredth of it stays free, and a quarter of the memory is not the sandbox's."""
+    """Return the limits. Without `disk`, it is nine tenths of the current free space.
+
+    One hundredth of the free space must remain free. The sandbox may use three quarters of the memory.
+    """
     free = space.free_bytes(layout.root)
     return Bounds(term, disk if disk is not None else free // 10 * 9, free // 100, space.memory_bytes() // 4 * 3)
 
 
 def start(layout: Layout, sandbox: str, within: Bounds, end: End) -> tuple[int, int]:
-    """Pid and start time of a watcher of the sandbox with that id. `end(layout, sandbox)` removes it."""
+    """Start a watcher of the sandbox with that ID, and return its process ID and start time. `end(layout, sandbox)` removes the sandbox."""
     pid = workers.detach(NAME, _watch, layout, sandbox, within, end)
     found = processes.look(pid)
     return pid, found.start_time if found else 0
 
 
 def stop(note: marker.Marker) -> None:
-    """End the watcher of a sandbox that is about to be removed, and wait until it holds nothing; harmless when that is ourselves.
+    """End the watcher of a sandbox that is about to be removed, and wait until it has ended.
 
-    Raises Busy when it does not die."""
+    Has no effect in the watcher itself. Raises Busy if it does not end.
+    """
     pid, until = note.watcher[0], time.monotonic() + processes.KILL_SECONDS
     while note.watcher and pid != os.getpid() and _is(note.watcher):
         if time.monotonic() > until:
@@ -93,7 +100,7 @@ def _watch(layout: Layout, sandbox: str, within: Bounds, end: End) -> None:
 
 
 def _note(layout: Layout, sandbox: str) -> marker.Marker | None:
-    """What the sandbox says of itself, as long as it is this one."""
+    """Return the sandbox's marker, as long as it is the same sandbox."""
     try:
         found = marker.read(layout)
     except BackupError:
@@ -104,12 +111,12 @@ def _note(layout: Layout, sandbox: str) -> marker.Marker | None:
 def _held(layout: Layout) -> bool:
     try:
         return lease.held(layout)
-    except OSError:  # a folder that we cannot read any more proves no holder
+    except OSError:  # an unreadable directory does not prove that there is a holder
         return False
 
 
 def _measured(layout: Layout, note: marker.Marker, within: Bounds) -> str:
-    """As `_excess`; nothing that is found in the sandbox ends its watcher."""
+    """Return the result of `_excess`. No content of the sandbox may end its watcher."""
     try:
         return _excess(layout, note, within)
     except Exception as exc:  # noqa: BLE001 - whatever it was, the next look may tell
@@ -118,7 +125,7 @@ def _measured(layout: Layout, note: marker.Marker, within: Bounds) -> str:
 
 
 def _excess(layout: Layout, note: marker.Marker, within: Bounds) -> str:
-    """Which bound is passed, in words; empty when none is."""
+    """Return which limit is exceeded, in words, or an empty string."""
     used = space.used_bytes(layout.root)
     if used is None:
         return f"it has directories more than {space.DEEPEST} levels deep, whose size cannot be measured"
@@ -136,7 +143,7 @@ def _excess(layout: Layout, note: marker.Marker, within: Bounds) -> str:
 def _ended(layout: Layout, sandbox: str, end: End) -> bool:
     try:
         end(layout, sandbox)
-    except Busy:  # somebody else makes or removes it just now
+    except Busy:  # another run is creating or removing the sandbox
         return False
     except Exception as exc:  # noqa: BLE001 - whatever it was, we try again
         _say(layout, exc.msg if isinstance(exc, BackupError) else f"it could not be removed: {type(exc).__name__}")

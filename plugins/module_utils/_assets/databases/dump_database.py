@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One database of a set: dumped under one snapshot, with whoever waits for it in mind."""
+"""Dump one database of a set under one snapshot, with a limit on how long other sessions wait for it."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from ..._stream import workers
 from ..._stream.progress import Progress
 
 SNAPSHOTS = 3
-STATISTICS_DELAY = 1.0  # seconds until the server's counters show what a session has just met
+STATISTICS_DELAY = 1.0  # seconds until the server's counters include recent activity of a session
 
 
 @dataclasses.dataclass(frozen=True)
 class DumpJob:
-    """What the dump of a set needs. `deadline` is a point in time of the monotonic clock."""
+    """The input of a set's dump. `deadline` is a time of the monotonic clock."""
 
     target: OpenSet
     opened: Opened
@@ -51,7 +51,7 @@ class DumpJob:
 
 
 class DatabaseResult(t.TypedDict):
-    """What the result shows of a database; `sight` says why the role sees every row."""
+    """A database in the result. `sight` is the reason why the role can read every row."""
 
     database: str
     release: str | None
@@ -65,7 +65,7 @@ class DatabaseResult(t.TypedDict):
 
 
 class DatabaseSight(DatabaseResult):
-    """A database as it is before its dump."""
+    """A database before its dump."""
 
     family: str | None
     system_identifier: str
@@ -79,15 +79,18 @@ class _SourceRecord(DatabaseSight):
 
 
 class SourceRecord(_SourceRecord, total=False):
-    """A database as the part of the set has it; the retention only where its release has one."""
+    """A database in its part of the set. The retention is only set if its release has one."""
 
     audit_retention_days: int | None
 
 
 @dataclasses.dataclass
 class Dumped:
-    """One database: its inventory, blocks, artifacts, facts of the source, what was noticed, what it is sealed with, its census, and the
-    scans of the source."""
+    """One dumped database.
+
+    `source` are facts about the source, `sealed` is the census of encrypted values, `account` lists what the set contains and
+    omits, and `scans` are scans of the source.
+    """
 
     inventory: DatabaseInventory
     blocks: list[Block]
@@ -100,7 +103,7 @@ class Dumped:
 
 
 def layout_of(session: Session, database: str) -> database_layout.Layout:
-    """The tables of a database; the one named `caracal` must be Caracal's."""
+    """Return the layout of a database. Raise VersionMismatch if the database named `caracal` is not Caracal's."""
     read = database_layout.read(session)
     if read.detected is None and database == releases.OWN_DATABASE:
         raise VersionMismatch(f"database {database} is not a Caracal database: it has no schema_migrations; correct the option databases")
@@ -108,7 +111,7 @@ def layout_of(session: Session, database: str) -> database_layout.Layout:
 
 
 def dump_database(job: DumpJob, seen: DatabaseSight, history: earlier.History) -> Dumped:
-    """Everything of one database into the store. A catalog that moves under the snapshot gets a new snapshot."""
+    """Dump one database into the store. If tables change while their definitions are read, start again with a new snapshot."""
     started = time.monotonic()
     database = seen["database"]
     conflicts = snapshot.recovery_conflicts(job.server, database) if seen["standby"] else None
@@ -125,7 +128,7 @@ def dump_database(job: DumpJob, seen: DatabaseSight, history: earlier.History) -
 
 
 def _explained(server: Server, database: str, conflicts: int, error: BackupError) -> BackupError:
-    """What replay on a standby has ended is not the fault of what was read."""
+    """Return a specific error if replay on the standby ended the dump. Otherwise return the original error."""
     time.sleep(STATISTICS_DELAY)
     try:
         if snapshot.recovery_conflicts(server, database) == conflicts:
@@ -162,13 +165,13 @@ def _run(job: DumpJob, guard: Guard, tasks: t.Sequence[workers.Task]) -> list[t.
 
 
 def _moved(server: Server, database: str, read: database_layout.Layout) -> bool:
-    """Whether tables have come or gone since; then the snapshot shows some that nobody can lock any more."""
+    """Return True if tables were created or dropped since. Then the snapshot contains tables that cannot be locked any more."""
     with Session(server, database) as session:
         return {table.qualified for table in database_layout.read(session).tables} != {table.qualified for table in read.tables}
 
 
 def _definitions(job: DumpJob, source: dump.Source, read: database_layout.Layout) -> list[workers.Task]:
-    """What is read of the catalog: first and quickly, since the catalog does not stand still under a snapshot."""
+    """Return the tasks that read the catalog. They run first and take little time, since the catalog may change despite the snapshot."""
     names = [table.name for table in read.tables if table.schema == "public"]
     folder, key = keys.postgres_folder(job.target.set_id), keys.schema_key(job.target.set_id, source.place.database)
     return [(dump.schema_archive, (source, folder, key)), (reading.facts, (source.place, names, source.pg_dump))]
@@ -185,7 +188,7 @@ def _rows(
     facts: DatabaseFacts,
     seen: DatabaseSight,
 ) -> Dumped:
-    """The rows: the archive first, then the leaves by size, largest first."""
+    """Dump the rows: the archive first, then the audit partitions, largest first."""
     database = source.place.database
     try:
         archive, rest, sealed, scans, *of_leaves = _run(job, guard, _row_tasks(job, guard, source, read, history))
@@ -225,7 +228,7 @@ def _source(seen: DatabaseSight, facts: snapshot.SourceFacts, retention: t.Mappi
 def _against_earlier(
     job: DumpJob, held: snapshot.Snapshot, read: database_layout.Layout, history: earlier.History, blocks: t.Sequence[Block]
 ) -> tuple[list[Check], dict[str, int | None]]:
-    """The audit rows and their retention against earlier sets, and what later sets are told of the retention."""
+    """Compare the audit rows and their retention with earlier sets. Also return the retention for comparison by later sets."""
     rows = reading.compare_with_earlier(held.place, read, history.known, blocks, history.acknowledged)
     with held.place.join() as session:
         moment, source = held.facts["time"], held.facts["system_identifier"]
@@ -257,7 +260,7 @@ def _row_tasks(
 
 
 def public(seen: DatabaseResult) -> DatabaseResult:
-    """Without what only the set has."""
+    """Return only the fields of the result."""
     return {
         "database": seen["database"],
         "release": seen["release"],
@@ -272,19 +275,19 @@ def public(seen: DatabaseResult) -> DatabaseResult:
 
 
 def artifact(job: DumpJob, kind: str, database: str | None, path: str, sealed: Sealed, leaf: str | None = None) -> ArtifactRecord:
-    """One artifact as the manifest names it."""
+    """Return one artifact as recorded in the manifest."""
     made = artifacts.sealed(kind, path, sealed, job.target.recipients, database=database, leaf=leaf)
     return made.to_dict()
 
 
 def _plain(sealed: Sealed) -> dict[str, object]:
-    """What an artifact is in the clear, for the inventory."""
+    """Return size and digest of the decrypted artifact, for the inventory."""
     return {"size": sealed.plain_size, "sha256": sealed.plain_sha256}
 
 
 def _leaf_artifact(job: DumpJob, database: str, leaf: reading.Leaf, history: earlier.History) -> ArtifactRecord:
     if leaf.sealed is None:
-        # Where a restore looks for it is where it lies now: the database or the partition may have had another name or schema then.
+        # A restore needs the current database and partition. When the artifact was made, they may have had another name or schema.
         known = history.artifact(leaf.key or "")
         return {**known, "database": database, "leaf": leaf.table.qualified}
     return artifact(job, "leaf", database, leaf.key or "", leaf.sealed, leaf.table.qualified)

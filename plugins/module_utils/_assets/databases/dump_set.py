@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Databases of one set: dumped one after the other, each under its own snapshot, then one inventory for all."""
+"""Dump the databases of one set, one after the other. Each has its own snapshot, and all share one inventory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PART = "postgres"
 
 
 class DumpedFile(t.TypedDict):
-    """An artifact in the result; `shared` says that another set made it."""
+    """An artifact in the result. `shared` means that another set created it."""
 
     path: str
     size: int
@@ -40,7 +40,7 @@ class DumpedFile(t.TypedDict):
 
 
 class DumpResult(t.TypedDict):
-    """What the dump adds to the result of the module."""
+    """The dump's part of the module's result."""
 
     artifacts: list[DumpedFile]
     bytes: int
@@ -50,7 +50,7 @@ class DumpResult(t.TypedDict):
 
 
 class DumpPart(t.TypedDict):
-    """The part of a set that the dump makes; `sealed` has the census of sealed values by database."""
+    """The dump's part of the set. `sealed` is the census of encrypted values by database."""
 
     artifacts: list[ArtifactRecord]
     sources: list[SourceRecord]
@@ -64,7 +64,7 @@ class DumpPart(t.TypedDict):
 
 
 def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
-    """Everything into the store; returns the set's part: artifacts for the manifest, and the module's result."""
+    """Dump all databases into the store. Return the set's part: artifacts for the manifest, and the module's result."""
     job.progress.begin("dumping", sum(one["size"] for one in seen))
     history = earlier.load(job.opened, job.target.recipients, seen[0]["system_identifier"])
     before = _roles(job, seen)
@@ -82,7 +82,7 @@ def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
     found = (completeness.check(accounts), *of_source, *(check for one in dumped for check in one.checks))
     checks = [check.to_result() for check in found]
     left_out = {name: reason for one in accounts for name, reason in one.left_out.items()}
-    # Whatever the order of the databases, the one with migrations says what was backed up.
+    # The database with migrations determines family and release, in any order of databases.
     own = next((one.inventory for one in dumped if one.inventory["family"]), dumped[0].inventory)
     return {
         "artifacts": artifacts,
@@ -106,7 +106,7 @@ def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
 
 
 def _roles(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> ClusterRoles:
-    """Roles are in no snapshot, so they are read before and after."""
+    """Return the roles. They are in no snapshot, so they are read before and after the dump."""
     found: ClusterRoles = {"roles": {}, "members": []}
     for one in seen:
         with Session(job.server, one["database"]) as session:
@@ -123,7 +123,7 @@ def _seal_inventory(job: DumpJob, inventory: SetInventory) -> ArtifactRecord:
 
 
 def _put_blocks(job: DumpJob, blocks: t.Sequence[Block]) -> ArtifactRecord:
-    """Public: zones by id and digests, so that anyone can compare them with a later set."""
+    """Store the audit blocks unencrypted. They contain only zone IDs and digests, so anyone can compare them with a later set."""
     path, data = keys.blocks_key(job.target.set_id), compression.compress(audit_blocks.to_tsv(blocks))
     job.opened.store.put(path, data)
     sealed = Sealed(0, "", len(data), hashlib.sha256(data).hexdigest())

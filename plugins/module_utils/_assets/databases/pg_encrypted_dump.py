@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: databases into an open set."""
+"""Use case of the module of the same name: dump databases into an open set."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Options(declared.Options):
 
 
 class BackupResult(dump_set.DumpResult):
-    """A dump in the set `set_id`. In check mode, `artifacts` lists only those of an earlier run."""
+    """A dump in the set `set_id`. In check mode, `artifacts` lists only the artifacts of an earlier run."""
 
     changed: bool
     set_id: str
@@ -54,7 +54,7 @@ class BackupResult(dump_set.DumpResult):
 
 
 def run(invocation: Invocation[Options]) -> BackupResult:
-    """Preflight, then (not in check mode) the dump of each database in turn."""
+    """Check the prerequisites, then dump one database after the other. Check mode does not dump."""
     with progress.shown() as told:
         return _dumped(invocation, told)
 
@@ -75,7 +75,7 @@ def _dumped(invocation: Invocation[Options], told: Progress) -> BackupResult:
         target.refuse_leftovers(one.key for one in target.store.list(keys.postgres_folder(target.set_id)))
     _room(target, sum(one["size"] for one in seen), invocation.check_mode)
     whole = completeness.check(accounts)
-    # The commit would refuse the set; better before the work than after it.
+    # The commit would refuse the set, and it is better to fail before the dump.
     if invocation.check_mode and whole.verdict != PASS:
         raise VerificationFailed(f"the set cannot be committed: {whole.message}", checks=[whole.to_result()])
     found: dump_set.DumpResult = {
@@ -99,11 +99,11 @@ def _dumped(invocation: Invocation[Options], told: Progress) -> BackupResult:
 
 
 def _kept(server: Server) -> list[str]:
-    """The databases that the release found on the server keeps."""
+    """Return the databases that belong to the release on the server."""
     with Session(server, releases.OWN_DATABASE) as session:
         preflight.full_sight(session)
         read = layout_of(session, releases.OWN_DATABASE)
-        # Others may bear a name that is no text.
+        # Other databases may have names that are not valid text.
         existing = [
             row[0] for row in session.rows("SELECT datname FROM pg_catalog.pg_database WHERE datname = %s", (releases.AUTH_DATABASE,))
         ]
@@ -111,8 +111,10 @@ def _kept(server: Server) -> list[str]:
 
 
 def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple[DatabaseSight, completeness.Account]:
-    """Rights, versions, clocks, lock and family of one database, and what its set would lack. The lock is free when we could take it
-    just now."""
+    """Check privileges, versions, clocks and lock of one database, and return its facts and what its set would lack.
+
+    Opening the snapshot shows that the lock is free.
+    """
     with snapshot.Snapshot(server, database) as held:
         session = held.session
         sight = preflight.full_sight(session)
@@ -146,7 +148,10 @@ def _look(server: Server, database: str, warn: t.Callable[[str], None]) -> tuple
 
 
 def _room(target: OpenSet, size: int, check_mode: bool) -> None:
-    """Sealed artifacts were never larger than the tables on disk; half of that is asked for."""
+    """Raise NoRoom if free space is less than half the size of the tables.
+
+    Encrypted artifacts have never been larger than the tables on disk.
+    """
     target.check_writable(probe=not check_mode)
     free = target.store.free_bytes()
     if free is not None and free < size // 2:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: a set's databases into a sandbox or a confirmed target."""
+"""Use case of the module of the same name: restore a set's databases into a sandbox or a confirmed target."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ class Options(declared.Options):
 
 
 class RestoreResult(t.TypedDict):
-    """`target` is the system identifier of the server. `replaced` has each database that was kept under another name."""
+    """The restored databases.
+
+    `target` is the system identifier of the server. `replaced` lists each database that was kept under another name.
+    """
 
     changed: bool
     set_id: str
@@ -61,7 +64,10 @@ class RestoreResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> RestoreResult:
-    """Verify, examine, confirm; then (not in check mode) roles, databases, journal."""
+    """Verify the set, check the target and its confirmation, then restore roles and databases and write the journal.
+
+    Check mode only checks.
+    """
     with progress.shown() as told:
         return _restored(invocation, told)
 
@@ -108,13 +114,13 @@ def _restored(invocation: Invocation[Options], told: Progress) -> RestoreResult:
 
 
 def _diff(found: t.Mapping[str, target.TargetState], after: t.Sequence[str]) -> dict[str, str]:
-    """The target's databases before and after."""
+    """Return the names of the target's databases before and after the restore."""
     before = [name for name, one in found.items() if one.exists]
     return {"before": "".join(f"{name}\n" for name in before), "after": "".join(f"{name}\n" for name in after)}
 
 
 def _doubts(wanted: t.Sequence[DatabaseInventory], found: t.Mapping[str, target.TargetState]) -> list[Check]:
-    """Refuse targets that cannot take the databases; what speaks against the others."""
+    """Refuse targets that are too old for the databases. Return warnings about the others."""
     return [
         Check(f"restore.{one['database']}.version", WARN, doubt)
         for one in wanted
@@ -130,7 +136,7 @@ def _expected(the_set: sealed_set.SealedSet, database: str) -> RestoredDatabase:
 def _heads(
     opened: Opened, the_set: sealed_set.SealedSet, server: Server, found: t.Mapping[str, target.TargetState]
 ) -> dict[str, list[list[str | int]]]:
-    """Where the audit chains end before this restore, and where after; nothing of either if it restores none."""
+    """Return the ends of the audit chains before and after this restore, or nothing if it restores no audit partition."""
     chained = {one.database for one in the_set.artifacts("leaf")} & found.keys()
     if not chained:
         return records.heads_body({}, {})
@@ -141,7 +147,7 @@ def _heads(
 def _record(
     opened: Opened, signer: Signer, the_set: sealed_set.SealedSet, where: t.Mapping[str, object], heads: t.Mapping[str, object]
 ) -> None:
-    """A real restore is an event that later verification must know of."""
+    """Write a journal entry about a real restore, which later verifications must consider."""
     body = {
         "target": where,
         "blocks_sha256": the_set.one("blocks").sha256,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case: all that a restore of databases needs, and can be looked at before the server runs that takes them."""
+"""Use case: check the prerequisites of a database restore that can be checked before the target server runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ from ..._stream.progress import SILENT, Progress
 
 @dataclasses.dataclass(frozen=True)
 class Ready:
-    """`wanted` are the databases, as the inventory describes them; `client` has pg_restore; `checks` say what speaks against it."""
+    """The prerequisites of a restore.
+
+    `wanted` are the databases in the inventory. `client` has pg_restore. `checks` are findings against the restore.
+    """
 
     the_set: SealedSet
     inventory: SetInventory
@@ -40,7 +43,7 @@ class Ready:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DumpedOptions(declared.Options):
-    """Which databases of which set are restored, and under which release."""
+    """The databases and the set to restore, and the release that will run."""
 
     stored: StoredSetOptions = dataclasses.field(default_factory=StoredSetOptions)
     identity_files: tuple[Path, ...]
@@ -67,7 +70,7 @@ class ReadinessResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> ReadinessResult:
-    """As `pg_encrypted_restore` looks at it, without a target."""
+    """Run the checks of `pg_encrypted_restore` that need no target."""
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)
     restore_entry.signer(opened, given.access.deployment, given.signing_key)
@@ -75,7 +78,7 @@ def run(invocation: Invocation[Options]) -> ReadinessResult:
 
 
 def ready(opened: Opened, given: DumpedOptions, pg_bin: str | None, sandbox: SandboxInfo | None, progress: Progress = SILENT) -> Ready:
-    """Raises KeyProblem, MissingDependency, OptionError, TamperedData."""
+    """Return the prerequisites. Raise KeyProblem, MissingDependency, OptionError, TamperedData."""
     the_set = SealedSet(opened, given.stored.set_id, given.identity_files, given.stored.max_age)
     _intact(opened, the_set, progress)
     release = _release(the_set, given.release)
@@ -87,7 +90,7 @@ def ready(opened: Opened, given: DumpedOptions, pg_bin: str | None, sandbox: San
 
 
 def _intact(opened: Opened, the_set: SealedSet, progress: Progress) -> None:
-    """Before the first change: every digest, and whether this host can remember the journal."""
+    """Verify every digest before the first change, and that this host can update its high-water mark."""
     opened.mark.advance(opened.journal, dry=True)
     bad = [check for check in opened.catalog.verify_objects(the_set.open_set, progress) if check.verdict == FAIL]
     if bad:
@@ -108,7 +111,7 @@ def _wanted(inventory: SetInventory, names: t.Sequence[str]) -> list[DatabaseInv
 
 
 def _flaws(client: ClientTools, sandbox: SandboxInfo | None, accepted: t.Collection[str]) -> list[Check]:
-    """What is known against pg_restore, which reads a hostile archive. Where it is not locked in, that must be accepted."""
+    """Return known flaws of pg_restore, which reads a hostile archive. If it is not isolated, the operator must accept them."""
     unaccepted = [flaw.cve for flaw in client.flaws if flaw.cve not in accepted]
     if unaccepted and (sandbox is None or sandbox.isolation == NONE):
         raise MissingDependency(f"{client.doubt}, or set accept_vulnerable_clients to {', '.join(unaccepted)}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A restore at work: roles, then every database under a working name, and only then all of them under their own."""
+"""Run a restore: roles, then every database under a working name, and finally all of them under their own names."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from ..._sandbox.info import SandboxInfo
 from ..._stream import workers
 from ..._stream.progress import SILENT, Progress
 
-# A sandbox shares its disk with others; what is left to them when a restore is stopped.
+# A sandbox shares its disk with other programs. This space remains free when a restore is stopped.
 SANDBOX_FREE = 512 << 20
 
 
 @contextlib.contextmanager
 def room(server: Server, sandbox: SandboxInfo | None) -> t.Iterator[None]:
-    """While a sandbox fills, its disk is watched; before it is full, the sandbox's sessions are ended."""
+    """Monitor the sandbox's disk during the block. Before it is full, end the sandbox's sessions."""
     if sandbox is None:
         yield
         return
@@ -48,7 +48,7 @@ def room(server: Server, sandbox: SandboxInfo | None) -> t.Iterator[None]:
 
 
 class RestoredDatabase(t.TypedDict):
-    """A database in the result; `bytes` are those of its artifacts."""
+    """A database in the result. `bytes` is the size of its artifacts."""
 
     database: str
     seconds: float
@@ -57,7 +57,7 @@ class RestoredDatabase(t.TypedDict):
 
 
 class Restoration:
-    """One run; `checks`, `databases` and `replaced` fill up on the way."""
+    """One restore. It fills `checks`, `databases` and `replaced` as it runs."""
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class Restoration:
         self.replaced: list[dict[str, str]] = []
 
     def run(self, inventory: SetInventory, wanted: t.Sequence[DatabaseInventory], sandbox: SandboxInfo | None) -> None:
-        """Roles first, then every database under a working name, and only then all of them under their own."""
+        """Restore roles, then every database under a working name, and finally rename all of them."""
         self._sandbox = sandbox
         if sandbox:
             self._pg_restore = confined.command(sandbox, *self._pg_restore)
@@ -130,7 +130,7 @@ class Restoration:
             tables = restore.tables(to, names)
             tasks: list[workers.Task] = [(restore.archive, (to, self._set.one("dump", database).path))]
             tasks += [(restore.leaf, (to, table, one.path)) for table, one in zip(tables, leaves, strict=True)]
-            # One process must see all errors, to know everything that is missing.
+            # To report all missing constraints, one process must see all errors.
             first = [] if self._accept_missing else leaves
             indexes = {1 + number: (made.indexes, (*names[number], self._beside(one, leaves))) for number, one in enumerate(first)}
             _archive, *loaded = workers.run_all(tasks, self._jobs, then=indexes)
@@ -146,7 +146,7 @@ class Restoration:
         self.databases.append({"database": database, "seconds": round(time.monotonic() - started, 3), "bytes": size, "leaves": len(leaves)})
 
     def _missing(self, database: str, missing: dict[str, str]) -> None:
-        """Report the constraints of the source that the restore left out, as the operator has asked."""
+        """Report the constraints that the restore omitted at the operator's request."""
         if missing:
             name, error = next(iter(missing.items()))
             words = f"{len(missing)} constraints or indexes are missing, because rows of the source violate them; first: {name}: {error}"
@@ -156,14 +156,17 @@ class Restoration:
             )
 
     def _look_for_rows(self, to: restore.Destination, recorded: DatabaseInventory) -> None:
-        """Sets of earlier versions can lack rows that their inventory counts: of nested audit partitions, or of a renamed database."""
+        """Report missing rows.
+
+        Sets of earlier versions can lack rows in their inventory: of nested audit partitions, or of a renamed database.
+        """
         empty = restore.without_rows(to, {**recorded["tables"], **recorded["leaves"]})
         if empty:
             words = f"{len(empty)} table(s) are empty, although the inventory records rows, first {empty[0]}; also restore another set"
             self.checks.append(Check(f"restore.{recorded['database']}.rows", FAIL, words, details={"tables": empty[:50]}))
 
     def _what_follows(self, to: restore.Destination, recorded: DatabaseInventory) -> None:
-        """What no artifact holds: content of materialized views, and values of sequences that only the inventory has."""
+        """Restore what no artifact contains: content of materialized views, and values of sequences that only the inventory has."""
         restore.sequences(to, recorded["sequences"])
         wanted = [name for name, populated in recorded.get("materialized_views", {}).items() if populated]
         failed = restore.materialized_views(to, wanted) if wanted else {}
@@ -174,6 +177,9 @@ class Restoration:
             self.checks.append(Check(check_id, WARN, words, details={"failed": sorted(failed)[:50]}))
 
     def _beside(self, leaf: Artifact, leaves: t.Sequence[Artifact]) -> int:
-        """How many indexes of a leaf are built at a time: of the last large ones more than one, since nobody else has work by then."""
+        """Return how many indexes of a partition are built in parallel.
+
+        It is more than one only for the last large partitions, when the other workers have finished.
+        """
         large = [one for one in leaves if 2 * one.size > leaves[0].size]
         return self._jobs if leaf in large[-self._jobs :] else 1

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the images that run as services into an open set, so that a drill needs no registry."""
+"""Use case of the module of the same name: store the images of running services in an open set. A drill then needs no registry."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Options(declared.Options):
 
 
 class ImageResult(t.TypedDict):
-    """An image in the result; `shared` says that another set holds all of it."""
+    """An image in the result. `shared` means that another set contains all of it."""
 
     image_id: str
     services: list[str]
@@ -51,7 +51,7 @@ class ImageResult(t.TypedDict):
 
 
 class ImagesResult(t.TypedDict):
-    """What the archive adds to the result of the module."""
+    """The archive's part of the module's result."""
 
     images: list[ImageResult]
     bytes: int
@@ -59,7 +59,7 @@ class ImagesResult(t.TypedDict):
 
 
 class ImagesPart(t.TypedDict):
-    """The part of a set that the archive makes."""
+    """The archive's part of the set."""
 
     artifacts: list[ArtifactRecord]
     images: list[images.ImageRecord]
@@ -67,7 +67,7 @@ class ImagesPart(t.TypedDict):
 
 
 class ArchiveResult(ImagesResult):
-    """The set `set_id`, and the seconds that its images took. `diff` lists the images."""
+    """The set `set_id`, and the time for its images in seconds. `diff` lists the images."""
 
     changed: bool
     set_id: str
@@ -76,7 +76,7 @@ class ArchiveResult(ImagesResult):
 
 
 def run(invocation: Invocation[Options]) -> ArchiveResult:
-    """Seal what the newest set does not hold, and add the part; in check mode look only whether the engine has it."""
+    """Encrypt what the newest set does not contain, and add the part. In check mode, only check that the engine has the images."""
     started = time.monotonic()
     given = invocation.options
     wanted = _wanted(given.services)
@@ -100,7 +100,7 @@ def run(invocation: Invocation[Options]) -> ArchiveResult:
 
 
 def _wanted(given: t.Sequence[ServiceOptions]) -> dict[str, list[str]]:
-    """Ids of images, and the services that run from each."""
+    """Return the image IDs, each with the services that run from it."""
     found: dict[str, set[str]] = {}
     for one in services.given(given):
         found.setdefault(one.image_id, set()).add(one.service)
@@ -110,7 +110,7 @@ def _wanted(given: t.Sequence[ServiceOptions]) -> dict[str, list[str]]:
 
 
 class _Archive:
-    """What is sealed for the recipients of today already, and what is still to be sealed."""
+    """What is already encrypted for the current recipients, and what still has to be."""
 
     def __init__(self, target: OpenSet, engine: str | None) -> None:
         self._target = target
@@ -119,7 +119,10 @@ class _Archive:
         self._new: dict[str, Artifact] = {}
 
     def predict(self, wanted: t.Mapping[str, list[str]]) -> ImagesPart:
-        """The part without what is still to be sealed. Raises MissingDependency for an image that the engine does not have."""
+        """Return the part without the objects that still have to be encrypted.
+
+        Raises MissingDependency for an image that the engine does not have.
+        """
         found = [image for image_id in wanted if (image := self._shared(image_id))]
         for image_id in wanted.keys() - {one.image_id for one in found}:
             if not Engine(self._address).has(image_id):
@@ -132,7 +135,7 @@ class _Archive:
         return self._part(wanted, [there.get(image_id) or self._archived(image_id, names) for image_id, names in wanted.items()], shared)
 
     def _shared(self, image_id: str) -> Image | None:
-        """An image of which nothing is to be sealed, so that nobody has to be asked for it."""
+        """Return an image that is complete in earlier sets. It needs neither encryption nor the engine."""
         known = self._known.get(image_id)
         return known if known and known.digests <= self._held.keys() else None
 
@@ -146,7 +149,7 @@ class _Archive:
             raise exc.reworded(f"image {image_id} of {', '.join(names)[:200]} was not backed up: {exc.msg}") from exc
 
     def _sealed(self, engine: Engine, image_id: str) -> Image:
-        """All of it was compared before anything is published."""
+        """Encrypt an image. All of it is verified before any object is published."""
         with engine.saved(image_id) as source:
             seen = passing.look(source, image_id)
         paths = {digest: keys.image_key(digest, self._target.set_id, layer=False) for digest in seen.documents}
@@ -199,7 +202,10 @@ def _gone(image_id: str, names: t.Sequence[str]) -> MissingDependency:
 
 
 def _earlier(target: OpenSet) -> tuple[dict[str, Image], dict[str, Artifact]]:
-    """Images of the newest set by their ids, and by their digests its objects that all recipients of today open. A damaged set has none."""
+    """Return the newest set's images by ID, and its objects by digest that all current recipients can decrypt.
+
+    Both are empty for a damaged set.
+    """
     record = target.opened.catalog.newest() if target.opened else None
     if not target.opened or not record:
         return {}, {}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images out of a set: as `docker image save` writes them, and whether they are what their ids say."""
+"""Read images from a set in the format of `docker image save`, and verify that they match their IDs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CHECK_ID = "images.kept"
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A set, and the identities that open its images."""
+    """A set, and the identities that decrypt its images."""
 
     access: RepositoryOptions
     set_id: str
@@ -38,9 +38,10 @@ class Source:
 
 @contextlib.contextmanager
 def saved(source: Source, image_id: str) -> t.Iterator[pipes.Reader]:
-    """An image that the set keeps, as a stream.
+    """Stream an image that the set contains.
 
-    What the store refuses says nothing of this host's disk: whoever reads goes on to the next place that may have the image.
+    An error of the store is not about this host's disk. So it becomes a StageFailed, and the caller tries the next source of
+    the image.
     """
     with contextlib.closing(_archive(source, image_id)) as pieces:
         yield pipes.Pieces(pieces)
@@ -58,7 +59,7 @@ def _archive(source: Source, image_id: str) -> t.Generator[bytes, None, None]:
 
 
 def check(source: Source) -> Check:
-    """Whether every image that the set keeps is what its id says, all of its bytes opened. A set without any has none to be wrong."""
+    """Check that every image in the set matches its ID. All bytes are decrypted. The check does not apply to a set without images."""
     kept = _Kept(source)
     if not kept.images:
         return Check(CHECK_ID, NOT_APPLICABLE, "the set contains no images", required=False)
@@ -72,7 +73,7 @@ def check(source: Source) -> Check:
 
 
 class _Kept:
-    """The images of a set, and its objects of them by digest."""
+    """The images of a set, and their objects by digest."""
 
     def __init__(self, source: Source) -> None:
         catalog = access.open_repository(source.access).catalog
@@ -83,7 +84,7 @@ class _Kept:
         self._identities = source.identity_files
 
     def archive(self, image: Image) -> t.Iterator[bytes]:
-        """Descriptions first, so that who reads knows what comes; then each layer once."""
+        """Yield the archive of an image: descriptions first, since the reader needs them, then each layer once."""
         documents = [self._text(digest) for digest in image.documents]
         for name, text in _texts(image, documents).items():
             yield from archives.file(name, len(text), [text])
@@ -92,7 +93,7 @@ class _Kept:
         yield archives.END
 
     def compare(self) -> int:
-        """How many layers there are. Raises TamperedData for what is not as an id says."""
+        """Return the number of layers. Raise TamperedData if any content does not match an ID."""
         for image in self.images:
             texts = _texts(image, [self._text(digest) for digest in image.documents])
             described = descriptions.describe(texts.get, image.image_id, Budget())
@@ -113,7 +114,7 @@ class _Kept:
         return data
 
     def _pieces(self, layer: images.Layer) -> t.Iterator[bytes]:
-        """Exactly as many bytes as were signed for."""
+        """Yield exactly as many bytes as the signed size."""
         path, left = self._object(layer.digest).path, layer.size
         with objects.open_sealed(self._signed, path, self._identities) as source:
             while piece := source.read(pipes.PIECE):
@@ -133,7 +134,7 @@ class _Kept:
 
 
 def _texts(image: Image, documents: t.Sequence[bytes]) -> dict[str, bytes]:
-    """The files of an archive that describe what else is in it."""
+    """Return the files of an archive that describe its other files."""
     names = [_name(digest) for digest in image.documents]
     manifest = [{"Config": names[-1], "RepoTags": None, "Layers": [_name(one.digest) for one in image.layers]}]
     return {descriptions.MANIFEST: json.dumps(manifest).encode(), **dict(zip(names, documents, strict=True))}

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One reading of one replay directory: its files into a tar archive, and what the sealed inventory says of them.
+"""One reading of a replay directory: its files in a tar archive, and their description in the encrypted inventory.
 
-Reading 1 takes everything, reading 2 what is new or longer since. Extracted one over the other, they give every event that was in a
-file at either time, each line whole and once.
+Reading 1 archives all files, reading 2 the files that are new or have grown since. If both are extracted into one directory,
+the result contains every event that was in a file at either time, each line whole and once.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ..._stream.progress import SILENT, Progress, Share
 
 INCOMPLETE = "incomplete/"
 FILES_LIMIT = 20_000
-# Names of what is no replay file, in the inventory: who may write to the directory can make millions, and it must stay readable.
+# The limit for names of other files in the inventory. A user with write access can create millions, but the inventory must stay readable.
 UNKNOWN_LIMIT = 1000
-PAUSE = 0.3  # seconds; a service writes what it has gathered within milliseconds
+PAUSE = 0.3  # seconds; a service writes its buffered data within milliseconds
 
 
 class SeenFile(t.TypedDict):
-    """A file as reading 1 saw it: its whole lines, and then its size and time."""
+    """A file in reading 1: its whole lines, and its size and time afterwards."""
 
     size: int
     sha256: str
@@ -39,7 +39,7 @@ class SeenFile(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class ReplayFile(tar.Member):
-    """A member of the archive in its sealed inventory; `noted` are numbers of lines that are not events."""
+    """A member of the archive in its encrypted inventory. `noted` are numbers of lines that are not events."""
 
     sha256: str
     lines: int
@@ -51,7 +51,10 @@ Seen = t.Mapping[str, SeenFile]
 
 @dataclasses.dataclass
 class Found:
-    """`files` are the members; `seen` is what reading 2 must know of reading 1; the lists name files."""
+    """The result of a reading.
+
+    `files` are the members of the archive. `seen` is the state of reading 1 for reading 2. The lists contain names.
+    """
 
     files: list[ReplayFile] = dataclasses.field(default_factory=list)
     seen: dict[str, SeenFile] = dataclasses.field(default_factory=dict)
@@ -70,13 +73,13 @@ class Found:
         return {name: getattr(self, name) for name in self.LISTS}
 
     def counts(self) -> dict[str, int]:
-        """For a result: files, bytes and lines in the archive, and how long each list is."""
+        """Return counts for a result: files, bytes and lines in the archive, and the length of each list."""
         sums = {"files": len(self.files), "bytes": sum(one.size for one in self.files), "lines": sum(one.lines for one in self.files)}
         found = {name: len(found) for name, found in self.lists().items()}
         return {**sums, **found, "unknown": found["unknown"] + self.unnamed}
 
     def not_known(self, name: str) -> None:
-        """A name that is no replay file's. Only the first ones are kept."""
+        """Record a name that does not belong to a replay file. Only the first names are kept."""
         if len(self.unknown) < UNKNOWN_LIMIT:
             self.unknown.append(printable(name))
         else:
@@ -84,14 +87,14 @@ class Found:
 
 
 class Nowhere:
-    """A sink for what is only read."""
+    """A sink that discards its input."""
 
     def write(self, data: bytes) -> int:
         return len(data)
 
 
 class Reading:
-    """`earlier` is what reading 1 has `seen`; None in reading 1 itself. `sink` gets the archive."""
+    """A reading. `earlier` is `seen` of reading 1, or None in reading 1 itself. The archive is written to `sink`."""
 
     def __init__(self, directory: Directory, earlier: Seen | None, sink: pipes.Sink, progress: Progress = SILENT) -> None:
         self._directory = directory
@@ -101,7 +104,7 @@ class Reading:
         self.found = Found()
 
     def run(self) -> Found:
-        """Read everything. Raises PermissionMissing, StageFailed, StorageError."""
+        """Read all files. Raises PermissionMissing, StageFailed, StorageError."""
         wanted = []
         for name, regular in self._directory.names():
             if regular and replay.is_pending(name):
@@ -142,7 +145,7 @@ class Reading:
                 self.found.incomplete.append(name)
 
     def _free_name(self, name: str) -> str:
-        """The next name that nobody has, for a file that is another one than reading 1 saw under its name."""
+        """Return an unused name for a file that differs from the file with its name in reading 1."""
         number = 2
         while (found := replay.with_tag(name, str(number))) in self._taken:
             number += 1
@@ -175,12 +178,12 @@ def _digest(opened: LiveFile, size: int, share: Share) -> str:
 
 
 def _settled(opened: LiveFile, before: SeenFile | None) -> bool:
-    """Whether nobody is writing the last line: it was so at reading 1, or stays so for a moment."""
+    """Return True if the last line is not being written: it has not changed since reading 1, or does not change during a pause."""
     if before is None or (before["seen"], before["mtime_ns"]) != (opened.about.st_size, opened.about.st_mtime_ns):
         time.sleep(PAUSE)
     return opened.same_now()
 
 
 def printable(name: str) -> str:
-    """A name as text that every file and terminal can hold; control characters and bytes that are no UTF-8 as escapes."""
+    """Return a name as plain ASCII text. Control characters and bytes that are not UTF-8 are escaped."""
     return ascii(name)[1:-1]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The replay directories that the options name, by path or as those of a Compose project."""
+"""Find the replay directories in the options, given by path or by Compose project."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class VolumeOptions(Suboptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NotDurableOptions(Suboptions):
-    """A service that keeps unsent events in its container only, and why."""
+    """A service that keeps unsent events only in its container, and the reason."""
 
     service: t.Literal["sts", "gateway"]
     reason: str
@@ -38,7 +38,7 @@ class NotDurableOptions(Suboptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SourceOptions(Options):
-    """Where replay directories are: named, or found in a Compose project."""
+    """The sources of replay directories: given by path, or found in a Compose project."""
 
     engine: str | None = None
     volumes: tuple[VolumeOptions, ...] = ()
@@ -48,21 +48,21 @@ class SourceOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Sources:
-    """`volumes` by their names in the set (`sts-1`)."""
+    """The sources. `volumes` are by their names in the set (`sts-1`)."""
 
     volumes: dict[str, VolumeOptions]
     not_durable: list[NotDurableOptions]
 
 
 def source_of(service: str, replica: str) -> str:
-    """The name of a volume in the set, `sts-1`. Raises OptionError."""
+    """Return the name of a volume in the set, `sts-1`. Raises OptionError."""
     if not _REPLICA.match(replica):
         raise OptionError(f"replica {replica[:80]!a} contains characters other than letters, digits, '_' and '-'; rename it")
     return f"{service}-{replica}"
 
 
 def collect(given: SourceOptions, warn: t.Callable[[str], None]) -> Sources:
-    """From the options. Raises OptionError, and what the container engine is asked in vain for."""
+    """Return the sources from the options. Raise OptionError, and the errors of the container engine."""
     volumes, not_durable = list(given.volumes), list(given.not_durable)
     if given.compose_project:
         found = compose.replay(Engine(given.engine).project(given.compose_project))

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module and the action of the same name: what a host has staged, in pieces and within a bound, to the controller.
+"""Use case of the module and the action of the same name: fetch a host's staged files to the controller, in pieces and up to a limit.
 
-The host is trusted less than the controller: it chooses among names that this file makes, and neither one answer nor all of them
-together may be longer than was agreed. What the bytes say is looked at by whoever takes them into the set.
+The host is trusted less than the controller. It can only list names that this file creates. Neither one answer nor all answers
+together may exceed the limit. The content is verified later, when the files are added to the set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PIECE = 8 << 20
 # Three for each reading of a replica: far more replicas than a host has.
 MOST_NAMES = 3000
 _SOURCE = re.compile(r"(?:replay\.)?((?:sts|gateway)(?:-[A-Za-z0-9][A-Za-z0-9_-]{0,62})?)\.")
-# One piece of one file, as the host answers: by key, and where in it.
+# Requests one piece of one file from the host, by key and offset.
 Ask = t.Callable[[str, int], t.Mapping[str, object]]
 
 
@@ -60,7 +60,7 @@ class PieceResult(t.TypedDict):
 
 
 class FetchResult(t.TypedDict):
-    """What the action returns: where the files are."""
+    """The result of the action: the location of the files."""
 
     changed: bool
     path: str
@@ -70,7 +70,7 @@ class FetchResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> PieceResult:
-    """On the host: one piece of one file."""
+    """Read one piece of one file. Runs on the host."""
     given, piece = invocation.options, invocation.options.piece
     if piece is None:
         raise OptionError("piece is missing: its action plugin sets it; use replay_stage_fetch as a task")
@@ -82,7 +82,10 @@ def run(invocation: Invocation[Options]) -> PieceResult:
 
 
 def bring(invocation: Invocation[Options], ask: Ask, host: str, make: t.Callable[[], str]) -> FetchResult:
-    """On the controller: every file, whole, below the folder that `make` makes. Raises TamperedData for what the host may not answer."""
+    """Fetch every file completely into the directory that `make` creates. Runs on the controller.
+
+    Raises TamperedData for an invalid answer of the host.
+    """
     given = invocation.options
     names = [_checked(name, given.set_id, given.reading, host) for name in given.staged[: MOST_NAMES + 1]]
     if len(names) > MOST_NAMES or len({*names}) != len(names):
@@ -99,7 +102,7 @@ def bring(invocation: Invocation[Options], ask: Ask, host: str, make: t.Callable
 
 
 def _checked(name: str, set_id: str, reading: int, host: str = "this host") -> str:
-    """The name itself, when a replay archive of this reading has it."""
+    """Return the name if it is a name in a replay archive of this reading."""
     found = _SOURCE.match(name.rpartition("/")[2])
     if found:
         archive = keys.replay_key(set_id, found[1], reading)
@@ -111,7 +114,7 @@ def _checked(name: str, set_id: str, reading: int, host: str = "this host") -> s
 
 
 class _Host:
-    """Its answers, taken apart with suspicion."""
+    """The untrusted answers of a host."""
 
     def __init__(self, ask: Ask, name: str) -> None:
         self._ask = ask
@@ -133,7 +136,7 @@ def _encoded(size: int) -> int:
 
 
 def _bring(store: LocalStore, key: str, host: _Host, left: int, most: int) -> int:
-    """One file; its size in bytes."""
+    """Fetch one file and return its size in bytes."""
     size = 0
     with store.writer(key.rpartition("/")[0], key) as out:
         while True:
@@ -142,7 +145,7 @@ def _bring(store: LocalStore, key: str, host: _Host, left: int, most: int) -> in
             if size > left:
                 raise StorageError(f"{host.name} has staged more than max_bytes={most}; raise it if the volumes are that large")
             out.write(data)
-            # Only a last piece may be shorter, so whoever answers cannot make us ask for ever.
+            # Only the last piece may be shorter, so the host cannot make this loop endless.
             if len(data) < PIECE:
                 out.publish(key)
                 return size

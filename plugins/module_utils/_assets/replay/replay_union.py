@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a committed set holds of one replay directory, each byte verified against the signed manifest and the sealed inventory."""
+"""Read one replay directory from a committed set. Each byte is verified against the signed manifest and the encrypted inventory."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _ELSE = "use another copy of the set"
 
 @dataclasses.dataclass(frozen=True)
 class Kept:
-    """One file of a reading. `incomplete` is a last line that nobody finished."""
+    """One file of a reading. `incomplete` means an unfinished last line."""
 
     name: str
     size: int
@@ -52,7 +52,7 @@ Take = t.Callable[[Kept], t.ContextManager[pipes.Sink]]
 
 
 class ReplayUnion:
-    """`files` by name, of both readings: where both have one, reading 2's holds more."""
+    """The files of both readings by name, in `files`. If both readings have a file, reading 2 has more of it."""
 
     def __init__(self, the_set: SealedSet, source: str, identity_files: t.Sequence[str]) -> None:
         self._signed = the_set.signed
@@ -91,11 +91,11 @@ class ReplayUnion:
         return found
 
     def _open(self, artifact: Artifact) -> Opener:
-        """The plain bytes, to be read to their end; then the sealed ones are known to be those that were signed."""
+        """Open the decrypted artifact. The encrypted one is verified against the signature only when it was read to its end."""
         return objects.open_sealed(self._signed, artifact.path, self._identity_files)
 
     def read(self, wanted: t.Container[Kept], take: Take) -> None:
-        """Every byte of both readings once. Files in `wanted` go into what `take` gives for them. Raises TamperedData."""
+        """Read every byte of both readings once. Write files in `wanted` to the sinks from `take`. Raises TamperedData."""
         for artifact, kept in self._readings.values():
             left = dict(kept)
             if artifact is None:

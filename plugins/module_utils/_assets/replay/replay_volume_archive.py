@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: replay directories into an open set, or into a stage."""
+"""Use case of the module of the same name: store replay directories in an open set, or in a stage."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Options(declared.Options):
 
 
 class ArchiveResult(t.TypedDict):
-    """Each volume by service, and its artifacts. `staged` lists the files that a host without the repository has written."""
+    """Each volume by service, and its artifacts. `staged` lists the files that a host without access to the repository wrote."""
 
     changed: bool
     set_id: str
@@ -74,7 +74,7 @@ class ArchiveResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> ArchiveResult:
-    """Preflight of everything, then one volume after the other; a part is added as soon as its artifacts are there."""
+    """Check all prerequisites, then archive one volume after the other. Each part is added once its artifacts exist."""
     with progress.shown() as told:
         return _archived(invocation, told)
 
@@ -107,7 +107,7 @@ def _archived(invocation: Invocation[Options], told: Progress) -> ArchiveResult:
 
 
 class _Work:
-    """One run; `results` and `artifacts` fill up on the way."""
+    """One run. It fills `results` and `artifacts`."""
 
     def __init__(self, invocation: Invocation[Options], target: OpenSet, told: Progress) -> None:
         self._warn = invocation.warn
@@ -122,7 +122,10 @@ class _Work:
         self.staged: list[str] = []
 
     def preflight(self, volumes: t.Mapping[str, VolumeOptions]) -> None:
-        """Every directory and the store. Of reading 1 only check mode may know nothing, since it may just have been predicted."""
+        """Check every directory and the store.
+
+        Reading 1 may be missing only in check mode, in which it may have been predicted.
+        """
         size = 0
         for source, volume in volumes.items():
             if self._reading == 2 and not self._dry and part_name(source, 1) not in self._parts:
@@ -139,7 +142,7 @@ class _Work:
             raise NoRoom(f"{store.location} has {free >> 20} MiB free, but the volumes contain {size >> 20} MiB; free disk space")
 
     def not_durable(self, one: NotDurableOptions) -> None:
-        """A service whose events die with its container: not protected, and the manifest says so."""
+        """Record a service whose events are lost with its container. They are not protected, and the manifest reports that."""
         result = {"service": one.service, "replica": None, "state": NOT_DURABLE, "reason": one.reason}
         self._enter(one.service, result, [], left_out=one.reason)
 
@@ -160,7 +163,7 @@ class _Work:
     def _enter(
         self, source: str, result: t.Mapping[str, object], made: list[Artifact], left_out: str | None = None, files: Seen | None = None
     ) -> None:
-        """Add the part, or take over what it says when it is there already."""
+        """Add the part. If it exists already, use its result."""
         name = part_name(source, self._reading)
         part = self._parts.get(name)
         if part is None:
@@ -179,7 +182,7 @@ class _Work:
         try:
             return self._once(source, directory)
         except StageFailed:
-            # A file changed otherwise than by growing. If it is another one by now, the second try reads that.
+            # A file changed in another way than by growing. If it was replaced meanwhile, the second attempt reads the new file.
             return self._once(source, directory)
 
     def _once(self, source: str, directory: Directory) -> tuple[Found, list[Artifact]]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: replay files of a set back into directories of stopped services."""
+"""Use case of the module of the same name: restore replay files of a set into the directories of stopped services."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ QUARANTINE = ".quarantine"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VolumeOptions(Suboptions):
-    """Which volume of the set (`from`, such as `sts-1`) goes where; `quarantine` is for files that cannot go there."""
+    """A volume of the set (`from`, such as `sts-1`) and its directory. `quarantine` is for files that must not be in that directory."""
 
     service: t.Literal["sts", "gateway"]
     replica: str = "1"
@@ -62,7 +62,7 @@ class _Volume(t.TypedDict):
 
 
 class VolumeResult(_Volume, total=False):
-    """A directory in the result; counts of what was done come with the plan."""
+    """A directory in the result. Planning adds the counts."""
 
     restored: int
     skipped: int
@@ -72,7 +72,7 @@ class VolumeResult(_Volume, total=False):
 
 
 class RestoreResult(t.TypedDict):
-    """How many files each volume has got, and the head of the journal after the restore."""
+    """The number of files for each volume, and the journal's head after the restore."""
 
     changed: bool
     set_id: str
@@ -83,7 +83,7 @@ class RestoreResult(t.TypedDict):
 
 
 def run(invocation: Invocation[Options]) -> RestoreResult:
-    """Plan all volumes, write all files under other names, and give them their names only when every byte was verified."""
+    """Plan all volumes, write all files under temporary names, and rename them only after every byte was verified."""
     started = time.monotonic()
     given = invocation.options
     if not given.volumes:
@@ -122,7 +122,7 @@ def run(invocation: Invocation[Options]) -> RestoreResult:
 
 
 def _places(given: Options) -> list[str]:
-    """Every path that may get a file."""
+    """Return every path that may receive a file."""
     volumes = given.volumes
     return [one.path for one in volumes] + [_quarantine(one) for one in volumes]
 
@@ -132,7 +132,7 @@ def _quarantine(volume: VolumeOptions) -> str:
 
 
 class Volume:
-    """One directory, what comes into it under which name, and beside it the quarantine, which is made when it gets something."""
+    """One directory, the names of its new files, and the quarantine directory, which is created only when it is needed."""
 
     def __init__(self, given: VolumeOptions, union: ReplayUnion, owner: int, group: int) -> None:
         self._union = union
@@ -157,7 +157,7 @@ class Volume:
         self._stack.__exit__(*exc_info)
 
     def plan(self) -> None:
-        """Every name, and whether this user may write. Raises OptionError, PermissionMissing, StorageError."""
+        """Choose every name, and check that this user may write. Raises OptionError, PermissionMissing, StorageError."""
         path = self._target.path
         if os.path.basename(path) != replay.FOLDER:
             raise OptionError(
@@ -192,7 +192,7 @@ class Volume:
             self._quarantine = self._stack.enter_context(Target(found, os.geteuid(), os.getegid(), replay.MODE))
 
     def _free_name(self, one: Kept) -> str | None:
-        """The name under which a file will lie; None when it is there already."""
+        """Return the name for a file, or None if the file exists already."""
         place = self._quarantine if one.incomplete else self._target
         for name in (one.plain_name, replay.with_tag(one.plain_name, f"restored-{one.sha256[:8]}")):
             state = place.holds(name, one.size, one.sha256) if place else ABSENT
@@ -201,7 +201,7 @@ class Volume:
         raise StorageError(f"the content of {self._target.path}/{name} does not match its name; move the file elsewhere")
 
     def fill(self, dry: bool) -> None:
-        """Verify all, and (not in check mode) write what is missing under names that no service looks at."""
+        """Verify all files. Except in check mode, write the missing ones under names that services ignore."""
         if not dry and self.changes:
             self._target.clear()
             if not self._quarantine and any(one.incomplete for one in self._names):
@@ -229,7 +229,7 @@ class Volume:
                 warn(f"{self._target.path}/{one.plain_name} exists with other content; the file of the set was restored as {name}")
 
     def listing(self) -> str:
-        """What is new."""
+        """Return the paths of the new files."""
         return "".join(
             f"{self._quarantine_path if one.incomplete else self._target.path}/{name}\n"
             for one, name in sorted(self._names.items(), key=str)

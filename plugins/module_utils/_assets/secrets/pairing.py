@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pairing proof of an open set: its secrets against what the dump says its snapshot is sealed with."""
+"""The pairing proof of an open set: compare its secrets with the dump's record of the keys that encrypt its snapshot."""
 
 from __future__ import annotations
 
@@ -26,8 +26,11 @@ from ..databases.dump_database import layout_of
 
 
 def prove(given: PostgresOptions, part: t.Mapping[str, object], keys: Keys, backend: str, earlier_ids: t.Collection[str]) -> dict[str, str]:
-    """`verdict` and `message` for the manifest. `part` is the dump's; `earlier_ids` are the KEKs of the first reading, which are in the
-    set too. Raises KeyProblem for secrets that do not open the snapshot."""
+    """Return `verdict` and `message` for the manifest.
+
+    `part` is the part of the dump. `earlier_ids` are the KEKs of the first reading, which are also in the set. Raises
+    KeyProblem for secrets that do not decrypt the snapshot.
+    """
     sealed = t.cast("dict[str, sealed_census.SealedCensus]", part["sealed"])
     if not sealed:
         raise OptionError("the set does not contain the database of Caracal, so its secrets cannot be verified; dump database caracal too")
@@ -42,7 +45,7 @@ def prove(given: PostgresOptions, part: t.Mapping[str, object], keys: Keys, back
 
 
 def beforehand(given: PostgresOptions, family: str, keys: Keys, backend: str) -> dict[str, str]:
-    """The same against the database as it is now, before a dump that may take hours. Raises KeyProblem and OptionError."""
+    """Prove the pairing with the current database, before a dump that may take hours. Raises KeyProblem and OptionError."""
     with Snapshot(Server.from_options(given), OWN_DATABASE, alone=False) as held:
         layout = layout_of(held.session, OWN_DATABASE)
         census = sealed_census.read(held.place, layout)
@@ -52,7 +55,7 @@ def beforehand(given: PostgresOptions, family: str, keys: Keys, backend: str) ->
 
 
 def refuse_other_family(family: str, of_database: str | None) -> None:
-    """Secrets of a `family` that the database is not of; None while nobody knows. Raises OptionError."""
+    """Raise OptionError if the secrets are of another family than the database. An unknown family of the database is accepted."""
     if of_database and of_database != family:
         raise OptionError(
             f"the secrets contain {secrets.CURRENT_KEK[family]}, but the database belongs to the release family that uses "
@@ -61,8 +64,11 @@ def refuse_other_family(family: str, of_database: str | None) -> None:
 
 
 def _trial(server: Server, database: str, columns: t.Container[str], family: str, keys: Keys) -> list[Reading]:
-    """Every value opened and forgotten. Values of this family name no key, and sealed values must not stand in a part, which is not sealed,
-    so they are read again: the family has no rotation of its KEK, and what opens now was sealed with the same key at the snapshot."""
+    """Decrypt every value without keeping it.
+
+    Values of this family do not name their key. A part is not encrypted, so encrypted values must not be in it and are read
+    again here. The family has no KEK rotation, so a value that can be decrypted now had the same key in the snapshot.
+    """
     require_cryptography()
     keyring = Keyring(*keys.keks[:2])
     readings = [Reading(one, keyring, envelope_ciphers.decrypt) for one in sealed_columns.COLUMNS[family] if one.name in columns]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the secrets of a deployment into an open set, before and after its dump."""
+"""Use case of the module of the same name: store the secrets of a deployment in an open set, before and after its dump."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Options(declared.Options):
 
 
 class SecretsResult(t.TypedDict):
-    """What a reading adds to the result of the module; `pairing` is the proof of the second one."""
+    """A reading's part of the module's result. `pairing` is the proof of the second reading."""
 
     family: str
     names: list[str]
@@ -69,7 +69,7 @@ class _SecretsPart(t.TypedDict):
 
 
 class SecretsPart(_SecretsPart, total=False):
-    """The part of a set that one reading makes; `states` are digests of files by name."""
+    """A reading's part of the set. `states` are digests of files by name."""
 
     pairing: dict[str, str]
 
@@ -84,7 +84,7 @@ class BundleResult(SecretsResult):
 
 
 def run(invocation: Invocation[Options]) -> BundleResult:
-    """Read and check everything; then (not in check mode) seal what no set holds yet, and add the part."""
+    """Read and check all secrets. Except in check mode, encrypt those that no set contains yet, and add the part."""
     started = time.monotonic()
     given = invocation.options
     target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
@@ -119,7 +119,10 @@ def run(invocation: Invocation[Options]) -> BundleResult:
 
 
 def _in_order(invocation: Invocation[Options], content: t.Collection[str], name: str) -> None:
-    """First reading, dump, second reading: what is sealed in between is then sealed with a key of one of the two."""
+    """Raise OptionError unless the order is first reading, dump, second reading.
+
+    Then every value encrypted in between uses a key of one of the two readings.
+    """
     one, two = set_parts.SECRETS
     if name not in content and not (invocation.check_mode and not content):
         if name == one and dump_set.PART in content:
@@ -133,7 +136,7 @@ def _in_order(invocation: Invocation[Options], content: t.Collection[str], name:
 
 
 def _database_recipients(given: Options, sealed_to: t.Iterable[t.Collection[str]]) -> set[str]:
-    """Fingerprints of those who open the database: as the options say, and as the set's own dump was sealed."""
+    """Return fingerprints of recipients that can decrypt the database, from the options and from the set's own dump."""
     texts, paths = given.database_recipients, given.database_recipients_files
     named = {one.fingerprint for one in age.load(texts, paths)} if texts or paths else set()
     return named.union(*sealed_to)
@@ -156,7 +159,7 @@ def _make(
     database: t.Mapping[str, object] | None,
     theirs: set[str],
 ) -> SecretsPart:
-    """The part; what it would be in check mode. Proved before anything is sealed."""
+    """Return the part, or the predicted part in check mode. The pairing is proved before anything is encrypted."""
     given = invocation.options
     earlier = first["key_ids"] if first else {}
     proof = None
@@ -192,7 +195,7 @@ def _make(
 
 
 def _named(first: SecretsPart | None, artifact: Artifact) -> bool:
-    """Whether the first reading's part names it already."""
+    """Return True if the part of the first reading already has the artifact."""
     return artifact.path in [one["path"] for one in (first["artifacts"] if first else ())]
 
 
@@ -201,7 +204,10 @@ def _keks(ids: t.Mapping[str, str]) -> list[str]:
 
 
 def _kept(target: OpenSet, key_set: str, theirs: set[str], first: SecretsPart | None, allowed: bool) -> Artifact | None:
-    """The object of the same state that this set or the newest one has, if all recipients of today open it. A damaged set offers none."""
+    """Return an object with the same state in this set or the newest one, if all current recipients can decrypt it.
+
+    A damaged set is not used.
+    """
     candidates = [artifacts.parse(one, "the first reading", target.set_id) for one in (first["artifacts"] if first else ())]
     record = target.opened.catalog.newest() if target.opened else None
     if target.opened and record:
@@ -235,7 +241,10 @@ def _left_out(found: Collected) -> dict[str, str]:
 
 
 def _changed(first: SecretsPart | None, found: Collected) -> list[str]:
-    """Names of files that the first reading saw otherwise. Its states say so only under the same KEK and audit key."""
+    """Return the names of files that differ from the first reading.
+
+    Its states are comparable only if KEK and audit key are unchanged.
+    """
     if first is None:
         return []
     before, ids = first["states"], first["key_ids"]

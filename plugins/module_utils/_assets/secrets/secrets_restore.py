@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the secrets of a set back into files, before anything starts."""
+"""Use case of the module of the same name: restore the secrets of a set into files, before any service starts."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from ..._repository import records
 from ..._repository.artifact import Artifact
 from . import secrets_sources
 
-ENVIRONMENT_MODE = 0o600  # as the product makes it
-# The product's services run as other users; the directory keeps all others out.
+ENVIRONMENT_MODE = 0o600  # as the product creates it
+# The product's services run as other users. The directory keeps all remaining users out.
 SECRET_MODE = 0o444
 LISTED = 4
-FOLDER_BITS = 0o775  # whatever a bundle says, it opens no folder for everybody to write in
+FOLDER_BITS = 0o775  # a bundle can never make a directory writable for all users
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class _WrittenSecrets(t.TypedDict):
 
 
 class RestoreResult(_WrittenSecrets):
-    """Files by what was done with each. `key_set` and `key_ids` are public ids."""
+    """Files, grouped by what was done with each. `key_set` and `key_ids` are public IDs."""
 
     set_id: str
     key_set: str
@@ -81,7 +81,7 @@ class RestoreResult(_WrittenSecrets):
 
 
 def run(invocation: Invocation[Options]) -> RestoreResult:
-    """Verify everything, look at the target; then (not in check mode) keep what is replaced, and write."""
+    """Verify the set and check the target. Except in check mode, keep copies of replaced files and write."""
     started = time.monotonic()
     given = dataclasses.replace(invocation.options, directory=os.path.abspath(invocation.options.directory))
     opened = access.open_repository(given.access, warn=invocation.warn)
@@ -110,7 +110,7 @@ def run(invocation: Invocation[Options]) -> RestoreResult:
 
 
 def _tops(given: Options) -> list[str]:
-    """Every place that is named for a file."""
+    """Return every configured target path."""
     named = (given.directory, given.environment_file, given.extra_directory, given.retired_directory)
     return [path for path in (*named, *given.extra_directories.values()) if path]
 
@@ -150,7 +150,7 @@ def _restore(invocation: Invocation[Options], given: Options, found: bundle.Bund
 
 
 def _listed(paths: t.Sequence[str]) -> str:
-    """A new installation has made all of them."""
+    """Return a shortened list of paths, since a new installation has created all of these files."""
     return ", ".join(paths) if len(paths) <= LISTED else f"{', '.join(paths[:LISTED])} and {len(paths) - LISTED} more files"
 
 
@@ -159,7 +159,7 @@ def _key_set(artifact: Artifact) -> str:
 
 
 def _chosen(the_set: SealedSet, key_set: str | None) -> Artifact:
-    """The last reading's, unless the operator names another."""
+    """Return the artifact of the last reading, unless the operator selects another one."""
     found = the_set.artifacts(artifacts.SECRETS)
     if not found:
         raise OptionError(f"set {the_set.set_id} contains no secrets; use another set, or restore them from another place")
@@ -170,7 +170,7 @@ def _chosen(the_set: SealedSet, key_set: str | None) -> Artifact:
 
 
 def _ids(the_set: SealedSet, artifact: Artifact, found: bundle.Bundle) -> dict[str, str]:
-    """The public ids of the keys, which must be those that the signed manifest names, of one reading or the other."""
+    """Return the public IDs of the keys. They must match one of the two readings in the signed manifest."""
     names = {one.name: one.content for one in found.files}
     if found.family not in secrets.NAMES:
         raise TamperedData(f"{artifact.path} has the unknown release family {found.family[:40]!a}; use another copy of the set")
@@ -186,7 +186,7 @@ def _ids(the_set: SealedSet, artifact: Artifact, found: bundle.Bundle) -> dict[s
 
 
 def _wanted(given: Options, found: bundle.Bundle) -> list[Wanted]:
-    """Where each file goes; those without a target are left out."""
+    """Return the target of each file. Files without a target are omitted."""
     placed = ((one, *_place(given, one.name)) for one in found.files)
     wanted = [Wanted(one.name, os.path.abspath(top), below, _mode(one), one.content) for one, top, below in placed if top]
     for place in sorted({one.top for one in wanted}):
@@ -197,13 +197,16 @@ def _wanted(given: Options, found: bundle.Bundle) -> list[Wanted]:
 
 
 def _folders(given: Options, found: bundle.Bundle) -> list[Directory]:
-    """Those that held no file. A name that the product does not know is left out: the bundle does not choose what is made here."""
+    """Return the directories that contained no file.
+
+    Unknown names are omitted, since the bundle must not choose which directories are created.
+    """
     names = {f"{bundle.FOLDERS}/{name}": name for name in secrets.FOLDERS}
     return [Directory(one.name, given.directory, names[one.name], one.mode & FOLDER_BITS) for one in found.files if one.name in names]
 
 
 def _place(given: Options, name: str) -> tuple[str | None, str]:
-    """Directory, and the path below it, of a file of the bundle."""
+    """Return the directory of a file in the bundle, and the path below it."""
     folder, _slash, below = name.partition("/")
     if name == bundle.PREVIOUS:
         return given.directory, secrets.PREVIOUS_KEK
@@ -218,14 +221,14 @@ def _place(given: Options, name: str) -> tuple[str | None, str]:
 
 
 def _mode(one: File) -> int:
-    """The product sets the mode of its own secrets; other files are as they were."""
+    """Return the mode of a file. The product determines the modes of its own secrets. Other files keep their modes."""
     if one.name == bundle.ENVIRONMENT:
         return ENVIRONMENT_MODE
     return one.mode if one.name.startswith(f"{bundle.EXTRA}/") else SECRET_MODE
 
 
 def _write(given: Options, wanted: t.Sequence[Wanted], states: t.Mapping[str, str], saved: str | None, who: Owner) -> None:
-    """First a copy of everything that will be replaced, then file by file."""
+    """Copy all files that will be replaced, then write one file after the other."""
     top = given.directory
     if saved:
         for one in wanted:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The secrets that the options of `secrets_bundle` name, checked as the product will check them."""
+"""Collect the secrets in the options of `secrets_bundle`, with the same checks as the product."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BACKEND = "CARACAL_SECRET_BACKEND"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SourceOptions(Options):
-    """Where the secrets are: a directory, or single files by name, and what is not among them."""
+    """The sources of the secrets: a directory, or single files by name, and additional files."""
 
     directory: Path | None = None
     files: t.Mapping[str, object] = dataclasses.field(default_factory=dict)
@@ -37,9 +37,10 @@ class SourceOptions(Options):
 
 @dataclasses.dataclass(frozen=True)
 class Collected:
-    """`files` sorted by name; `ids` are the public ids of all keys by name; `backend` is where the product keeps values.
+    """The collected secrets.
 
-    `overrides` says what is not in use although it is in the set, in words for the operator.
+    `files` are sorted by name. `keys` are the keys with their public IDs. `backend` is where the product stores values.
+    `overrides` are warnings about secrets that are in the set but not in use.
     """
 
     files: tuple[File, ...]
@@ -72,7 +73,7 @@ def collect(given: SourceOptions) -> Collected:
 
 
 def _overrides(settings: t.Mapping[str, str], place: str | None, named: t.Mapping[str, File]) -> list[str]:
-    """Where the environment holds a secret that a file holds too. Values are compared and not shown."""
+    """Return warnings about secrets that are both in the environment and in a file. Values are compared but not shown."""
     found = []
     for name in sorted(named):
         value = settings.get(secrets.variable(name))
@@ -86,7 +87,7 @@ def _overrides(settings: t.Mapping[str, str], place: str | None, named: t.Mappin
 
 
 def keys_of(family: str, found: t.Sequence[File]) -> secrets.Keys:
-    """The keys in use, and those that rows are still sealed or signed with. Raises OptionError for what the product would refuse."""
+    """Return the keys in use, and earlier keys that rows still need. Raise OptionError for keys that the product would refuse."""
     named = _named(found)
     keys = secrets.keys(family, {name: one.content for name, one in named.items()}, {name: one.place for name, one in named.items()})
     keks, audit, ids = list(keys.keks), list(keys.audit), dict(keys.ids)
@@ -106,7 +107,7 @@ def keys_of(family: str, found: t.Sequence[File]) -> secrets.Keys:
 
 
 def _named(found: t.Sequence[File]) -> dict[str, File]:
-    """The secrets by the names that the product knows them by."""
+    """Return the secrets by the product's names."""
     prefix = f"{bundle.SECRETS}/"
     return {one.name.removeprefix(prefix): one for one in found if one.name.startswith(prefix)}
 

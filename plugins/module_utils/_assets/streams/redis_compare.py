@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A restored Redis against what the snapshot recorded of every stream."""
+"""Compare a restored Redis with the snapshot's record of every stream."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class StreamSummary(t.TypedDict):
 
 
 def public(stream: StreamDetails) -> StreamSummary:
-    """What a result says of a stream."""
+    """Return the fields of a stream for the result."""
     groups: list[GroupSummary] = [
         {
             "name": one["name"],
@@ -53,11 +53,11 @@ def public(stream: StreamDetails) -> StreamSummary:
 
 
 def compare(session: Session, snapshot: Snapshot, replay: Replay) -> list[Check]:
-    """One check a stream, and one that nothing else is there."""
+    """Return one check for each stream, and one that there are no other keys."""
     checks = [_stream(session, one, replay) for one in snapshot.streams]
     checks += [redis_unread.judge(snapshot.streams), *redis_provisioned.judge(session)]
     names = snapshot.values
-    gone = [name for name in names if not session.call("EXISTS", name)]  # before DBSIZE, which counts expired keys that nobody touched
+    gone = [name for name in names if not session.call("EXISTS", name)]  # before DBSIZE, which counts expired keys until they are accessed
     expected, found = len(snapshot.names()) + 1, session.call("DBSIZE")  # the marker is still there
     if found == expected and not gone:
         checks.append(Check("redis.keys", PASS, f"{len(snapshot.streams)} streams and {len(names)} other keys as in the snapshot"))
@@ -104,7 +104,10 @@ def _groups(found: Stream, recorded: t.Sequence[GroupDetails], replay: Replay) -
 
 
 def _group(stream: bytes, group: Group, recorded: GroupDetails, replay: Replay) -> list[str]:
-    """Pending entries whose entry is gone cannot come back; no more of them than the snapshot knew."""
+    """Compare a group.
+
+    Pending entries whose entry was deleted cannot be restored, but there may not be more of them than in the snapshot.
+    """
     refused = replay.refused[(stream, group.name)]
     pairs = (
         ("last delivered id", group.last_delivered, recorded["last_delivered"]),

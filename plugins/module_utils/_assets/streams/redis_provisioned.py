@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What services need of Redis before they work: their consumer groups, and streams under the names of streams.
+"""Check what services need in Redis: their consumer groups, and no keys of other types under the names of streams.
 
-A Redis that was emptied while services ran lacks both, and nothing makes them again until the services restart. Both are warnings, in a
-source and in a copy of it: a set is as true as its source was, and services or `redis_stream_restore` make the groups.
+A Redis that was emptied while services ran lacks its groups, and they are not created until the services restart. Both checks
+are warnings for a source and for its copy, since a set only has to match its source. Services or `redis_stream_restore` create
+the groups.
 """
 
 from __future__ import annotations
@@ -21,13 +22,13 @@ GROUPS, KIND = "redis.groups_missing", "redis.kind"
 
 
 def judge(session: Session) -> list[Check]:
-    """Both checks of a Redis as it is now."""
+    """Return both checks for the current state of a Redis."""
     kinds = other_types(session)
     return [_kinds(kinds), _groups(session, kinds)]
 
 
 def other_types(session: Session) -> dict[str, str]:
-    """Keys with the name of a stream that are not streams, and their types."""
+    """Return keys that have the name of a stream but are not streams, with their types."""
     found = {name: reading.other_type(session, name.encode()) for name in product.NAMES}
     return {name: kind for name, kind in found.items() if kind}
 

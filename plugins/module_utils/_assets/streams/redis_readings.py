@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one reading of the streams writes into a set: the first all entries, the second what came since, and the groups."""
+"""Write one reading of the streams into a set. The first reading has all entries, the second one newer entries and the groups."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Sink = t.Callable[[t.Sequence[bytes]], None]
 
 
 class GroupDetails(t.TypedDict):
-    """A consumer group at the end of a reading; None for counts that Redis does not know."""
+    """A consumer group at the end of a reading. Counts that Redis does not know are None."""
 
     name: str
     last_delivered: str
@@ -40,7 +40,7 @@ class GroupDetails(t.TypedDict):
 
 
 class StreamEnd(t.TypedDict):
-    """Where a reading of a stream ended."""
+    """The end of a stream's reading."""
 
     first: str | None
     last: str
@@ -50,7 +50,7 @@ class StreamEnd(t.TypedDict):
 
 
 class StreamDetails(StreamEnd):
-    """A stream in the sealed inventory of a reading. The first reading has no groups, only their count."""
+    """A stream in the encrypted inventory of a reading. The first reading has no groups, only their count."""
 
     name: str
     read: int
@@ -61,7 +61,7 @@ class StreamDetails(StreamEnd):
 
 
 class StreamSummary(t.TypedDict):
-    """A stream in the result of the module; `groups` is their count."""
+    """A stream in the result of the module. `groups` is their count."""
 
     name: str
     entries: int
@@ -71,7 +71,7 @@ class StreamSummary(t.TypedDict):
 
 
 class ReadingResult(t.TypedDict):
-    """What one reading adds to the result of the module."""
+    """A reading's part of the module's result."""
 
     streams: list[StreamSummary]
     artifacts: list[StoredFile]
@@ -79,7 +79,7 @@ class ReadingResult(t.TypedDict):
 
 
 class ReadingPart(t.TypedDict):
-    """The part of a set that one reading makes."""
+    """A reading's part of the set."""
 
     artifacts: list[ArtifactRecord]
     tools: dict[str, str]
@@ -88,7 +88,7 @@ class ReadingPart(t.TypedDict):
 
 
 class KeyDetails(t.TypedDict):
-    """Another key in the sealed inventory."""
+    """Another key in the encrypted inventory."""
 
     name: str
 
@@ -98,7 +98,7 @@ def part(reading_number: int) -> str:
 
 
 class Reading:
-    """One reading at work. `before` is, by stream, where the reading before ended: as the part has it."""
+    """One reading. `before` is the end of each stream in the first reading, from its part, or None in the first reading itself."""
 
     def __init__(self, session: Session, facts: Facts, before: t.Mapping[str, StreamEnd] | None) -> None:
         self._session = session
@@ -111,7 +111,7 @@ class Reading:
         self.checks: list[Check] = []
 
     def seal(self, target: OpenSet, number: int, names: t.Sequence[bytes], values: t.Sequence[str]) -> ReadingPart:
-        """Read, seal and publish; the content of the part."""
+        """Read, encrypt and publish. Return the content of the part."""
         path = keys.redis_key(target.set_id, number)
         with target.sealed(path) as (sealer, publish):
 
@@ -186,7 +186,7 @@ class Reading:
         )
 
     def _entries(self, seen: Stream, after: str | None) -> tuple[str | None, int]:
-        """Id of the first one, and how many there are."""
+        """Write the entries. Return the ID of the first one, and their number."""
         first, count = None, 0
         for entry_id, fields in reading.entries(self._session, seen, after):
             self._write(commands.add(seen.name, entry_id, fields))
@@ -203,7 +203,7 @@ class Reading:
         return groups
 
     def _missing(self, seen: Stream, count: int, before: StreamEnd | None) -> None:
-        """Entries that were trimmed before they could be read."""
+        """Warn about entries that were trimmed before they could be read."""
         expected = seen.added - before["added"] if before else seen.length
         if count < expected:
             since = "between the readings" if before else "while it was read"
@@ -213,7 +213,7 @@ class Reading:
             )
 
     def _group(self, seen: Stream, group: Group) -> GroupDetails:
-        """The group as it was together with the last id; pending entries are claimed for whom they were given to."""
+        """Write a group in the state that was read together with the last ID. Pending entries are claimed for their consumers."""
         for command in commands.group(seen.name, group):
             self._write(command)
         pending, lost, current = 0, 0, reading.look(self._session, seen.name)
@@ -237,7 +237,7 @@ class Reading:
             self._warn("redis.vanished", f"stream {name} was deleted between the readings; the set contains its entries without groups")
 
     def _judge(self) -> None:
-        """The settings with the first reading, what is to be done with the second."""
+        """Add checks: about the settings with the first reading, about problems of streams with the second one."""
         words = f"{len(self.streams)} streams, {sum(one['read'] for one in self.streams)} entries read"
         if self._before is None:
             for doubt in self._facts.doubts():
@@ -251,7 +251,7 @@ class Reading:
         self.checks.insert(0, Check("redis.read", PASS, words, required=False))
 
     def _waiting(self) -> str:
-        """What services still have to read, as far as Redis knows: after a deletion it does not."""
+        """Return in words how many entries services have not read. Redis may not know the number after a deletion."""
         pairs = [(one["name"], group) for one in self.streams for group in one["groups"]]
         lags = [group["lag"] for stream, group in pairs if product.is_consumed(stream, group["name"])]
         unknown = sum(lag is None for lag in lags)
@@ -273,13 +273,13 @@ def _end(one: StreamDetails) -> StreamEnd:
 
 
 def _is_another(seen: Stream, before: StreamEnd) -> bool:
-    """Whether a counter went back, which no stream's does."""
+    """Return True if a counter decreased, which is impossible within one stream."""
     ids = ((seen.last, before["last"]), (seen.max_deleted, before["max_deleted"]))
     return seen.added < before["added"] or any(reading.number(now) < reading.number(then) for now, then in ids)
 
 
 def public(stream: StreamDetails) -> StreamSummary:
-    """What a result says of a stream."""
+    """Return the fields of a stream for the result."""
     return {
         "name": stream["name"],
         "entries": stream["read"],

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Redis artifacts of a committed set: verified, then opened."""
+"""Verify and decrypt the Redis artifacts of a committed set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DETAILS_LIMIT = 16 << 20
 
 
 class ReadingDetails(t.TypedDict):
-    """The sealed inventory of one reading."""
+    """The encrypted inventory of one reading."""
 
     streams: list[StreamDetails]
     values: list[KeyDetails]
@@ -32,7 +32,10 @@ class ReadingDetails(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """Both readings. `streams` is what the second one says of every stream; `values` are the names of other keys."""
+    """Both readings. `streams` has each stream's record from the second reading, or from the first if the stream is only there.
+
+    `values` are the names of other keys.
+    """
 
     set_id: str
     paths: tuple[str, str]
@@ -44,7 +47,10 @@ class Snapshot:
 
 
 def load(opened: Opened, the_set: SealedSet, identity_files: t.Sequence[str]) -> Snapshot:
-    """Every byte against the manifest first. Raises ObjectMissing for a set without both readings, TamperedData."""
+    """Return the snapshot. Every byte is first verified against the manifest.
+
+    Raises ObjectMissing for a set without both readings, TamperedData.
+    """
     paths = tuple(keys.redis_key(the_set.set_id, number) for number in (1, 2))
     own = [one for one in the_set.open_set.manifest.artifacts if one.source == SOURCE]
     found = {one.path for one in own if one.kind == artifacts.REDIS}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: the streams of a set, or only their groups, into an empty Redis."""
+"""Use case of the module of the same name: restore the streams of a set, or only their groups, into an empty Redis."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Options(declared.Options):
 
 
 class GroupName(t.TypedDict):
-    """A group that was made."""
+    """A created group."""
 
     stream: str
     group: str
@@ -71,13 +71,13 @@ class _StreamsResult(_ReplayResult, total=False):
 
 
 class RestoreResult(_StreamsResult):
-    """With `groups_only` the consumer groups, else the set and its streams."""
+    """The consumer groups with `groups_only`, otherwise the set and its streams."""
 
     seconds: float
 
 
 def run(invocation: Invocation[Options]) -> RestoreResult:
-    """Verify, examine, confirm; then (not in check mode) replay and compare."""
+    """Verify, check the target and its confirmation. Except in check mode, replay and compare."""
     started = time.monotonic()
     result = _groups_only(invocation) if invocation.options.groups_only else _restore(invocation)
     return {**result, "seconds": round(time.monotonic() - started, 3)}
@@ -88,7 +88,7 @@ def _restore(invocation: Invocation[Options]) -> _StreamsResult:
     where, identity_files = needed(given.access, "repository"), needed(given.identity_files, "identity_files")
     opened = access.open_repository(where, warn=invocation.warn)
     opened.mark.advance(opened.journal, dry=True)
-    # A Redis with an address may be anybody's; only a socket can lie in a sandbox.
+    # A Redis at a network address can be any server. Only a socket can be inside a sandbox.
     recorded = RecordedOptions(signing_key=given.signing_key, sandbox=given.sandbox)
     signer = restore_entry.signer_unless_inside(opened, where.deployment, recorded, [given.redis.redis_unix_socket or "/"])
     the_set = sealed_set.SealedSet(opened, given.stored.set_id, identity_files, given.stored.max_age)
@@ -117,7 +117,7 @@ def _restore(invocation: Invocation[Options]) -> _StreamsResult:
 def _replay(
     signed: objects.SignedObjects, snapshot: Snapshot, session: Session, replay: replaying.Replay, identity_files: t.Sequence[str]
 ) -> list[Check]:
-    """Both readings in turn, then the comparison. Whatever stops it, the target is empty again."""
+    """Replay both readings, then compare. After an error the target is empty again."""
     replay.begin(name.encode() for name in snapshot.names())
     try:
         for path in snapshot.paths:
@@ -135,7 +135,7 @@ def _replay(
 
 
 def _groups_only(invocation: Invocation[Options]) -> _StreamsResult:
-    """The groups that provisioning makes, at 0 so that events from before it are delivered; others stay as they are."""
+    """Create the missing provisioned groups at 0, so that earlier events are delivered. Existing groups are not changed."""
     with Session(Address.from_options(invocation.options.redis), "groups") as session:
         facts = preflight.examine(session)
         if facts.replica:
@@ -162,7 +162,7 @@ def _groups_only(invocation: Invocation[Options]) -> _StreamsResult:
 
 
 def _groups(session: Session) -> dict[str, set[str]]:
-    """Names of the groups that there are, by stream."""
+    """Return the names of existing groups by stream."""
     seen = {known.name: reading.look(session, known.name.encode()) for known in product.STREAMS}
     return {name: {reading.text(group.name) for group in one.groups} if one else set() for name, one in seen.items()}
 
@@ -172,7 +172,7 @@ def _missing(there: t.Mapping[str, set[str]]) -> list[tuple[str, str]]:
 
 
 def _all_there(made: int, left: t.Sequence[tuple[str, str]]) -> Check:
-    """Looked at again: who else writes here may have removed one."""
+    """Return the check that all groups exist. They are read again, since another client may have removed one."""
     if left:
         stream, group = left[0]
         return Check(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Use case of the module of the same name: one of the two readings of the streams into an open set."""
+"""Use case of the module of the same name: write one of the two readings of the streams into an open set."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class SnapshotResult(redis_readings.ReadingResult):
 
 
 def run(invocation: Invocation[Options]) -> SnapshotResult:
-    """Preflight, then (not in check mode) the reading."""
+    """Check the prerequisites. Except in check mode, read the streams."""
     started = time.monotonic()
     given = invocation.options
     target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
@@ -94,7 +94,7 @@ def run(invocation: Invocation[Options]) -> SnapshotResult:
 
 
 def _names(session: Session, given: Options) -> list[bytes]:
-    """Names of the streams. Raises OptionError for a stream among the other keys."""
+    """Return the names of the streams. Raise OptionError if the other keys include a stream."""
     names = reading.find(session, given.pattern)
     twice = [one for one in given.dump_keys if one.encode() in names]
     if twice:
@@ -103,7 +103,7 @@ def _names(session: Session, given: Options) -> list[bytes]:
 
 
 def _before(parts: t.Mapping[str, t.Mapping[str, object]], number: int) -> t.Mapping[str, StreamEnd] | None:
-    """Where the first reading ended; None for the first reading itself."""
+    """Return the end of each stream in the first reading, or None if this is the first reading."""
     if number == 1:
         return None
     if redis_readings.part(1) not in parts:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries that were trimmed before their service had read them: lost before the backup, so that a restore does not return them."""
+"""Find entries that were trimmed before their service read them. They were lost before the backup, so a restore does not return them."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _START = "0-0"
 
 
 def judge(streams: t.Sequence[StreamDetails]) -> Check:
-    """From streams as a second reading records them. A warning, because the set is as true as the source was."""
-    # A Gateway that is gone leaves its group behind, and one that starts reads the database.
+    """Return the check for streams in the format of a second reading. It is a warning, since the set still matches its source."""
+    # Groups of Gateways are not checked. A removed Gateway leaves its group behind, and a starting one reads the database.
     found = [
         (one["name"], group["name"], count)
         for one in streams
@@ -39,8 +39,10 @@ def judge(streams: t.Sequence[StreamDetails]) -> Check:
 
 
 def lost(stream: StreamEnd, group: GroupDetails) -> int:
-    """How many entries the group will never get: it stands before the first one that is left, and more came than are left. 0 where Redis
-    does not know how many it has read."""
+    """Return how many entries the group can never receive, or 0 if Redis does not know how many it has read.
+
+    The group's position is before the first remaining entry, and more entries were added than remain.
+    """
     read = 0 if group["last_delivered"] == _START else group["entries_read"]
     ends = stream["first"] if stream["first"] and stream["entries"] else stream["last"]
     if read is None or number(group["last_delivered"]) >= number(ends):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys, a token and a protected request of the restored services, and what they must refuse."""
+"""Request keys, a token and a protected resource from the restored services, and verify what they must refuse."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Canary(Step):
             "self_made": not work.given.application,
             "require_valid": False,
         }
-        # The application is checked only here, since most drills name none.
+        # The application is checked only in this step, since most drills do not configure one.
         options = complete(canary_exchange.Options, {name: value for name, value in given.items() if value is not None})
         found = work.call(canary_exchange.run, options)
         return Made(found["checks"])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit chains of the copy, and the audit blocks of the set."""
+"""Verify the audit chains of the copy, and the audit blocks of the set."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Evidence(Step):
 
 
 def _earlier(work: Work, checks: t.Sequence[CheckResult]) -> int:
-    """Rows whose HMAC is of a key before today's, which alone the product knows: the first that was given, if secrets were restored."""
+    """Return the number of rows with the HMAC of an earlier key.
+
+    The product knows only the current key, which is the first one if secrets were restored.
+    """
     found = next((check["details"] for check in checks if check["id"] == HMAC_KEY and "signed" in check["details"]), None)
     if found is None or SECRETS not in work.kept:
         return 0
@@ -49,7 +52,7 @@ def _earlier(work: Work, checks: t.Sequence[CheckResult]) -> int:
 
 
 def _restored(work: Work) -> list[str]:
-    """Today's key and those before it, where the secrets were restored."""
+    """Return the current key and earlier keys, if the secrets were restored."""
     if SECRETS not in work.kept:
         return []
     return [work.secret(AUDIT_KEY), *(work.path(name) for name in work.kept["secrets"] if name.startswith(RETIRED_FOLDER))]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the images of a drill come from: first of all from the set itself, which needs no registry and no engine."""
+"""The sources of a drill's images: first the set itself, which needs no registry and no engine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 def of(work: Work) -> Sources:
-    """For every step that starts something from an image. What is unpacked on this host already is not asked for."""
+    """Return the sources for each step that starts an image. An image that is already unpacked on this host is not fetched."""
     from ..._assets.images import kept_images
 
     source = kept_by(work)
@@ -28,7 +28,7 @@ def of(work: Work) -> Sources:
 
 
 def kept_by(work: Work) -> kept_images.Source:
-    """The set, whose images this host opens with its identities."""
+    """Return the set as a source of images, which this host decrypts with its identities."""
     from ..._assets.images import kept_images
 
     return kept_images.Source(work.given.access, work.state.set_id, work.given.identities)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every sealed column of the copy, opened with the restored KEK."""
+"""Decrypt every encrypted column of the copy with the restored KEK."""
 
 from __future__ import annotations
 

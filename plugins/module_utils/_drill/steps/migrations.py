@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Release, schema, rights and roles of the copy against what its release leaves."""
+"""Compare release, schema, privileges and roles of the copy with the expected ones for its release."""
 
 from __future__ import annotations
 

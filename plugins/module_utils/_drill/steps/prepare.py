@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the services need before the first of them starts. From here on the copy is no longer what was backed up."""
+"""Prepare the copy before the first service starts. After this step the copy differs from the backup."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
     from ..._sandbox.bundle import Bundle
     from ..._sandbox.redis_server import RedisInfo
 
-# This month, and those for which the product makes one ahead.
+# The current month, and the months for which the product creates partitions in advance.
 MONTHS = 4
 SERVICES = ("sts", "gateway")
 
@@ -36,9 +36,9 @@ class Prepare(Step):
     def take(self, work: Work) -> Made:
         from ..._restore import outbox_reopen
 
-        # Before an event falls into the default partition.
+        # First, so that no event is stored in the default partition.
         partitions = _partitions(work)
-        # What was under way when the snapshot was taken is sent again.
+        # Events that were in progress at the time of the snapshot are sent again.
         work.call(outbox_reopen.run, outbox_reopen.Options(access=work.given.access, copy=work.copy))
         streams = _redis(work)
         _replay(work)
@@ -57,7 +57,7 @@ def _partitions(work: Work) -> CheckResult:
 
 
 def _redis(work: Work) -> list[CheckResult]:
-    """A Redis with the streams of the set, and the groups that services expect, from the first entry on."""
+    """Start a Redis with the streams of the set, and with the consumer groups that services expect from the first entry on."""
     from ..._assets.streams import redis_stream_restore
     from .. import server_images
     from . import image_sources
@@ -89,7 +89,7 @@ def _started(bundle: Bundle, named: str | None, image: Unpacked | None) -> Redis
 
 
 def confirmation(bundle: Bundle) -> str:
-    """What a restore into the sandbox's Redis wants as its `confirm`."""
+    """Return the value of `confirm` for a restore into the sandbox's Redis."""
     from ..._drivers.redis import preflight
     from ..._sandbox import before
 
@@ -98,7 +98,7 @@ def confirmation(bundle: Bundle) -> str:
 
 
 def _replay(work: Work) -> None:
-    """The drill runs one replica of each service, which gets what all of them had."""
+    """Restore replay directories. The drill runs one replica of each service, which gets the files of all replicas."""
     from ..._assets.replay import replay_volume_restore
 
     uid, gid = work.sandbox.uid, work.group
@@ -128,7 +128,7 @@ def _make_folders(work: Work, uid: int, gid: int) -> None:
     folders = [work.path(REPLAY), *volumes, *(os.path.join(one, replay.FOLDER) for one in volumes)]
     for path in folders:
         paths.make(path).close()
-    # The innermost first: nobody else owns a folder in which we still make one.
+    # The innermost first, so that no directory has another owner while directories are still created in it.
     for path in reversed(folders):
         with paths.folder(path) as folder:
             folder.settle(PRIVATE, Owner(uid, gid))

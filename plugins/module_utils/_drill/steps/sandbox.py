@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An empty PostgreSQL that reaches nothing. Nothing hostile has run in it yet: where it is not proved to be isolated, nothing will."""
+"""Create an isolated, empty PostgreSQL. No hostile data is in it yet. If its isolation is not proved, no data will be restored into it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if t.TYPE_CHECKING:
     from ..._drivers.postgres.server_binaries import Install
     from ..._images.cache import Unpacked
 
-# The oldest major release that Caracal runs on.
+# The oldest major release that Caracal supports.
 OLDEST_MAJOR = 17
-# Room that a copy needs: so many times the sealed set, and so many MiB at least.
+# The space that a copy needs: a multiple of the encrypted set, and a minimum in MiB.
 GROWTH = 8
 LEAST_MB = 1024
 
@@ -48,7 +48,7 @@ class Sandbox(Step):
 
 
 def _made(work: Work, image: Unpacked | None) -> tuple[SandboxInfo, list[Check]]:
-    """The sandbox, and the proof that it is isolated; in check mode the one that would be made, and no proof."""
+    """Return the sandbox and the proof of its isolation. In check mode, return the planned sandbox and no proof."""
     from ..._sandbox import lifecycle, probe
     from ..._sandbox.bundle import Bundle
 
@@ -64,7 +64,7 @@ def _made(work: Work, image: Unpacked | None) -> tuple[SandboxInfo, list[Check]]
 
 
 def spec(given: DrillOptions, image: Unpacked | None, *, minimum_free: int, token: str) -> SandboxSpec:
-    """The sandbox as a drill is told to make it, with the server of this host or of an image. Raises MissingDependency."""
+    """Return the specification of the drill's sandbox, with the server of this host or of an image. Raises MissingDependency."""
     return SandboxSpec(
         directory=given.sandbox_directory,
         install=_install(given, image),
@@ -90,7 +90,7 @@ def _install(given: DrillOptions, image: Unpacked | None) -> Install:
 
 
 def room(given: DrillOptions, data_bytes: int) -> int:
-    """MiB that must be free for the copy of a set of so many bytes."""
+    """Return the MiB that must be free for the copy of a set with that many bytes."""
     named = given.minimum_free_mb
     return int(named) if named is not None else max(LEAST_MB, data_bytes * GROWTH >> 20)
 

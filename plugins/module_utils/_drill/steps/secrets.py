@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The runtime secrets of the set, for the user of the sandbox and nobody else."""
+"""Restore the runtime secrets of the set, readable only for the user of the sandbox."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ class Secrets(Step):
         )
         found = work.call(secrets_restore.run, options)
         names = sorted([*found["written"], *found["unchanged"]])
-        # The restore compared the ids of their keys with the manifest; no file at all proves nothing.
+        # The restore compared their key IDs with the manifest. If there are no files, nothing was proved.
         check = Check("secrets.restored", PASS if names else UNPROVEN, f"{len(names)} files of the set's secrets were restored")
         return Made([check.to_result()], kept={"family": found["family"], SECRETS: names, FINGERPRINTS: work.fingerprints(names)})

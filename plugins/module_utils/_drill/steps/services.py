@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The services of Caracal beside the copy, once more proved to be shut in, until each is ready."""
+"""Start Caracal's services on the copy, after verifying their isolation again, and wait until each is ready."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 
 
 def services_of(work: Work) -> list[ServiceStart]:
-    """Those of the settings, else those that ran when the set was made."""
+    """Return the services in the settings, or else those that ran when the set was created."""
     from .. import service_images
 
     return list(work.given.services) or service_images.recorded(work.kept.get("services", []))

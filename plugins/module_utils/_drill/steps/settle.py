@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The services have swept, read and sent what was restored."""
+"""Verify that the services have checked, read and sent the restored data."""
 
 from __future__ import annotations
 

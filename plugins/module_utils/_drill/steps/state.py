@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The copy against the signed inventory, and what a restore of this set takes back: now, since services change the copy within seconds."""
+"""Compare the copy with the signed inventory, and list what a restore loses.
+
+This runs before services start, since they change the copy within seconds.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ class State(Step):
     def take(self, work: Work) -> Made:
         from ..._checks import state_verify
 
-        # The step `evidence` reads the audit rows for all that is to be said of them.
+        # The step `evidence` reads the audit rows and makes all checks of them.
         given = work.given
         options = state_verify.Options(
             access=given.access,
@@ -40,7 +43,7 @@ class State(Step):
 
 
 def _rollback(work: Work) -> list[RollbackCategory] | None:
-    """None where nobody could say: the comparison stands without it."""
+    """Return what a restore loses, or None if it could not be listed. The comparison is valid without it."""
     from ..._checks import rollback_info
     from ..._sandbox import lifecycle
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a step of a drill is, and what it works with."""
+"""The base class of a drill's steps, and their input and output."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if t.TYPE_CHECKING:
     from ..._sets.backup_set_verify import SetAssets
     from ..service_plan import Restored
 
-# Where the secrets of the set are restored, in the sandbox.
+# The directory in the sandbox with the restored secrets of the set.
 SECRETS: t.Final = "secrets"
-# Unsent audit events, in a folder of each service.
+# Unsent audit events, in a directory for each service.
 REPLAY = "replay"
 FINGERPRINTS: t.Final = "fingerprints"
 Given = t.TypeVar("Given", bound=Options)
@@ -40,9 +40,10 @@ Found = t.TypeVar("Found")
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """Checks as modules return them; `bytes` where they mean something; `kept` for later steps.
+    """The result of a step: checks as modules return them, and data for later steps.
 
-    With `stops`, later steps have nothing to look at; `why` says so in the report, where the checks do not.
+    `bytes` is set only for steps that process data. `kept` is for later steps. With `stops`, steps that need this one do not
+    run. `why` is the reason for the report, if the checks do not contain it.
     """
 
     checks: t.Sequence[CheckResult]
@@ -54,7 +55,7 @@ class Made:
 
 @dataclasses.dataclass(frozen=True)
 class Work:
-    """Options of the drill, and what it knows so far."""
+    """Options of the drill, and its state."""
 
     invocation: Invocation[DrillOptions]
     state: DrillState
@@ -73,47 +74,47 @@ class Work:
 
     @property
     def bundle(self) -> Bundle:
-        """The sandbox with its server running. Raises what `Bundle.of` raises."""
+        """The sandbox with its running server. Raises the errors of `Bundle.of`."""
         from ..._sandbox.bundle import Bundle
 
         return Bundle.of(self.given.sandbox_directory)
 
     @property
     def restored(self) -> Restored:
-        """What was restored for the services."""
+        """The directories that were restored for the services."""
         from ..service_plan import Restored
 
         return Restored(self.path(SECRETS), self.path(REPLAY))
 
     @property
     def group(self) -> int:
-        """That of the sandbox's user: of the user's number where root chose it, else our own."""
+        """The group of the sandbox's user: the same number as its uid if this process is root, else this process's own group."""
         return self.sandbox.uid if os.geteuid() == 0 else os.getegid()
 
     @property
     def assets(self) -> SetAssets:
-        """What the set holds beside databases."""
+        """The assets of the set other than databases."""
         return self.kept["assets"]
 
     @property
     def _clients(self) -> str | None:
-        """PostgreSQL's client programs of the image that the sandbox's server is of."""
+        """The directory of PostgreSQL's client programs in the image of the sandbox's server."""
         return (self.kept["sandbox"].get("pg_bin") or None) if "sandbox" in self.kept else None
 
     def path(self, *names: str) -> str:
-        """In the sandbox."""
+        """Return a path in the sandbox."""
         return os.path.join(self.given.sandbox_directory, *names)
 
     def secret(self, name: str) -> str:
-        """Where the secret of this name was restored, if the set holds it."""
+        """Return the path of the restored secret with this name, if the set contains it."""
         return self.path(SECRETS, name)
 
     def fingerprints(self, names: t.Iterable[str]) -> dict[str, str]:
-        """Of restored secrets, by name in the sandbox, under the key of this drill; empty for a file that cannot be read."""
+        """Return fingerprints of restored secrets, keyed by the drill's token. The fingerprint of an unreadable file is empty."""
         return {name: _fingerprint(self.path(name), self.state.drill) for name in names}
 
     def refuse_changed_secrets(self) -> None:
-        """Raises TargetRefused if a restored secret is not what it was when it was restored: then the set is not what later steps see."""
+        """Raise TargetRefused if a restored secret was changed since. Then later steps would not test the set."""
         before: dict[str, str] = self.kept.get(FINGERPRINTS, {})
         if changed := sorted(name for name, now in self.fingerprints(before).items() if now != before[name]):
             names = ", ".join(os.path.basename(name) for name in changed[:3])
@@ -121,7 +122,7 @@ class Work:
 
     @property
     def stored(self) -> StoredSetOptions:
-        """The set that is drilled."""
+        """The set of this drill."""
         return StoredSetOptions(set_id=self.state.set_id)
 
     @property
@@ -132,11 +133,11 @@ class Work:
 
     @property
     def recorded(self) -> RecordedOptions:
-        """A restore into the sandbox."""
+        """Options for a restore into the sandbox."""
         return RecordedOptions(sandbox=self.given.sandbox_directory)
 
     def call(self, use_case: t.Callable[[Invocation[Given]], Found], options: Given) -> Found:
-        """The result of a use case. Raises what it raises."""
+        """Return the result of a use case. Raises its errors."""
         return use_case(self.invocation.asking(options))
 
 
@@ -150,21 +151,21 @@ def _fingerprint(path: str, key: str) -> str:
 
 
 class Step(abc.ABC):
-    """One step, by name; `needs` are those that it cannot do without.
+    """A step. `needs` are the steps that must succeed before it.
 
-    What it works with is imported when it is taken, for a call takes one step and would read the code of all of them.
+    Its code is imported when it runs, since a call runs one step and does not need the code of the others.
     """
 
     name: str
     needs: tuple[str, ...] = ()
-    # What it finds depends on services that run, and on the restored secrets.
+    # Its result depends on running services, or on the restored secrets.
     asks_services: bool = False
     uses_secrets: bool = False
 
     def lacks(self, _work: Work) -> str:
-        """Why there is nothing to do; empty where there is."""
+        """Return why there is nothing to do, or an empty string."""
         return ""
 
     @abc.abstractmethod
     def take(self, work: Work) -> Made:
-        """What became of it. Raises errors of our own family for what could not be done."""
+        """Run the step and return its result. Raise an error of this collection if it could not be run."""

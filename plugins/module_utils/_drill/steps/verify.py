@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The journal, the signature and every stored byte, before anything is restored."""
+"""Verify the journal, the signature and every stored byte before anything is restored."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .step import Made, Step, Work
 if t.TYPE_CHECKING:
     from ..drill_state import Kept
 
-# Whether an earlier drill passed is what this one is about to answer.
+# This check asks whether an earlier drill passed, so it does not matter for this drill.
 _ASKED = "set.drilled"
 
 
@@ -38,6 +38,6 @@ class Verify(Step):
             "bytes": facts["data_bytes"],
         }
         checks.append(kept_images.check(image_sources.kept_by(work)).to_result())
-        # What is restored decides how much room a sandbox needs.
+        # The size of the restored data determines the space for the sandbox.
         stops = backup_set_verify.is_broken(found)
         return Made(checks, bytes=facts["bytes"], kept=kept, stops=stops)

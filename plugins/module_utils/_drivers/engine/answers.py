@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a container engine answers about a Compose project, in our words."""
+"""Parse what a container engine reports about a Compose project."""
 
 from __future__ import annotations
 
@@ -15,19 +15,22 @@ PROJECT, SERVICE, NUMBER, ONE_OFF, VOLUME = (
 )
 DIRECTORY, ENVIRONMENT_FILES = f"{PROJECT}.working_dir", f"{PROJECT}.environment_file"
 DEPENDS_ON = "com.docker.compose.depends_on"
-# Docker's Compose and Podman's write a hash of the service's settings on each container that they create.
+# Docker Compose and Podman Compose write a hash of the service's settings as a label on each container that they create.
 CONFIG_HASHES = ("com.docker.compose.config-hash", "io.podman.compose.config-hash")
-# Both write these, too, on every container. An image that Compose built may have the first two as well.
+# Compose writes these labels on every container. An image built by Compose can have the first two as well.
 ALWAYS = (PROJECT, SERVICE, NUMBER, DIRECTORY)
 _REPLICA = re.compile(r"[1-9][0-9]{0,5}\Z")
 _HASH = re.compile(r"[0-9a-f]{64}\Z")
-# What another service must have come to before one is started, in the words of Compose.
+# Conditions of `depends_on`, as Compose names them: the state that a dependency must reach before the service is started.
 STARTED, HEALTHY, COMPLETED = "service_started", "service_healthy", "service_completed_successfully"
 
 
 @dataclasses.dataclass(frozen=True)
 class Mount:
-    """`kind` is `bind`, `volume` or another; `source` is a path on the engine's host, empty where there is none."""
+    """A mount of a container.
+
+    `kind` is `bind`, `volume` or another. `source` is a path on the engine's host, or empty if there is none.
+    """
 
     kind: str
     source: str
@@ -36,10 +39,13 @@ class Mount:
 
 @dataclasses.dataclass(frozen=True)
 class Container:
-    """`ports` by `5432/tcp`: address and port on the host. `addresses` are its own, none while it does not run.
+    """A container of a service, with its configuration.
 
-    `digest` is the registry's, `image_id` that of its configuration; without a registry they are the same.
-    `command` is all of it, entry point and arguments.
+    `ports` maps a container port such as `5432/tcp` to an address and port on the host. `addresses` are the container's own
+    addresses, none while it is stopped.
+
+    `digest` is the image's digest in the registry, `image_id` the digest of its configuration. Without a registry they are
+    equal. `command` is the whole command line: entry point and arguments.
     """
 
     name: str
@@ -64,7 +70,11 @@ class Container:
 
 @dataclasses.dataclass(frozen=True)
 class State:
-    """How a container does. `health` is healthy, unhealthy or starting, if it is `checked` at all; `needs` are conditions by service."""
+    """The state of a container.
+
+    `health` is healthy, unhealthy or starting. It is empty unless `checked`, which means that a health check is configured.
+    `needs` maps a service to the condition that it must meet.
+    """
 
     container: str
     name: str
@@ -80,7 +90,11 @@ class State:
 
 @dataclasses.dataclass(frozen=True)
 class Volume:
-    """`name` is what the project calls it (`stsReplay`), `full_name` what the engine does, `path` where its files are, if there."""
+    """A volume of a project.
+
+    `name` is its name in the project (`stsReplay`), `full_name` its name in the engine. `path` is the directory with its files,
+    if it exists.
+    """
 
     name: str
     full_name: str
@@ -90,7 +104,7 @@ class Volume:
 
 @dataclasses.dataclass(frozen=True)
 class Project:
-    """Containers that run or not, and volumes with and without a container."""
+    """A Compose project: its containers, running or stopped, and its volumes, with or without a container."""
 
     name: str
     containers: t.Sequence[Container]
@@ -98,11 +112,13 @@ class Project:
 
 
 def labels(seen: t.Mapping[str, t.Any], image: t.Mapping[str, t.Any]) -> dict[str, str] | None:
-    """Labels of a container that Compose created for a service; None for any other, such as one of a single command. `seen` and its `image`
-    are as the engine inspects them.
+    """Return the labels of a container that Compose created for a service, or None for any other container.
 
-    A container inherits the labels of its image, and anyone can build an image with labels of Compose. So what the image has as well does
-    not count, and a container without a hash of its own was started in another way.
+    A container of `docker compose run` is not one of a service. `seen` and `image` are the container and its image as the
+    engine inspects them.
+
+    A container inherits the labels of its image, and anyone can build an image with Compose labels. So labels that the image
+    has as well do not count, and a container without its own configuration hash was not started by Compose.
     """
     inherited, found = _labels(image["Config"]), _labels(seen["Config"])
     own = {name: value for name, value in found.items() if inherited.get(name) != value}
@@ -117,7 +133,10 @@ def _labels(about: t.Mapping[str, t.Any] | None) -> dict[str, str]:
 
 
 def container(seen: t.Mapping[str, t.Any], own: t.Mapping[str, str], digests: t.Sequence[t.Any]) -> Container:
-    """`seen` as the engine inspects a container, and its `own` labels; `digests` are those of its image."""
+    """Return the container that `seen` describes, in the format of the engine's inspection.
+
+    `own` are its labels, `digests` the digests of its image.
+    """
     config, network = seen["Config"], seen["NetworkSettings"]
     return Container(
         name=str(seen["Name"]).lstrip("/"),
@@ -139,7 +158,7 @@ def container(seen: t.Mapping[str, t.Any], own: t.Mapping[str, str], digests: t.
 
 
 def state(seen: t.Mapping[str, t.Any], own: t.Mapping[str, str]) -> State:
-    """`seen` as the engine inspects a container, and its `own` labels."""
+    """Return the state of the container that `seen` describes, in the format of the engine's inspection. `own` are its labels."""
     config, now = seen["Config"], seen["State"]
     check = (config.get("Healthcheck") or {}).get("Test") or []
     return State(
@@ -157,33 +176,33 @@ def state(seen: t.Mapping[str, t.Any], own: t.Mapping[str, str]) -> State:
 
 
 def _needs(label: str) -> dict[str, str]:
-    """As Compose writes it: `service:condition:restart`, separated by commas."""
+    """Parse Compose's format: `service:condition:restart`, separated by commas."""
     parts = [one.split(":") for one in label.split(",") if one]
     return {one[0]: one[1] if len(one) > 1 else STARTED for one in parts}
 
 
 def variables(config: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """The environment in a configuration, of a container or of an image."""
+    """Return the environment variables in the configuration of a container or an image."""
     return {name: value for name, _equals, value in (str(one).partition("=") for one in config.get("Env") or [])}
 
 
 def image_id(told: str) -> str:
-    """As Docker tells it; Podman leaves out the kind of digest."""
+    """Return an image ID with its digest algorithm, as Docker reports it. Podman omits the algorithm."""
     return told if ":" in told else f"sha256:{told}"
 
 
 def volume(seen: t.Mapping[str, t.Any]) -> Volume:
-    """`seen` as the engine lists volumes."""
+    """Return the volume that `seen` describes, in the format of the engine's list of volumes."""
     return Volume(_labels(seen).get(VOLUME, ""), str(seen["Name"]), str(seen["Driver"]), str(seen.get("Mountpoint") or ""))
 
 
 def project_of(seen: t.Mapping[str, t.Any]) -> str:
-    """That of a volume, as the engine lists it."""
+    """Return the project of a volume, from the engine's list of volumes."""
     return _labels(seen).get(PROJECT, "")
 
 
 def _ports(found: t.Mapping[str, t.Any]) -> dict[str, tuple[str, int]]:
-    """The first address of each that is published; one that means every address is that of the loopback."""
+    """Return the first address of each published port. A wildcard address is replaced by the loopback address."""
     named = {port: bound[0] for port, bound in found.items() if bound}
     return {port: (_reached(str(one.get("HostIp") or "")), int(one["HostPort"])) for port, one in named.items()}
 

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Compose project, as the container engine knows it. Docker and Podman answer the same questions on their socket.
+"""A Compose project, as the container engine knows it.
 
-The engine is asked. It is told one thing only: to start a container that is there. It pulls no image, and makes and removes nothing.
+Docker and Podman have the same API on their socket. All requests are read-only, except one that starts an existing container.
+Nothing here pulls images, or creates or removes anything.
 """
 
 from __future__ import annotations
@@ -21,18 +22,21 @@ from ..._stream import pipes
 from . import answers
 from .answers import PROJECT, Project, State
 
-# Where the engines listen, the first that is there.
+# The sockets of Docker and Podman. The first one that exists is used.
 SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 TIMEOUT = 60
-# Docker lays a whole image down beside its own before it hands out the first byte.
+# Docker writes a copy of the whole image to its disk before it sends the first byte.
 SAVE_TIMEOUT = 900
 _LOCAL = "unix://"
-# As Compose itself allows; nothing else goes into a filter.
+# The names that Compose itself allows. No other text is used in a filter.
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,127}\Z")
 
 
 class Engine:
-    """`address` is that of a socket on this host, `unix:///var/run/docker.sock`; the first of the usual ones without.
+    """A client of the container engine.
+
+    `address` is a socket on this host, such as `unix:///var/run/docker.sock`. Without one, the first socket of `SOCKETS` that
+    exists is used.
 
     Raises MissingDependency, OptionError, PermissionMissing, StageFailed, Unreachable.
     """
@@ -49,7 +53,10 @@ class Engine:
         self.address = address
 
     def project(self, name: str) -> Project:
-        """All of a project but containers of single commands. Raises OptionError for one that the engine does not know."""
+        """Return a project without its one-off containers.
+
+        Raises OptionError if the engine does not know the project.
+        """
         _check_name(name)
         with self._asked() as api:
             mine = f"{PROJECT}={name}"
@@ -64,7 +71,10 @@ class Engine:
             )
 
     def states(self, name: str, service: str = "") -> list[State]:
-        """How the containers of a project, or of one service of it, do; by service and number. Raises OptionError where there is none."""
+        """Return the states of the containers of a project, or of one service in it, sorted by service and number.
+
+        Raises OptionError if there are none.
+        """
         _check_name(name)
         mine = [f"{PROJECT}={name}", *([f"{answers.SERVICE}={service}"] if service else [])]
         with self._asked() as api:
@@ -74,17 +84,17 @@ class Engine:
             return sorted(found, key=lambda one: (one.service, len(one.number), one.number))
 
     def start(self, container: str) -> None:
-        """One that runs already is left alone."""
+        """Start a container. A running container is not changed."""
         with self._asked() as api:
             api.start(container)
 
     def environment(self, image_id: str) -> dict[str, str]:
-        """The variables that an image gives to what it starts."""
+        """Return the environment variables that an image sets for its containers."""
         with self._asked() as api:
             return answers.variables(api.inspect_image(image_id)["Config"])
 
     def has(self, image_id: str) -> bool:
-        """Whether an image is here. One that a container runs from may have been removed under it."""
+        """Return True if the engine has an image. The image of a running container may have been removed."""
         with self._asked() as api:
             try:
                 api.inspect_image(image_id)
@@ -94,7 +104,7 @@ class Engine:
 
     @contextlib.contextmanager
     def saved(self, image_id: str) -> t.Iterator[pipes.Reader]:
-        """The image as `docker image save` writes it, on its way."""
+        """Stream an image in the format of `docker image save`."""
         with self._asked(SAVE_TIMEOUT) as api:
             yield pipes.Pieces(api.get_image(image_id, chunk_size=pipes.CHUNK))
 
@@ -122,7 +132,7 @@ def _check_name(name: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Created:
-    """A container of a service as the engine inspects it, with the labels that Compose gave it, and its image."""
+    """A container of a service and its image, as the engine inspects them, with the labels that Compose wrote."""
 
     seen: t.Mapping[str, t.Any]
     labels: t.Mapping[str, str]
@@ -130,7 +140,10 @@ class _Created:
 
 
 def _created(api: t.Any, wanted: t.Sequence[str]) -> t.Iterator[_Created]:
-    """Containers with these labels that Compose created. One that goes away meanwhile is none, and neither is one without its image."""
+    """Yield the containers with these labels that Compose created.
+
+    A container that is removed meanwhile is omitted, and so is one whose image is missing.
+    """
     missing = require_docker().errors.NotFound
     for one in api.containers(all=True, filters={"label": list(wanted)}):
         with contextlib.suppress(missing):

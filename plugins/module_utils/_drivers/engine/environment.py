@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables of a service that runs, out of what its platform shows of its environment.
+"""Read variables of a running service from a file with its environment.
 
-Another platform gets a function of its own that answers with variables by name too.
+Another platform gets its own function, which also returns variables by name.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ _LINE = re.compile(rb"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
 
 
 def of_file(path: str, names: t.Collection[str]) -> dict[str, str]:
-    """Those of `names` that the file has, as `/proc/<pid>/environ` or as `env` prints them; the last one counts.
+    """Return the variables of the file that are in `names`, in the format of `/proc/<pid>/environ` or of `env`.
 
-    Other variables, secrets among them, are not kept. Raises OptionError for a file that is no environment.
+    If a variable is set twice, the last value counts. Other variables, which may be secrets, are not kept. Raises OptionError
+    if the file is not an environment.
     """
     try:
         with paths.reading(path) as stream:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a database is besides its rows: schema, owners, grants, functions, extensions, settings.
+"""A database apart from its rows: schema, owners, grants, functions, extensions, settings.
 
-Lists of strings, sorted, so that a difference names the thing. They leave out what differs between major
-versions or says nothing: NOT NULL constraint names, `pg_*` roles, the owner's implicit privileges.
+The results are sorted lists of strings, so that a difference names the object. They omit what differs between major versions or
+carries no information: names of NOT NULL constraints, `pg_*` roles and the implicit privileges of owners.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ SCHEMA_QUERIES = (
     SELECT 'constraint ' || n.nspname || '.' || r.relname || '.' || x.conname || ' ' || pg_get_constraintdef(x.oid)
            || ' validated ' || x.convalidated
       FROM pg_constraint x {_OF_TABLE.format("x.conrelid")} WHERE x.contype <> 'n' AND {_OURS}""",
-    # An index that a failed CREATE INDEX CONCURRENTLY left invalid is not dumped, so it is not part of the schema.
+    # pg_dump does not dump an index that a failed CREATE INDEX CONCURRENTLY left invalid, so it is not part of the schema.
     f"""
     SELECT 'index ' || pg_get_indexdef(x.oid) || ' valid ' || i.indisvalid || ' ready ' || i.indisready
       FROM {_RELATIONS} JOIN pg_index i ON i.indexrelid = x.oid WHERE (i.indisvalid OR x.relkind = 'I') AND {_OURS}""",
@@ -67,7 +67,7 @@ SCHEMA_QUERIES = (
       FROM pg_type x JOIN pg_namespace n ON n.oid = x.typnamespace WHERE x.typtype IN ('d', 'e', 'r') AND {_OURS}""",
 )
 
-# What has an access list: kind as `acldefault` names it, query for name, owner and list.
+# The objects with an access list: the kind as in `acldefault`, and a query for name, owner and list.
 _ACL_SOURCES = (
     (
         "r",
@@ -114,30 +114,31 @@ def _lines(session: Session, queries: t.Iterable[str]) -> list[str]:
 
 
 def schema(session: Session) -> list[str]:
-    """Every relation, column, constraint, index, trigger, policy, function, view and type, one string each."""
+    """Return one string for each relation, column, constraint, index, trigger, policy, function, view and type."""
     return _lines(session, SCHEMA_QUERIES)
 
 
 def grants(session: Session) -> list[str]:
-    """Every privilege that somebody other than the owner holds, defaults of PUBLIC included."""
+    """Return every privilege of a role other than the owner, including the default privileges of PUBLIC."""
     return _lines(session, [_GRANTS.format(kind=kind, source=source) for kind, source in _ACL_SOURCES] + [_COLUMN_GRANTS, _DEFAULT_GRANTS])
 
 
 def owners(session: Session) -> list[str]:
-    """`kind name owner` of the database, schemas, relations and functions."""
+    """Return `kind name owner` for the database and each schema, relation and function."""
     return _lines(session, [f"SELECT s.name || ' ' || pg_get_userbyid(s.owner) FROM ({source}) s" for _kind, source in _ACL_SOURCES])
 
 
 def extensions(session: Session) -> dict[str, str]:
-    """Name → version."""
+    """Return extensions as name → version."""
     return dict(session.rows("SELECT extname, extversion FROM pg_catalog.pg_extension ORDER BY 1"))
 
 
 def settings(session: Session) -> DatabaseSettings:
-    """Encoding, locale, owner, connection limit, access list, `ALTER DATABASE … SET` and `ALTER ROLE … IN DATABASE … SET` of the current
-    database.
+    """Return the settings of the current database.
 
-    `collate` and `ctype` are libc's; text sorts by them only where `provider` is libc, else by `locale` of that provider.
+    They are its encoding, locale, owner, connection limit, access list, `ALTER DATABASE … SET` and
+    `ALTER ROLE … IN DATABASE … SET`. `collate` and `ctype` are locales of libc. They determine the sort order only if
+    `provider` is libc. Otherwise `locale` of that provider does.
     """
     ((encoding, provider, locale, collate, ctype, owner, limit, acl, of_all, of_roles),) = session.rows(
         """SELECT pg_encoding_to_char(encoding), CASE datlocprovider WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' ELSE 'builtin' END, datlocale,
@@ -162,12 +163,12 @@ def settings(session: Session) -> DatabaseSettings:
 
 
 def sequences(session: Session) -> dict[str, int | None]:
-    """`schema.name` → last value, None where it was never used. Not part of any snapshot."""
+    """Return `schema.name` → last value, or None if the sequence was never used. Sequences are not part of any snapshot."""
     return dict(session.rows("SELECT schemaname || '.' || sequencename, last_value FROM pg_catalog.pg_sequences ORDER BY 1"))
 
 
 def materialized_views(session: Session) -> dict[str, bool]:
-    """`schema.name` → whether it has content."""
+    """Return `schema.name` → True if the view has been populated."""
     rows = session.rows(
         f"""SELECT n.nspname || '.' || x.relname, x.relispopulated FROM {_RELATIONS} WHERE x.relkind = 'm' AND {_OURS} ORDER BY 1"""
     )
@@ -179,12 +180,12 @@ def large_objects(session: Session) -> int:
 
 
 def server_version(session: Session) -> int:
-    """server_version_num, as 170010."""
+    """Return server_version_num, such as 170010."""
     return int(session.value("SELECT current_setting('server_version_num')"))
 
 
 def sequence_floors(session: Session) -> dict[str, int]:
-    """`schema.name` → highest value that the owning column holds: no restored sequence may stand lower."""
+    """Return `schema.name` → highest value in the column that owns the sequence. A restored sequence must not be lower."""
     owned = session.rows(
         """SELECT sn.nspname || '.' || s.relname, quote_ident(tn.nspname) || '.' || quote_ident(r.relname), quote_ident(a.attname)
              FROM pg_class s JOIN pg_namespace sn ON sn.oid = s.relnamespace

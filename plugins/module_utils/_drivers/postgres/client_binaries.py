@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finds PostgreSQL's client programs of one release: pg_dump, pg_restore, psql."""
+"""Find PostgreSQL's client programs of one release: pg_dump, pg_restore, psql."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ..._errors import MissingDependency
 from . import client_flaws
 from .installs import Candidate, Version, candidates, check_tools, lowest, version_of
 
-# Before these, pg_dump has no --restrict-key, without which two schema dumps never are the same text.
+# Earlier versions of pg_dump lack --restrict-key. Without it, the texts of two schema dumps always differ.
 LEAST_PG_DUMP = {13: 22, 14: 19, 15: 14, 16: 10, 17: 6}
 
 
 @dataclasses.dataclass(frozen=True)
 class ClientTools:
-    """Client programs of one release; `paths` maps a program's name to its absolute path."""
+    """Client programs of one release. `paths` maps the name of a program to its absolute path."""
 
     bindir: str
     version: Version
@@ -36,7 +36,7 @@ class ClientTools:
 
     @property
     def doubt(self) -> str:
-        """The known flaws and their remedy in one line; empty without any."""
+        """Return the known flaws and their remedy in one line, or an empty string if there are none."""
         if not self.flaws:
             return ""
         known = ", ".join(flaw.cve for flaw in self.flaws)
@@ -50,9 +50,10 @@ def find(
     tools: t.Sequence[str],
     places: t.Sequence[Candidate] | None = None,
 ) -> ClientTools:
-    """The programs of the lowest major that is at least `minimum_major`, with the newest minor of that major.
+    """Return the programs of the lowest major version that is at least `minimum_major`, with its newest minor.
 
-    The version is that of the first tool. Raises MissingDependency that lists what was found and why it was refused.
+    The version is the one of the first tool. Raises MissingDependency with all installations found and the reason why each was
+    refused.
     """
 
     def examine(place: Candidate) -> tuple[Version, ClientTools]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an archive of `pg_dump` holds, as `pg_restore` reads its table of contents while the archive passes."""
+"""Read the table of contents of a `pg_dump` archive with `pg_restore`, while the archive is streamed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from ..._errors import BackupError
 from ..._stream import memory, pipes
 from ..._stream.process import PIPE, Child
 
-# `pg_restore --list --verbose`: `3456; 0 16391 TABLE DATA public zones caracal` has the table's number in the catalog. That of a
-# sequence's value, `3467; 0 0 SEQUENCE SET public n_seq caracal`, has it through `;\tdepends on: 227`, from `227; 1259 16412 SEQUENCE …`.
-# Names can hold blanks, so nothing is told by a name.
+# An entry in `pg_restore --list --verbose` such as `3456; 0 16391 TABLE DATA public zones caracal` has the table's number in
+# the catalog. An entry for a sequence's value, `3467; 0 0 SEQUENCE SET public n_seq caracal`, does not. It refers to
+# `227; 1259 16412 SEQUENCE …`, which has the number, by the line `;\tdepends on: 227`. Names can contain blanks, so names are
+# not used.
 _ROWS = re.compile(r"\d+; \d+ (\d+) TABLE DATA ")
 _SEQUENCE = re.compile(r"(\d+); 1259 (\d+) SEQUENCE ")
 _VALUE = re.compile(r"\d+; \d+ \d+ SEQUENCE SET ")
@@ -29,8 +30,12 @@ _UTF8 = {"LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
 
 @dataclasses.dataclass(frozen=True)
 class Contents:
-    """Numbers (in the source's catalog) of the tables whose rows, and of the sequences whose values, are in an archive, one for each
-    time; and whether the large objects are. `problem` says why that is not known."""
+    """The tables and sequences in an archive.
+
+    `rows` and `values` are catalog numbers in the source database. `rows` has one for each entry with rows of a table, `values`
+    one for each entry with the value of a sequence. `large_objects` is True if the archive contains large objects. `problem` is
+    the reason why the contents are not known.
+    """
 
     rows: tuple[int, ...] = ()
     values: tuple[int, ...] = ()
@@ -39,7 +44,7 @@ class Contents:
 
 
 def parse(listing: t.Iterable[str]) -> Contents:
-    """From the lines of `pg_restore --list --verbose`."""
+    """Return the contents from the lines of `pg_restore --list --verbose`."""
     rows: list[int] = []
     sequences: dict[str, int] = {}
     needed: list[str] = []
@@ -58,7 +63,10 @@ def parse(listing: t.Iterable[str]) -> Contents:
 
 
 class Reader:
-    """A sink for an archive in custom format, which begins with its table of contents: `pg_restore` reads that far and no row."""
+    """A sink for an archive in custom format.
+
+    The archive begins with its table of contents. `pg_restore` reads only that part, and no rows.
+    """
 
     def __init__(self, pg_restore: str) -> None:
         self._said = memory.file("contents")
@@ -73,11 +81,11 @@ class Reader:
         if not self._input.closed:
             try:
                 pipes.write_all(self._input.fileno(), data)
-            except BrokenPipeError:  # it has read what it wants
+            except BrokenPipeError:  # pg_restore has read all that it needs
                 self._input.close()
 
     def finish(self) -> Contents:
-        """Once all has passed."""
+        """Return the contents, after the whole archive was written to this sink."""
         self._input.close()
         try:
             self._child.finish()

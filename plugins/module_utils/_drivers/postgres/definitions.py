@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The schema archive of a set, held in memory and put back piece by piece: tables before rows, indexes after them.
+"""The schema archive of a set, held in memory and restored in parts: tables before the rows, indexes after them.
 
-`pg_restore` takes parallel jobs and lists only with a file that it can seek in; a memory file is one, and no plaintext
-reaches a disk. The indexes of an audit leaf are built next after its rows, while they are in memory, and beside other leaves.
+`pg_restore` supports parallel jobs and lists only for a seekable file. A memory file is seekable, and no plaintext is written
+to a disk. The indexes of an audit partition are built directly after its rows are loaded, while the rows are still cached, and
+in parallel with other partitions.
 """
 
 from __future__ import annotations
@@ -19,32 +20,35 @@ from ..._stream import memory
 from . import libpq, restore_errors, tools
 from .server import Server
 
-# Never --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions to PUBLIC.
+# Never use --clean, --no-privileges or --data-only: they lose rows, or leave SECURITY DEFINER functions executable by PUBLIC.
 COMMON = ("--exit-on-error", "--no-tablespaces", "--no-subscriptions", "--no-publications", "--no-password")
 _GOING_ON = COMMON[1:]
 UNNAMED = "others, whose names are not known"
-# Without it, an error does not name its entry of the archive.
+# Without --verbose, an error does not name its entry in the archive.
 _NAMING = "--verbose"
 
-# For indexes that are built side by side already: helpers of each build would only hand rows around between busy cores.
+# Several indexes are built in parallel already. Parallel workers for each build would only pass rows between busy cores.
 ALONE = "-c max_parallel_maintenance_workers=0"
 
-# A list takes a moment. An archive may be anybody's, and its list must end.
+# A list takes less than a second. The archive is not trusted, and reading its list must end.
 LIST_SECONDS = 300.0
 
-# What `pg_restore --list --verbose` says: `264; 1259 16868 TABLE public audit_events_default caracal`, and for each entry
-# that needs others `;\tdepends on: 226`. Attachments of indexes have no catalog number, so they are not among these.
+# Lines of `pg_restore --list --verbose`: `264; 1259 16868 TABLE public audit_events_default caracal`, and for each entry with
+# dependencies `;\tdepends on: 226`. Index attachments have no catalog number, so these patterns do not match them.
 _TABLE = re.compile(r"(\d+); 1259 \d+ TABLE (\S+) (\S+) \S+")
 _INDEX = re.compile(r"(\d+); (?:1259 \d+ INDEX|2606 \d+ CONSTRAINT) ")
-# A check that needs more than its table, such as a function of the table's rows, comes after them. So does one that is NOT VALID, which
-# does not look at them.
+# A check constraint that depends on more than its table, such as a function that reads the table's rows, is created after the
+# rows. So is a NOT VALID constraint, which does not check existing rows.
 _CHECK = re.compile(r"\d+; 2606 \d+ (CHECK CONSTRAINT .*)")
 _DEPENDS = re.compile(r";\s+depends on: ([\d ]+)")
 
 
 class Definitions:
-    """One database's definitions and where they go; a context manager that forked workers may use too. `pg_restore` are the words
-    that start it, `late_checks` what looks at the rows once they are there."""
+    """The definitions of one database and their destination.
+
+    It is a context manager that forked workers may use too. `pg_restore` is the start of the command line. `late_checks` are
+    the check constraints that are created after the rows, and check them.
+    """
 
     def __init__(self, pg_restore: t.Sequence[str], server: Server, database: str, data: bytes) -> None:
         self._pg_restore = pg_restore
@@ -69,20 +73,21 @@ class Definitions:
         os.close(self._archive)
 
     def before_rows(self) -> None:
-        """Types, tables, functions, grants."""
+        """Create types, tables, functions and grants."""
         self._restore("pre-data", 1, self._listing)
 
     def indexes(self, schema: str, name: str, jobs: int = 1) -> None:
-        """Indexes and keys of one table, which has its rows, `jobs` at a time."""
+        """Create the indexes and keys of one table, whose rows are loaded, with `jobs` in parallel."""
         numbers = self._indexes.get((schema, name))
         if numbers:
             self._restore("post-data", jobs, [f"{number};" for number in numbers], ALONE)
 
     def after_rows(self, made: t.Collection[tuple[str, str]], jobs: int, accept_missing: bool = False) -> dict[str, str]:
-        """Other indexes, constraints, triggers and policies, `jobs` at a time; `made` are tables that have their indexes.
+        """Create the other indexes, constraints, triggers and policies, with `jobs` in parallel.
 
-        With `accept_missing` the restore goes on without constraints that the server refuses: their names, and why. One after the other
-        then, since `pg_restore` counts the errors of several jobs more than once.
+        `made` are tables that have their indexes already. With `accept_missing`, the restore continues without the constraints
+        that the server refuses, and returns name → error for each. It then uses only one job, because `pg_restore` counts
+        errors of several jobs more than once.
         """
         skipped = {number for table in made for number in self._indexes.get(table, [])}
         listing = [line for line in self._listing if line.split(";")[0] not in skipped]
@@ -91,13 +96,16 @@ class Definitions:
             return {}
         known = restore_errors.constraints(listing)
         missing = self._constraints([line for line in listing if line.split(";")[0] in known], known)
-        # Triggers and policies protect rows, so nothing of them is left out: what errors are printed decides nothing here.
+        # Triggers and policies protect rows, so none may be omitted. The errors in the output do not affect this call.
         self._restore("post-data", jobs, [line for line in listing if line.split(";")[0] not in known])
         return missing
 
     def _constraints(self, listing: t.Sequence[str], known: t.Mapping[str, str]) -> dict[str, str]:
-        """Create constraints and indexes alone, and go on after those that the server refuses: their names, and why. Rows and names can
-        imitate an error in the output, so names that do not fit the number of errors are reported as such."""
+        """Create only constraints and indexes, and continue if the server refuses some. Return name → error for those.
+
+        Rows and names can imitate an error message in the output. So if the names do not match the number of errors, that is
+        reported too.
+        """
         try:
             self._restore("post-data", 1, listing, common=_GOING_ON)
         except StageFailed as exc:
@@ -117,7 +125,7 @@ class Definitions:
             finally:
                 child.kill()
             listing.seek(0)
-            # Not splitlines: a name may hold one of the other characters at which it splits; pg_restore shows newlines as blanks.
+            # Not splitlines: a name may contain another character at which it splits. pg_restore shows newlines as blanks.
             return listing.read().decode("utf-8", "replace").split("\n")
 
     def _restore(self, section: str, jobs: int, listing: t.Sequence[str], settings: str = "", common: t.Sequence[str] = COMMON) -> None:
@@ -135,7 +143,7 @@ def _path(fd: int) -> str:
 
 
 def _indexes(listing: t.Sequence[str]) -> dict[tuple[str, str], list[str]]:
-    """(schema, table) → numbers of the entries that make its indexes and keys, in their order."""
+    """Return (schema, table) → numbers of the entries that create its indexes and keys, in their order."""
     tables: dict[str, tuple[str, str]] = {}
     found: dict[tuple[str, str], list[str]] = {}
     index = ""

@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One database into sealed artifacts, all under one snapshot: an archive without the audit leaves' rows, a
-schema-only archive for the parallel post-data phase, and one COPY stream per audit leaf."""
+"""Dump one database into encrypted artifacts under one snapshot.
+
+The artifacts are an archive without the rows of audit partitions, a schema-only archive for the parallel post-data phase, and
+one COPY stream for each audit partition.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ LOCK_WAIT = "30s"
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What every task of a dump needs; it travels to the worker processes."""
+    """The input of every task of a dump. It is passed to the worker processes."""
 
     place: Place
     pg_dump: str
@@ -39,22 +42,25 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Archive(Sealed):
-    """A sealed archive, and what is in it."""
+    """An encrypted archive and its contents."""
 
     contents: contents.Contents
 
 
 def sealed_object(source: Source, directory: str, key: str | None = None) -> t.ContextManager[tuple[Sealer, t.Callable[[str], Sealed]]]:
-    """A new object of the store that travels with the task; `key` where it is known before the bytes."""
+    """Open a new object in the store. `key` is its name, if that is known before its content."""
     return objects.sealed(source.store, directory, source.recipients, key)
 
 
 def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[str], size: int = 0) -> Archive:
-    """`pg_dump` in custom format, uncompressed (zstd does that better), without the tables in `partitioned` and their leaves; `size` is
-    about what is left.
+    """Write the archive of all tables except the tables in `partitioned` and their partitions.
 
-    It holds a lock on whatever it dumps until it ends, and a partition change that waits for such a lock stalls every INSERT
-    behind it. So the long dump does not know the partitioned audit table at all; its definition is in the schema archive.
+    It is the custom format of `pg_dump` without compression, since zstd compresses better. `size` is the approximate size of
+    the dumped tables.
+
+    pg_dump holds a lock on each table that it dumps until it ends. A partition change that waits for such a lock stalls every
+    INSERT behind it. So this long dump excludes the partitioned audit table. The definition of that table is in the schema
+    archive.
     """
     argv = [*_pg_dump(source), "--format=custom", "--compress=0"]
     argv.extend(f"--exclude-table-and-children={table}" for table in partitioned)
@@ -64,7 +70,10 @@ def archive(source: Source, directory: str, key: str, partitioned: t.Sequence[st
 
 
 def schema_archive(source: Source, directory: str, key: str) -> Sealed:
-    """The whole schema and no rows: made in a moment, and small enough to be opened into memory, where it is seekable."""
+    """Write an archive of the whole schema without rows.
+
+    It takes little time, and is small enough to be decrypted into memory, where it is seekable.
+    """
     return _stream(source, directory, key, [*_pg_dump(source), "--format=custom", "--compress=0", "--schema-only"])
 
 
@@ -80,7 +89,10 @@ def _stream(source: Source, directory: str, key: str, argv: list[str], also: pip
 
 
 class Lines:
-    """A sink for COPY text in pieces of any size: shows whole lines, without newlines, to `take`; `first` sees the pieces."""
+    """A sink for COPY text in chunks of any size.
+
+    It passes whole lines, without newlines, to `take`. `first` receives the chunks unchanged.
+    """
 
     def __init__(self, take: t.Callable[[list[bytes]], None], first: pipes.Sink | None = None) -> None:
         self._take = take
@@ -96,9 +108,9 @@ class Lines:
 
 
 def copy_leaf(place: Place, psql: str, leaf: Table, sink: pipes.Sink, pages: tuple[int, int | None] | None = None) -> None:
-    """The rows of a leaf, or of some of its pages, in the order of its heap. Raises StageFailed unless all rows came.
+    """Copy the rows of a partition, or of a range of its pages, in heap order. Raises StageFailed unless all rows were copied.
 
-    Through psql: it runs beside us, where libpq in our own process would take turns with hashing and sealing.
+    It uses psql, which runs in parallel in its own process. libpq in this process would compete with hashing and encryption.
     """
     settings = [f"SET {quote_setting(name)} = {literal(value)}" for name, value in SETTINGS.items()]
     statements = [
@@ -114,5 +126,5 @@ def copy_leaf(place: Place, psql: str, leaf: Table, sink: pipes.Sink, pages: tup
 
 
 def quote_setting(name: str) -> str:
-    """A parameter's name, part by part."""
+    """Quote the name of a parameter, part by part."""
     return ".".join(quote(part) for part in name.split("."))

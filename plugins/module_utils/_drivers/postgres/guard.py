@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Nobody waits long for us: a process that looks at who does, and ends our session when it must.
+"""A process that limits how long other sessions wait for this backup's locks, and ends the backup's session if needed.
 
-A partition change that waits for a lock of ours stalls every INSERT into the audit table behind it, so a waiter that
-blocks others ends our session at once; anybody else's patience is `hold_max` seconds.
+A partition change that waits for such a lock stalls every INSERT into the audit table behind it. So if a waiting session blocks
+others, the session of the backup is ended at once. Any other session waits at most `hold_max` seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .server import Server, Session
 INTERVAL = 0.4  # seconds
 ATTEMPTS = 5
 
-# Our backends that somebody waits for: pid, the longest wait in seconds, whether a waiter keeps others waiting in turn.
+# Sessions of this backup that block others: pid, longest wait in seconds, whether a waiting session blocks others in turn.
 _WAITERS = """
     SELECT ours.pid, max(extract(epoch FROM clock_timestamp() - coalesce(waiting.waitstart, clock_timestamp())))::float8,
            bool_or(EXISTS (SELECT 1 FROM pg_catalog.pg_locks behind
@@ -37,7 +37,7 @@ _Result = t.TypeVar("_Result")
 
 
 class Guard:
-    """Runs beside the workers while its `with` block does; make it before any thread is started."""
+    """The guard process, which runs while its `with` block does. Create it before any thread is started."""
 
     def __init__(self, server: Server, database: str, hold_max: float) -> None:
         import multiprocessing
@@ -61,16 +61,16 @@ class Guard:
 
     @property
     def ended(self) -> int:
-        """How many of our sessions were ended."""
+        """The number of this backup's sessions that the guard has ended."""
         return int(self._ended.value)
 
     @property
     def longest_wait(self) -> float:
-        """The longest that anybody was seen waiting for us, in seconds."""
+        """The longest observed wait for a lock of this backup, in seconds."""
         return round(float(self._longest.value), 3)
 
     def patiently(self, function: t.Callable[..., _Result], *arguments: t.Any) -> _Result:
-        """Call it, and again when it failed because the guard ended its session; its last error is raised."""
+        """Call a function, and repeat the call if it failed because the guard ended its session. The last error is raised."""
         for _attempt in range(ATTEMPTS - 1):
             before = self.ended
             try:
@@ -86,7 +86,7 @@ class Guard:
         if os.getppid() != parent:
             return
         while not self._stop.is_set():
-            # Somebody may have ended our session. Where the server itself is gone, the workers will say what is wrong with it.
+            # The session may have been ended. If the server itself is down, the workers will report the reason.
             with contextlib.suppress(BackupError), Session(server.named(f"{server.application} guard"), database) as session:
                 self._look(session, server.application, hold_max)
             self._stop.wait(INTERVAL)
@@ -96,6 +96,6 @@ class Guard:
             for pid, seconds, stalls in session.rows(_WAITERS, (application,)):
                 self._longest.value = max(self._longest.value, seconds)
                 if stalls or seconds > hold_max:
-                    self._ended.value += 1  # first, since the worker may fail before we can count
-                    # A cancel is not heard while the server waits for us to take more rows; this is.
+                    self._ended.value += 1  # count first, since the worker may fail before the next statement
+                    # The server ignores a cancel request while it waits to send more rows. It does not ignore a termination.
                     session.rows("SELECT pg_catalog.pg_terminate_backend(%s)", (pid,))

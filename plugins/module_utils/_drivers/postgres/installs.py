@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where PostgreSQL's programs can lie on this machine, and which release each folder holds."""
+"""Find the directories with PostgreSQL's programs on this machine, and their releases."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import typing as t
 from ..._errors import BackupError, MissingDependency
 from ..._stream.process import run
 
-# The usual distribution folders: Debian, PGDG for Red Hat, Alpine, source builds.
+# The usual directories: Debian, PGDG for Red Hat, Alpine, source builds.
 FOLDERS = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -33,14 +33,14 @@ Version = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A folder that may hold PostgreSQL's programs, and why we looked there."""
+    """A directory that may contain PostgreSQL's programs, and how it was found."""
 
     bindir: str
     origin: str
 
 
 def candidates(pg_bin: str | None) -> list[Candidate]:
-    """Every folder worth a look, each once. A folder that the operator names is the only one: it fits or is an error."""
+    """Return every directory to check, each once. If the operator set `pg_bin`, that is the only one."""
     if pg_bin is not None:
         return [Candidate(os.path.abspath(pg_bin), "option")]
     found = [Candidate(folder, "PATH") for folder in _on_path()]
@@ -56,7 +56,7 @@ def candidates(pg_bin: str | None) -> list[Candidate]:
 def _on_path() -> t.Iterator[str]:
     for tool in ("postgres", "pg_dump", "psql"):
         where = shutil.which(tool)
-        # Debian's psql is a wrapper that picks a release by itself; only a program of PostgreSQL lies beside its real self.
+        # Debian's psql is a wrapper that selects a release itself. Only a real PostgreSQL program resolves to a file of its own name.
         if where and os.path.basename(os.path.realpath(where)) == tool:
             yield os.path.dirname(os.path.realpath(where))
     pg_config = shutil.which("pg_config")
@@ -68,7 +68,10 @@ def _on_path() -> t.Iterator[str]:
 
 
 def version_of(program: str) -> Version:
-    """(major, minor) that the program prints; a beta counts as minor 0. Raises MissingDependency when it prints none."""
+    """Return (major, minor) as printed by the program. A beta version counts as minor 0.
+
+    Raises MissingDependency if the program does not run or prints no version.
+    """
     try:
         said = run([program, "--version"], timeout=60).decode("utf-8", "replace")
     except BackupError as exc:
@@ -77,7 +80,7 @@ def version_of(program: str) -> Version:
 
 
 def version_said(said: str, program: str) -> Version:
-    """The same of what `program` has printed."""
+    """Return (major, minor) from the output of `program`. Raises MissingDependency."""
     match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", said)
     if match is None:
         raise MissingDependency(f"{program} prints no PostgreSQL version; use a directory with PostgreSQL's programs")
@@ -85,7 +88,7 @@ def version_said(said: str, program: str) -> Version:
 
 
 def check_tools(bindir: str, tools: t.Sequence[str]) -> str:
-    """Why this folder cannot serve, or nothing: each tool must be there and executable."""
+    """Return why a directory cannot be used, or an empty string. Each tool must exist and be executable."""
     missing = [tool for tool in tools if not os.access(os.path.join(bindir, tool), os.X_OK)]
     return f"{' and '.join(missing)} missing" if missing else ""
 
@@ -99,10 +102,10 @@ def lowest(
     minimum_major: int,
     examine: t.Callable[[Candidate], tuple[Version, Found]],
 ) -> Found:
-    """Of the folders that fit, the one with the lowest major and its newest minor.
+    """Return the result for the directory with the lowest suitable major version and its newest minor.
 
-    `examine` gives version and find, or raises MissingDependency with the reason. Raises MissingDependency with every
-    folder that was seen and why it was refused.
+    `examine` returns a version and a result, or raises MissingDependency with the reason. Raises MissingDependency with every
+    directory found and the reason why each was refused.
     """
     fitting: list[tuple[tuple[int, int, int], Found]] = []
     refused: list[str] = []

@@ -2,18 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What libpq is told, so that a password goes to the one server that it belongs to, and never in clear."""
+"""Settings for libpq that send a password only to the server that it belongs to, and never in plaintext."""
 
 from __future__ import annotations
 
-# Before, libpq knows no `require_auth`; as an environment variable it is ignored there.
+# Before version 16, libpq does not support `require_auth` and ignores the environment variable.
 REQUIRE_AUTH_SINCE = 160000
-# libpq takes the directory that it was built with for this host.
+# If the host is empty, libpq uses its compiled-in socket directory and looks up the password under this host.
 DEFAULT_HOST = "localhost"
 
 
 def conninfo(database: str) -> str:
-    """A connection string that names a database, for `--dbname`: libpq would take a bare name with `=` or `://` for such a string."""
+    """Return a connection string with the name of a database, for `--dbname`.
+
+    libpq would parse a bare name that contains `=` or `://` as a connection string.
+    """
     escaped = database.replace("\\", "\\\\").replace("'", "\\'")
     return f"dbname='{escaped}'"
 
@@ -23,9 +26,10 @@ def is_socket(host: str) -> bool:
 
 
 def methods(host: str, with_password: bool) -> str:
-    """How a server may ask who we are, as `require_auth`: it gets no password in clear and no MD5 of one.
+    """Return the authentication methods that the server may request, as `require_auth`.
 
-    A server that we have a password for must prove that it knows it, too. On a socket of this host it may also know us by our user.
+    It never receives a password in plaintext or as MD5. With a password, the server must also prove that it knows the password.
+    On a socket of this host, it may also identify the client by its operating system user.
     """
     if not with_password:
         return "!password,!md5"
@@ -33,11 +37,11 @@ def methods(host: str, with_password: bool) -> str:
 
 
 def passfile(host: str, port: int, database: str, user: str, password: str) -> str:
-    """Lines of a password file, one for each host that the login names."""
+    """Return the lines of a password file, one for each host of the login."""
     hosts = [one or DEFAULT_HOST for one in host.split(",")]
     if is_socket(host):
         hosts = list(dict.fromkeys([*hosts, DEFAULT_HOST]))
-    # A line cannot hold such a name. Host, port and user remain.
+    # A line cannot contain a newline in the name. Host, port and user still restrict the entry.
     named = "*" if "\n" in database or "\r" in database else _field(database)
     return "".join(f"{_field(one)}:{port}:{named}:{_field(user)}:{_field(password)}\n" for one in hosts)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The locale of a restored database: the recorded one, or what comes nearest on this server."""
+"""The locale of a restored database: the recorded one, or the closest one that the server has."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .tables import literal
 
 FALLBACK = "C.UTF-8"
 
-# Who sorts text other than libc: the option that names the locale, and whether a server has it.
+# Locale providers other than libc: the option with the locale, and a query whether the server has it.
 _PROVIDERS = {
     "icu": ("ICU_LOCALE", "SELECT icu_unicode_version() IS NOT NULL AND %s <> ''"),
     "builtin": ("BUILTIN_LOCALE", "SELECT 1 FROM pg_collation WHERE collprovider = 'b' AND colllocale = %s"),
@@ -20,7 +20,7 @@ _PROVIDERS = {
 
 
 def of(session: Session, recorded: DatabaseSettings) -> tuple[str, list[str]]:
-    """The locale in words of CREATE DATABASE, and what of the recorded one the server has not."""
+    """Return the locale clauses for CREATE DATABASE, and the recorded locales that the server does not have."""
     wanted = {category: recorded[category] for category in ("collate", "ctype")}
     missing = [locale for locale in dict.fromkeys(wanted.values()) if not _has_locale(session, locale)]
     provider = "libc"

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds in a session of ours before its first query, whatever the database, its owner or an administrator has set."""
+"""Settings of each session before its first query, regardless of the settings of the database, its owner or an administrator."""
 
 from __future__ import annotations
 
-# formats.md, Digests: what every row's text depends on is set before any row is read.
+# formats.md, Digests: all settings that affect the text of a row are set before any row is read.
 SETTINGS = {
     "caracal.zone_id": "*",
     "row_security": "off",
@@ -20,24 +20,27 @@ SETTINGS = {
     "lock_timeout": "30s",
 }
 
-# In the start-up packet, so that it holds before the first statement and over any setting of a role or database. With another path
-# the owner of a database could put operators and functions of theirs in the place of those that we mean, and they would run as our login.
+# This is part of the start-up packet, so it applies before the first statement and overrides settings of a role or database.
+# With another search path, the owner of a database could replace the operators and functions that the queries use, and their
+# code would run with the privileges of this login.
 STARTUP = "-c search_path="
 
-# A server that waits for a lock, or works, would not notice for long that its client was killed. This setting makes it look.
+# A server that waits for a lock, or computes, takes long to notice that its client was killed. With this setting it checks.
 CLIENT_CHECK = "client_connection_check_interval"
 CLIENT_CHECK_EVERY = "1s"
 
-# A view or foreign table that takes the place of a table between our looking and our reading would run its code as our login.
+# A view or foreign table could replace a table between the catalog query and the read. Its code would run with the privileges
+# of this login.
 RESTRICTION = "restrict_nonsystem_relation_kind"
 RESTRICTED = "view, foreign-table"
 
 
 def opening() -> str:
-    """The first statement of a session: nothing runs the code of a view, and no limit ends us.
+    """Return the first statement of a session. It prevents views from running code, and disables timeouts.
 
-    Limits that an administrator sets for services would end a long reading, or the idle session that says that we are here.
-    Asked of the server, since older majors do not know all of them; a block, since it returns no rows that psql would print.
+    Timeouts that an administrator sets for services would end a long read, or the idle session that marks a running backup. The
+    statement asks the server which settings exist, since older major versions lack some. It is a block because psql would print
+    the rows of a query.
     """
     values = {
         RESTRICTION: RESTRICTED,
@@ -54,7 +57,7 @@ def opening() -> str:
         END $$"""
 
 
-# A query of ours on a column of such a type would call it, by a cast that it names or by one that the server finds fitting.
+# If a query uses a column of such a type, it would call this function, through an explicit cast or one that the server selects.
 STRANGE_CAST = """
     SELECT pg_catalog.format('%s AS %s', pg_catalog.format_type(c.castsource, NULL), pg_catalog.format_type(c.casttarget, NULL)),
            pg_catalog.pg_get_userbyid(f.proowner)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""May this login see everything, do the clocks agree? Asked before anything is made."""
+"""Check the privileges of the login and the clocks before a backup starts."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CLOCK_TOLERANCE = 30.0  # seconds between host and database
 
 
 def full_sight(session: Session) -> str:
-    """Why this role sees every row and catalog: "superuser", "owner" or "pg_read_all_data with BYPASSRLS".
+    """Return why this role can read every row and catalog: "superuser", "owner" or "pg_read_all_data with BYPASSRLS".
 
-    A role that does not would read zero rows without an error, so everything else raises PermissionMissing.
+    A role without these privileges would read zero rows without an error, so it raises PermissionMissing.
     """
     name, superuser, bypass, owner, reads_all, foreign = session.rows(
         """SELECT r.rolname, r.rolsuper, r.rolbypassrls,
@@ -43,7 +43,7 @@ def full_sight(session: Session) -> str:
 
 
 def clock_offset(session: Session, now: t.Callable[[], datetime.datetime]) -> float:
-    """Seconds that the database is ahead of this host (negative: behind)."""
+    """Return by how many seconds the database's clock is ahead of this host (negative: behind)."""
     before = now()
     theirs = session.value("SELECT extract(epoch FROM clock_timestamp())")
     middle = before + (now() - before) / 2

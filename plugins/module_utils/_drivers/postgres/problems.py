@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PostgreSQL's errors as ours: one line, and nothing of a row in it."""
+"""Convert PostgreSQL's errors to errors of this collection: one line, without any content of a row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..._errors import BackupError, NoRoom, PermissionMissing, StageFailed, Stor
 
 
 def translate(exc: t.Any, database: str) -> BackupError:
-    """Our error for psycopg2's, with the primary message only: details may hold rows."""
+    """Return the error for one of psycopg2, with the primary message only, since the details may contain rows."""
     diagnosis = getattr(exc, "diag", None)
     message = (getattr(diagnosis, "message_primary", None) or str(exc)).strip().splitlines()
     said = message[0] if message else type(exc).__name__

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every relation of a database that can hold rows or a value, whatever its kind and schema, from the catalog alone."""
+"""Read every relation of a database that can contain rows or a value, of any kind and in any schema, from the catalog alone."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from .server import Session
 from .tables import SYSTEM, quote
 
 TABLE, SEQUENCE, MATERIALIZED_VIEW, FOREIGN_TABLE = "r", "S", "m", "f"
-# Views, indexes, row types, what is kept apart for wide values, partitioned tables and property graphs: none has rows of its own.
+# Views, indexes, row types, TOAST tables, partitioned tables and property graphs have no rows of their own.
 _ROWLESS = "'v', 'i', 'I', 'c', 't', 'p', 'g'"
-# What `initdb` makes has lower numbers; pg_dump passes over what somebody has put into the server's own schemas since.
+# Objects that `initdb` creates have lower numbers. pg_dump omits objects that users have since added to the server's schemas.
 _FIRST_OF_USERS = 16384
 
 
 @dataclasses.dataclass(frozen=True)
 class Relation:
-    """`number` and `kind` as in pg_class. `extension` is whose it is; of that, `kept` says that the extension wants its rows dumped, and
-    `partly` that it wants only some."""
+    """A relation, with `number` and `kind` as in pg_class.
+
+    `extension` is the extension that owns it. If that is set, `kept` means that the extension wants its rows dumped, and
+    `partly` that it wants only some of them dumped.
+    """
 
     number: int
     schema: str
@@ -39,7 +42,7 @@ class Relation:
 
     @property
     def system(self) -> bool:
-        """Whether it lies in a schema of the server's, which pg_dump passes over."""
+        """Return True if it is in one of the server's own schemas, which pg_dump omits."""
         return self.schema == "information_schema" or self.schema.startswith("pg_")
 
 
@@ -53,17 +56,20 @@ _QUERY = f"""
       LEFT JOIN pg_catalog.pg_extension e ON e.oid = d.refobjid
      WHERE c.relkind NOT IN ({_ROWLESS}) AND c.relpersistence <> 't' AND (c.oid >= {_FIRST_OF_USERS} OR {SYSTEM})
      ORDER BY 2, 3"""
-# As they were made, so that one that reads another comes after it.
+# In the order of creation, so that a view is computed after the views that it reads.
 _UNPOPULATED = """
     SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relkind = 'm' AND NOT c.relispopulated ORDER BY c.oid"""
 
 
 def read(session: Session) -> list[Relation]:
-    """All, sorted by name. Nothing is locked but the catalog."""
+    """Return all relations, sorted by name. Only the catalog is locked."""
     return [Relation(*row) for row in session.rows(_QUERY)]
 
 
 def unpopulated(session: Session) -> dict[str, str]:
-    """Materialized views without content, in the order in which they can be computed: `schema.name` → the same quoted."""
+    """Return the materialized views without content, in the order in which they can be computed.
+
+    The result maps `schema.name` to the quoted name.
+    """
     return {f"{schema}.{name}": f"{quote(schema)}.{quote(name)}" for schema, name in session.rows(_UNPOPULATED)}

@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sealed artifacts back into a database, without a plaintext file: rows stream through `pg_restore`, leaves are
-loaded side by side, definitions come from an archive in memory."""
+"""Restore encrypted artifacts into a database without a plaintext file.
+
+Rows stream through `pg_restore`, audit partitions are loaded in parallel, and definitions come from an archive in memory.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,10 @@ SCHEMA_LIMIT = 64 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Destination:
-    """Where to and from where; it travels to the worker processes. `database` is the working name,
-    `pg_restore` the words that start it."""
+    """The source and destination of a restore. It is passed to the worker processes.
+
+    `database` is the working name. `pg_restore` is the start of its command line.
+    """
 
     server: Server
     database: str
@@ -40,21 +44,24 @@ def _open(destination: Destination, key: str) -> Opener:
 
 
 def definitions(destination: Destination, key: str) -> Definitions:
-    """The schema archive, opened."""
+    """Return the decrypted schema archive."""
     with _open(destination, key) as source:
         data = source.read_all(SCHEMA_LIMIT)
     return Definitions(destination.pg_restore, destination.server, destination.database, data)
 
 
 def archive(destination: Destination, key: str) -> None:
-    """The rows of the archive, into tables that have no index, constraint or trigger yet."""
+    """Load the rows of the archive into tables that have no index, constraint or trigger yet."""
     argv = [*destination.pg_restore, *COMMON, f"--dbname={libpq.conninfo(destination.database)}", "--section=data"]
     with _open(destination, key) as source:
         tools.stream_in(argv, destination.server, destination.database, source)
 
 
 def tables(destination: Destination, names: t.Sequence[tuple[str, str]]) -> list[Table]:
-    """Where leaves go, by schema and name. Read once and before any is loaded: it would wait for each worker that has emptied a table."""
+    """Return the tables for the audit partitions, by schema and name.
+
+    They are read once and before any is loaded, since this query would wait for each worker that has truncated a table.
+    """
     with _session(destination) as session:
         found = {(table.schema, table.name): table for table in read_tables(session)}
     for schema, name in names:
@@ -64,12 +71,12 @@ def tables(destination: Destination, names: t.Sequence[tuple[str, str]]) -> list
 
 
 def leaf(destination: Destination, table: Table, key: str) -> int:
-    """The rows of one audit leaf and its statistics; the number of rows."""
+    """Load the rows of one audit partition, compute its statistics, and return the number of rows."""
     with (
         _session(destination) as session,
         _open(destination, key) as source,
     ):
-        # Emptied in the same transaction, the table needs no WAL where wal_level is minimal, and its rows are born frozen.
+        # A table truncated in the same transaction needs no WAL if wal_level is minimal, and its rows are loaded frozen.
         session.rows("BEGIN")
         session.rows(f"TRUNCATE ONLY {table.sql}")
         rows = session.copy_from(table.copy_in(), source)
@@ -79,7 +86,10 @@ def leaf(destination: Destination, table: Table, key: str) -> int:
 
 
 def analyze(destination: Destination, leaves: t.Collection[tuple[str, str]]) -> None:
-    """Statistics of all tables but the leaves, which have theirs. A partitioned parent gets none, as autovacuum gives it none."""
+    """Compute statistics of all tables except `leaves`, which have theirs.
+
+    A partitioned parent gets none, as autovacuum never analyzes it.
+    """
     with _session(destination) as session:
         wanted = [table.sql for table in read_tables(session) if (table.schema, table.name) not in leaves]
         if wanted:
@@ -87,7 +97,10 @@ def analyze(destination: Destination, leaves: t.Collection[tuple[str, str]]) -> 
 
 
 def without_rows(destination: Destination, recorded: t.Mapping[str, TableDigest]) -> list[str]:
-    """Those of `schema.name` for which rows were recorded, and that have none here. Before policies come back, which could hide them."""
+    """Return the tables in `recorded` that have rows there, but none in this database.
+
+    Call it before policies are restored, since they could hide rows.
+    """
     with _session(destination) as session:
         found = {table.qualified: table.sql for table in read_tables(session)}
         wanted = [name for name in sorted(recorded) if recorded[name]["rows"]]
@@ -95,9 +108,10 @@ def without_rows(destination: Destination, recorded: t.Mapping[str, TableDigest]
 
 
 def materialized_views(destination: Destination, wanted: t.Collection[str]) -> dict[str, str]:
-    """Compute those of `schema.name` that have no content; what did not succeed, and why.
+    """Compute the materialized views in `wanted` that have no content, and return name → error for those that failed.
 
-    Each runs as its owner. Their queries may go through views, which the restriction of our sessions is not about: those of a source.
+    Each is computed with the privileges of its owner. Their queries may use views, so the setting that restricts views is
+    disabled. It protects sessions that read a source database, not a restored one.
     """
     failed: dict[str, str] = {}
     with Session(destination.server, destination.database, settings={**SETTINGS, RESTRICTION: ""}) as session:
@@ -110,7 +124,7 @@ def materialized_views(destination: Destination, wanted: t.Collection[str]) -> d
 
 
 def sequences(destination: Destination, recorded: t.Mapping[str, int | None]) -> None:
-    """What was never used in the copy, and yet has a value in the inventory: the dump had none of it."""
+    """Set sequences that were never used in the copy but have a value in the inventory, because the dump did not contain it."""
     with _session(destination) as session:
         for schema, name in session.rows("SELECT schemaname, sequencename FROM pg_catalog.pg_sequences WHERE last_value IS NULL"):
             value = recorded.get(f"{schema}.{name}")
@@ -119,6 +133,9 @@ def sequences(destination: Destination, recorded: t.Mapping[str, int | None]) ->
 
 
 def _session(destination: Destination) -> Session:
-    """Its ANALYZE makes first statistics, those of the first stage of `vacuumdb --analyze-in-stages`, without which the first queries
-    after a restore crawl. Full ones take longer than loading the rows; autovacuum or the operator makes them while services work."""
+    """Open a session whose ANALYZE computes minimal statistics, like the first stage of `vacuumdb --analyze-in-stages`.
+
+    Without them, the first queries after a restore are very slow. Full statistics take longer than loading the rows. Autovacuum
+    or the operator computes them while services run.
+    """
     return Session(destination.server, destination.database, settings={**SETTINGS, "default_statistics_target": "1"})

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Roles: read into the structured inventory, and made again by our own statements.
+"""Record roles in the inventory, and create them again with SQL statements of this collection.
 
-A globals file is never replayed: it carries password verifiers and would alter roles that exist. Roles are
-cluster-wide and outside any snapshot, so the reader compares before and after.
+A globals file of pg_dumpall is not used: it contains password verifiers and would alter existing roles. Roles are cluster-wide
+and outside any snapshot, so the backup reads them before and after, and compares.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..._report.text import parameters
 from .server import Session
 from .tables import literal, quote, setting
 
-# Attributes that a restore may set, and those that only a sandbox gives, since nobody but the drill is in there.
+# Attributes that any restore may set, and those that only a sandbox sets, since only the drill uses the sandbox.
 ATTRIBUTES = {"login": "LOGIN", "createdb": "CREATEDB", "inherit": "INHERIT"}
 SANDBOX_ATTRIBUTES = {"superuser": "SUPERUSER", "replication": "REPLICATION", "createrole": "CREATEROLE", "bypassrls": "BYPASSRLS"}
 
@@ -27,7 +27,7 @@ _ROLES = """
            (SELECT setconfig FROM pg_catalog.pg_db_role_setting s WHERE s.setrole = r.oid AND s.setdatabase = 0)
       FROM pg_catalog.pg_roles r"""
 
-# Of the named ones only: others are not ours to judge, and may bear a name that is no text.
+# Only the named roles are read. Other roles do not matter here, and may have names that are not valid text.
 _STRONG = "SELECT rolname, rolsuper OR rolcreaterole OR rolname ~ '^pg_' FROM pg_catalog.pg_roles WHERE rolname = ANY (%s::text[])"
 _PAIRS = """
     SELECT m.rolname, g.rolname FROM pg_catalog.pg_auth_members a
@@ -55,9 +55,9 @@ _REFERENCED = """
 
 
 def read(session: Session) -> ClusterRoles:
-    """`{"roles": {name: attributes}, "members": [[member, group], …]}` of the roles that this database refers to.
+    """Return the roles that this database refers to: `{"roles": {name: attributes}, "members": [[member, group], …]}`.
 
-    Roles of the server (`pg_*`) are recorded only as groups: who is in one has rights that no grant shows.
+    Roles of the server (`pg_*`) are recorded only as groups. Their members have privileges that no grant shows.
     """
     rows = session.rows(f"{_ROLES} WHERE oid IN ({_REFERENCED}) ORDER BY 1")
     members = session.rows(
@@ -72,7 +72,7 @@ def _names(recorded: ClusterRoles) -> list[str]:
 
 
 def _attributes(rows: t.Iterable[tuple[t.Any, ...]]) -> dict[str, RoleAttributes]:
-    """By name. The columns are those of `_ROLES`."""
+    """Return the attributes by name. The columns are those in `_ROLES`."""
     return {
         name: {
             "login": login,
@@ -91,25 +91,25 @@ def _attributes(rows: t.Iterable[tuple[t.Any, ...]]) -> dict[str, RoleAttributes
 
 
 def merge(first: ClusterRoles, second: ClusterRoles) -> ClusterRoles:
-    """The roles of two databases of one cluster together."""
+    """Combine the roles of two databases of one cluster."""
     pairs = {tuple(pair) for pair in first["members"] + second["members"]}
     return {"roles": {**first["roles"], **second["roles"]}, "members": [list(pair) for pair in sorted(pairs)]}
 
 
 def create_missing(session: Session, recorded: ClusterRoles, host: str | None = None) -> list[str]:
-    """Make the roles that do not exist, without passwords; an existing role is never altered.
+    """Create the roles that do not exist, without passwords. Existing roles are never altered.
 
-    In a sandbox, whose superuser is `host`, they get every recorded attribute. Returns one line for each difference between what exists
-    and what was recorded.
+    In a sandbox, whose superuser is `host`, they get every recorded attribute. Returns one line for each difference between the
+    existing and the recorded roles.
     """
     strong = dict(session.rows(_STRONG, (_names(recorded),)))
-    # Who is no superuser, as on managed servers, must be able to give things to the roles that it makes.
+    # A login that is not a superuser, as on managed servers, must be able to transfer ownership to the roles that it creates.
     session.rows("SET createrole_self_grant = 'set, inherit'")
     for name, attributes in recorded["roles"].items():
         if name not in strong:
             session.conceal(_create(name, attributes, ATTRIBUTES | (SANDBOX_ATTRIBUTES if host else {})), f"role {name} or a setting of it")
     for member, group in recorded["members"]:
-        # A set must not be able to make its roles administrators of a cluster that has some already.
+        # A set must not be able to make its roles administrators of an existing cluster.
         if member not in strong and (group in strong or group in recorded["roles"]) and (host or not strong.get(group, False)):
             session.rows(f"GRANT {quote(group)} TO {quote(member)}")
     return differences(session, without(recorded, host))
@@ -127,7 +127,10 @@ def _create(name: str, attributes: RoleAttributes, allowed: dict[str, str]) -> s
 
 
 def without(recorded: ClusterRoles, host: str | None) -> ClusterRoles:
-    """What can be compared: all but `host`, a sandbox's superuser, who bears the name of an owner and is what it must be."""
+    """Return the roles that can be compared: all but `host`, the superuser of a sandbox.
+
+    It has the name of a recorded owner, but must have the attributes of a superuser.
+    """
     return {
         "roles": {name: attributes for name, attributes in recorded["roles"].items() if name != host},
         "members": [pair for pair in recorded["members"] if pair[0] != host],
@@ -135,8 +138,10 @@ def without(recorded: ClusterRoles, host: str | None) -> ClusterRoles:
 
 
 def differences(session: Session, recorded: ClusterRoles) -> list[str]:
-    """One line per recorded role or membership that is not so in this cluster, and per membership of a recorded role in another one
-    that was not recorded."""
+    """Return one line for each recorded role or membership that differs in this cluster.
+
+    Each unrecorded membership of a recorded role in another role also gets a line.
+    """
     names = _names(recorded)
     actual = _attributes(session.rows(f"{_ROLES} WHERE rolname = ANY (%s::text[])", (names,)))
     pairs = set(session.rows(_PAIRS, (names,)))
@@ -161,7 +166,7 @@ def _others(recorded: t.Mapping[str, object], actual: t.Mapping[str, object]) ->
 
 
 def as_recorded(recorded: ClusterRoles, host: str | None) -> str:
-    """What there is to say where nothing differs: how much was compared, and who was not."""
+    """Return the text for a comparison without differences: how many roles were compared, and which role was not."""
     compared = without(recorded, host)
     words = f"{len(compared['roles'])} role(s) and {len(compared['members'])} membership(s) are as in the set"
     return f"{words}; {host} was not compared, because it is the superuser of this sandbox" if host in recorded["roles"] else words

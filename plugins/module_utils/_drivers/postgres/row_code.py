@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a restored database would run while its rows are loaded: as whoever loads them, which is a superuser mostly.
+"""Find functions of a database's owners that would run while its rows are loaded, with the privileges of the loading login.
 
-Indexes, keys, views and statistics are computed as the owner of their table; checks, generated columns and the expressions of a
-partition key are not. Of the server's own functions those count that do something, or take a query as text.
+That login is usually a superuser. Indexes, keys, views and statistics are computed as the owner of their table. Check
+constraints, generated columns and expressions of partition keys are not. The server's own functions count if they are volatile
+or run a query given as text.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import typing as t
 from ..._errors import TargetRefused
 from .server import Server, Session
 
-# Of the server's own functions, those that run a query which is given as text.
+# The server's own functions count if they are volatile or run a query that is passed as text.
 FUNCTIONS = r"""
     WITH evaluated(classid, objid, tree) AS (
         SELECT 'pg_catalog.pg_constraint'::regclass::oid, oid, conbin::text FROM pg_catalog.pg_constraint WHERE contype = 'c'
@@ -39,9 +40,10 @@ FUNCTIONS = r"""
 
 
 def refuse(server: Server, database: str, known_as: str, confirmation: t.Collection[str], late_checks: t.Sequence[str]) -> None:
-    """Raises TargetRefused, before any row is there, for a database that would run functions of its owners, unless that is confirmed.
+    """Raise TargetRefused, before any row is loaded, if a database would run functions of its owners and that is not confirmed.
 
-    `late_checks` are not in the database yet (see `Definitions`), and look at the rows once they are there.
+    `late_checks` are check constraints that are not in the database yet (see `Definitions`). They check the rows once they are
+    loaded.
     """
     with Session(server, database) as session:
         found = [*(row[0] for row in session.rows(FUNCTIONS)), *late_checks]

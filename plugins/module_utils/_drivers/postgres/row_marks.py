@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Short keyed digests of a table's rows, in the order of its key, that show at which row two copies of a table begin to differ.
+"""Short keyed digests of a table's rows, in key order, that locate the first difference between two copies of a table.
 
-A table of up to `LIMIT` rows has a digest of each row. In a longer table each digest covers 2, 4, 8 … rows, so that memory is bounded.
-They only locate a difference: whether tables are equal is decided by `copy-sha256-v1`.
+A table of up to `LIMIT` rows has one digest for each row. In a longer table each digest covers 2, 4, 8 … rows, so memory is
+bounded. The digests only locate a difference. The equality of tables is decided by `copy-sha256-v1`.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from ... import _inventory
 LIMIT = 1024
 KEY_SIZE = 16
 _SIZE = 8
-# More rows than a table can have.
+# All powers of two up to more rows than a table can have.
 _SPANS = frozenset(1 << power for power in range(48))
 
 
 @dataclasses.dataclass(frozen=True)
 class RowMarks:
-    """Each digest covers `span` rows, the last one as many as are left."""
+    """The digests of a table. Each covers `span` rows, and the last one covers the remaining rows."""
 
     span: int
     digests: tuple[bytes, ...]
@@ -35,7 +35,7 @@ class RowMarks:
 
     @classmethod
     def of(cls, document: t.Any) -> RowMarks:
-        """Raises ValueError for what `to_dict` never gives."""
+        """Raise ValueError for a document that `to_dict` cannot produce."""
         span, digests = (document.get(name) for name in ("span", "digests")) if isinstance(document, dict) else (None, None)
         if not isinstance(span, int) or span not in _SPANS or not isinstance(digests, str):
             raise ValueError("malformed marks of rows")
@@ -46,13 +46,13 @@ class RowMarks:
 
 
 class Marker:
-    """A sink for COPY lines."""
+    """A sink for COPY lines that computes the digests."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
         self._span = 1
         self._digests: list[bytes] = []
-        # Digests of 1, 2, 4 … rows that wait for a second one of their length.
+        # Digests of 1, 2, 4 … rows, each of which waits for a second one of its length.
         self._waiting: list[bytes] = []
         self._rows = 0
 
@@ -87,7 +87,10 @@ class Marker:
 
 
 class Missing:
-    """A sink for COPY lines: `left` are digests of marks, each of one row, that no line has."""
+    """A sink for COPY lines that finds missing rows.
+
+    `left` contains the digests in `marks`, each of one row, that no line matches.
+    """
 
     def __init__(self, key: bytes, marks: RowMarks) -> None:
         self._key = key
@@ -102,7 +105,10 @@ def _digest(key: bytes, data: bytes) -> bytes:
 
 
 def first_difference(key: bytes, expected: RowMarks, actual: RowMarks) -> int | None:
-    """Number of the first row, from 0, that may differ; the next `span` rows of the longer span may, too. None where nothing differs."""
+    """Return the number of the first row, from 0, that may differ, or None if nothing differs.
+
+    Any of the `span` rows from that number on may differ, where `span` is the longer one.
+    """
     span = max(expected.span, actual.span)
     ours, theirs = (_lengthened(key, one, span) for one in (expected, actual))
     for number, (first, second) in enumerate(zip(ours, theirs, strict=False)):
@@ -112,7 +118,10 @@ def first_difference(key: bytes, expected: RowMarks, actual: RowMarks) -> int | 
 
 
 def _lengthened(key: bytes, marks: RowMarks, span: int) -> tuple[bytes, ...]:
-    """The same marks, each of `span` rows. The last one differs from that of another span, and then so do the tables."""
+    """Return the same marks with a longer span.
+
+    The last digest of a shorter span differs from the last one of a longer span. Then the tables differ too.
+    """
     marker = Marker(key)
     digests = list(marks.digests)
     for _doubling in range((span // marks.span).bit_length() - 1):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The text of `pg_dump --schema-only` as digests: one of all of it, and one of each object, so that a difference has a name."""
+"""Digests of the text of `pg_dump --schema-only`: one of the whole text, and one of each object to name a difference."""
 
 from __future__ import annotations
 
@@ -14,23 +14,30 @@ import typing as t
 from . import tools
 from .snapshot import Place
 
-# Above each object, after a line that has two hyphens only. A function's body may have such lines too: its own object's name is wrong
-# then, and the digest of the whole text still differs.
+# This line is above each object, after a line with only two hyphens. A function's body may contain such lines too. Then the
+# name of the object is wrong, but the digest of the whole text still differs.
 _HEAD = re.compile(rb"-- Name: (.*); Type: (.*); Schema: (.*); Owner: .*")
-# Before whatever object comes first.
+# Lines that precede the next object, but are not part of any.
 _NOT_OF_AN_OBJECT = (b"SET ", b"--")
 
 
 @dataclasses.dataclass(frozen=True)
 class SchemaText:
-    """`digest` is a SHA-256 of the text without its "Dumped" lines; `objects` has half of one for each object, by type and name."""
+    """Digests of a schema's text.
+
+    `digest` is the SHA-256 of the text without its "Dumped" lines. `objects` maps the type and name of each object to the first
+    half of its SHA-256.
+    """
 
     digest: str
     objects: dict[str, str]
 
 
 def read(pg_dump: str, place: Place) -> SchemaText:
-    """Equal within one major for equal schemas. Without publications and subscriptions, which no restore creates. Raises StageFailed."""
+    """Return the digests of a database's schema, which are equal for equal schemas within one major version.
+
+    Publications and subscriptions are omitted, since no restore creates them. Raises StageFailed.
+    """
     argv = [pg_dump, "--schema-only", "--no-publications", "--no-subscriptions", "--no-password"]
     argv += [f"--restrict-key={tools.RESTRICT_KEY}", f"--snapshot={place.snapshot}"]
     lines = _Lines()
@@ -39,7 +46,7 @@ def read(pg_dump: str, place: Place) -> SchemaText:
 
 
 def differences(expected: t.Mapping[str, str], actual: t.Mapping[str, str]) -> list[str]:
-    """Objects whose text differs, in readable lines."""
+    """Return a readable line for each object whose text differs."""
     lines = []
     for name in sorted(expected.keys() | actual.keys()):
         if name not in actual:
@@ -52,7 +59,7 @@ def differences(expected: t.Mapping[str, str], actual: t.Mapping[str, str]) -> l
 
 
 class _Lines:
-    """A sink for the text."""
+    """A sink for the text of the schema."""
 
     def __init__(self) -> None:
         self._whole = hashlib.sha256()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How to reach a PostgreSQL server, for psycopg2 and for its own tools, without a password in argv or on disk."""
+"""Connect to a PostgreSQL server with psycopg2 or with its own tools, without a password in argv or on disk."""
 
 from __future__ import annotations
 
@@ -31,12 +31,15 @@ from .opening import (
 
 
 def own_passfile() -> str:
-    """Where libpq looks for passwords by itself."""
+    """Return the path of libpq's default password file."""
     return os.environ.get("PGPASSFILE") or os.path.expanduser("~/.pgpass")
 
 
 def _refuse_shared_passfile() -> None:
-    """Raises KeyProblem when others can read that file, whatever folder it is in: libpq passes over it then, and tells no login why."""
+    """Raise KeyProblem if other users can read that password file.
+
+    Its directory does not matter. libpq ignores such a file, and the error of the failed login does not give the reason.
+    """
     path = own_passfile()
     mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.isfile(path) else 0
     if mode & 0o077:
@@ -47,7 +50,7 @@ def _refuse_shared_passfile() -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Server:
-    """A server and a login; the password stays in its file until a connection needs it."""
+    """A server and a login. The password is read from its file only when a connection needs it."""
 
     host: str = ""
     port: int = 5432
@@ -60,12 +63,12 @@ class Server:
     application: str = "caracal_ops.backup"
 
     def named(self, application: str) -> Server:
-        """The same under another application name, by which the server tells our runs apart."""
+        """Return the server with another application name, which distinguishes the runs of this collection in the server's views."""
         return dataclasses.replace(self, application=application)
 
     @classmethod
     def from_options(cls, given: PostgresOptions) -> Server:
-        """Raises KeyProblem when others can read the password file that libpq would use."""
+        """Return the server for the options. Raises KeyProblem if others can read the password file that libpq would use."""
         if given.login_password_file is None:
             _refuse_shared_passfile()
         return cls(
@@ -83,7 +86,7 @@ class Server:
         return f"{self.user}@{self.host or 'local socket'}:{self.port}"
 
     def parameters(self, database: str) -> dict[str, t.Any]:
-        """Keyword arguments of `psycopg2.connect`."""
+        """Return the keyword arguments for `psycopg2.connect`."""
         wanted = {
             "dbname": database,
             "host": self.host or None,
@@ -111,7 +114,7 @@ class Server:
         return secret_files.text(self.password_file, "login_password_file").rstrip("\r\n")
 
     def environment(self, database: str) -> dict[str, str]:
-        """Environment of libpq for `pg_dump` and friends, without the password (see `tools.passfile`)."""
+        """Return the environment of libpq for `pg_dump` and other tools, without the password (see `tools.passfile`)."""
         wanted = {
             "PGDATABASE": database,
             "PGHOST": self.host or None,
@@ -132,7 +135,7 @@ class Server:
 
 
 class Session:
-    """One connection with the settings above, outside or inside one transaction. Errors become ours."""
+    """A connection with the settings of `opening`. It raises only errors of this collection."""
 
     def __init__(self, server: Server, database: str, *, autocommit: bool = True, settings: t.Mapping[str, str] | None = None) -> None:
         psycopg2 = require_psycopg2()
@@ -153,7 +156,7 @@ class Session:
         except psycopg2.Error as exc:
             raise problems.connect(server, database, str(exc)) from exc
         except UnicodeError:
-            # Of a name that was given, or of what the server said before it knew our encoding.
+            # Either the given name or an error that the server sent before it knew the client's encoding is not UTF-8.
             raise problems.connect(server, database, "its error message is not UTF-8") from None
         if restricted != RESTRICTED or casts:
             self.close()
@@ -169,7 +172,7 @@ class Session:
             )
 
     def rows(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
-        """Run a query, all rows; of a statement without rows, the empty list."""
+        """Run a statement and return all its rows, or an empty list if it has none."""
         try:
             with self._connection.cursor() as cursor:
                 cursor.execute(sql, parameters or None)
@@ -180,11 +183,14 @@ class Session:
             raise problems.no_text(self.database) from None
 
     def value(self, sql: str, parameters: t.Sequence[t.Any] = ()) -> t.Any:
-        """The first column of the first row, or None."""
+        """Return the first column of the first row, or None."""
         return next((row[0] for row in self.rows(sql, parameters)), None)
 
     def conceal(self, sql: str, what: str) -> None:
-        """Run a statement with values in it that nobody may read: where the server refuses it, its own words could repeat them."""
+        """Run a statement that contains secret values.
+
+        If the server refuses it, the error omits the server's message, which could repeat the values.
+        """
         try:
             self.rows(sql)
         except StageFailed as exc:
@@ -194,11 +200,11 @@ class Session:
             ) from None
 
     def verifier(self, role: str, password: str) -> str:
-        """What the server keeps of a password, made here, so that the password itself is in no statement."""
+        """Return the password verifier that the server stores. It is computed here, so no statement contains the password."""
         return str(require_psycopg2().extensions.encrypt_password(password, role, self._connection, "scram-sha-256"))
 
     def copy_to(self, sql: str, sink: Sink) -> None:
-        """`COPY … TO STDOUT`: one call of `sink.write` per row, with the newline."""
+        """Run `COPY … TO STDOUT`, with one call of `sink.write` per row, including the newline."""
         try:
             with self._connection.cursor() as cursor:
                 cursor.copy_expert(sql, sink)
@@ -206,19 +212,25 @@ class Session:
             raise problems.translate(exc, self.database) from exc
 
     def copy_from(self, sql: str, source: t.Any) -> int:
-        """`COPY … FROM STDIN` from an object with `read(size)`; rows. An error of ours in it comes out as it went in."""
+        """Run `COPY … FROM STDIN` from an object with `read(size)`, and return the number of rows.
+
+        A BackupError from `source` is raised unchanged.
+        """
         reader = _Reader(source)
         try:
             with self._connection.cursor() as cursor:
                 cursor.copy_expert(sql, reader, 1 << 18)
                 return int(cursor.rowcount)
         except (self._error, SystemError) as exc:
-            # psycopg2 that is told of its session's end while it reads our object raises a SystemError because of it.
+            # psycopg2 raises a SystemError if it notices the end of its session while it reads from a Python object.
             lost = exc if isinstance(exc, self._error) else exc.__cause__ or exc
             raise reader.error or problems.translate(lost, self.database) from exc
 
     def refuse_pooler(self) -> None:
-        """A pooler such as PgBouncer answers with a process id of its own; behind it, sessions and snapshots are not ours to hold."""
+        """Raise OptionError if the server is a connection pooler such as PgBouncer, which reports its own process ID.
+
+        Behind a pooler, sessions and snapshots cannot be held.
+        """
         if self._connection.info.backend_pid != self.value("SELECT pg_catalog.pg_backend_pid()"):
             raise OptionError(
                 f"database {self.database}: the server is a connection pooler (such as PgBouncer), which does not preserve snapshots; "
@@ -226,7 +238,10 @@ class Session:
             )
 
     def abandon(self) -> None:
-        """From another thread: whatever runs now ends as Unreachable. A function can catch that its query was canceled, and not this."""
+        """Abort the running statement from another thread. It then raises Unreachable.
+
+        A function can catch the cancellation of its query, but not the loss of the connection.
+        """
         with socket.socket(fileno=os.dup(self._connection.fileno())) as own:
             own.shutdown(socket.SHUT_RDWR)
 
@@ -241,7 +256,7 @@ class Session:
 
 
 class _Reader:
-    """Keeps the source's error, of which psycopg2 passes on only the text, through the server."""
+    """A reader that keeps the error of its source. psycopg2 passes only its text on, through the server."""
 
     def __init__(self, source: t.Any) -> None:
         self._source = source

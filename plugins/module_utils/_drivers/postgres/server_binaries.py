@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finds a PostgreSQL server that a sandbox can run: new enough, and with the extensions that a set needs."""
+"""Find a PostgreSQL server for a sandbox: new enough, and with the extensions that a set needs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .installs import Candidate, Version, candidates, check_tools, lowest, versi
 
 @dataclasses.dataclass(frozen=True)
 class Install:
-    """One server install: absolute folders of its programs, its loadable libraries and its shared files.
+    """A server installation: absolute directories of its programs, its loadable libraries and its shared files.
 
-    With `rootfs` it is one of an image that is unpacked there: the folders are inside, it runs in bubblewrap only, and with the `variables`
-    of the image.
+    With `rootfs`, it is from an image that is unpacked there. The directories are then inside it, and it runs only in
+    bubblewrap, with the `variables` of the image.
     """
 
     bindir: str
@@ -38,7 +38,7 @@ class Install:
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """Of this host, those that the server needs."""
+        """Return the directories of this host that the server needs."""
         return () if self.rootfs else (self.bindir, self.libdir, self.sharedir)
 
     @property
@@ -54,9 +54,9 @@ def find(
     extension: str = "pgcrypto",
     places: t.Sequence[Candidate] | None = None,
 ) -> Install:
-    """The install with the lowest major that is at least `minimum_major` and has the programs and the extension.
+    """Return the installation with the lowest major version that is at least `minimum_major` and has the programs and the extension.
 
-    Raises MissingDependency that lists what was found and why it was refused. `places` replaces the usual folders.
+    `places` replaces the usual directories. Raises MissingDependency with all installations found and why each was refused.
     """
 
     def examine(place: Candidate) -> tuple[Version, Install]:
@@ -80,12 +80,12 @@ def _examine(place: Candidate, need: t.Sequence[str], extension: str) -> tuple[V
     return version, Install(bindir, _with_own_libraries(libdir), sharedir, version, place.origin)
 
 
-# pg_config would say where these are, but belongs to the development packages and is often absent. We look for one file
-# of each folder instead, where the builds of the known distributions put it.
+# pg_config reports these directories, but it belongs to the development packages and is often absent. So the code searches for
+# one file of each directory in the locations that the known distributions use.
 
 
 def library_folders(bindir: str) -> list[str]:
-    """Where the modules of a server can be whose programs are in `bindir`."""
+    """Return the possible directories of the loadable modules of a server whose programs are in `bindir`."""
     above = os.path.dirname(bindir)
     release = re.sub(r"\D", "", os.path.basename(bindir))
     return [os.path.join(above, part) for part in ("lib", "lib64", "lib/postgresql", "lib/pgsql", "lib64/pgsql")] + [
@@ -94,14 +94,17 @@ def library_folders(bindir: str) -> list[str]:
 
 
 def shared_folders(bindir: str, major: int) -> list[str]:
-    """Where its shared files can be."""
+    """Return the possible directories of its shared files."""
     above = os.path.dirname(bindir)
     beside = [os.path.join(above, part) for part in ("share", "share/postgresql", "share/pgsql")]
     return [*beside, f"/usr/share/postgresql/{major}", f"/usr/share/postgresql{major}"]
 
 
 def _with_own_libraries(libdir: str) -> str:
-    """A relocatable build carries the shared libraries that it links to beside the folder of its modules, and needs both."""
+    """Return the directory that also contains the server's shared libraries.
+
+    A relocatable build has the libraries that it links to next to the directory of its modules, and needs both.
+    """
     above = os.path.dirname(libdir)
     if os.path.basename(libdir) != "postgresql" or above.startswith("/usr/") or not glob.glob(os.path.join(above, "lib*.so*")):
         return libdir

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One exported snapshot for everything that is read, and one dump of a database at a time."""
+"""One exported snapshot for all reads of a backup. Only one dump of a database runs at a time."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ import typing as t
 from ..._errors import BackupError, Busy
 from .server import Server, Session
 
-# Two dumps of one database at once: a session says by its name that it wants to be alone, and dies with its run, so a killed one
-# never blocks the next. An advisory lock would do, but any login may take one, and keep us out for ever.
+# Two dumps of one database must not run at once. The application name of a session marks a running dump, and the session ends
+# with its run, so a killed run never blocks the next. An advisory lock would also work, but any login could take it and block
+# backups forever.
 ALONE = " alone"
-# How long a run waits for an earlier one, in seconds: of one that was killed, the server may not have noticed yet.
+# How long a run waits for an earlier one, in seconds. The server may not have noticed yet that the earlier run was killed.
 PATIENCE = 60.0
 PAUSE = 0.2
 
-# Whoever was there before us, of our login or of one that reads everything too; when others began, only pg_read_all_stats shows.
+# Earlier sessions of this login, or of one that also has pg_read_all_data. Only pg_read_all_stats shows when other logins'
+# sessions started.
 _EARLIER = """
     SELECT other.pid, other.usename, other.application_name, to_char(other.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')
       FROM pg_catalog.pg_stat_activity other
@@ -31,20 +33,20 @@ _EARLIER = """
        AND (other.backend_start IS NULL OR (other.backend_start, other.pid) < (own.backend_start, own.pid))
      ORDER BY other.backend_start, other.pid LIMIT 1"""
 
-# A transaction that shows one state of the database from its first query to its end, and changes nothing.
+# A read-only transaction that sees one state of the database from its first query to its end.
 BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A database under an exported snapshot: what a worker process needs to read it."""
+    """A database with an exported snapshot. A worker process needs this to read the database."""
 
     server: Server
     database: str
     snapshot: str
 
     def join(self) -> Session:
-        """A session inside the snapshot; closing it ends its transaction."""
+        """Return a session inside the snapshot. Closing the session ends its transaction."""
         with contextlib.ExitStack() as opened:
             session = opened.enter_context(Session(self.server, self.database))
             session.rows(BEGIN)
@@ -53,11 +55,11 @@ class Place:
             return session
 
 
-# On a standby the snapshot is as old as what was replayed last, unless all that the primary sent has been replayed.
+# On a standby, the snapshot is as old as the last replayed transaction, unless everything that the primary sent has been replayed.
 
 
 class SourceFacts(t.TypedDict):
-    """The server when the snapshot was taken: time in UTC, seconds that replay lags behind, position in the WAL."""
+    """The server when the snapshot was created: time in UTC, replay lag in seconds, position in the WAL."""
 
     time: str
     standby: bool
@@ -76,20 +78,20 @@ _FACTS = """
                         ELSE extract(epoch FROM clock_timestamp() - coalesce(pg_last_xact_replay_timestamp(), checkpoint_time)) END::float8
               FROM pg_control_checkpoint()) l(lag)"""
 
-# Recovery on a standby ends a reading that stands in its way; the counters say that it did, in any language.
+# Recovery on a standby cancels queries that conflict with it. The counters show this regardless of the language of the error.
 _CONFLICTS = """
     SELECT coalesce(sum(confl_tablespace + confl_lock + confl_snapshot + confl_bufferpin + confl_deadlock), 0)::bigint
       FROM pg_catalog.pg_stat_database_conflicts WHERE datname = current_database()"""
 
 
 def recovery_conflicts(server: Server, database: str) -> int:
-    """How many statements recovery has ended in this database; always 0 on a primary."""
+    """Return how many statements recovery has canceled in this database. It is always 0 on a primary."""
     with Session(server, database) as session:
         return int(session.value(_CONFLICTS))
 
 
 def _enter(session: Session, server: Server) -> None:
-    """Wait for an earlier backup of this database to end. Raises Busy if it goes on."""
+    """Wait for an earlier backup of this database to end. Raise Busy if it does not."""
     until = time.monotonic() + PATIENCE
     while earlier := session.rows(_EARLIER, (ALONE, ALONE)):
         if time.monotonic() > until:
@@ -102,16 +104,22 @@ def _enter(session: Session, server: Server) -> None:
 
 
 def _leave(session: Session) -> None:
-    """At once, not when the server notices that the session has ended: the next run may begin in the same moment."""
+    """Clear the application name at once.
+
+    The server may notice the end of the session only later, and the next run may start before that.
+    """
     with contextlib.suppress(BackupError):
         session.value("SELECT pg_catalog.set_config('application_name', '', false)")
 
 
 class Snapshot:
-    """Holds a repeatable-read transaction open; `place` is for those who read in it."""
+    """A repeatable-read transaction that stays open. `place` lets other sessions read in it."""
 
     def __init__(self, server: Server, database: str, *, alone: bool = True) -> None:
-        """`alone` refuses a second one that is alone too: of backups one at a time, of those who only look any number."""
+        """Export a snapshot.
+
+        With `alone`, raise Busy if another snapshot with `alone` exists: one backup at a time, but any number of other readers.
+        """
         with contextlib.ExitStack() as opened:
             if alone:
                 sign = opened.enter_context(Session(server.named(server.application + ALONE), database))
@@ -129,7 +137,10 @@ class Snapshot:
         return {"time": now, "standby": standby, "replay_lag": lag, "lsn": lsn, "system_identifier": system_identifier}
 
     def check_held(self) -> None:
-        """Raises Unreachable when the server has ended the session that holds the snapshot: what reads in it then fails oddly."""
+        """Raise Unreachable if the server has ended the session that holds the snapshot.
+
+        Readers of the snapshot then fail with misleading errors.
+        """
         self.session.value("SELECT 1")
 
     def close(self) -> None:

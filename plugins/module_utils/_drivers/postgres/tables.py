@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tables, their rows as COPY text, and `copy-sha256-v1`."""
+"""Tables, their rows as COPY text, and the digest `copy-sha256-v1`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ NO_ROWS = "COPY (SELECT WHERE false) TO STDOUT"
 
 @dataclasses.dataclass(frozen=True)
 class Table:
-    """An ordinary table or a leaf of a partitioned one, however deep. Columns in attribute order.
+    """An ordinary table, or a leaf partition at any depth. Columns are in attribute order.
 
-    Of a leaf, `root` is the partitioned table at the top, `schema.name`, and `branch` the name of the partition of that table in which
-    the leaf lies, or that it is. `unreadable`: not logged, on a standby, which has none of its rows and lets nobody ask.
+    For a leaf partition, `root` is the topmost partitioned table, as `schema.name`. `branch` is the name of the partition of
+    that table that contains the leaf or is the leaf. `unreadable` means an unlogged table on a standby, which has none of its
+    rows and raises an error for any query.
     """
 
     schema: str
@@ -49,11 +50,14 @@ class Table:
 
     @property
     def _named(self) -> str:
-        """Behind COPY, which takes no empty list of columns."""
+        """Return the table for COPY, which does not accept an empty list of columns."""
         return f"{self.sql} ({self.column_list})" if self.columns else self.sql
 
     def copy_heap_order(self, pages: tuple[int, int | None] | None = None) -> str:
-        """COPY in the order of the heap: the fastest way through a leaf, or through its pages from one to before another."""
+        """Return the COPY statement in heap order, the fastest way to read a partition.
+
+        `pages` is a range of its pages: the first, and the one after the last.
+        """
         if self.unreadable:
             return NO_ROWS
         if pages is None:
@@ -62,7 +66,7 @@ class Table:
         return f"COPY (SELECT {self.column_list} FROM {self.sql} WHERE {' AND '.join(bounds)}) TO STDOUT"
 
     def copy_ordered(self) -> str:
-        """COPY in the order that `copy-sha256-v1` asks for."""
+        """Return the COPY statement in the order that `copy-sha256-v1` requires."""
         if self.unreadable:
             return NO_ROWS
         order = f" ORDER BY {', '.join(self.order_by)}" if self.order_by else ""
@@ -73,23 +77,23 @@ class Table:
 
 
 def quote(name: str) -> str:
-    """A quoted identifier."""
+    """Return a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A quoted string, whatever standard_conforming_strings says."""
+    """Return a quoted string that does not depend on standard_conforming_strings."""
     escaped = text.replace("\\", "\\\\").replace("'", "''")
     return f"E'{escaped}'"
 
 
-# Lists whose elements are names: a whole list in one pair of quotes would become one name.
+# These settings are lists of names. Quoting a whole list would make it one name.
 _LISTS = ("search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries")
 _ELEMENT = re.compile(r'"((?:[^"]|"")*)"|([^\s",][^,]*)')
 
 
 def setting(recorded: str) -> str:
-    """`"name" TO value` for SET, from `name=value` as the catalog keeps it."""
+    """Return `"name" TO value` for SET, from `name=value` as stored in the catalog."""
     name, _equals, value = recorded.partition("=")
     values = [value]
     if name.lower() in _LISTS:
@@ -97,7 +101,8 @@ def setting(recorded: str) -> str:
     return f"{quote(name)} TO {', '.join(literal(one) for one in values)}"
 
 
-# The type behind an attribute's, through any domains: whether it is none of the server's, so that its owner may have made casts of it.
+# True if the type of an attribute, resolved through any domains, is not one of the server's. The owner of such a type may have
+# created casts for it.
 _MADE = """
     (WITH RECURSIVE base AS (
         SELECT z.typtype, z.typbasetype, z.typnamespace FROM pg_catalog.pg_type z WHERE z.oid = a.atttypid
@@ -106,8 +111,9 @@ _MADE = """
     ) SELECT typnamespace <> 'pg_catalog'::regnamespace FROM base WHERE typtype <> 'd')"""
 
 
-# From a partition up to the table at the top, which is the last of these. `pg_partition_root` and `pg_partition_tree` would answer as of
-# now and not of the snapshot, and the latter locks the whole tree, behind which partition changes and then INSERTs would wait.
+# The path from a partition up to the topmost table, which is the last row. `pg_partition_root` and `pg_partition_tree` answer
+# for the current state, not for the snapshot. `pg_partition_tree` also locks the whole tree, and partition changes and then
+# INSERTs would wait behind that lock.
 TOP = """
     (WITH RECURSIVE above(root, branch, level) AS (
         SELECT h.inhparent, h.inhrelid, 1 FROM pg_catalog.pg_inherits h WHERE h.inhrelid = c.oid
@@ -117,8 +123,11 @@ TOP = """
 
 
 def read_tables(session: Session) -> list[Table]:
-    """All tables that hold rows, sorted by name. `size` is bytes on disk, which waits for whoever has one locked against readers; 0 for a
-    table that was dropped since the snapshot."""
+    """Return all tables that contain rows, sorted by name.
+
+    `size` is bytes on disk, or 0 for a table that was dropped after the snapshot. Reading the size waits for sessions that hold
+    a table locked against readers.
+    """
     rows = session.rows(
         f"""
         SELECT n.nspname, c.relname, rn.nspname || '.' || r.relname, b.relname, coalesce(pg_catalog.pg_relation_size(c.oid), 0),
@@ -166,13 +175,16 @@ def _table(
 
 
 def _as_text(column: str, made: bool) -> str:
-    """Sorts by a column's text. A cast of a type that somebody has made can be a function of his, which would run as our login; what
-    the server itself prints cannot, and is the same text."""
+    """Return the expression that sorts by a column's text.
+
+    A cast of a user-defined type can be a user's function, which would run with the privileges of this login. `concat` uses the
+    server's output of the type, which is the same text and calls no cast.
+    """
     return f'pg_catalog.num_nulls({column}), pg_catalog.concat({column}) COLLATE "C"' if made else f'({column})::text COLLATE "C"'
 
 
 class LineHash:
-    """A sink for COPY lines: `copy-sha256-v1` is their SHA-256 and their number."""
+    """A sink for COPY lines. `copy-sha256-v1` is their SHA-256 and their number."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -184,7 +196,7 @@ class LineHash:
         self._lines.append(line)
         self._size += len(line)
         self.rows += 1
-        # A row may have 1 GiB.
+        # A row may have up to 1 GiB.
         if len(self._lines) >= 512 or self._size > 1 << 20:
             self._flush()
 
@@ -199,7 +211,7 @@ class LineHash:
 
 
 def digest(session: Session, table: Table, *also: t.Callable[[bytes], None]) -> TableDigest:
-    """`{"rows": n, "digest": hex}` of one table; each of `also` sees every line as well."""
+    """Return `{"rows": n, "digest": hex}` of one table. Each of `also` receives every line as well."""
     lines = LineHash()
     session.copy_to(table.copy_ordered(), _All((lines.write, *also)) if also else lines)
     return {"rows": lines.rows, "digest": lines.hexdigest()}

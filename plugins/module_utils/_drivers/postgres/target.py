@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a restore goes: whether it may, and how the database appears there only when it is whole."""
+"""The target of a restore: check whether it may be used, and give the database its final name only when it is complete."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from .tables import SYSTEM, literal, quote, setting
 
 MAINTENANCE = "postgres"
 OLDEST_MAJOR = 17
-# Of an identifier of PostgreSQL.
+# The limit of identifiers in PostgreSQL.
 NAME_BYTES = 63
 ATTEMPTS = 5
-# How long a restore waits for sessions that were ended, in seconds: the server itself waits 5, which a busy host may exceed.
+# How long a restore waits for terminated sessions, in seconds. The server itself waits 5 seconds, which can be too short on a busy host.
 PATIENCE = 60.0
 _IN_USE = "55006"
-# What we make says so until it is whole, as its comment; whatever else bears such a name is somebody's.
+# The comment of a database until it is complete. A database without this comment was not created by this collection.
 MARK = "caracal_ops.backup: a restore that has not ended"
 
 _OBJECTS = f"""
@@ -44,7 +44,7 @@ _OBJECTS = f"""
 
 @dataclasses.dataclass(frozen=True)
 class TargetState:
-    """The place of a database: its cluster, `server_version_num`, whether the database exists, and the objects in it."""
+    """The target of one database: its cluster, `server_version_num`, whether the database exists, and its objects."""
 
     system_identifier: str
     version: int
@@ -53,12 +53,16 @@ class TargetState:
 
 
 def working_name(database: str, set_id: str) -> str:
-    """The name that a database bears until it is whole."""
+    """Return the name of a database until it is complete."""
     return _derived(database, f"_restoring_{set_id[-4:]}")
 
 
 def _derived(database: str, ending: str) -> str:
-    """PostgreSQL would cut a name that is too long, and it would be another database's. Ours is cut here, and has a digest of the whole."""
+    """Return a name that fits into PostgreSQL's limit.
+
+    PostgreSQL would truncate a longer name, which could then be the name of another database. Here the truncated name includes
+    a digest of the whole name.
+    """
     whole = database + ending
     if len(whole.encode()) <= NAME_BYTES:
         return whole
@@ -67,7 +71,7 @@ def _derived(database: str, ending: str) -> str:
 
 
 def examine(server: Server, database: str) -> TargetState:
-    """The place that `database` would be restored to."""
+    """Return the state of the target of `database`."""
     with Session(server, MAINTENANCE, settings={}) as session:
         system_identifier = str(session.value("SELECT system_identifier::text FROM pg_control_system()"))
         version = int(session.value("SELECT current_setting('server_version_num')"))
@@ -80,8 +84,10 @@ def examine(server: Server, database: str) -> TargetState:
 
 
 def confirm(found: t.Mapping[str, TargetState], known: t.Collection[str], confirmation: t.Sequence[str], where: str) -> None:
-    """`found` is what `examine` saw of each database. Refuse a cluster that the journal knows and databases that are not empty, unless
-    confirmations name them; the message has all that are missing."""
+    """Raise TargetRefused for a cluster that the journal contains, and for databases that are not empty, unless they are confirmed.
+
+    `found` is the result of `examine` for each database. The message lists all missing confirmations.
+    """
     named = {database: f"{database}@{one.system_identifier}" for database, one in found.items()}
     missing = {database: one for database, one in found.items() if named[database] not in confirmation}
     backed_up = sorted({one.system_identifier for one in missing.values()} & set(known))
@@ -98,8 +104,11 @@ def confirm(found: t.Mapping[str, TargetState], known: t.Collection[str], confir
 
 
 def version_fits(database: str, recorded: int, found: int) -> list[str]:
-    """Doubts about another major than the recorded one. Into an older one a restore mostly works, and all of it is compared
-    afterwards; only what Caracal itself does not run on is refused."""
+    """Return warnings about a major version that differs from the recorded one.
+
+    A restore into an older major mostly works, and everything is compared afterwards. Only versions that Caracal does not
+    support are refused.
+    """
     majors = f"database {database} of the set is from PostgreSQL {recorded // 10000}, but the target runs {found // 10000}"
     if found // 10000 < OLDEST_MAJOR:
         raise VersionMismatch(f"{majors}; restore into {OLDEST_MAJOR} or newer")
@@ -109,9 +118,10 @@ def version_fits(database: str, recorded: int, found: int) -> list[str]:
 
 
 def create(server: Server, name: str, recorded: DatabaseSettings) -> list[str]:
-    """Make an empty database under its working name, with the recorded owner, encoding and, if the server has it, locale.
+    """Create an empty database under its working name, with the recorded owner, encoding and, if the server has it, locale.
 
-    Returns warnings. What a killed restore left under the same working name is dropped, and nothing else. Raises TargetRefused, Busy.
+    Returns warnings. A leftover of a killed restore with the same working name is dropped, but nothing else. Raises
+    TargetRefused, Busy.
     """
     _remove_leftover(server, name)
     with Session(server, MAINTENANCE, settings={}) as session:
@@ -126,7 +136,7 @@ def create(server: Server, name: str, recorded: DatabaseSettings) -> list[str]:
 
 def _remove_leftover(server: Server, name: str) -> None:
     drop(server, name)
-    # A restore that was killed between its first two statements left one that is empty and has no mark.
+    # A restore that was killed between its first two statements leaves an empty database without the comment.
     if found := examine(server, name).objects:
         raise TargetRefused(
             f"database {name} at {server} was not created by a restore ({len(found)} objects, first: {found[0]}), "
@@ -142,7 +152,7 @@ def _is_marked(session: Session, name: str) -> bool:
 
 
 def _drop_unused(server: Server, name: str) -> bool:
-    """False, and it stays, if somebody is connected."""
+    """Drop a database. Return False, without dropping it, if a session uses it."""
     with Session(server, MAINTENANCE, settings={}) as session:
         try:
             session.rows(f"DROP DATABASE IF EXISTS {quote(name)}")
@@ -154,9 +164,10 @@ def _drop_unused(server: Server, name: str) -> bool:
 
 
 def set_for_roles(server: Server, name: str, recorded: DatabaseSettings) -> list[str]:
-    """The recorded `ALTER ROLE … IN DATABASE … SET` of a database, whatever it is called later; what the server refused, in words.
+    """Apply the recorded `ALTER ROLE … IN DATABASE … SET`, and return what the server refused.
 
-    They name parameters and no values, which may be anybody's.
+    The settings survive a later rename of the database. The results contain names of parameters but no values, which may be
+    secret.
     """
     refused = []
     with Session(server, MAINTENANCE, settings={}) as session:
@@ -170,13 +181,13 @@ def set_for_roles(server: Server, name: str, recorded: DatabaseSettings) -> list
 
 
 def kept_name(database: str) -> str:
-    """The name under which a database is kept that a restore replaces now."""
+    """Return the name under which a replaced database is kept."""
     ending = datetime.datetime.now(datetime.timezone.utc).strftime("_replaced_%Y%m%d%H%M%S")
     return _derived(database, ending)
 
 
 def _free_name(server: Server, database: str) -> str:
-    """Of two restores within one second, the later one keeps its database under the name of the next second."""
+    """Return a name that is not in use. If two restores run within one second, the later one uses the next second."""
     with Session(server, MAINTENANCE, settings={}) as session:
         while session.value("SELECT 1 FROM pg_catalog.pg_database WHERE datname = %s", (name := kept_name(database),)):
             time.sleep(0.1)
@@ -184,9 +195,10 @@ def _free_name(server: Server, database: str) -> str:
 
 
 def publish(server: Server, made: t.Sequence[tuple[str, str, DatabaseSettings]]) -> list[dict[str, str]]:
-    """Give databases, `(working name, final name, recorded settings)`, their access lists, settings and final names: all or none.
+    """Give databases their access lists, settings and final names: either all or none.
 
-    What bore a final name keeps its rows under another, `[{"database", "kept_as"}]`; it is dropped if it is empty.
+    `made` are tuples (working name, final name, recorded settings). A database that had a final name is renamed and keeps its
+    rows, unless it is empty, which drops it. Returns the renamed ones: `[{"database", "kept_as"}]`.
     """
     found = {database: examine(server, database) for _name, database, _recorded in made}
     kept = {database: _free_name(server, database) for database, one in found.items() if one.exists}
@@ -197,7 +209,7 @@ def publish(server: Server, made: t.Sequence[tuple[str, str, DatabaseSettings]])
         except StageFailed as exc:
             if exc.details["sqlstate"] != _IN_USE:
                 raise
-            # Somebody came back between the end of his session and the lock.
+            # A client reconnected after its session was ended and before the lock.
             if attempt == ATTEMPTS - 1:
                 raise Busy.caused_by(
                     exc, f"{exc.msg}; stop the services that use {', '.join(sorted(found))} at {server} and run again"
@@ -228,7 +240,7 @@ def _rename_all(server: Server, made: t.Sequence[tuple[str, str, DatabaseSetting
 
 
 def end_sessions(server: Server) -> None:
-    """End whatever works in the cluster but ourselves; what they were at is rolled back."""
+    """End all other client sessions in the cluster. Their transactions are rolled back."""
     with Session(server, MAINTENANCE, settings={}) as session:
         session.rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -236,14 +248,17 @@ def end_sessions(server: Server) -> None:
 
 
 def drop(server: Server, name: str) -> None:
-    """What `create` made and nobody published. Where the server is gone, that was told already; the next restore of this set drops it."""
+    """Drop a database that `create` made and that was not published.
+
+    If the server is gone, that was reported already, and the next restore of this set drops the database.
+    """
     with contextlib.suppress(Unreachable), Session(server, MAINTENANCE, settings={}) as session:
         if _is_marked(session, name):
             _drop_by_force(session, name)
 
 
 def _drop_by_force(session: Session, name: str) -> None:
-    """With the sessions in it, which are those of a restore that failed or was killed."""
+    """Drop a database and end its sessions, which belong to a restore that failed or was killed."""
     until = time.monotonic() + PATIENCE
     while True:
         try:

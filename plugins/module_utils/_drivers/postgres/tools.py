@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PostgreSQL's own dump and restore tools, as streams."""
+"""Run PostgreSQL's own dump and restore tools as streams."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from .server import Server, own_passfile
 
 PROGRAMS = ("pg_dump", "pg_restore", "psql")
 RESTRICT_KEY = "caracal"
-# None of the operator's own files is found there: no `.psqlrc`, no `.pg_service.conf`.
+# This directory has none of the operator's own files, such as `.psqlrc` or `.pg_service.conf`.
 HOME = "/nonexistent"
-# What libpq would find by itself in the operator's home; shown to a tool by name.
+# Files that libpq would find in the operator's home directory. They are passed to a tool by name.
 _OWN_FILES = {
     "PGSSLROOTCERT": "~/.postgresql/root.crt",
     "PGSSLCRL": "~/.postgresql/root.crl",
     "PGSSLCERT": "~/.postgresql/postgresql.crt",
     "PGSSLKEY": "~/.postgresql/postgresql.key",
 }
-# What of this host a tool needs that sees nothing else of it: the files that these name, passwords first, and a way to the server.
+# What an isolated tool needs of this host: the files that these variables name, passwords first, and a connection to the server.
 FILES = ("PGPASSFILE", *_OWN_FILES)
 HOST, ADDRESS, PORT, ENCRYPTION = "PGHOST", "PGHOSTADDR", "PGPORT", "PGSSLMODE"
-# By which a tool is told what it connects to and how: all that one has to know of who starts it, and none of it a secret.
+# The variables with the server and the options of its connection. It needs nothing else of the calling user, and none of them
+# is a secret.
 CONNECTING = (
     *("PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGSSLMODE", "PGREQUIREAUTH", "PGPASSFILE"),
     *("PGCONNECT_TIMEOUT", "PGAPPNAME", "PGTZ", "PGOPTIONS"),
@@ -40,11 +41,14 @@ _BROKEN = "check the server's log; if rows of the source violate the constraint,
 
 
 class _Tool(Child):
-    """Its failure names the database: what it says itself is often the server's last word, as when that was restarted."""
+    """A tool whose error names the database.
+
+    Its own error is often only the server's last message, for example when the server was restarted.
+    """
 
     def __init__(self, database: str, argv: t.Sequence[str], **streams: t.Any) -> None:
         super().__init__(argv, **streams)
-        # Not what stands around it in a sandbox.
+        # Name the tool itself, not the sandbox program around it.
         self.name = next((name for name in map(os.path.basename, argv) if name in PROGRAMS), self.name)
         self._database = database
 
@@ -67,7 +71,10 @@ class _Tool(Child):
 
 
 def start(argv: t.Sequence[str], server: Server, database: str, settings: str = "", **streams: t.Any) -> Child:
-    """Start a libpq tool; its password, if any, is a memory file that only the child can read. `settings` as in PGOPTIONS."""
+    """Start a libpq tool.
+
+    The password, if any, is in a memory file that only the child can read. `settings` has the format of PGOPTIONS.
+    """
     env = _environment(server, database)
     env["PGOPTIONS"] = f"{env['PGOPTIONS']} {settings}".rstrip()
     passwords = passfile(server, database)
@@ -83,7 +90,7 @@ def start(argv: t.Sequence[str], server: Server, database: str, settings: str = 
 
 
 def _environment(server: Server, database: str) -> dict[str, str]:
-    """All that a tool knows of us; a file of libpq's only where no option names another."""
+    """Return the environment of a tool. A default file of libpq is used only if no option names another one."""
     env = {**server.environment(database), "PGREQUIREAUTH": server.methods(), "HOME": HOME}
     env["PGPASSFILE"] = own_passfile()
     own = {name: os.path.expanduser(path) for name, path in _OWN_FILES.items()}
@@ -91,7 +98,7 @@ def _environment(server: Server, database: str) -> dict[str, str]:
 
 
 def passfile(server: Server, database: str) -> int | None:
-    """A libpq password file in memory (a file descriptor to pass on), or None without a password."""
+    """Return the file descriptor of a libpq password file in memory, or None without a password."""
     password = server.password()
     if password is None:
         return None
@@ -100,7 +107,7 @@ def passfile(server: Server, database: str) -> int | None:
 
 
 def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes.Sink, pass_fds: t.Sequence[int] = ()) -> int:
-    """Run a tool and copy its stdout into `sink`; bytes. Raises StageFailed unless the tool exits 0."""
+    """Run a tool, copy its stdout into `sink`, and return the number of bytes. Raise StageFailed unless the tool exits with 0."""
     child = start(argv, server, database, stdout=PIPE, pass_fds=pass_fds)
     try:
         stdout = t.cast(t.BinaryIO, child.process.stdout)
@@ -115,7 +122,7 @@ def stream_out(argv: t.Sequence[str], server: Server, database: str, sink: pipes
 
 
 def stream_in(argv: t.Sequence[str], server: Server, database: str, source: pipes.Reader) -> None:
-    """Run a tool and feed `source` to its stdin. Raises StageFailed unless the tool exits 0."""
+    """Run a tool and feed `source` to its stdin. Raise StageFailed unless the tool exits with 0."""
     child = start(argv, server, database, stdin=PIPE)
     try:
         stdin = t.cast(t.BinaryIO, child.process.stdin)
@@ -133,6 +140,6 @@ def _feed(fd: int, source: pipes.Reader) -> None:
         while chunk := source.read(pipes.CHUNK):
             pipes.write_all(fd, chunk)
     except BrokenPipeError:
-        # The tool has all that it needs, or died; its exit status says which. The rest must still be authentic.
+        # The tool either has all that it needs or has died. Its exit status shows which. The remaining data must still be authenticated.
         while source.read(pipes.CHUNK):
             continue

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands that rebuild streams, and the proof that a file holds no others."""
+"""The commands that rebuild streams, and the check that a file contains no other commands."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import typing as t
 from ..._errors import TamperedData
 from .reading import Group, Pending, Stream, Value
 
-# A stream without entries only comes to be together with a group. This one is removed again at once.
+# A stream without entries can only be created together with a group. This group is removed again at once.
 NOBODY = b"caracal_ops.backup"
 MARKER = b"caracal_ops:restoring"
 
@@ -35,7 +35,7 @@ _KEY_AT = {b"XGROUP": 2}
 
 
 def check(command: t.Sequence[bytes], name: str) -> bytes:
-    """The key that a command of ours is about. Raises TamperedData for any other command."""
+    """Return the key that a command refers to. Raise TamperedData for a command that is not allowed in a snapshot."""
     fits = _is_add(command) or any(_fits(command, form) for form in FORMS)
     key = command[_KEY_AT.get(command[0], 1)] if fits else MARKER
     if key == MARKER:
@@ -61,29 +61,32 @@ def add(key: bytes, entry_id: bytes, fields: t.Sequence[bytes]) -> list[bytes]:
 
 
 def empty(key: bytes) -> list[list[bytes]]:
-    """A stream that has no entry."""
+    """Return the commands that create a stream without entries."""
     return [[b"XGROUP", b"CREATE", key, NOBODY, b"0-0", b"MKSTREAM"], [b"XGROUP", b"DESTROY", key, NOBODY]]
 
 
 def position(stream: Stream, entries: int) -> list[bytes]:
-    """Last id and counters, once `entries` are there."""
+    """Return the command that sets the last ID and the counters, after `entries` entries were added."""
     added = max(stream.added, entries)  # a counter below the length is refused
     return [b"XSETID", stream.name, stream.last.encode(), b"ENTRIESADDED", b"%d" % added, b"MAXDELETEDID", stream.max_deleted.encode()]
 
 
 def group(key: bytes, one: Group) -> list[list[bytes]]:
-    """A group with all its consumers, also those that have nothing to do."""
+    """Return the commands that create a group with all its consumers, including consumers without pending entries."""
     read = [] if one.entries_read is None else [b"ENTRIESREAD", b"%d" % one.entries_read]
     create = [b"XGROUP", b"CREATE", key, one.name, one.last_delivered.encode(), b"MKSTREAM", *read]
     return [create, *([b"XGROUP", b"CREATECONSUMER", key, one.name, consumer] for consumer in one.consumers)]
 
 
 def claim(key: bytes, group_name: bytes, one: Pending) -> list[bytes]:
-    """A pending entry as old as it is and as often delivered as it was. Redis ignores it when the entry is gone."""
+    """Return the command that restores a pending entry with its delivery time and count.
+
+    Redis ignores the command if the entry does not exist.
+    """
     head = [b"XCLAIM", key, group_name, one.consumer, b"0", one.entry_id]
     return [*head, b"TIME", b"%d" % one.delivered_at, b"RETRYCOUNT", b"%d" % one.deliveries, b"FORCE", b"JUSTID"]
 
 
 def value(one: Value) -> list[bytes]:
-    """A key that is no stream, with what it had left to live."""
+    """Return the command that restores a key that is not a stream, with its remaining time to live."""
     return [b"RESTORE", one.name, b"%d" % one.milliseconds, one.payload]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One connection to one Redis: commands out, raw replies in, and the server's refusals in words of ours."""
+"""A connection to a Redis server. The server's refusals become errors of this collection."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from .deadline import Deadline
 CLIENT = "caracal_ops.backup"
 CONNECT_SECONDS = 10
 REPLY_SECONDS = 60
-# All of one answer, which may be a page of the largest entries over a slow line.
+# The limit for a whole answer, which may be a page of the largest entries over a slow connection.
 ANSWER_SECONDS = 300
 
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """A server and a login; the password stays in its file until the connection needs it."""
+    """A server and a login. The password is read from its file only when the connection needs it."""
 
     host: str
     port: int
@@ -61,7 +61,7 @@ class Address:
         return secret_files.text(self.password_file, "redis_password_file").partition("\n")[0].rstrip("\r")
 
     def connection(self) -> t.Any:
-        """Not connected yet."""
+        """Return a connection that is not connected yet."""
         redis = require_redis()
         given: dict[str, t.Any] = {
             "db": self.db,
@@ -80,13 +80,13 @@ class Address:
             path = getattr(self, name)
             if path and not os.access(path, os.R_OK):
                 raise KeyProblem(f"cannot read redis_{name} {path}; check path and owner")
-        # Said, since redis-py before 6 would not look at the name.
+        # Set explicitly, since redis-py before 6 does not check the host name by default.
         given["ssl_check_hostname"] = True
         return redis.SSLConnection(ssl_ca_certs=self.ca_cert, ssl_certfile=self.client_cert, ssl_keyfile=self.client_key, **given)
 
 
 class Session:
-    """A connection that bears our name. `lost` says whether the server went away."""
+    """A connection with this collection's client name. `lost` is True if the server closed the connection."""
 
     def __init__(self, address: Address, set_id: str) -> None:
         self.address = address
@@ -102,7 +102,7 @@ class Session:
         self.attempt("CLIENT", "SETNAME", f"{CLIENT}.{set_id}")
 
     def call(self, *command: t.Any) -> t.Any:
-        """The reply to one command: bytes, integers, None and lists of them. Raises a BackupError for a refusal."""
+        """Return the reply to one command: bytes, integers, None and lists of them. Raise BackupError if it is refused."""
         try:
             self._deadline.begin()
             self._connection.send_command(*command)
@@ -111,7 +111,7 @@ class Session:
             raise self._problem(exc, str(command[0])) from exc
 
     def attempt(self, *command: t.Any) -> t.Any:
-        """The reply, or None where the server refuses. Missing rights are a refusal too."""
+        """Return the reply, or None if the server refuses the command, for example because of missing privileges."""
         try:
             return self.call(*command)
         except (PermissionMissing, StageFailed):
@@ -120,7 +120,7 @@ class Session:
             return None
 
     def pipeline(self, packed: bytes, names: t.Sequence[str]) -> list[t.Any]:
-        """The replies to commands that are encoded already; raises for the first that is refused."""
+        """Return the replies to commands that are already encoded. Raise the error of the first refused command."""
         name, replies = names[0], []
         try:
             self._connection.send_packed_command([packed])
@@ -129,7 +129,7 @@ class Session:
                 replies.append(self._connection.read_response())
             return replies
         except (self._redis.RedisError, OSError) as exc:
-            self._connection.disconnect()  # replies to the rest may still be on their way
+            self._connection.disconnect()  # replies to the remaining commands may still arrive
             raise self._problem(exc, name) from exc
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class Session:
         return Unreachable(words, reason=REDIS_UNREACHABLE)
 
     def _problem(self, exc: Exception, command: str) -> BackupError:
-        """What the server said of keys and commands is told; it never repeats a field."""
+        """Return the error for a refused command. It contains the server's message about keys and commands, which never repeats a field."""
         redis, text, where = self._redis, _first_line(exc), f"Redis {self.address}"
         if isinstance(exc, redis.NoPermissionError):
             rule = f"+{command.lower()} and the streams' keys"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long one answer may take in all. The timeout of a socket begins anew with each byte, so a server could go on for ever."""
+"""A limit for the total time of one answer. The timeout of a socket restarts with each byte, so a server could delay forever."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ import typing as t
 
 
 class Deadline:
-    """Of the answer that is waited for."""
+    """The deadline of the answer that is being read."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.begin()
 
     def begin(self) -> None:
-        """Another answer is waited for from now on."""
+        """Restart the deadline for the next answer."""
         self._until = time.monotonic() + self._seconds
 
     def left(self) -> float:
-        """Seconds. Raises TimeoutError when there are none."""
+        """Return the remaining seconds. Raise TimeoutError if there are none."""
         left = self._until - time.monotonic()
         if left <= 0:
             raise TimeoutError(f"the answer took more than {self._seconds} s")
         return left
 
     def bind(self, connection: t.Any) -> None:
-        """What this connection of redis-py reads has to come in time, from its first byte on."""
+        """Apply the deadline to all data that this redis-py connection reads, from its first byte on."""
         connect = connection._connect
         connection._connect = lambda: _Bounded(connect(), self)
 
 
 class _Bounded:
-    """A socket, whatever redis-py does with it, but for how long it waits for bytes."""
+    """A socket for redis-py that limits how long it waits for bytes."""
 
     def __init__(self, socket: t.Any, deadline: Deadline) -> None:
         self._socket = socket

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a Redis can be read or written by us, and what of its settings the operator should hear."""
+"""Check whether a Redis can be read or written, and find settings that the operator should know about."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OLDEST = (7, 0)
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What INFO says. `keys` is how many keys the chosen database has."""
+    """Facts from INFO. `keys` is the number of keys in the selected database."""
 
     version: str
     run_id: str
@@ -29,7 +29,7 @@ class Facts:
     keys: int
 
     def doubts(self) -> list[str]:
-        """Settings under which this Redis loses events by itself."""
+        """Return warnings about settings with which this Redis can lose events on its own."""
         found = []
         if self.maxmemory and self.policy != "noeviction":
             found.append(f"maxmemory-policy is {self.policy}: Redis can delete streams when memory is short; set noeviction")
@@ -39,7 +39,7 @@ class Facts:
 
 
 def examine(session: Session) -> Facts:
-    """Raises VersionMismatch for a Redis that is too old, and for a Redis Cluster."""
+    """Return the facts. Raise VersionMismatch for a Redis that is too old, or that is a Redis Cluster."""
     info = _info(session)
     version = info.get("redis_version", "0")
     if not is_supported(version):
@@ -65,20 +65,20 @@ def is_supported(version: str) -> bool:
 
 
 def can_read(session: Session, name: bytes) -> None:
-    """Raises PermissionMissing, which names the command, when the login may not do what a reading does. Changes nothing."""
+    """Raise PermissionMissing, which names the command, if the login may not run the commands of a backup. Changes nothing."""
     session.call("TIME")
     if reading.look(session, name) is not None:
         session.call("XRANGE", name, "-", "+", "COUNT", 1)
     try:
         session.call("XPENDING", name, "caracal_ops.backup", "-", "+", 1)
     except StageFailed:
-        return  # there is no such group, but it may be asked for
+        return  # the group does not exist, but the login may run the command
 
 
 def confirm(session: Session, facts: Facts, confirmation: t.Sequence[str], keys: int) -> None:
-    """Refuse a replica, a Redis with `keys` that are not ours, and any that no confirmation names, with all of it in one message.
+    """Refuse a replica, a Redis with `keys` other keys, and a Redis that is not confirmed. One message lists all problems.
 
-    The name changes when Redis restarts; the address alone means whichever start of it.
+    The full name changes when Redis restarts. The address alone confirms any instance at that address.
     """
     if facts.replica:
         raise TargetRefused(f"Redis {session.address} is a read-only replica; use its primary")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Streams, groups and pending entries as they are, in pages: no reply is larger than a page."""
+"""Read streams, groups and pending entries in pages. No reply is larger than a page."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import typing as t
 from ..._errors import OptionError, StageFailed, TamperedData, Unreachable
 from .connection import Session
 
-# A page holds about this many bytes. The first one is short, since nothing tells yet how large entries are, and no
-# page is so long that entries of the largest size after small ones would make a reply that hurts.
+# The approximate size of a page. The first page is short because the size of entries is not known yet. The number of entries in
+# a page is limited, so that large entries after small ones do not make a reply too large.
 PAGE_BYTES = 1 << 20
 FIRST_PAGE, LONGEST_PAGE = 8, 128
 PENDING_PAGE = 1000
 VALUE_LIMIT = 1 << 20
 FIND_SECONDS = 600
-OTHER_TYPE = "WRONGTYPE"  # how Redis begins its refusal of a command for another type of key
+OTHER_TYPE = "WRONGTYPE"  # the start of Redis's error for a command on a key of another type
 _ID = re.compile(rb"\d{1,20}-\d{1,20}")
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """A consumer group at one instant; `entries_read` and `lag` are None where Redis does not know them."""
+    """A consumer group at one point in time. `entries_read` and `lag` are None if Redis does not know them."""
 
     name: bytes
     last_delivered: str
@@ -39,7 +39,7 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """A stream and its groups at one instant. `first` is `0-0` when it has no entry."""
+    """A stream and its groups at one point in time. `first` is `0-0` if it has no entry."""
 
     name: bytes
     length: int
@@ -52,7 +52,7 @@ class Stream:
 
 @dataclasses.dataclass(frozen=True)
 class Pending:
-    """An entry that was delivered and not acknowledged; `delivered_at` in milliseconds since 1970."""
+    """An entry that was delivered and not acknowledged. `delivered_at` is in milliseconds since 1970."""
 
     entry_id: bytes
     consumer: bytes
@@ -62,7 +62,7 @@ class Pending:
 
 @dataclasses.dataclass(frozen=True)
 class Value:
-    """A key that is no stream, as DUMP gives it; `milliseconds` to live, 0 for ever."""
+    """A key that is not a stream, in the format of DUMP. `milliseconds` is its time to live, 0 if it never expires."""
 
     name: bytes
     milliseconds: int
@@ -70,25 +70,27 @@ class Value:
 
 
 def number(entry_id: str) -> tuple[int, int]:
-    """An id in the order of the stream."""
+    """Return an ID as a tuple that sorts in stream order."""
     milliseconds, _dash, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence)
 
 
 def text(name: bytes) -> str:
-    """A name for people and documents; bytes that are no UTF-8 as `\\xNN`."""
+    """Return a name for messages and documents. Bytes that are not UTF-8 become `\\xNN`."""
     return name.decode("utf-8", "backslashreplace")
 
 
 def now(session: Session) -> int:
-    """Milliseconds since 1970 by the server's clock."""
+    """Return the server's time in milliseconds since 1970."""
     seconds, microseconds = session.call("TIME")
     return int(seconds) * 1000 + int(microseconds) // 1000
 
 
 def find(session: Session, pattern: str) -> list[bytes]:
-    """Names of all streams that `pattern` fits, sorted. Raises OptionError for one that a document cannot hold, Unreachable when the
-    server comes to no end."""
+    """Return the names of all streams that match `pattern`, sorted.
+
+    Raises OptionError for a name that a document cannot contain, and Unreachable if the server's list does not end.
+    """
     found: set[bytes] = set()
     cursor = b"0"
     began = time.monotonic()
@@ -106,7 +108,10 @@ def find(session: Session, pattern: str) -> list[bytes]:
 
 
 def look(session: Session, name: bytes) -> Stream | None:
-    """Everything but entries, in one reply and so at one instant. None when there is no such stream, or a key of another type."""
+    """Return everything but the entries of a stream, from one reply and so from one point in time.
+
+    Returns None if the stream does not exist or the key has another type.
+    """
     if not session.call("EXISTS", name):
         return None
     try:
@@ -127,15 +132,20 @@ def look(session: Session, name: bytes) -> Stream | None:
 
 
 def other_type(session: Session, name: bytes) -> str | None:
-    """The type of a key that is not a stream, None for a stream and for a key that is not there. A login may lack the right to ask."""
+    """Return the type of a key that is not a stream, or None for a stream and a missing key.
+
+    The login may lack the privilege for the TYPE command.
+    """
     if not session.call("EXISTS", name) or look(session, name) is not None:
         return None
     return text(session.attempt("TYPE", name) or b"key of another type")
 
 
 def entries(session: Session, stream: Stream, after: str | None) -> t.Iterator[tuple[bytes, list[bytes]]]:
-    """Ids and fields of all entries that the stream had when it was looked at, from `after` on, which is not among them. Raises
-    TamperedData for answers that would come to no end."""
+    """Yield the IDs and fields of all entries after the ID `after` that the stream contained when `stream` was read.
+
+    Raises TamperedData for endless replies.
+    """
     start = f"({after}".encode() if after else b"-"
     count, found, last = FIRST_PAGE, 0, after
     while True:
@@ -153,7 +163,10 @@ def entries(session: Session, stream: Stream, after: str | None) -> t.Iterator[t
 
 
 def pending(session: Session, stream: Stream, group: Group) -> t.Iterator[list[Pending]]:
-    """Pages of what `group` has not acknowledged, of entries that the stream had when it was looked at. Raises as `entries`."""
+    """Yield pages of entries that `group` has not acknowledged, up to the last entry that the stream had when it was read.
+
+    Raises TamperedData as `entries` does.
+    """
     start: bytes = b"-"
     last: str | None = None
     while True:
@@ -167,7 +180,7 @@ def pending(session: Session, stream: Stream, group: Group) -> t.Iterator[list[P
 
 
 def _in_order(session: Session, stream: Stream, last: str | None, ids: t.Sequence[bytes]) -> str | None:
-    """The last of some ids, each of which comes behind the one before and not behind the end of the stream."""
+    """Return the last of some IDs. Raise TamperedData unless they are in ascending order and not after the end of the stream."""
     for one in ids:
         if not _follows(one, last, stream.last):
             raise TamperedData(
@@ -178,7 +191,7 @@ def _in_order(session: Session, stream: Stream, last: str | None, ids: t.Sequenc
 
 
 def _follows(one: bytes, last: str | None, end: str) -> bool:
-    """Not so for what is no id."""
+    """Return True if an ID is after `last` and not after `end`. An invalid ID returns False."""
     try:
         found = number(one.decode())
         return found <= number(end) and (last is None or found > number(last))
@@ -187,7 +200,7 @@ def _follows(one: bytes, last: str | None, end: str) -> bool:
 
 
 def is_there(session: Session, stream: Stream, entry_id: bytes) -> bool:
-    """Whether the stream still has an entry; only below the highest deleted id that has to be asked."""
+    """Return True if the stream still has an entry. Redis is queried only for IDs that are not above the highest deleted one."""
     at = number(entry_id.decode())
     if stream.length == 0 or at < number(stream.first):
         return False
@@ -195,7 +208,7 @@ def is_there(session: Session, stream: Stream, entry_id: bytes) -> bool:
 
 
 def value(session: Session, name: str) -> Value | None:
-    """A small key; None when it is not there. Raises OptionError for one that is large."""
+    """Return a small key, or None if it does not exist. Raise OptionError for a large one."""
     size = session.call("MEMORY", "USAGE", name)
     if size is None:
         return None
@@ -218,7 +231,7 @@ def _map(reply: list[t.Any]) -> dict[str, t.Any]:
 
 
 def _id(data: bytes) -> str:
-    """Raises TamperedData for what is no id of an entry."""
+    """Return the ID as text. Raise TamperedData if it is not the ID of an entry."""
     if not _ID.fullmatch(data):
         raise TamperedData(f"Redis returned {text(data)[:40]!a} instead of the ID of an entry; check which server this is")
     return data.decode()

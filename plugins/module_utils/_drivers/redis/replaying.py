@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Commands of a snapshot into an empty Redis, whole or not at all."""
+"""Apply the commands of a snapshot to an empty Redis, either all or none."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from . import commands, reading, resp
 from .connection import Session
 
 BATCH_COMMANDS, BATCH_BYTES = 256, 1 << 20
-# The product makes about ten streams; a Redis with more keys than these is not looked through.
+# The product creates about ten streams. A Redis with more keys than this is not searched for unused streams.
 PROVISIONED = 100
 
 
 class Replay:
-    """One restore at work. A marker says that it is not whole yet, and of which set it is.
+    """One running restore. A marker key contains the set and shows that the restore is not complete.
 
-    `refused` counts, by stream and group, pending entries whose entry is gone.
+    `refused` counts pending entries whose entry does not exist, by stream and group.
     """
 
     def __init__(self, session: Session, set_id: str, seed: t.Sequence[bytes] = ()) -> None:
-        """`seed` are the fields of the entry with which a stream without groups is provisioned."""
+        """Prepare a restore. `seed` are the fields of the entry with which a stream without groups is provisioned."""
         self._session = session
         self._set_id = set_id.encode()
         self._seed = list(seed)
@@ -35,7 +35,7 @@ class Replay:
         self.sent = 0
 
     def leftover(self) -> bool:
-        """Whether this set was begun here and not finished. Raises TargetRefused when another one was."""
+        """Return True if a restore of this set was started here and not finished. Raise TargetRefused if it was another set."""
         found = self._session.call("GET", commands.MARKER)
         if found not in (None, self._set_id):
             raise TargetRefused(
@@ -45,10 +45,13 @@ class Replay:
         return found is not None
 
     def provisioned(self) -> list[bytes]:
-        """All keys, if all are streams that never had an entry of use: the product makes them, with groups, when Redis first starts."""
+        """Return all keys if all are streams that were never used.
+
+        The product creates them, with groups, when Redis first starts.
+        """
         size, found = self._session.call("DBSIZE"), list[bytes]()
         if 0 < size <= PROVISIONED:
-            # A name that no document can hold is none of the product's.
+            # The product does not use a name that a document cannot contain.
             with contextlib.suppress(OptionError):
                 found = reading.find(self._session, "*")
         return found if len(found) == size and all(self._is_unused(reading.look(self._session, name)) for name in found) else []
@@ -61,8 +64,11 @@ class Replay:
         return (stream.length, stream.added, stream.last) == (0, 0, "0-0")
 
     def begin(self, keys: t.Iterable[bytes]) -> None:
-        """Set the marker; what an unfinished run of the same set left of `keys` goes, and what is only provisioned. Raises TargetRefused
-        for other keys."""
+        """Set the marker, and remove leftovers.
+
+        These are the keys that an unfinished run of the same set left, and streams that are only provisioned. Raises
+        TargetRefused if there are other keys.
+        """
         again = self.leftover()
         if not again:
             self._unprovision()
@@ -80,7 +86,7 @@ class Replay:
             )
 
     def _unprovision(self) -> None:
-        """Remove streams without an entry, unless one comes meanwhile."""
+        """Remove streams without an entry, unless an entry is added meanwhile."""
         names = self.provisioned()
         if not names:
             return
@@ -93,7 +99,7 @@ class Replay:
         self._session.call("EXEC")
 
     def apply(self, source: t.Iterable[list[bytes]], name: str) -> None:
-        """Every command, checked before it is sent; the first refusal is raised."""
+        """Send every command after checking it. Raise the error of the first refused command."""
         batch: list[list[bytes]] = []
         packed = bytearray()
         for command in source:
@@ -114,11 +120,11 @@ class Replay:
                 self.refused[(command[1], command[2])] += 1
 
     def finish(self) -> None:
-        """All is there and was compared."""
+        """Remove the marker, after everything was restored and compared."""
         self._session.call("DEL", commands.MARKER)
 
     def undo(self, cause: BackupError) -> BackupError:
-        """Empty the target again after `cause`; the error to raise."""
+        """Empty the target again after the error `cause`, and return the error to raise."""
         try:
             self._remove()
             self._session.call("DEL", commands.MARKER)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Commands as Redis reads them (RESP, arrays of bulk strings): written, and read back strictly."""
+"""Write commands in the Redis protocol (RESP, arrays of bulk strings), and read them back strictly."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typing as t
 from ..._errors import StageFailed, TamperedData
 from ..._stream.pipes import Reader
 
-# Bytes of one command, and strings in it. An entry of Caracal has a few KiB; its services refuse more than 1 MiB.
+# Limits for one command: bytes and strings. An entry of Caracal has a few KiB. Its services refuse more than 1 MiB.
 COMMAND_LIMIT = 64 << 20
 STRINGS_LIMIT = 1 << 16
 _HEAD = re.compile(rb"[*$](0|[1-9][0-9]{0,8})\r\n\Z")
@@ -21,7 +21,7 @@ _HEAD_LIMIT = 13
 
 
 def encode(command: t.Sequence[bytes]) -> bytes:
-    """One command. Raises StageFailed for one that `commands` would refuse to read."""
+    """Encode one command. Raise StageFailed for one that `commands` would refuse."""
     parts = [b"*%d\r\n" % len(command)]
     for one in command:
         parts += [b"$%d\r\n" % len(one), one, b"\r\n"]
@@ -34,7 +34,7 @@ def encode(command: t.Sequence[bytes]) -> bytes:
 
 
 def commands(source: Reader, name: str) -> t.Iterator[list[bytes]]:
-    """Every command of an artifact, in order. Raises TamperedData for anything that `encode` would not have written."""
+    """Yield every command of an artifact, in order. Raise TamperedData for data that `encode` could not have written."""
     stream = io.BufferedReader(_Raw(source), 1 << 18)
     while True:
         head = stream.readline(_HEAD_LIMIT)
@@ -68,7 +68,7 @@ def _fault(name: str, what: str) -> TamperedData:
 
 
 class _Raw(io.RawIOBase):
-    """`read(n)` of a stream of ours as Python's buffered reader wants it."""
+    """An adapter from `read(n)` of a stream to the interface of Python's buffered reader."""
 
     def __init__(self, source: Reader) -> None:
         self._source = source

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The secrets of a deployment as one tar archive: `secrets/`, `environment/`, `extra/`, `retired/`, `previous/`, and `index.json` last.
+"""The secrets of a deployment as one tar archive.
 
-The index names each member with length, mode and a fingerprint: HMAC-SHA256 under a random key that stands in the index alone,
-so that whoever cannot open the bundle cannot try guesses of a weak secret against anything.
+It contains `secrets/`, `environment/`, `extra/`, `retired/`, `previous/`, and `index.json` as its last member. The index lists
+each member with length, mode and a fingerprint. The fingerprint is an HMAC-SHA256 under a random key that is stored only in the
+index. So without decrypting the bundle, an attacker cannot verify guesses of a weak secret.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from ..._stream.tar import Member
 from .files import FILE_LIMIT, FILES, File
 
 SECRETS, EXTRA = "secrets", "extra"
-# A member without content stands for a folder of the secrets that holds no file. The archive itself has files only, also for older readers.
+# A member without content represents a directory of the secrets without files. The archive contains only files, so that older
+# versions can read it.
 FOLDERS = "folders"
 ENVIRONMENT, PREVIOUS = "environment/caracal.env", "previous/kek"
 RETIRED_FOLDER = "retired/"
@@ -41,14 +43,17 @@ _HEX = re.compile(r"[0-9a-f]{64}\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """What an archive holds, proved against its index."""
+    """The content of an archive, verified against its index."""
 
     family: str
     files: tuple[File, ...]
 
 
 def write(sink: pipes.Sink, family: str, files: t.Sequence[File]) -> None:
-    """`files` in their order. No times: they are not the secrets' state, and a bundle need not tell them."""
+    """Write `files` in their order.
+
+    Times are omitted: they are not part of the secrets' state, and the bundle does not need to reveal them.
+    """
     key = os.urandom(32)
     writer = tar.Writer(sink)
     for one in files:
@@ -68,7 +73,7 @@ def write(sink: pipes.Sink, family: str, files: t.Sequence[File]) -> None:
 
 
 def read(source: pipes.Reader, name: str) -> Bundle:
-    """Everything in memory, no byte of it believed before the index has proved it. Raises TamperedData."""
+    """Return the bundle, read into memory. Nothing is trusted until it was verified against the index. Raises TamperedData."""
     found: dict[str, File] = {}
     total = 0
     for member, data in tar.members(source, name):
@@ -108,17 +113,20 @@ def _fingerprint(key: bytes, content: bytes) -> str:
 
 
 def state_key(kek: bytes, audit: bytes) -> bytes:
-    """The key under which states of the secrets are named in public. Without the KEK nobody can try guesses against such a name."""
+    """Return the key for the names of secrets' states that appear in public.
+
+    Without the KEK, an attacker cannot verify guesses against a name.
+    """
     return hashlib.sha256(b"caracal-ops secrets state v1\0" + kek + b"\0" + audit).digest()
 
 
 def states(key: bytes, files: t.Sequence[File]) -> dict[str, str]:
-    """A name of the state of each file: of mode and content, not of times."""
+    """Return a name for the state of each file, from its mode and content but not its times."""
     return {one.name: hmac.new(key, b"%o\0%b" % (one.mode, one.content), hashlib.sha256).hexdigest()[:16] for one in files}
 
 
 def key_set(key: bytes, files: t.Sequence[File]) -> str:
-    """A name of the state of all, 16 hex digits: the same again only for the same names, contents and modes."""
+    """Return a name for the state of all files, 16 hex digits. It is equal only for equal names, contents and modes."""
     whole = hmac.new(key, b"set", hashlib.sha256)
     for one in files:
         name = one.name.encode()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets of a deployment out of the files that an operator names: read once, kept in memory, never shown."""
+"""Read the secrets of a deployment from the files that an operator names. They are read once, kept in memory and never shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._@+-]*(/[A-Za-z0-9._][A-Za-z0-9._@+
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """One file: its name in the bundle, where it was read, permission bits, content."""
+    """A file: its name in the bundle, the path from which it was read, permission bits, content."""
 
     name: str
     place: str
@@ -35,7 +35,10 @@ class File:
 
 
 def directory(path: str, folder: str) -> list[File]:
-    """Every file below a directory. Links inside it are followed, as Kubernetes makes them; its own `..data` folders are not."""
+    """Return every file below a directory.
+
+    Links inside it are followed, since Kubernetes mounts secrets as links. Its hidden `..data` directories are skipped.
+    """
     top, found, size = _real(path), [], 0
     for below in _names(top):
         found.append(_file(f"{folder}/{below}", os.path.join(top, below), top))
@@ -50,13 +53,13 @@ def directory(path: str, folder: str) -> list[File]:
 
 
 def _real(path: str) -> str:
-    """The directory itself, behind whatever links lead to it."""
+    """Return the path of the directory, with all links resolved."""
     with _readable(path), paths.folder(path) as found:
         return os.path.normpath(found.path)
 
 
 def _names(top: str) -> t.Iterator[str]:
-    """Of all files and links below a directory, relative to it: those of one directory before those of the directories in it."""
+    """Yield the relative paths of all files and links below a directory, those in one directory before those in its subdirectories."""
     waiting, seen = collections.deque([""]), 1
     while waiting:
         below = waiting.popleft()
@@ -85,7 +88,7 @@ def _readable(path: str) -> t.Iterator[None]:
 
 
 def empty_folders(path: str, names: t.Iterable[str], folder: str, found: t.Sequence[File]) -> list[File]:
-    """Those of `names` that are folders of the directory and hold none of the files `found` in it: name and mode, no content."""
+    """Return the subdirectories in `names` that contain none of the files `found`, with name and mode but without content."""
     top, empty = _real(path), []
     filled = {os.path.relpath(one.place, top).partition(os.sep)[0] for one in found}
     with _readable(path), paths.folder(top) as opened:
@@ -97,12 +100,12 @@ def empty_folders(path: str, names: t.Iterable[str], folder: str, found: t.Seque
 
 
 def named(name: str, path: str) -> File:
-    """One file that the operator named; a link may lead anywhere."""
+    """Return one file that the operator named. A link may lead to any path."""
     return _file(name, path)
 
 
 def together(files: t.Iterable[File]) -> list[File]:
-    """Sorted by name. Raises OptionError when two sources give one name."""
+    """Return the files sorted by name. Raise OptionError if two sources have the same name."""
     found: dict[str, File] = {}
     for one in files:
         first = found.setdefault(one.name, one)
@@ -114,7 +117,7 @@ def together(files: t.Iterable[File]) -> list[File]:
 
 
 def _file(name: str, place: str, within: str = "") -> File:
-    """`within` is the directory that a link may not lead out of."""
+    """Read one file. `within` is the directory that links may not leave."""
     if not _NAME.match(name) or {".", ".."} & set(name.split("/")):
         raise OptionError(f"{place!a} cannot be stored as {name[:200]!a}; use a name of letters, digits, '.', '_' and '-'")
     try:
@@ -133,7 +136,7 @@ def _file(name: str, place: str, within: str = "") -> File:
 
 
 def settings(environment: bytes) -> dict[str, str]:
-    """What the content of a caracal.env sets; the last one wins, and an empty one is none."""
+    """Return the settings in the content of a caracal.env. The last value of a variable wins, and an empty value counts as not set."""
     found = {}
     for line in environment.decode("utf-8", "replace").splitlines():
         name, equals, value = line.strip().removeprefix("export ").partition("=")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets back into files: each is at any moment whole, the old or the new one, and what is replaced is kept first."""
+"""Restore secrets into files. Each file is complete at any time, old or new, and a replaced file is kept first."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ..._files.folder import AS_IT_IS, TEMPORARY, Folder, Owner
 from .files import FILE_LIMIT
 
 NEW, SAME, MODE, OTHER = "new", "same", "mode", "other"
-INNER_MODE = 0o755  # as the product makes them; what keeps others out is the directory above
+INNER_MODE = 0o755  # as the product creates them; the directory above them protects them from other users
 SPACE = "check space and owner of its directory"
 
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """A file to be: its name in the bundle, the directory that is restored into and the path below it, permission bits, content."""
+    """A file to restore: its name in the bundle, the target directory and the path below it, permission bits, content."""
 
     name: str
     top: str
@@ -42,7 +42,7 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True)
 class Directory:
-    """A folder to be, with or without a file in it: its name in the bundle, and as above. `below` is one name."""
+    """A directory to restore, with or without files: its name in the bundle, and the fields of `Wanted`. `below` is a single name."""
 
     name: str
     top: str
@@ -55,7 +55,7 @@ class Directory:
 
 
 def owner(user: str | None, group: str | None) -> Owner:
-    """From names or numbers. Raises OptionError."""
+    """Return the owner for names or numbers. Raises OptionError."""
     try:
         uid = -1 if user is None else int(user) if user.isdigit() else pwd.getpwnam(user).pw_uid
         gid = -1 if group is None else int(group) if group.isdigit() else grp.getgrnam(group).gr_gid
@@ -74,8 +74,10 @@ def _told(path: str, remedy: str) -> t.Iterator[None]:
 
 @contextlib.contextmanager
 def _parent(top: str, below: str) -> t.Iterator[Folder | None]:
-    """The directory that a name lies in; None where it or one above it is missing. The directory may be a service's, which could put a
-    link in the place of a folder in it."""
+    """Open the directory that contains a file, or yield None if that directory or one above it is missing.
+
+    A service may own the target directory, and could replace a directory in it by a link.
+    """
     path = os.path.join(top, below)
     with _told(path, "check the path and its owner"):
         try:
@@ -90,7 +92,10 @@ def _parent(top: str, below: str) -> t.Iterator[Folder | None]:
 
 
 def examine(wanted: Wanted, who: Owner) -> str:
-    """What stands in its place: NEW (nothing), SAME, MODE (only permissions or owner differ) or OTHER. Raises TargetRefused for a link."""
+    """Compare a file with its target: NEW (missing), SAME, MODE (only permissions or owner differ) or OTHER.
+
+    Raises TargetRefused for a link.
+    """
     with _parent(wanted.top, wanted.below) as parent:
         about = parent.stat(os.path.basename(wanted.below)) if parent else None
         if not parent or not about:
@@ -103,7 +108,7 @@ def examine(wanted: Wanted, who: Owner) -> str:
 
 
 def examine_folder(wanted: Directory, who: Owner) -> str:
-    """The same for a folder: NEW, SAME or MODE. Raises TargetRefused for a link."""
+    """Compare a directory with its target: NEW, SAME or MODE. Raise TargetRefused for a link."""
     with _parent(wanted.top, wanted.below) as parent:
         about = parent.stat(wanted.below) if parent else None
     if about is None:
@@ -127,27 +132,27 @@ def _content(parent: Folder, wanted: Wanted) -> bytes:
 
 
 def foreign(top: str, wanted: t.Sequence[Wanted]) -> list[str]:
-    """Files in a directory that the set does not hold."""
+    """Return the files in a directory that the set does not contain."""
     mine = {one.below for one in wanted if one.top == top}
     found = [os.path.relpath(os.path.join(parent, name), top) for parent, _folders, names in os.walk(top) for name in names]
     return sorted(name for name in found if name not in mine and not os.path.basename(name).startswith(TEMPORARY))
 
 
 def keep(path: str, wanted: Wanted) -> None:
-    """Copy the file that will be replaced below `path`, under the name that it has in bundles."""
+    """Copy the file that will be replaced to a path below `path`, under its name in the bundle."""
     with _parent(wanted.top, wanted.below) as parent:
         about = parent.stat(os.path.basename(wanted.below)) if parent else None
         if not parent or not about:
             raise StorageError(f"{wanted.path} was removed during the restore; find out who removed it, then restore again")
         old = _content(parent, wanted)
-    # What was another user's does not become readable for the one who owns the directory.
+    # A file of another user must not become readable for the owner of the directory.
     who = Owner(about.st_uid, about.st_gid) if os.geteuid() == 0 else AS_IT_IS
     with _told(path, SPACE), paths.descend(paths.make(path), os.path.dirname(wanted.name), Folder.make) as folder:
         folder.replace(os.path.basename(wanted.name), old, about.st_mode & 0o777, who)
 
 
 def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
-    """In one step, whatever is there. Folders that are missing are made."""
+    """Write a file in one step, replacing any existing one. Missing directories are created."""
     make = functools.partial(Folder.make, mode=inner_mode, owner=who)
     with _told(wanted.path, SPACE):
         parent = paths.descend(paths.make(wanted.top, top_mode, who), os.path.dirname(wanted.below), make)
@@ -156,19 +161,19 @@ def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
 
 
 def put_folder(wanted: Directory, top_mode: int, who: Owner) -> None:
-    """Make it if it is missing; its permissions and owner are as wanted then."""
+    """Create a directory if it is missing, and set its permissions and owner."""
     with _told(wanted.path, SPACE), paths.make(wanted.top, top_mode, who) as top, top.make(wanted.below, wanted.mode, who) as made:
         made.settle(wanted.mode, who)
 
 
 def is_loose(path: str, mode_bits: int) -> bool:
-    """Whether a directory is there and has other permissions."""
+    """Return True if a directory exists and has other permissions."""
     with _told(path, "check the path and its owner"), contextlib.suppress(FileNotFoundError), paths.folder(path) as found:
         return found.mode & 0o777 != mode_bits
     return False
 
 
 def permit(path: str, mode_bits: int) -> None:
-    """Permissions of a directory that exists."""
+    """Set the permissions of an existing directory."""
     with _told(path, "run as its owner"), paths.folder(path) as found:
         found.settle(mode_bits)

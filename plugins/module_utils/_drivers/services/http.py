@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One question to a service, one answer. No redirect is followed and no proxy asked: the answer must be the service's own."""
+"""One HTTP request to a service. Redirects are not followed and no proxy is used: the answer must be the service's own."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ BODY_LIMIT = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """`timeout` in seconds counts for connecting, and again for the whole answer, however slowly it comes."""
+    """A request.
+
+    `timeout` in seconds applies to the connection, and again to the whole answer, even if it arrives slowly.
+    """
 
     method: str
     url: str
@@ -34,8 +37,11 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """`status` is None when nobody answered, and then `error` says why. Names of `headers` are in lower case, `body` has at most
-    1 MiB, `seconds` is how long it took."""
+    """The answer to a request.
+
+    If there was none, `status` is None and `error` is the reason. Names of `headers` are in lower case, `body` has at most 1
+    MiB, `seconds` is the elapsed time.
+    """
 
     status: int | None
     headers: t.Mapping[str, str]
@@ -45,7 +51,7 @@ class Answer:
 
 
 def ask(request: Request) -> Answer:
-    """The answer, or why there was none; trouble on the way is an answer too and raises nothing."""
+    """Return the answer, or the reason why there was none. Network errors are reported in the answer and raise nothing."""
     started = time.monotonic()
     try:
         status, headers, body = _exchange(request)
@@ -87,7 +93,7 @@ def _answer(line: http.client.HTTPConnection, request: Request) -> tuple[int, di
 
 @contextlib.contextmanager
 def _ended(line: socket.socket, seconds: float) -> t.Iterator[None]:
-    """A service that is not to be believed could send a byte now and then for ever. Raises TimeoutError for an answer that comes later."""
+    """Limit the time of an answer, since an untrusted service could send single bytes forever. Raise TimeoutError if the answer is late."""
     over = threading.Event()
 
     def end() -> None:
@@ -110,7 +116,7 @@ def _place(url: str) -> str:
     try:
         parts = urllib.parse.urlsplit(url)
         return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"
-    except ValueError:  # no address at all, and it could hold a password
+    except ValueError:  # the URL has no valid address, and could contain a password
         return "the service"
 
 

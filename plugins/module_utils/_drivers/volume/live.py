@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A directory in which a service is at work, as a reader sees it that leaves no trace: no lock, no rename, no time of access.
+"""Read a directory that a running service uses, without leaving a trace: no lock, no rename, no access time.
 
-Files are append-only: what lies before the size at the moment of opening stays as it is, and may be read at leisure.
+Files are append-only. The content up to the size of the file when it was opened does not change, and can be read later.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from ..._files import paths
 from ..._files.folder import Folder
 
 STEP = 1 << 16
-# A symbolic link, a socket, or another file that is not a plain one.
+# A symbolic link, a socket, or another file that is not a regular one.
 _OTHER_KINDS = (errno.ELOOP, errno.ENXIO, errno.EINVAL)
 
 
 def open_folder(path: str, inner: str) -> tuple[Folder, str]:
-    """The directory `inner` in `path`, or else `path` itself, and its path for messages.
+    """Return the directory `inner` in `path`, or `path` itself if there is none, and its path for messages.
 
     `inner` may not be a symbolic link. Raises OptionError, PermissionMissing, UnsafePath.
     """
@@ -39,7 +39,7 @@ def open_folder(path: str, inner: str) -> tuple[Folder, str]:
 
 
 def told(path: str) -> t.ContextManager[None]:
-    """OSError as one line of ours."""
+    """Convert an OSError to a one-line error of this collection."""
     return paths.told(path, _problem)
 
 
@@ -61,7 +61,7 @@ def _owner(path: str) -> str:
 
 
 class Directory:
-    """An open directory; `path` is for messages, `identity` is the same for all paths that lead to it."""
+    """An open directory. `path` is for messages. `identity` is the same for all paths that lead to it."""
 
     def __init__(self, path: str, inner: str) -> None:
         self._folder, self.path = open_folder(path, inner)
@@ -75,18 +75,18 @@ class Directory:
         self._folder.close()
 
     def names(self) -> list[tuple[str, bool]]:
-        """Every name, sorted, and whether it is a regular file's. Bytes that are no UTF-8 are surrogates in it."""
+        """Return every name, sorted, and whether it is a regular file. Bytes that are not UTF-8 become surrogates."""
         with told(self.path), self._folder.entries() as entries:
             return sorted((entry.name, entry.is_file(follow_symlinks=False)) for entry in entries)
 
     def size(self, name: str) -> int | None:
-        """In bytes; None for a file that is gone."""
+        """Return the size of a file in bytes, or None if it does not exist any more."""
         with told(self.path):
             about = self._folder.stat(name)
         return None if about is None else about.st_size
 
     def open(self, name: str) -> LiveFile | None:
-        """None when it is gone or no regular file any more."""
+        """Open a file, or return None if it does not exist any more or is not a regular file."""
         path = os.path.join(self.path, name)
         try:
             fd = self._open(name)
@@ -102,11 +102,11 @@ class Directory:
         try:
             return self._folder.open(name, os.O_RDONLY | os.O_NOATIME)
         except PermissionError:
-            return self._folder.open(name)  # only the owner may leave the time of access alone
+            return self._folder.open(name)  # only the owner of a file may open it with O_NOATIME
 
 
 class LiveFile:
-    """An open file, up to its size when it was opened (`about`). Deleted meanwhile, it can still be read."""
+    """An open file, up to its size when it was opened (`about`). It can still be read after it was deleted."""
 
     def __init__(self, fd: int, path: str) -> None:
         self._fd = fd
@@ -123,7 +123,10 @@ class LiveFile:
         self.close()
 
     def whole_lines(self) -> int:
-        """How many bytes end with the last newline. A last line of any length takes no memory, and holes of any length take no time."""
+        """Return the number of bytes up to the last newline.
+
+        A long last line does not use memory, and a long hole does not take time.
+        """
         end, step = self.about.st_size, STEP
         while end:
             start = max(0, end - step)
@@ -138,24 +141,24 @@ class LiveFile:
         return 0
 
     def _is_hole(self, start: int, end: int) -> bool:
-        """Whether nothing was ever written there."""
+        """Return True if a range was never written."""
         try:
             return os.lseek(self._fd, start, os.SEEK_DATA) >= end
         except OSError as exc:
-            # Some file systems know no holes.
+            # Some file systems do not support holes.
             return exc.errno == errno.ENXIO
 
     def part(self, start: int, end: int, look: t.Callable[[bytes], object] | None = None) -> Part:
-        """The bytes from `start` to `end`, to be read; `look` sees each piece."""
+        """Return a reader of the bytes from `start` to `end`. `look` receives each chunk."""
         return Part(self._read, start, end, look)
 
     def same_now(self) -> bool:
-        """Whether nothing has been written since it was opened."""
+        """Return True if the file was not written since it was opened."""
         now = os.fstat(self._fd)
         return (now.st_size, now.st_mtime_ns) == (self.about.st_size, self.about.st_mtime_ns)
 
     def check_whole(self) -> None:
-        """Raises StageFailed when it became shorter, since then it was not only appended to."""
+        """Raise StageFailed if the file became shorter, since an append-only file does not shrink."""
         if os.fstat(self._fd).st_size < self.about.st_size:
             raise StageFailed(
                 f"{self.path} became shorter while it was read, which the service never does; check which other process writes to it"
@@ -172,7 +175,7 @@ class LiveFile:
 
 
 class Part:
-    """A reader of some bytes of a file."""
+    """A reader of a range of bytes in a file."""
 
     def __init__(self, read: t.Callable[[int, int], bytes], start: int, end: int, look: t.Callable[[bytes], object] | None) -> None:
         self._read = read

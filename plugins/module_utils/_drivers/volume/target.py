@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files back into the directory of a service: added, never overwritten, and never seen before they are whole.
+"""Restore files into the directory of a service. Files are added, never overwritten, and not visible before they are complete.
 
-A file is written under a name that no service looks at, made durable, and linked to its own name, which fails if that is taken.
-Whatever else lies there, a symbolic link too, is neither followed nor touched.
+A file is written under a name that services ignore, synced to disk, and linked to its final name. Linking fails if that name
+exists. Other files there, including symbolic links, are neither followed nor changed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ABSENT, SAME, OTHER = "absent", "same", "other"
 
 
 def told(path: str) -> t.ContextManager[None]:
-    """OSError as one line of ours."""
+    """Convert an OSError to a one-line error of this collection."""
     return paths.told(path, _problem)
 
 
@@ -42,7 +42,7 @@ def _problem(path: str, exc: OSError) -> BackupError:
 
 
 def volume(path: str, inner: str) -> Folder:
-    """The directory `inner` in `path`, or else `path` itself. Raises OptionError, PermissionMissing, StorageError."""
+    """Return the directory `inner` in `path`, or `path` itself if there is none. Raises OptionError, PermissionMissing, StorageError."""
     with told(path):
         try:
             outer = paths.folder(path)
@@ -55,7 +55,7 @@ def volume(path: str, inner: str) -> Folder:
 
 
 def open_private(path: str) -> Folder | None:
-    """A directory, which may not be a symbolic link; None when there is none."""
+    """Open a directory, which may not be a symbolic link. Return None if it does not exist."""
     with told(path), contextlib.suppress(FileNotFoundError):
         above, name = paths.parent(path)
         with above:
@@ -64,7 +64,7 @@ def open_private(path: str) -> Folder | None:
 
 
 def make_private(path: str) -> None:
-    """Make a directory of mode 0700 in one that exists, unless it is there."""
+    """Create a directory of mode 0700 in an existing one, unless it exists."""
     with told(path):
         above, name = paths.parent(path)
         with above, above.make(name):
@@ -72,7 +72,7 @@ def make_private(path: str) -> None:
 
 
 class Target:
-    """An open directory and what its new files get: numeric owner and group, and permission bits."""
+    """An open directory, and the attributes of its new files: numeric owner and group, and permission bits."""
 
     def __init__(self, folder: Folder, owner: int, group: int, mode: int) -> None:
         self._folder = folder
@@ -92,7 +92,7 @@ class Target:
         self._folder.close()
 
     def check_may(self, size: int) -> None:
-        """Whether `size` bytes could be written, and given to their owner. Raises PermissionMissing, StorageError."""
+        """Check that `size` bytes can be written and given to their owner. Raises PermissionMissing, StorageError."""
         me = os.geteuid()
         if me != 0 and (self._owner != me or self._group not in (os.getegid(), *os.getgroups())):
             raise PermissionMissing(
@@ -110,7 +110,7 @@ class Target:
             raise NoRoom(f"{self.path} has {free >> 20} MiB free, but the files need {(size >> 20) + 1} MiB; free disk space")
 
     def holds(self, name: str, size: int, sha256: str) -> str:
-        """Whether a file of that name begins with those bytes (`SAME`), with others (`OTHER`), or does not exist (`ABSENT`)."""
+        """Compare a file with `size` bytes of a digest: it begins with them (`SAME`) or not (`OTHER`), or does not exist (`ABSENT`)."""
         with told(os.path.join(self.path, name)):
             about = self._folder.stat(name)
             if about is None:
@@ -125,12 +125,12 @@ class Target:
         return SAME if digest.hexdigest() == sha256 else OTHER
 
     def leftovers(self) -> list[str]:
-        """What a killed restore has left."""
+        """Return the files that a killed restore left."""
         with told(self.path):
             return sorted(name for name in self._folder.names() if name.startswith(TEMPORARY))
 
     def clear(self) -> None:
-        """Remove what a killed restore has left."""
+        """Remove the files that a killed restore left."""
         self._forget(self.leftovers())
 
     def _forget(self, names: t.Iterable[str]) -> None:
@@ -140,7 +140,7 @@ class Target:
 
     @contextlib.contextmanager
     def writing(self, name: str, mtime_ns: int) -> t.Iterator[pipes.Sink]:
-        """A sink; afterwards the bytes are durable, but not yet under their name."""
+        """Yield a sink. Afterwards the bytes are synced to disk, but not yet under their final name."""
         temporary = TEMPORARY + name
         with told(os.path.join(self.path, temporary)):
             fd = self._folder.create(temporary, as_owner=False)
@@ -156,7 +156,7 @@ class Target:
             os.close(fd)
 
     def publish(self, name: str) -> None:
-        """Give a written file its name."""
+        """Give a written file its final name."""
         with told(os.path.join(self.path, name)):
             self._folder.link(TEMPORARY + name, name)
             self._folder.unlink(TEMPORARY + name)
