@@ -102,7 +102,7 @@ def test_an_old_set_gets_its_partition(drill_of: DrillOf) -> None:
         source.cluster.execute("SET session_replication_role = replica", f"DROP TABLE {month}")
 
     outcome = drill_of(STORE, forget).run(until="prepare")
-    assert outcome.failed == set() and "1 were made" in outcome.checks["prepare.partitions"]["message"], outcome.told()
+    assert outcome.failed == set() and "1 were created" in outcome.checks["prepare.partitions"]["message"], outcome.told()
 
 
 @pytest.mark.mutation

@@ -109,21 +109,21 @@ def test_an_edit_with_the_chain_kept_right_is_found(tampered: Tampered, caracal_
 
     check = tampered(change=edit)
     assert check["verdict"] == "fail"
-    assert f"leaf {LEAF}: content was changed" in check["message"] and f"audit chain of zone {zone}, sequence" in check["message"]
+    assert f"partition {LEAF}: content was changed" in check["message"] and f"audit chain of zone {zone}, sequence" in check["message"]
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        (f"DELETE FROM {LEAF} WHERE id = '{{id}}'", "1 of {{rows}} rows are gone"),
+        (f"DELETE FROM {LEAF} WHERE id = '{{id}}'", "1 of {{rows}} rows are missing"),
         (
             f"INSERT INTO {LEAF} SELECT (jsonb_populate_record(x, '{{{{\"id\": \"new\"}}}}')).* FROM {LEAF} x WHERE id = '{{id}}'",
             "rows were inserted below the head that was recorded",
         ),
         (f"UPDATE {LEAF} SET chain_hmac = NULL WHERE id = '{{id}}'", "chain columns were changed, the content is the same"),
-        (f"DELETE FROM {LEAF} WHERE zone_id = '{{zone}}'", "its {{rows}} rows are gone"),
-        (f"UPDATE {LEAF} SET zone_id = 'other' WHERE id = '{{id}}'", "1 of {{rows}} rows are gone"),
+        (f"DELETE FROM {LEAF} WHERE zone_id = '{{zone}}'", "its {{rows}} rows are missing"),
+        (f"UPDATE {LEAF} SET zone_id = 'other' WHERE id = '{{id}}'", "1 of {{rows}} rows are missing"),
     ],
     ids=["deleted", "inserted", "chain", "a whole block", "another zone"],
 )
@@ -140,7 +140,7 @@ def test_what_was_changed_below_the_head_is_named(tampered: Tampered, caracal_da
 def test_an_admin_row_deleted_is_named(tampered: Tampered) -> None:
     check = tampered("DELETE FROM admin_audit_events WHERE chain_seq = 3 AND zone_id IS NOT NULL")
     assert check["verdict"] == "fail"
-    assert "admin chain of zone" in check["message"] and "leaf admin_audit_events: " in check["message"]
+    assert "admin chain of zone" in check["message"] and "partition admin_audit_events: " in check["message"]
 
 
 @pytest.mark.no_false_alarm
@@ -155,7 +155,7 @@ def test_a_leaf_that_was_dropped_is_accounted_for(tampered: Tampered, caracal_da
 @pytest.mark.mutation
 def test_a_leaf_that_was_emptied_is_no_leaf_that_was_dropped(tampered: Tampered) -> None:
     check = tampered(f"TRUNCATE {LEAF}")
-    assert check["verdict"] == "fail" and f"leaf {LEAF}: its " in check["message"]
+    assert check["verdict"] == "fail" and f"partition {LEAF}: its " in check["message"]
 
 
 @pytest.mark.mutation

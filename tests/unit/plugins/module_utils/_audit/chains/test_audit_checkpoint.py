@@ -138,7 +138,7 @@ def test_new_rows_are_entered_as_the_blocks_that_differ(source: Source) -> None:
     made = source.call(metrics_file=str(path))
     assert (made["changed"], made["verdict"], made["rows"]) == (True, "pass", 40)
     assert (made["base"], made["since"]) == (first_set.entry.sequence, f"set {first_set.set_id}")
-    assert made["checks"][0]["message"].endswith(f", {made['blocks_not_read']} of them not read again") and made["blocks_not_read"] > 0
+    assert made["blocks_not_read"] > 0 and f", {made['blocks_not_read']} of them " in made["checks"][0]["message"]
     told = parse(path.read_text())
     assert told["caracal_backup_checkpoint_rows"] == {(("deployment", "prod"),): 40}
     assert [dict(labels)["verdict"] for labels, value in told["caracal_backup_checkpoint_verdict"].items() if value] == ["pass"]
@@ -198,51 +198,39 @@ def row(source: Source, block: int) -> str:
     return f"zone_id = '{source.busy}' AND chain_seq = {block * BLOCK_ROWS + 200 if block else 40_000}"
 
 
-# Statement, and kind and words of what is found.
+# A statement, and the kind of the finding.
 FAULTS = {
-    "edited": ("UPDATE {leaf} SET decision = 'deny' WHERE {open}", "block_edited", "content was changed"),
-    "chain column": ("UPDATE {leaf} SET chain_hmac = 'x' WHERE {open}", "block_chain_changed", "chain columns were changed"),
-    "deleted": ("DELETE FROM {leaf} WHERE {open}", "block_missing_rows", "1 of "),
+    "edited": ("UPDATE {leaf} SET decision = 'deny' WHERE {open}", "block_edited"),
+    "chain column": ("UPDATE {leaf} SET chain_hmac = 'x' WHERE {open}", "block_chain_changed"),
+    "deleted": ("DELETE FROM {leaf} WHERE {open}", "block_missing_rows"),
     "put in": (
         """INSERT INTO {leaf} SELECT (jsonb_populate_record(x, '{{"id": "new"}}')).* FROM {leaf} x WHERE {open}""",
         "block_added_rows",
-        "put in",
     ),
     "put into an older leaf": (
         """INSERT INTO audit_events_default SELECT (jsonb_populate_record(x, '{{"id": "new", "occurred_at": "1999-01-01"}}')).*
              FROM {leaf} x WHERE {closed}""",
         "block_added_rows",
-        "put in",
     ),
     "last row": (
         "DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq = (SELECT max(chain_seq) FROM {leaf} WHERE zone_id = '{busy}')",
         "truncated",
-        "truncated: the head is ",
     ),
-    "half of the tail": (
-        "DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq > 30000",
-        "truncated",
-        "truncated: the head is 30000, ",
-    ),
+    "half of the tail": ("DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq > 30000", "truncated"),
     "first row of a closed block": (
         "DELETE FROM {leaf} WHERE zone_id = '{busy}' AND chain_seq = (SELECT min(chain_seq) FROM {leaf} WHERE zone_id = '{busy}')",
         "block_missing_rows",
-        "1 of ",
     ),
-    "zone": ("DELETE FROM audit_events WHERE zone_id = '{quiet}'", "zone_gone", "is missing, although the journal records "),
-    "admin": (
-        "UPDATE admin_audit_events SET action = 'x' WHERE zone_id IS NULL AND chain_seq = 2",
-        "block_edited",
-        "content was changed",
-    ),
-    "emptied": ("TRUNCATE audit_events", "zone_gone", "is gone"),
+    "zone": ("DELETE FROM audit_events WHERE zone_id = '{quiet}'", "zone_gone"),
+    "admin": ("UPDATE admin_audit_events SET action = 'x' WHERE zone_id IS NULL AND chain_seq = 2", "block_edited"),
+    "emptied": ("TRUNCATE audit_events", "zone_gone"),
 }
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_change_of_known_rows_is_found_and_recorded_and_no_blocks_are_entered(source: Source, fault: str) -> None:
-    statement, kind, words = FAULTS[fault]
+    statement, kind = FAULTS[fault]
     values = {"leaf": LEAF, "open": row(source, 1), "closed": row(source, 0), "busy": source.busy, "quiet": source.quiet}
     source.execute(statement.format(**values))
     if kind != "truncated":  # else the numbers would be taken again
@@ -255,7 +243,7 @@ def test_a_change_of_known_rows_is_found_and_recorded_and_no_blocks_are_entered(
         "fail"
     ]
     check, earlier = made["checks"]
-    assert any(words in one["says"] for one in check["details"]["positions"] if one["kind"] == kind), check
+    assert kind in {one["kind"] for one in check["details"]["positions"]}, check
     assert {one["digest"] for one in earlier["details"]["open"]} == {one["digest"] for one in check["details"]["recorded"]}
     assert "\n" not in made["msg"]
     new = sorted(tree(source.scene.repository).items() - files.items())
@@ -429,7 +417,7 @@ def test_a_damaged_checkpoint_is_told_and_the_backup_made_all_the_same(source: S
     made = source.call()
     assert (made["failed"], made["changed"], made["verdict"]) == (True, False, "unproven") and str(path) in made["msg"]
     check = source.dump()
-    assert check["verdict"] == "unproven" and str(path) in check["message"] and "compared with set " in check["message"]
+    assert check["verdict"] == "unproven" and str(path) in check["message"]
     source.backup()
     after = source.call()
     assert (after["changed"], after["verdict"]) == (False, "pass")
@@ -508,7 +496,7 @@ def test_a_login_that_does_not_see_every_row_is_refused(source: Source) -> None:
     source.execute("DROP ROLE IF EXISTS blind", "CREATE ROLE blind LOGIN PASSWORD 'far-too-simple'")
     try:
         login = {"login_user": "blind", "login_password_file": str(password)}
-        source.scene.refused(MODULE, PermissionMissing, "blind does not see", database=source.database, **login)
+        source.scene.refused(MODULE, PermissionMissing, "blind cannot read every row", database=source.database, **login)
     finally:
         source.execute("DROP ROLE blind")
 
