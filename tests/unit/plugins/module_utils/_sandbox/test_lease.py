@@ -231,7 +231,7 @@ def test_another_drill_neither_takes_nor_enters_nor_destroys_it(spec: SandboxSpe
     monkeypatch.setenv(TOKEN, "first")
     assert lifecycle.attach(spec.directory) == info
     lifecycle.destroy(spec.directory)
-    with pytest.raises(Unreachable, match="is gone"):
+    with pytest.raises(Unreachable, match="was removed"):
         lifecycle.attach(spec.directory)
 
 
