@@ -27,6 +27,8 @@ _ID = re.compile(r"[a-z_]+(?:\.(?:[a-z_]+|<[a-z_ ]+>))+")
 _LABEL = re.compile(r"^\.\. _ansible_collections\.([\w.]+):\n\n(.+)\n=+\n", re.MULTILINE)
 _DEFINITION = re.compile(r"^(``[a-z_]+\..+)\n((?:  .+\n)+)", re.MULTILINE)
 _ROW = re.compile(r"^ +\* - (``[a-z_]+\..+``.*)\n +- (.+(?:\n +[^ *-].*)*)\n +- (.+(?:\n +[^ *-].*)*)\n", re.MULTILINE)
+# A link to a section of the same guide.
+_SECTION = re.compile(r"(?<![:`])`([^`<>]+)`_(?!_)")
 _LITERAL = re.compile(r"``([^`]+)``")
 # The names of the databases are part of an ID.
 _RELEASES = {SECRET_STORE: "v1.0.0", ZONE_KEK: "v2026.06.25-rc.1"}
@@ -53,7 +55,7 @@ class StateRule(t.NamedTuple):
 
 def described(root: Path) -> list[Described]:
     """Checks that a guide describes in a list or a table, in the order of their IDs."""
-    found = []
+    found: list[Described] = []
     for path in tree.files(root, GUIDES):
         if Path(path).stem not in OTHER_LISTS:
             found += _of_guide((root / path).read_text(encoding="utf-8"))
@@ -70,7 +72,7 @@ def _of_guide(text: str) -> t.Iterator[Described]:
 
 
 def _sentence(text: str) -> str:
-    words = " ".join(text.split())
+    words = _SECTION.sub(r"*\1*", " ".join(text.split()))
     return f"{words[0].upper()}{words[1:]}{'' if words.endswith(('.', ':')) else '.'}"
 
 

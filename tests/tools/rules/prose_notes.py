@@ -28,8 +28,7 @@ def passages(text: str) -> list[Passage]:
 def _docstrings(text: str) -> list[Passage]:
     found = []
     for node in ast.walk(ast.parse(text)):
-        note = ast.get_docstring(node) if isinstance(node, _DOCUMENTED) else None
-        if note is not None:
+        if isinstance(node, _DOCUMENTED) and (note := ast.get_docstring(node)) is not None:
             found += [Passage(node.body[0].lineno, words) for part in _PARAGRAPH.split(note) if (words := _words(part))]
     return found
 

@@ -32,7 +32,7 @@ Drive
 
 ``drive.first``, ``drive.<name>.angle``
   it turns.
-  Twice.
+  See `Angle`_.
 
 ``drive.yml`` is a file.
 
@@ -87,7 +87,7 @@ def test_finds_ids_in_code_and_guides(tmp_path: Path) -> None:
     first, angle, plain = (
         next(one for one in docs_checks.described(root) if one.id == name) for name in ("drive.first", "drive.<name>.angle", "drive.plain")
     )
-    assert (first.title, first.meaning, first.remedy) == ("Drive", "It turns. Twice.", "") and angle.meaning == first.meaning
+    assert (first.title, first.meaning, first.remedy) == ("Drive", "It turns. See *Angle*.", "") and angle.meaning == first.meaning
     assert (plain.meaning, plain.remedy) == ("It is plain, and slow.", "Push.")
     assert docs_checks.undescribed(used, docs_checks.known(root)) == ["drive.second", "drive.speed"]
 
