@@ -23,7 +23,7 @@ GUIDES = "docs/docsite/rst/*.rst"
 OTHER_LISTS = ("guide_after_a_restore", "guide_formats", "guide_monitoring", "guide_plain_hosts")
 # In an ID, in the place of what the code computes.
 COMPUTED = "<name>"
-_ID = re.compile(r"[a-z_]+(?:\.(?:[a-z_]+|<[a-z_ ]+>))+")
+_ID = re.compile(r"(?:[a-z_]+|<[a-z_ ]+>)(?:\.(?:[a-z_]+|<[a-z_ ]+>))+")
 _LABEL = re.compile(r"^\.\. _ansible_collections\.([\w.]+):\n\n(.+)\n=+\n", re.MULTILINE)
 _DEFINITION = re.compile(r"^(``[a-z_]+\..+)\n((?:  .+\n)+)", re.MULTILINE)
 _ROW = re.compile(r"^ +\* - (``[a-z_]+\..+``.*)\n +- (.+(?:\n +[^ *-].*)*)\n +- (.+(?:\n +[^ *-].*)*)\n", re.MULTILINE)
@@ -122,6 +122,13 @@ def used(root: Path) -> set[str]:
             if isinstance(node, ast.Call) and node.args and _makes_check(node.func):
                 found.add(_template(node.args[0], constants[path.stem], constants))
     return {one for one in found if _ID.fullmatch(one)}
+
+
+def written(root: Path) -> set[str]:
+    """IDs that are whole strings of the code, with `<…>` in the place of what is computed."""
+    nodes = (node for path in tree.files(root, "plugins/**/*.py") for node in ast.walk(tree.parse(root, path)))
+    strings = (_template(node, {}, {}) for node in nodes if isinstance(node, (ast.Constant, ast.JoinedStr)))
+    return {one for one in strings if _ID.fullmatch(one) and not one.startswith(f"{COMPUTED}.{COMPUTED}")}
 
 
 def _makes_check(function: ast.expr) -> bool:
