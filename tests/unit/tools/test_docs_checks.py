@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import ast
-import re
 from pathlib import Path
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes import diagnosis
