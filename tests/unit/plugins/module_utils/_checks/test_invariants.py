@@ -271,7 +271,7 @@ def test_code_that_lies_in_the_database_is_not_run(twins: Twins) -> None:
 
 
 def test_no_rule_reads_the_audit_log(twins: Twins) -> None:
-    """It reads at most the first row of a partition, and the one row in each partition that an index finds for each zone and webhook."""
+    """It reads at most the first row of a partition, and one row that an index finds in each partition, for each zone and webhook."""
     cluster = twins("v1.0.0")
     with broken(cluster) as database:
         recorded, blocks = database.record()

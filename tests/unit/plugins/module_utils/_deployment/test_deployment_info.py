@@ -394,7 +394,7 @@ def test_an_engine_that_refuses_or_is_not_there_is_told(engine: Engine, project:
 
 @pytest.mark.mutation
 def test_a_user_who_may_not_use_the_socket_is_told(engine: Engine, project: Path) -> None:
-    """If the test runs as root, it uses a child that runs as nobody and has already imported all modules."""
+    """If the test runs as root, it uses an unprivileged child process that has already imported all modules."""
     find(engine)
     engine.socket.parent.chmod(0o755)
     engine.socket.chmod(0o600 if os.geteuid() == 0 else 0)

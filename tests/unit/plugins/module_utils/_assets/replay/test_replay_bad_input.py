@@ -104,7 +104,7 @@ def test_directories_that_are_not_there(dumped: Scene, bad: ReplayFolder, tmp_pa
 
 @pytest.mark.mutation
 def test_a_file_that_we_may_not_read(bad: ReplayFolder) -> None:
-    """If the test runs as root, it uses a child that runs as the user nobody."""
+    """If the test runs as root, it uses a child process without privileges."""
     path = bad.file(A, event("a-1"), mode=0 if os.geteuid() else 0o600)
     for one in (bad.path, *bad.path.parents):
         if one.stat().st_uid == os.geteuid() and str(one).count("/") > 1:

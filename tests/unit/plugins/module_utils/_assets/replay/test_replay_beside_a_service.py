@@ -105,7 +105,7 @@ def test_a_hundred_readings_of_a_busy_directory(tmp_path: Path) -> None:
         for pair in range(PAIRS):
             durable = writer.said("f")
             first, members = read(busy, None)
-            writer.wait_for(len(writer.said("f")) + (1, 400)[pair % 2])  # within a file, or many files later
+            writer.wait_for(len(writer.said("f")) + (1, 400)[pair % 2])  # in the same file, or many files later
             between = writer.said("f")  # every event durable before pass 2 begins is in one of the two
             second, others = read(busy, first)
             assert second.other == [] and first.unparsable == second.unparsable == []

@@ -208,7 +208,7 @@ def test_a_secret_backend_elsewhere_is_flagged(case: Case, how: str) -> None:
     assert "vault" in case.made.manifest(set_id)["left_out"]["external secret values"]
 
 
-# ---- keys that do not
+# ---- keys without an ID
 
 
 @pytest.mark.mutation
