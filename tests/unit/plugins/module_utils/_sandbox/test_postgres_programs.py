@@ -254,7 +254,7 @@ def test_a_program_ends_with_who_started_it(bring: Bring, image: Image, tmp_path
 
 
 def running(script: str) -> list[list[str]]:
-    """Return the commands of the program's parent and of that process's parent."""
+    """Return the commands of the processes that have the script as an argument."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

@@ -253,9 +253,7 @@ def _start_and_hang(bundle: Bundle, name: str, command: list[str]) -> None:
 
 @pytest.mark.no_false_alarm
 def test_the_end_of_the_sandbox_touches_nobody_else(own_bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
-    """The same program outside, a program with the same name and another sandbox's marker, and a person's shell in the
-    programs' directory.
-    """
+    """the same program outside, one with another sandbox's marker, and a person's shell in the programs' directory."""
     started(own_bundle, name, STUBBORN)
     above = Layout.of(own_bundle.info.directory).programs
     marked = {**os.environ, programs.NAME: name, processes.MARK: f"{own_bundle.info.directory}-other"}

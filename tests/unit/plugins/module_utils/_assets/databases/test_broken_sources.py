@@ -44,7 +44,7 @@ class Broken(t.NamedTuple):
         return {one["id"]: one["verdict"] for one in found if one["id"] in (*source_checks.IDS, history.CHECK_ID)}
 
     def findings_open(self) -> int:
-        """Return the number of findings that a metric counts until they are acknowledged."""
+        """Return the number of unacknowledged findings in the metrics."""
         opened = access.open_repository(self.scene.access())
         newest = opened.catalog.newest()
         assert newest
