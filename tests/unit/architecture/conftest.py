@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Trees with one fault, for the tests that prove a rule finds it."""
+"""Source trees with one planted fault, for tests which prove that a rule finds it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Planter = t.Callable[[dict[str, str]], Path]
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Planter:
-    """Writes files, given as path and content, and returns the root above them."""
+    """Return a function that writes files, given as path and content, and returns their root directory."""
 
     def write(files: dict[str, str]) -> Path:
         for name, content in files.items():

@@ -2,8 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What another host answers are facts of that host: without `delegate_facts` they would be settings of the one that asked. And nobody is
-root on the controller: `ansible_become` of an inventory is for its hosts, and wins over `become`, so only a variable of the task helps."""
+"""Facts of delegated tasks belong to the other host, and tasks on the controller do not run as root.
+
+Without `delegate_facts`, the facts of the other host would become variables of the current host. An inventory's
+`ansible_become` is meant for its hosts. It overrides `become`, so a task on the controller must set the variable
+itself.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ FILES = sorted([*tree.ROOT.glob("roles/*/tasks/*.yml"), *tree.ROOT.glob("playboo
 
 
 def faults(tasks: t.Any) -> list[str]:
-    """Names of delegated tasks, at any depth, whose facts go to the host that asked."""
+    """Return the names of delegated tasks, at any depth, that store facts on the delegating host."""
     if isinstance(tasks, dict):
         own = tasks.get("delegate_to", "localhost") != "localhost" and tasks.get("delegate_facts") is not True
         return ([tasks.get("name", "?")] if own else []) + [one for value in tasks.values() for one in faults(value)]
@@ -27,7 +31,7 @@ def faults(tasks: t.Any) -> list[str]:
 
 
 def roots(tasks: t.Any) -> list[str]:
-    """Names of tasks on the controller, at any depth, that an inventory with `ansible_become` would play as root."""
+    """Return the names of tasks on the controller, at any depth, that would run as root if the inventory sets `ansible_become`."""
     if isinstance(tasks, dict):
         own = tasks.get("delegate_to") == "localhost" and (tasks.get("vars") or {}).get("ansible_become") is not False
         return ([tasks.get("name", "?")] if own else []) + [one for value in tasks.values() for one in roots(value)]

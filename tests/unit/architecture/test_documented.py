@@ -23,7 +23,7 @@ def spec_of(module: str) -> documented.Options:
 
 
 def fragments_of_specs() -> dict[str, documented.Options]:
-    """Fragment -> options of the class whose docstring names it."""
+    """Return, by fragment, the options of the class that names the fragment in its docstring."""
     shared = importlib.import_module(f"{PLUGINS}.module_utils._options.shared")
     found = {}
     for _name, options in inspect.getmembers(shared, inspect.isclass):

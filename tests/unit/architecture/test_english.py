@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rule for plain English finds each of its patterns, in prose and not in code."""
+"""The rule for plain English finds each of its patterns in prose and ignores code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from tools.rules import english, prose
 
-# A sentence with each pattern, in the order of `english.PATTERNS`.
+# One sentence for each pattern, in the order of `english.PATTERNS`.
 PLANTED = (
     "It is no set.",
     "Use it with whoever has the key.",

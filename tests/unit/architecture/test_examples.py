@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the guides and READMEs tell an operator to run works as it stands: as root where the keys are root's, with files that a page has."""
+"""Commands and plays in the guides and READMEs work as written.
+
+Plays run as root if their keys belong to root, and the page shows every file that a command uses.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ import yaml
 from tools.rules import tree
 
 PAGES = sorted([*tree.ROOT.glob("docs/docsite/rst/*.rst"), *tree.ROOT.glob("roles/*/README.md"), tree.ROOT / "README.md"])
-# The guide on database backups makes it, for all pages.
+# The guide on database backups creates this file for all pages.
 SHARED = {"settings.yml"}
 _RST = re.compile(r"^( *)\.\. code-block:: yaml(?:\+jinja)?\n(?:\1 +:.*\n)*\n((?:\1 +.*\n|\n)+)", re.MULTILINE)
 _MARKDOWN = re.compile(r"^()```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -24,7 +27,7 @@ _COMMAND = re.compile(r"^.*\bansible-playbook .*$", re.MULTILINE)
 
 
 def plays_without_root(text: str) -> list[str]:
-    """Names of plays of our roles that do not become root, to whom keys, secrets and the engine's socket belong."""
+    """Return the names of plays of our roles that do not become root. Keys, secrets and the engine's socket belong to root."""
     blocks = [textwrap.dedent(block) for pattern in (_RST, _MARKDOWN) for _indent, block in pattern.findall(f"{text}\n")]
     documents = [yaml.safe_load(block) for block in blocks if re.search(r"^ *hosts: ", block, re.MULTILINE)]
     plays = [
@@ -34,7 +37,7 @@ def plays_without_root(text: str) -> list[str]:
 
 
 def files_of_nobody(text: str) -> set[str]:
-    """Files that a command takes, and that nothing else on the page speaks of."""
+    """Return the files that a command uses and the page does not explain."""
     commands = _COMMAND.findall(text)
     taken = {Path(name).name for command in commands for name in re.findall(r"(?:@|playbook |-i )([\w/.-]+\.yml)\b", command)}
     told = _COMMAND.sub("", text)

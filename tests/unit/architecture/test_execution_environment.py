@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An execution environment gets the libraries and programs that modules look for, under the names that `setup` has for them."""
+"""The execution environment installs the libraries and programs that modules look for, from the same packages as `setup`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SETUP = yaml.safe_load((tree.ROOT / "roles/caracal_setup/vars/main.yml").read_te
 DEFINITION = yaml.safe_load((tree.ROOT / "execution_environment/execution-environment.yml").read_text(encoding="utf-8"))
 PINS = ("roles/caracal_setup/files/requirements.txt", "execution_environment/requirements.txt")
 FAMILIES = {"dpkg": "Debian", "rpm": "RedHat"}
-# The packages that bring a program, of Debian's family and of Red Hat's.
+# The packages that contain a program, on Debian and on Red Hat.
 PACKAGES = {
     "bwrap": ("bubblewrap", "bubblewrap"),
     "pg_config": ("postgresql", "postgresql"),
@@ -38,7 +38,7 @@ PACKAGES = {
     "skopeo": ("skopeo", "skopeo"),
     "ssh-keygen": ("openssh-client", "openssh-clients"),
 }
-# The environment has its own Python, and what a host has without being asked is asked for here.
+# The environment has its own Python. It must list packages that a host has by default.
 OF_SETUP_ALONE = r"python3(\.\d+|-venv)?"
 OF_ENVIRONMENT_ALONE = {"age", "skopeo", "util-linux", "zstd"}
 
@@ -48,7 +48,7 @@ def read(path: str | Path) -> str:
 
 
 def listed(text: str) -> dict[str, set[str]]:
-    """The packages of a bindep list, by kind of package."""
+    """Return the packages of a bindep list, by kind of package."""
     found: dict[str, set[str]] = {kind: set() for kind in FAMILIES}
     for name, where in re.findall(r"^([a-z0-9.-]+)(?: \[platform:(\w+)\])?$", text, re.MULTILINE):
         for kind in [where] if where else FAMILIES:
@@ -57,13 +57,13 @@ def listed(text: str) -> dict[str, set[str]]:
 
 
 def of_setup(family: dict[str, t.Any]) -> set[str]:
-    """The packages of a family of distributions where nobody named a release of PostgreSQL."""
+    """Return the packages that `setup` installs on a family of distributions if no PostgreSQL release is configured."""
     names = {re.sub(r"\{\{.*?\}\}", "", name) for name in (*family["base"], family["clients"], *family["servers"])}
     return {name for name in names if not re.fullmatch(OF_SETUP_ALONE, name)}
 
 
 def named(code: ast.AST) -> set[str]:
-    """Programs that code looks for or starts by their names."""
+    """Return the programs that the code finds or starts by name."""
     found: set[str] = set()
     for node in ast.walk(code):
         if isinstance(node, ast.Call) and node.args:
@@ -80,13 +80,13 @@ def _texts(nodes: t.Iterable[ast.AST]) -> set[str]:
 
 
 def asked(code: ast.AST) -> set[str]:
-    """The requirements of `_deps.py`, as it tells them to operators."""
+    """Return the requirements that `_deps.py` reports to operators."""
     texts = {node.value for node in ast.walk(code) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     return {text for text in texts if re.fullmatch(r"[a-z0-9-]+>=[\d.]+", text)}
 
 
 def unpinned(requirements: t.Iterable[str], pins: str) -> list[str]:
-    """Requirements that no pin meets."""
+    """Return the requirements that no pin satisfies."""
     versions = dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", pins, re.MULTILINE))
     wanted = [Requirement(text) for text in requirements]
     return sorted(one.name for one in wanted if not one.specifier.contains(versions.get(one.name, "0")))

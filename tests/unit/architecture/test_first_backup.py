@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page that everybody begins with: it says what the guides say whose commands and settings tests play, and asks for no more."""
+"""The first-backup page has the settings and commands of the guides that tests run, and requires nothing else."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host answers with a result and nothing else, and no result names a path or a host elsewhere before it was checked."""
+"""Modules return results only, without facts, and paths and hosts in a result are checked before they are used."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ansible_collections.caracal_ops.backup.plugins.plugin_utils.guard import Gu
 from tools.rules import guards, tree
 
 ROLES = sorted(path for path in (tree.ROOT / "roles").iterdir() if path.is_dir())
-# All of a quickstart runs on the controller.
+# The quickstart runs completely on the controller.
 FILES = sorted(
     path
     for path in (*tree.ROOT.glob("roles/*/tasks/*.yml"), *tree.ROOT.glob("playbooks/*.yml"), *tree.ROOT.glob("playbooks/parts/*.yml"))
     if not path.name.startswith("quickstart")
 )
 PLUGINS = "ansible_collections.caracal_ops.backup.plugins"
-# What the action of the task checks itself, and what its action has made on the controller.
+# Results that the task's action checks itself, and results that it creates on the controller.
 CHECKED_THERE = {
     "caracal_backup": {
         "Fetch the encrypted files": {"__caracal_backup_replayed"},
@@ -38,7 +38,7 @@ def modules() -> set[str]:
 
 
 def guarded() -> set[str]:
-    """Modules whose answers pass through an action that keeps facts away."""
+    """Return the modules that run through an action which removes facts from the result."""
     routes = yaml.safe_load((tree.ROOT / "meta" / "runtime.yml").read_text(encoding="utf-8"))["plugin_routing"]["modules"]
     routed = {name for name, route in routes.items() if route == {"action_plugin": "caracal_ops.backup.guarded"}}
     own = {path.stem for path in (tree.ROOT / "plugins" / "action").glob("*.py")} - {"__init__"}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever comes out of an image starts through one mechanism."""
+"""Every program from an image starts through one mechanism."""
 
 from __future__ import annotations
 

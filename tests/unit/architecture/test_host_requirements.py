@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What hosts and execution environments get has the versions that the tests ran with, and nothing is installed by its name alone."""
+"""Hosts and execution environments install the versions that the tests used, and every requirement has a digest."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tools.rules import tree
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)(.*)", re.MULTILINE)
 HOST = (tree.ROOT / "roles/caracal_setup/files/requirements.txt").read_text(encoding="utf-8")
 ENVIRONMENT = (tree.ROOT / "execution_environment/requirements.txt").read_text(encoding="utf-8")
-# Of Python 3.10 alone.
+# Needed on Python 3.10 only.
 OLDER = {"async-timeout", "pycparser", "typing-extensions"}
 
 
@@ -29,7 +29,7 @@ def pins(text: str) -> set[tuple[str, str]]:
 
 
 def faults(host: str, tested: set[tuple[str, str]]) -> list[str]:
-    """Versions that were not tested, and requirements without a digest."""
+    """Return requirements without a digest, and versions that were not tested."""
     entries = re.split(r"^(?=[A-Za-z0-9])", host, flags=re.MULTILINE)[1:]
     bare = [entry.split("\n")[0] for entry in entries if "--hash=sha256:" not in entry]
     versions = [f"{one}=={version}" for one, version in sorted(pins(host) - tested) if one not in OLDER]

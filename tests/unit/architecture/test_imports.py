@@ -11,7 +11,7 @@ from tools.rules import imports, tree
 UTILS = "plugins/module_utils"
 ANSIBLE = "ansible"
 PARTS = tuple(imports.ALLOWED)
-# Every direction that the rule knows: a part, and what it imports.
+# Every pair that the rule covers: a part and the part that it imports.
 DIRECTIONS = [(part, target) for part in PARTS for target in (*PARTS, ANSIBLE) if target != part]
 
 
@@ -24,7 +24,7 @@ def folder_of(part: str) -> str:
 
 
 def source(part: str, target: str) -> str:
-    """The import in both spellings: absolute, and relative as code of ours has it, in a function."""
+    """Return the import in two forms, inside a function: absolute, and relative as our code writes it."""
     if target == ANSIBLE:
         return "import ansible.module_utils.basic\n\n\ndef f():\n    from ansible.module_utils import basic"
     absolute = ".".join((*imports.COLLECTION, *folder_of(target).split("/")))
@@ -40,7 +40,7 @@ def test_the_plugins_import_one_way() -> None:
 
 
 def test_the_rule_goes_one_way() -> None:
-    """Of two parts at most one may import the other, and rooms stand in the table after those that they may import."""
+    """At most one of two parts may import the other, and the table lists rooms after the rooms that they may import."""
     for number, part in enumerate(PARTS):
         assert all(part not in imports.ALLOWED[target] for target in imports.ALLOWED[part])
         assert imports.ALLOWED[part] <= {*PARTS[:number]}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each playbook that is a job runs its role in `parts/job.yml`, so that its beginning, failure and end are notified."""
+"""Each playbook that is a job runs its role in `parts/job.yml`, so that start, failure and end are notified."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def plays(job: str) -> list[dict[str, t.Any]]:
 
 
 def framed(play: dict[str, t.Any], job: str) -> bool:
-    """Whether the play notifies people by the name of its job, and does nothing outside the frame."""
+    """Return whether the play sends notifications under the name of its job, and does nothing outside the frame."""
     (task,) = play["tasks"]
     outside = play.keys() & {"pre_tasks", "post_tasks", "roles", "handlers"}
     named = play["vars"]["caracal_notify_job"] == job and "caracal_ops_notify" in play["vars"]["caracal_notify_channels"]

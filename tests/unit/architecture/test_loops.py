@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ansible prints the label of each item of a loop, also where all went well: it names the item, and shows nothing of what is in it.
+"""Every loop has a label that names the item without its content, because Ansible prints the label even on success.
 
-Without a label the item itself is printed. It may be the result of an earlier task, with the text of a failure that was allowed for.
+Without a label Ansible prints the item itself. It may be the result of an earlier task and contain the text of a
+tolerated failure.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ TEXTS = re.compile(r"\b(content|exception|msg|password|results?|secret|stderr|st
 
 
 def faults(document: t.Any) -> list[str]:
-    """Names of tasks, at any depth, whose items nobody has looked at."""
+    """Return the names of tasks, at any depth, that loop without a checked label."""
     if isinstance(document, list):
         return [fault for one in document for fault in faults(one)]
     if not isinstance(document, dict):

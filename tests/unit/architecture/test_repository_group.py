@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The action groups through which a play or a role says something once, and the playbooks that pass the operator's word on to them."""
+"""Action groups set repository options once for a play or role, and playbooks pass the operator's settings to them."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def test_a_group_has_exactly_the_modules_that_take_the_options(group: str, optio
 
 GROUP = "group/caracal_ops.backup.repository"
 ACCESS = "{{ caracal_ops_access | default({}, true) }}"
-# The first makes its own bucket, and gives two hosts an identity each; the others work on no repository.
+# The quickstart creates its own bucket with an identity for each of two hosts; the others do not use a repository.
 OF_ITS_OWN = {"quickstart.yml", "notify.yml", "setup.yml", "schedule.yml"}
 PLAYBOOKS = sorted((tree.ROOT / "playbooks").glob("*.yml"))
 
 
 def passes_on(play: dict[str, t.Any]) -> bool:
-    """Whether the settings of the operator reach every module of the play that works on a repository."""
+    """Return whether the operator's settings reach every module of the play that uses a repository."""
     return play.get("module_defaults") == {GROUP: ACCESS}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tags of a role are those that its README explains."""
+"""Each role uses exactly the tags that its README explains."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import yaml
 
 from tools.rules import tree
 
-# What Ansible gives a meaning of its own.
+# Tags with a special meaning in Ansible.
 SPECIAL = {"always", "never"}
 ROLES = sorted(path for path in (tree.ROOT / "roles").iterdir() if path.is_dir())
 
 
 def used(role: Path) -> set[str]:
-    """Of all tasks, also of those that a task is applied to."""
+    """Return the tags of all tasks, including nested tasks."""
     return {tag for path in role.glob("tasks/*.yml") for tag in _tags(yaml.safe_load(path.read_text(encoding="utf-8")))} - SPECIAL
 
 
@@ -34,7 +34,7 @@ def _tags(value: t.Any) -> t.Iterator[str]:
 
 
 def explained(role: Path) -> set[str]:
-    """Of the section of the README; `_step` stands for the name of the role before it."""
+    """Return the tags in the README's section. `_step` is short for the role's name followed by `_step`."""
     section = (role / "README.md").read_text(encoding="utf-8").partition("\n## Tags\n")[2].partition("\n## ")[0]
     cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
     return {f"{role.name}{tag}" if tag.startswith("_") else tag for cell in cells for tag in re.findall(r"`(\w+)`", cell)}

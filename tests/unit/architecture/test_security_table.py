@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""SECURITY.md names a test for each attempt of each party: it must be there."""
+"""SECURITY.md names an existing test for each attempt of each party."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADS = ("| attempt | ", "| party | ")
 
 
 def missing(root: Path, text: str) -> list[str]:
-    """Tests that are named and not there, and rows of a table without a test."""
+    """Return named tests that do not exist, and table rows without a test."""
     rows = [line for line in text.partition(HEADING)[2].splitlines() if line.startswith("| ") and not line.startswith(HEADS)]
     found = [row for row in rows if not NAMED.search(row) and not row.startswith("| key |")]
     for path, name in NAMED.findall(text):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the start of a module reads: a play starts dozens of them, and most of what they could do is not asked of them."""
+"""Modules import little at start: a play starts dozens of modules, and each call uses only a part of the code."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import pytest
 from tools.rules import documented, tree
 
 PLUGINS = "ansible_collections.caracal_ops.backup.plugins"
-# Libraries that take longer than the rest of a start, or that few calls need; each is imported where its work begins.
+# Libraries that take longer than the rest of the start, or that few calls need. They are imported where they are used.
 LIBRARIES = {"asyncio", "boto3", "botocore", "docker", "multiprocessing", "psycopg2", "pyarrow", "redis"}
 LIBRARIES |= {"cryptography.hazmat.primitives.serialization", "rfc3161_client"}
-# What some modules could do, and are not always asked for.
+# Parts that only some calls of a module need.
 OTHERS = {
     "restore_drill": ("_assets", "_audit", "_checks", "_report.page", "_storage.s3_client"),
     "restore_verify": ("_audit.chains.exports_against_rows", "_checks.envelope_verify", "_sandbox.lifecycle", "_storage.s3_client"),
@@ -27,7 +27,7 @@ OTHERS = {
     "restore_preflight": ("_assets.replay", "_assets.secrets", "_assets.streams", "_storage.s3_client"),
     "canary_exchange": ("_evidence.access", "_evidence.reading", "_repository"),
 }
-# A line for each group of names: what is there once they are imported, beside what was there before.
+# Print one line for each group of modules: the names that importing the group added to sys.modules.
 PROGRAM = """
 import importlib, json, os, sys
 from ansible.module_utils import basic
@@ -43,7 +43,7 @@ for group in sys.argv[1:]:
 
 
 def imported(*groups: str) -> list[set[str]]:
-    """By group, in one process for all."""
+    """Return what each group imports. One process runs all groups."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     made = subprocess.run([sys.executable, "-c", PROGRAM, *groups], env=environment, capture_output=True, text=True, check=True)
     return [set(json.loads(line)) for line in made.stdout.splitlines()]

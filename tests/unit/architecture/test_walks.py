@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The walks of the architecture guide through the code, and a walk through a small tree that is broken in each place once."""
+"""The architecture guide's walks match the code; a walk through a small tree fails at each place broken in turn."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UTILS = "plugins/module_utils"
 PRIVATE = "is private; name the public function that calls it"
 LOST = "no step that still runs leads to it"
 TITLE = "Keys, from a variable to bytes"
-# All ways in which one function leads to another.
+# Every way in which one function leads to another.
 FILES = {
     "playbooks/seal.yml": "- hosts: all\n  roles:\n    - role: caracal_ops.backup.caracal_seal\n",
     "roles/caracal_seal/tasks/main.yml": "- include_tasks: no\n- ansible.builtin.include_tasks: '{{ item }}.yml'\n  loop: [dump]\n",
@@ -69,7 +69,7 @@ ENDS = {TITLE: ("playbooks/seal.yml caracal_ops.backup.caracal_seal", "roles/car
 
 
 def text_of(steps: list[str]) -> str:
-    """A guide with one walk, between other sections."""
+    """Return a guide with one walk between other sections."""
     items = "".join(f"#. {step}: what happens,\n   and why.\n" for step in steps)
     title = f"{TITLE}\n{'~' * len(TITLE)}\n"
     return f"Before\n------\n\n#. no walk\n\n{walks.HEADING}\n-----------\n\nWords.\n\n{title}\n{items}\nAfter\n-----\n"
@@ -134,7 +134,7 @@ def test_a_walk_along_the_calls_is_accepted(plant) -> None:
         (f"{UTILS}/_storage/local.py", "File(Store)", "File", 8, LOST),
         (f"{UTILS}/_stream/pipes.py", "def copy", "def move", 9, "copy is not in it"),
         (f"{UTILS}/_assets/pg_seal.py", "    _into(given, Sealer(local.File()))", "    Sealer(local.File())", 9, LOST),
-        # Named for its type, and not called: no argument of the boundary.
+        # A type annotation, not a call: this is not an argument of the boundary.
         (f"{UTILS}/_assets/pg_seal.py", "    p.copy(given, sealer)", "    given: p.copy = sealer", 9, LOST),
         (f"{UTILS}/_stream/pipes.py", "sink.write", "source.read", 10, LOST),
         (f"{UTILS}/_assets/pg_seal.py", "        publish()\n\n\n", "        pass\n\n\n", 12, LOST),
@@ -166,7 +166,7 @@ def test_a_step_that_is_left_out_is_found(plant, number: int) -> None:
 @pytest.mark.parametrize(
     ("number", "step", "fault"),
     [
-        # It has returned, so what it calls does not run again.
+        # The function has returned, so the functions that it calls do not run again.
         (11, "``_storage/local.py`` ``File.put``", LOST),
         (9, "``_stream/pipes.py`` ``Sink.write``", LOST),
         (9, "``_stream/pipes.py``", "names no file and function"),

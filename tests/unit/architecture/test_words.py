@@ -15,7 +15,7 @@ def test_no_file_names_a_place_of_one_machine() -> None:
 
 
 @pytest.mark.mutation
-# Names of tests stand in the record of durations.
+# The IDs are numbers, because the record of durations contains test names.
 @pytest.mark.parametrize("word", words.WORDS, ids=range(len(words.WORDS)))
 def test_such_a_place_is_found(plant, word: str) -> None:
     assert words.word_faults(plant({"docs/x.rst": f"see {word}x", "tests/output/x": word})) == [f"docs/x.rst: holds {word!r}"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A short part of `make faults`, and what shows that its columns can be other than zero."""
+"""A short run of `make faults`, and proof that its columns can be non-zero."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_an_entry_that_is_believed_is_seen(world: World) -> None:
 
 @pytest.mark.mutation
 def test_a_reader_of_the_newest_version_is_seen(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a bucket, of the versions of a key the one counts that was signed."""
+    """In a bucket, only the signed version of a key counts."""
     key = next(key for one in world.truth.values() for key in one)
     with bucket.make(world, folder) as copied:
         assert copied.judge(False) == Outcome()

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever bytes a parser of ours gets, it ends with a value or with an error of one line: valid samples that were altered, and any bytes.
+"""Every parser returns a value or fails with a one-line error, for altered valid samples and for random bytes.
 
-The same examples in each run; `FUZZ_EXAMPLES` asks for more of them than the usual ones.
+The examples are the same in each run. `FUZZ_EXAMPLES` sets a larger number of examples.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ usual = settings(
 
 @st.composite
 def altered(draw: st.DrawFn, samples: t.Sequence[bytes]) -> bytes:
-    """One of the samples with up to four changes, or any bytes at all."""
+    """Return a strategy: one of the samples with up to four changes, or random bytes."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=2000))
     data = bytearray(draw(st.sampled_from(samples)))
@@ -91,7 +91,7 @@ def ends_well(parse: Parser, data: bytes) -> None:
 
 
 def drained(source: t.Any) -> int:
-    """How many bytes there were; more than a sample could unpack to are a bomb."""
+    """Return the number of bytes. Fail if there are more than a sample can unpack to, because then it is a bomb."""
     total = 0
     while data := source.read(1 << 16):
         total += len(data)
@@ -336,7 +336,7 @@ def test_redis_commands(data: bytes) -> None:
 @usual
 @given(altered([audit_blocks.to_tsv([Block("audit", "zone", "leaf", "0", 5, "1", "5", "0" * 64, "1" * 64)])]))
 def test_audit_blocks(data: bytes) -> None:
-    """ValueError is said there, and told by its callers."""
+    """The parser raises ValueError; its callers report it."""
     try:
         audit_blocks.from_tsv(data)
     except ValueError as exc:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A run of pytest inside a test, with the fixtures and the hooks that all tests have."""
+"""A run of pytest inside a test, with the fixtures and hooks that all tests have."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ import time
 import typing as t
 from pathlib import Path
 
-# No settings of this tree: its test paths are not the inner run's.
+# Ignore the settings of this tree: its test paths do not apply to the inner run.
 COMMAND = (sys.executable, "-m", "pytest", "-p", "harness.fixtures", "-p", "no:cacheprovider", "-c", os.devnull, "-q", "-rA", "--tb=short")
 
-# For what takes seconds, on a machine that has much else to do.
+# For steps that take seconds, on a busy machine.
 DEADLINE = 180
 
 
 @dataclasses.dataclass(frozen=True)
 class InnerRun:
-    """It says what it has to say in a file: what is left of one that was killed would keep a pipe open."""
+    """A run whose output goes to a file, because leftover processes of a killed run would keep a pipe open."""
 
     process: subprocess.Popen[bytes]
     log: Path
 
     def outcomes(self) -> dict[str, str]:
-        """By test, `PASSED` or another word of pytest's, when the run has ended; the whole output under the empty name."""
+        """Wait for the end and return pytest's word, such as `PASSED`, by test. The empty name has the whole output."""
         self.process.wait()
         said = self.log.read_text(encoding="utf-8", errors="replace")
         lines = (line.split(" ", 1) for line in said.splitlines() if "::" in line and line.split(" ")[0].isupper())
@@ -38,7 +38,7 @@ class InnerRun:
 
 
 def start(folder: Path, source: str, *arguments: str, before: t.Sequence[str] = ()) -> InnerRun:
-    """Run these tests, in a folder that is theirs. `before` stands before the command."""
+    """Start these tests in their own directory. `before` is put in front of the command."""
     folder.mkdir(exist_ok=True)
     tests, log = folder / "test_inner.py", folder / "log"
     tests.write_text(textwrap.dedent(source), encoding="utf-8")
@@ -49,7 +49,7 @@ def start(folder: Path, source: str, *arguments: str, before: t.Sequence[str] = 
 
 
 def eventually(look: t.Callable[[], object]) -> None:
-    """Wait until it is so; AssertionError when it never is."""
+    """Wait until the condition is true. Raise AssertionError if that takes too long."""
     until = time.monotonic() + DEADLINE
     while not look():
         assert time.monotonic() < until, f"never: {look}"

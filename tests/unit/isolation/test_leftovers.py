@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs that are killed, and what is left of them: nothing. What is another run's, and what is nobody's, stays."""
+"""Nothing remains of runs that are killed; everything that belongs to another run or to no run stays."""
 
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ from unit.isolation import inner_run
 from unit.isolation.inner_run import InnerRun, eventually
 
 SLEEP = (sys.executable, "-I", "-c", "import time; time.sleep(3600)")
-# One of each kind that tests start: in a sandbox and without one, with the run's environment, with none, with one that was written over;
-# and under root, what a sandbox's server has started that names nothing at all.
+# One process of each kind that tests start: in a sandbox and outside it, with the run's environment, without it, and
+# with an overwritten one. Under root, also a process that a sandbox's server started and that does not name the run
+# anywhere.
 HOLDS = f"""
     import json, os, pathlib, subprocess, time
     from harness import runs, small_programs
@@ -61,7 +62,7 @@ HOLDS = f"""
             os.rename("new", "note")
             time.sleep(3600)
 """
-# Of the next run: its first test finds nothing any more.
+# The test of the next run: none of these processes exists any more.
 LOOKS = """
     from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import processes
 
@@ -80,7 +81,7 @@ LEAVES = f"""
 
 @dataclasses.dataclass(frozen=True)
 class Held:
-    """What a run has that is to be killed: its processes and theirs, its shared memory; `worker` is the run that executes the test."""
+    """A run that will be killed, with all its processes and its shared memory. `worker` is the run that executes the test."""
 
     inner: InnerRun
     worker: Run
@@ -93,7 +94,7 @@ class Held:
         return [" ".join(one.argv) for one, now in found if now is not None and now.start_time == one.start_time]
 
     def left(self) -> list[str]:
-        """Processes, folders, mounts, shared memory."""
+        """Return the remaining processes, directories, mounts and shared memory."""
         found = [
             path for run in (self.worker, self.controller) for place in runs.PLACES for path in glob.glob(f"{place}/caracal-*-{run}-*")
         ]
@@ -111,7 +112,7 @@ class Held:
 
 @contextlib.contextmanager
 def held(folder: Path, *arguments: str) -> t.Iterator[Held]:
-    """A run that has everything that a test can start."""
+    """Yield a run that has everything that a test can start."""
     inner = inner_run.start(folder, HOLDS, *arguments)
     try:
         eventually(lambda: (folder / "note").exists() or inner.process.poll() is not None)
@@ -121,7 +122,7 @@ def held(folder: Path, *arguments: str) -> t.Iterator[Held]:
         assert worker and controller
         pids = {inner.process.pid, worker.pid, *note["pids"]}
         found = Held(inner, worker, controller, processes.with_children(lambda one: one.pid in pids), note["segments"])
-        # The control: what must go is there, and is seen.
+        # everything that must disappear exists and is found.
         assert len(found.alive()) > len(pids) and len(found.left()) > len(found.alive()) + 2
         yield found
     finally:
@@ -131,7 +132,7 @@ def held(folder: Path, *arguments: str) -> t.Iterator[Held]:
 
 
 def run_of(pid: int) -> Run | None:
-    """The run that this process is, if it is one."""
+    """Return the run that this process is, if it is a run."""
     found = processes.look(pid)
     return None if found is None else dataclasses.replace(runs.own(), pid=pid, start_time=found.start_time)
 
@@ -143,7 +144,7 @@ def companion(run: Run) -> int | None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("workers", [0, 1])
 def test_nothing_is_left_of_a_run_that_is_killed(tmp_path: Path, workers: int) -> None:
-    """Its companion sees to it; so also of its workers, which are killed with it."""
+    """The run's companion cleans up, also for the workers, which are killed with the run."""
     with held(tmp_path / "killed", "-n", str(workers)) as found:
         found.kill(found.inner.process.pid)
         found.inner.process.wait()
@@ -167,7 +168,7 @@ def test_the_next_run_ends_what_is_left_where_the_companion_was_killed_too(tmp_p
 
 @pytest.mark.mutation
 def test_nothing_is_left_of_a_run_that_ends(tmp_path: Path) -> None:
-    """At once: who looks after it finds nothing."""
+    """The run itself cleans up, so nothing is left for the companion."""
     ended = inner_run.start(tmp_path / "ends", LEAVES, "-n", "0").outcomes()
     assert ended["test_leaves"] == "PASSED", ended[""]
     pid, folder = json.loads((tmp_path / "ends" / "note").read_text())
@@ -176,24 +177,24 @@ def test_nothing_is_left_of_a_run_that_ends(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 def test_nothing_is_left_of_a_worker_that_is_killed(tmp_path: Path) -> None:
-    """By the run's companion at the latest, where the worker was still dying when the run ended; the run goes on without it."""
+    """The run continues without the worker. If the worker is still dying when the run ends, the run's companion cleans up."""
     with held(tmp_path / "killed", "-n", "1") as found:
         found.kill(found.worker.pid)
         assert "crashed" in found.inner.outcomes()[""]
         eventually(found.gone)
 
 
-# ---- what stays
+# ---- what must stay
 
 
 def dead() -> Run:
-    """A run whose pid is somebody else's by now."""
+    """Return a run whose pid now belongs to another process."""
     return dataclasses.replace(runs.own(), start_time=runs.own().start_time - 1)
 
 
 @contextlib.contextmanager
 def sleeper(run: Run, *arguments: str, cwd: str = "/") -> t.Iterator[subprocess.Popen[bytes]]:
-    """A process of that run."""
+    """Yield a process of that run."""
     with subprocess.Popen([*SLEEP, *arguments], env={runs.VARIABLE: str(run)}, cwd=cwd, start_new_session=True) as process:
         try:
             yield process
@@ -202,7 +203,7 @@ def sleeper(run: Run, *arguments: str, cwd: str = "/") -> t.Iterator[subprocess.
 
 
 def test_what_is_of_a_dead_run_is_ended() -> None:
-    """The control of what follows."""
+    """The control of the tests below."""
     with sleeper(dead()) as process:
         leftovers.clear()
         assert process.wait() == -signal.SIGKILL
@@ -210,7 +211,7 @@ def test_what_is_of_a_dead_run_is_ended() -> None:
 
 @pytest.mark.no_false_alarm
 def test_what_is_of_a_living_run_stays() -> None:
-    """Even where it works with what a dead one has left."""
+    """A process of a living run stays, even if it uses a directory of a dead run."""
     own, left = runs.folder("test"), Path(f"{runs.DISK}/caracal-test-{dead()}-0")
     left.mkdir()
     with sleeper(runs.own(), str(left)) as process:
@@ -221,7 +222,7 @@ def test_what_is_of_a_living_run_stays() -> None:
 
 @pytest.mark.no_false_alarm
 def test_what_is_of_another_namespace_stays() -> None:
-    """Another container may have the same folders, and we may see its processes; its runs are none of ours."""
+    """Another container may have the same directories and visible processes, but its runs are not ours."""
     foreign = dataclasses.replace(dead(), namespace=dead().namespace + 1)
     folder = Path(f"{runs.DISK}/caracal-test-{foreign}-0")
     folder.mkdir()
@@ -236,7 +237,7 @@ def test_what_is_of_another_namespace_stays() -> None:
 @pytest.mark.mutation
 @only_root
 def test_a_folder_that_somebody_else_named_like_a_dead_run_stays() -> None:
-    """Everybody can write there. So root would destroy what that folder, or the link, leads to."""
+    """Every user can write to this directory. Root would delete the target of another user's directory or link."""
     folder, link = (Path(f"{runs.DISK}/caracal-test-{dead()}-{number}") for number in (0, 1))
     folder.mkdir()
     os.chown(folder, 65534, 65534)
@@ -264,7 +265,7 @@ CLEARS = "import sys; from harness import leftovers, runs; leftovers.clear(ended
 
 @pytest.mark.no_false_alarm
 def test_who_clears_away_spares_what_it_comes_from() -> None:
-    """A run that something started which is itself of the run that is over."""
+    """The clearing process and its parent belong to the ended run."""
     with sleeper(runs.own()) as process:
         run = run_of(process.pid)
         assert run is not None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each kind of leak, planted by one test of an inner run and looked for by its next."""
+"""Every kind of leaked process state, left by one test of an inner run, is gone in the next test."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from unit.isolation import inner_run
 
-# What one test does, and what the next must find as it was before.
+# The change that one test makes, and the state that the next test must find as it was before.
 LEAKS = {
     "memory": ("lower(resource.RLIMIT_AS)", "resource.getrlimit(resource.RLIMIT_AS)"),
     "size of files": ("lower(resource.RLIMIT_FSIZE)", "resource.getrlimit(resource.RLIMIT_FSIZE)"),
@@ -97,13 +97,13 @@ HARD = """
     def test_finds():
         assert resource.getrlimit(resource.RLIMIT_FSIZE) == (BEFORE if able() else (LOW[1], LOW[1]))
 """
-# Root without what it needs to raise a hard limit, as everybody else is.
+# Root without the capability to raise a hard limit, like any other user.
 UNABLE = ("setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource")
 
 
 @pytest.fixture(scope="module")
 def looked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What each test of the inner run came to."""
+    """Return the outcome of each test of the inner run."""
     pairs = [ONE.format(number=number, plant=plant, look=look) for number, (plant, look) in enumerate(LEAKS.values())]
     return inner_run.start(tmp_path_factory.mktemp("looked"), "".join((INNER, *pairs, WIDE))).outcomes()
 

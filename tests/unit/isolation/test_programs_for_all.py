@@ -16,7 +16,7 @@ from harness.users import only_root
 
 @pytest.fixture
 def hidden() -> Path:
-    """A program in a folder that its owner alone may enter."""
+    """Return a program in a directory that only its owner can enter."""
     folder = Path(runs.folder("hidden"), "bin")
     folder.mkdir()
     (folder / "hello").write_text("#!/bin/sh\necho hello\n")
@@ -40,7 +40,7 @@ def test_a_program_in_a_private_folder_is_hidden_from_others_and_its_copy_is_not
 
 @only_root
 def test_a_program_finds_its_libraries_from_its_copy() -> None:
-    """As that of a wheel does, from where it lies."""
+    """A wheel's program finds its libraries relative to its own path."""
     root = Path(runs.folder("hidden"))
     place, libraries = root / "package" / "_bin", root / "package.libs"
     place.mkdir(parents=True)

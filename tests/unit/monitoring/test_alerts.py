@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each alert fires when it must and not before, by the real promtool, whose clock begins at 0: a time in the past is below that."""
+"""Each alert fires when it must and not earlier, evaluated by the real promtool.
+
+Its clock begins at 0, so a time in the past is negative.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ def ago(seconds: float) -> float:
 
 
 def well(deployment: str = "prod") -> dict[str, float | str]:
-    """All that a deployment tells on a good day."""
+    """Return all metrics of a healthy deployment."""
 
     def own(name: str, **labels: str) -> str:
         return metric(name, deployment, **labels)
@@ -74,7 +77,7 @@ def well(deployment: str = "prod") -> dict[str, float | str]:
 
 
 def but(*changes: t.Mapping[str, float | str], without: str = "nothing") -> dict[str, float | str]:
-    """A good day, but for changes and for the metrics that begin with a name."""
+    """Return the metrics of a healthy deployment with changes, without the metrics that begin with a given name."""
     found = {name: value for name, value in well().items() if not name.startswith(f"caracal_backup_{without}")}
     for one in changes:
         found.update(one)
@@ -82,7 +85,7 @@ def but(*changes: t.Mapping[str, float | str], without: str = "nothing") -> dict
 
 
 ABSENT = "CaracalMetricsAbsent"
-# One for each job that must happen again and again: its alert, its metric, how long it may be ago.
+# For each job that must run regularly: its alert, its metric, and the longest time since its last run.
 LATE = [
     ("CaracalBackupLate", "last_snapshot_timestamp_seconds", 26 * HOUR),
     ("CaracalDrillLate", "drill_passed_timestamp_seconds", 8 * DAY),
@@ -94,7 +97,7 @@ LATE = [
     ("CaracalCopyLate", "copy_finished_timestamp_seconds", 26 * HOUR),
 ]
 RECIPIENT = metric("identity_proved_timestamp_seconds", recipient="a")
-# A snapshot that is too old is over the budget of the recovery point, too.
+# If a snapshot is too old, the recovery point objective is also exceeded.
 ALSO = {"CaracalBackupLate": ["CaracalRpoExceeded"]}
 
 CASES = [
@@ -173,7 +176,7 @@ def test_without_limits_the_lack_of_them_is_told(tmp_path: Path) -> None:
 
 
 def test_deployments_have_limits_of_their_own(tmp_path: Path) -> None:
-    """As the guide says: a group for each."""
+    """The guide recommends one rule group for each deployment."""
     strict = tmp_path / "strict.yml"
     text = promtool.LIMITS.read_text(encoding="utf-8")
     strict.write_text(text.replace("prod", "strict").replace("vector(26 * 3600)", "vector(2 * 3600)"))

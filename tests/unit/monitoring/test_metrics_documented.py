@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is written, what the guide says, and what rules and dashboard ask for are the same metrics."""
+"""The code, the guide, the alert rules and the dashboard use the same metrics."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DASHBOARD = tree.ROOT / "monitoring" / "grafana" / "caracal_backup.json"
 GUIDE = tree.ROOT / "docs" / "docsite" / "rst" / "guide_monitoring.rst"
 ROLES = tree.ROOT / "roles"
 WRITTEN = {f"{metrics.PREFIX}_{name}" for name in metrics.MEANINGS}
-# Of node_exporter itself.
+# Metrics of node_exporter itself.
 FOREIGN = {"node_textfile_scrape_error"}
 _NAME = re.compile(r"\b(?:caracal_backup|node)[a-z_:]*[a-z]\b")
 _ANY = re.compile(r'__name__=~"([^"]+)"')
@@ -42,12 +42,12 @@ def drawn() -> list[str]:
 
 
 def asked(expression: str) -> set[str]:
-    """Names of metrics in an expression of PromQL; what only a pattern names is not among them."""
+    """Return the names of the metrics in a PromQL expression, without names that only a pattern matches."""
     return set(_NAME.findall(re.sub(r'"[^"]*"', '""', expression)))
 
 
 def strangers(expressions: t.Iterable[str]) -> set[str]:
-    """What nobody writes or records."""
+    """Return metrics that the expressions use, but that no job writes and no rule records."""
     return {name for one in expressions for name in asked(one)} - WRITTEN - FOREIGN - recorded()
 
 
@@ -58,7 +58,7 @@ def test_the_guide_has_each_metric_with_its_meaning() -> None:
 
 
 def test_each_metric_is_written() -> None:
-    """By its name, outside the table of meanings; the tests of each job look at the values."""
+    """The name of each metric must also be in code outside the table of meanings. The tests of each job check the values."""
     module = ast.parse((tree.ROOT / "plugins/module_utils/_evidence/metrics.py").read_text(encoding="utf-8"))
     rest = [node for node in module.body if not (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "MEANINGS")]
     literals = {one.value for node in rest for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)}
@@ -117,7 +117,7 @@ def _span(panel: t.Mapping[str, t.Any], start: str, length: str) -> tuple[int, i
 
 
 def test_units_are_those_of_the_metrics() -> None:
-    """A unit by the ending: seconds as a time, bytes as a size, all else as a number."""
+    """Seconds are shown as a time, bytes as a size, and all other metrics as a number, according to the name's ending."""
     for panel in panels():
         endings = {name.rsplit("_", 1)[-1] for target in panel.get("targets", []) for name in asked(target["expr"])}
         wanted = {{"seconds": "s", "bytes": "bytes"}.get(ending, "short") for ending in endings}

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What playbooks leave for other jobs by set_stats. It comes back as a variable that goes before all others, and is a template then."""
+"""Results that playbooks pass to other jobs with set_stats.
+
+In the next job they are extra variables: they override all others and are evaluated as templates.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ from unit.snapshots import test_role_words as words
 from unit.snapshots.role_words import Values, left
 
 GUIDE = tree.ROOT / "docs" / "docsite" / "rst" / "guide_monitoring.rst"
-# Nothing that a template, a shell or YAML would take for more than text.
+# Nothing that a template, a shell or YAML would interpret.
 PLAIN = re.compile(r"[A-Za-z0-9 ._:/@-]*\Z")
 HOSTILE = "{{ lookup('pipe', 'id') }}"
-# One plays all others, one is played by them.
+# Quickstart runs all other playbooks; the others are run by them.
 NO_JOB = {"quickstart", "notify", "setup", "schedule"}
 
 
 def tasks_in(given: t.Iterable[dict[str, t.Any]]) -> t.Iterator[dict[str, t.Any]]:
-    """Those of a list of tasks, or of plays."""
+    """Yield the tasks in a list of tasks or plays, at any depth."""
     for one in given:
         yield one
         yield from tasks_in(inner for part in ("tasks", "block", "rescue", "always") for inner in one.get(part) or [])
@@ -38,18 +41,18 @@ def stats(path: Path) -> t.Iterator[dict[str, t.Any]]:
 
 
 PLAYBOOKS = sorted((tree.ROOT / "playbooks").glob("*.yml"))
-# Of a playbook that plays several roles, else of the role.
+# If a playbook runs several roles, the playbook leaves the result; otherwise the role does.
 OF_ROLES = sorted(path for path in (tree.ROOT / "roles").glob("*/tasks/*.yml") if list(stats(path)))
 FILES = [*OF_ROLES, *(path for path in PLAYBOOKS if list(stats(path)))]
 NAMES = {name: path for path in FILES for task in stats(path) for name in task["ansible.builtin.set_stats"]["data"]}
 
 
 def entry_of(playbook: Path) -> Path:
-    """The first file of tasks of the role that does the playbook's job, or the playbook itself."""
+    """Return the first task file of the role that does the playbook's job, or the playbook itself."""
     if list(stats(playbook)):
         return playbook
     (play,) = yaml.safe_load(playbook.read_text(encoding="utf-8"))
-    # Most playbooks name it for parts/job.yml.
+    # Most playbooks name the role for parts/job.yml.
     imported = [task["ansible.builtin.import_role"] for task in tasks_in([play]) if "ansible.builtin.import_role" in task]
     given = (play.get("vars") or {}).get("__caracal_job") or imported[0]
     role = (given.get("role") or given["name"]).rpartition(".")[2]
@@ -78,7 +81,7 @@ def test_each_playbook_leaves_something_and_the_guide_has_its_name(playbook: Pat
 
 
 def fields(name: str) -> t.Iterable[str]:
-    """What a task leaves under this name; what a filter makes of results, of those below."""
+    """Return the fields that a task stores under this name, or the fields of the results below if a filter creates them."""
     path = NAMES[name]
     (data,) = [task["ansible.builtin.set_stats"]["data"][name] for task in stats(path)]
     if isinstance(data, dict):
@@ -87,12 +90,12 @@ def fields(name: str) -> t.Iterable[str]:
     return t.cast(Values, found)
 
 
-# The template of a drill, in AWX, for the set that the job before it made; the journal must have it.
+# The AWX template of a drill, for the set that the previous job created; the journal must contain it.
 HANDED_ON = {"caracal_backup_stats": {tree.ROOT / "roles/caracal_schedule/vars/main.yml": 1}}
 
 
 def test_no_name_is_one_that_a_role_playbook_or_module_reads() -> None:
-    """As a variable, a fact, a result, an option or a part of such a text; only the task that leaves it knows it."""
+    """Only the task that stores the name may use it. A variable, fact, result, option or template of another file must not contain it."""
     readers = [
         path
         for folder in ("roles", "playbooks", "plugins")

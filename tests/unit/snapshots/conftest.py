@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`snapshot(name, text)`: the text is what the file of that name says; with `--rewrite-snapshots` the file is made so.
+"""`snapshot(name, text)`: the text equals the file of that name. `--rewrite-snapshots` rewrites the file.
 
-The option is known where pytest is given this folder, as `make snapshots` does.
+The option exists if this directory is an argument of pytest, as in `make snapshots`.
 """
 
 from __future__ import annotations

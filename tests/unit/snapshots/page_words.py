@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The words of a page in lines, as a reader goes through them: a line for each row, a blank one before each heading."""
+"""The text of a page in reading order: one line for each row, with a blank line before each heading."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import re
 
 HEADINGS = ("h1", "h2", "h3")
 LINES = ("title", "p", "li", "pre", "section", "dl", "footer")
-# Stands before the words of a heading until the lines are made.
+# Marks a heading until the lines are built.
 HEADING = "\0"
-# Parts of one line.
+# Elements that are parts of one line.
 CELLS = ("dt", "dd", "small")
 ROWS = (("class", "check"), ("class", "step"))
 
 
 class Words(html.parser.HTMLParser):
-    """`text` of a page, without its style. Inside a row there are cells only."""
+    """The `text` of a page without its style. A row contains only cells."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -59,6 +59,6 @@ class Words(html.parser.HTMLParser):
 
 
 def words(source: str) -> str:
-    """One line each; no blank ones but before headings."""
+    """Return one line for each row, with blank lines only before headings."""
     lines = [re.sub(r"(\s*\|\s*)+", " | ", " ".join(line.split())).strip(" |") for line in Words(source).text.split("\n")]
     return "\n".join(line.replace(HEADING, "\n") for line in lines if line) + "\n"

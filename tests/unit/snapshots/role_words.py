@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tasks of a role say and leave for other jobs, with Ansible's own templates. Modules are not run: their answers are given."""
+"""Messages and set_stats results of a role's tasks, rendered with Ansible's templates.
+
+Modules do not run: the tests give their results.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from scenes.role_templates import Templates, Values
 
 
 def said(role: str, tasks: str, answers: Values, check_mode: bool = False) -> list[str]:
-    """What the file of tasks shows, in lines; `answers` are variables that earlier tasks and modules have left."""
+    """Return the lines that the task file prints. `answers` are variables of earlier tasks and modules."""
     return [line for task, templates in _played(role, tasks, answers, check_mode) for line in _lines(task, templates)]
 
 
 def left(role: str, tasks: str, answers: Values, check_mode: bool = False) -> Values:
-    """What the file of tasks leaves by `set_stats`."""
+    """Return the data that the task file stores with `set_stats`."""
     found: Values = {}
     for task, templates in _played(role, tasks, answers, check_mode):
         found.update(templates.filled(task.get("ansible.builtin.set_stats", {}).get("data", {})))
@@ -26,7 +29,7 @@ def left(role: str, tasks: str, answers: Values, check_mode: bool = False) -> Va
 
 
 def _played(role: str, tasks: str, answers: Values, check_mode: bool) -> t.Iterator[tuple[Values, Templates]]:
-    """Each task that is not skipped, with the variables that it sees."""
+    """Yield each task that is not skipped, with the variables that it sees."""
     variables: Values = {**role_templates.variables(role), **answers, "ansible_check_mode": check_mode}
     for task in role_templates.tasks(role, tasks):
         templates = Templates({**variables, **task.get("vars", {})})
@@ -38,7 +41,7 @@ def _played(role: str, tasks: str, answers: Values, check_mode: bool) -> t.Itera
 
 
 def values(role: str, answers: Values, *names: str) -> Values:
-    """What variables of the role come to."""
+    """Return the evaluated variables of the role."""
     variables = {**role_templates.variables(role), **answers}
     templates = Templates(variables)
     return {name: templates.filled(variables[name]) for name in names}
@@ -60,5 +63,5 @@ def _list(given: t.Any) -> list[t.Any]:
 
 
 def settings_refused(role: str) -> list[str]:
-    """What the role says of settings that cannot be, before it does anything."""
+    """Return the role's message for invalid settings, which it prints before it does anything."""
     return [one["otherwise"] for one in role_templates.variables(role)[f"__{role}_rules"]]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is said before anything is done: of settings of the roles, of a login, of the place and the server of a sandbox."""
+"""Messages of the checks before a run: role settings, a database login, and the directory and server of a sandbox."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ INSTALL = Install("/usr/lib/postgresql/17/bin", "/usr/lib/postgresql/17/lib", "/
 ROLES = ("caracal_backup", "caracal_restore")
 DRILLS: tuple[dict[str, t.Any], ...] = ({"identity_files": []}, {"recipients": []}, {"jobs": 0}, {"shrink_budget": 200})
 SANDBOX, ALLOWED = "sandbox", {"isolation": AUTO, "unisolated_reason": "a laptop"}
-# Fields of a request, relative to the folder that stands for /srv.
+# Fields of a request. Paths are relative to the directory that stands in for /srv.
 REQUESTS: dict[str, dict[str, t.Any]] = {
     "a relative path": {"directory": "relative"},
     "a path that no setting can hold": {"directory": "a,b"},
@@ -52,7 +52,7 @@ REQUESTS: dict[str, dict[str, t.Any]] = {
 
 @pytest.fixture
 def srv(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
-    """A folder with a short path, on a host without bubblewrap, with 1 GiB free and no encryption."""
+    """Yield a directory with a short path on a host without bubblewrap, with 1 GiB free and no encryption."""
     monkeypatch.setattr(preflight, "choose", lambda *_given, **_more: isolation.Launcher(None, None, "bubblewrap is not installed"))
     monkeypatch.setattr(space, "free_bytes", lambda _path: 1 << 30)
     monkeypatch.setattr(space, "protection", lambda _path: space.CLEAR)
@@ -68,7 +68,7 @@ def srv(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
 
 
 def asked(srv: Path, changes: dict[str, t.Any]) -> list[str]:
-    """What the sandbox's preflight answers."""
+    """Return the result of the sandbox's preflight."""
     given = {"directory": SANDBOX, **changes}
     if given["directory"] != "relative":
         given["directory"] = str(srv / given["directory"])
@@ -79,7 +79,7 @@ def asked(srv: Path, changes: dict[str, t.Any]) -> list[str]:
 
 
 def answer(ask: t.Callable[[], t.Iterable[str]]) -> list[str]:
-    """Warnings, or the error."""
+    """Return the warnings, or the error."""
     try:
         return [f"warning: {one}" for one in ask()]
     except BackupError as error:
@@ -88,7 +88,7 @@ def answer(ask: t.Callable[[], t.Iterable[str]]) -> list[str]:
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """A session of a login that may log in, and nothing else."""
+    """A database session that returns one login without any privileges."""
 
     database: str = "caracal"
 
@@ -97,14 +97,14 @@ class Answers:
 
 
 def refused(wrong: dict[str, t.Any]) -> list[str]:
-    """What a drill says of settings, all of which but these are right."""
+    """Return a drill's message for settings in which only these are wrong."""
     place = {"repository": "/none", "deployment": "prod", "allowed_signers": "/none", "high_water_mark": "/none", "step": "preflight"}
     engine.check_settings(complete(engine.Options, {**place, "identity_files": ["/x"], "recipients": ["age1x"], **wrong}))
     return []
 
 
 def held(srv: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
-    """Of a directory that a sandbox is in: another drill's, and one whose server is dead."""
+    """Return the messages for a directory that has a sandbox: another drill's sandbox, and a sandbox whose server is dead."""
     (srv / SANDBOX).mkdir()
     monkeypatch.setattr(marker, "read", lambda _layout: marker.Marker(os.geteuid(), False, "", token="another"))
     monkeypatch.setattr(lease, "gone", lambda _controller: False)

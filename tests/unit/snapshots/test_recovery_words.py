@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""RECOVERY.md of a set with everything in it. Sets in a directory and in a bucket get the same text: the download is a part of it."""
+"""RECOVERY.md of a set with every artifact. The text is the same for a directory and a bucket: it includes the download."""
 
 from __future__ import annotations
 

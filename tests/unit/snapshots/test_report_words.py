@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a drill as a person reads it: on the console, and as a page. A drill that passed, one with all that can be told."""
+"""A drill report on the console and as a page: one of a drill that passed, and one with every possible finding."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The last lines of each role on the console: what was done, and why a play ends with a failure."""
+"""The last lines of each role on the console: the actions done, and the reason if a play fails."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ REPOSITORY: Values = {
     },
 }
 
-# Title, role, file of tasks, what was answered, check mode.
+# Title, role, task file, results of modules, check mode.
 CASES: tuple[tuple[str, str, str, Values, bool], ...] = (
     ("A backup of everything", "caracal_backup", "report", BACKUP, False),
     ("Of the databases only", "caracal_backup", "report", PLAIN_BACKUP, False),

@@ -20,7 +20,7 @@ RIGHT, WRONG = "echo 'postgres (PostgreSQL) 18.4'", "exit 7"
 
 
 def package(folder: Path, script: str) -> Path:
-    """A package like the real one, with a server that says `script`."""
+    """Create a package like the real one, with a server that runs `script`."""
     root = folder / "made" / bring_server.ROOT
     for part in ("bin", "lib"):
         (root / part).mkdir(parents=True)

@@ -18,7 +18,7 @@ RUN = "import sys; from tools import ci; sys.exit(ci.main({}))"
 
 
 def run(commands: dict[str, list[str]]) -> tuple[int, dict[str, float]]:
-    """Status, and the seconds of each command that ran, as the last line reports them."""
+    """Return the exit status, and the seconds of each command as printed in the last line."""
     done = subprocess.run(
         [sys.executable, "-c", RUN.format(commands)], cwd=area.CLONE / "tests", capture_output=True, text=True, check=False
     )
@@ -27,7 +27,7 @@ def run(commands: dict[str, list[str]]) -> tuple[int, dict[str, float]]:
 
 
 def test_counts_a_process_that_outlives_its_parent(tmp_path: Path) -> None:
-    """It ends after its parent, but before the second command does."""
+    """The process ends after its parent, but before the second command."""
     pid = tmp_path / "pid"
     orphan = (
         f"import pathlib, subprocess, sys; made = subprocess.Popen([sys.executable, '-c', {WORK.format(1.0)!r}]); "

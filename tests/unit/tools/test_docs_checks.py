@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page of checks: every check of the code is on it, and everything on it is in the code."""
+"""The page of checks lists exactly the checks in the code."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages made from code, the front page, and the README's links into the site."""
+"""Pages generated from code, the front page, and the README's links to the site."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_labels_of_other_pages_are_read_by_sphinx() -> None:
 
 
 def missing(text: str) -> list[str]:
-    """Pages of the site that a text refers to, and that no guide becomes."""
+    """Return pages of the site that a text links to and that no guide creates."""
     names = re.findall(rf"{re.escape(SITE)}docsite/(\w+)\.html", text)
     return [name for name in names if not (tree.ROOT / docs_site.DOCSITE / "rst" / f"{name}.rst").is_file()]
 

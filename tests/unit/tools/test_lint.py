@@ -18,7 +18,7 @@ HERE = Path(sys.executable).parent
 
 
 def variables(work: Path) -> dict[str, str]:
-    """A gate's variables with the tools that this very Python brings."""
+    """Return a gate's environment variables, with the tools of this Python."""
     found = inside.environment(work / "clone", work)
     return {**found, "PATH": os.pathsep.join([str(HERE), os.environ["PATH"]]), "PYTHONPATH": str(area.CLONE / "tests")}
 
@@ -66,7 +66,7 @@ def test_each_gate_fails_on_a_tree_that_holds_nothing_to_test(tmp_path: Path, re
 
 @pytest.mark.mutation
 def test_sanity_in_an_ignored_folder_of_a_clone_fails(tmp_path: Path) -> None:
-    """The trap that the work area avoids: there, every target is skipped and the exit status is 0."""
+    """The work area avoids this trap: in an ignored directory the sanity tests skip every target and exit with 0."""
     tree = tmp_path / "clone" / area.COLLECTION
     (tree / "plugins/modules").mkdir(parents=True)
     (tree / "plugins/modules/x.py").write_text("x = 1\n")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The driver of the quickstart, with stand-ins for ansible-playbook that end in every way the real one can."""
+"""The quickstart's driver, with stand-ins for ansible-playbook that end in every way in which the real one can end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RECAP = "PLAY RECAP *****"
 
 
 def shown(*timed: tuple[float, str]) -> list[str]:
-    """What is shown for lines that come at these times."""
+    """Return the output for lines that arrive at these times."""
     now = [0.0]
     lines: list[str] = []
     progress = quickstart.Progress(lines.append, clock=lambda: now[0])
@@ -40,7 +40,7 @@ def test_a_short_task_is_not_shown_and_the_last_one_ends_with_the_play() -> None
 
 @pytest.fixture
 def playbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[str], Path]:
-    """Puts a script in the place of ansible-playbook; returns the directory to give to the driver."""
+    """Create a script in place of ansible-playbook and return the directory to pass to the driver."""
 
     def install(body: str) -> Path:
         script = tmp_path / "bin" / "ansible-playbook"

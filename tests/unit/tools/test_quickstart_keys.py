@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys of the quickstart: whose they are, who may read them, and that the collection believes them."""
+"""The quickstart's keys: their owner and permissions, and that the collection trusts them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Compose project of the quickstart, as far as it can be seen without Docker; a stand-in for its command line says what was asked."""
+"""The quickstart's Compose project, tested without Docker. A stand-in for the command line records its arguments."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Install = t.Callable[[str], Path]
 
 @pytest.fixture
 def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Puts a script in the place of docker, which writes down its words; returns the file with them."""
+    """Create a script in place of docker that records its arguments, and return the file with them."""
 
     def install(body: str) -> Path:
         script = tmp_path / "bin" / "docker"
@@ -146,7 +146,7 @@ def test_the_image_has_all_that_a_service_needs(tmp_path: Path) -> None:
     for name in quickstart_project.SERVICES:
         program = tmp_path / Path(COMPOSE["services"][name]["command"][0]).name
         assert os.access(program, os.X_OK)
-        # Without the libraries of this Python it still finds its own, and says what is missing: its settings.
+        # Without the libraries of this Python the program finds its own libraries, and reports its missing settings.
         run = subprocess.run(
             [sys.executable, "-S", str(program)], env={"PATH": "/usr/bin:/bin"}, capture_output=True, text=True, check=False, timeout=60
         )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The source of a quickstart: it runs at the paths that the playbook names, and is gone when it is stopped."""
+"""The quickstart's source runs at the paths that the playbook names, and disappears when it is stopped."""
 
 from __future__ import annotations
 

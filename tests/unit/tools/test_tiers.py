@@ -35,7 +35,7 @@ Run = t.Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Runs the tools of a tree of its own, with `SOURCES` for tests and a record of them."""
+    """Run the tools in a separate tree that has `SOURCES` as its tests and a record of their durations."""
     tools = tmp_path / "tests/tools"
     tools.mkdir(parents=True)
     for name in ("tiers.py", "run_tests.py", "durations.py"):
@@ -196,7 +196,7 @@ def test_quick(): pass
 
 
 def test_a_whole_run_renews_the_record(run: Run, tmp_path: Path) -> None:
-    """The seconds of a file's shared fixtures are divided among its tests; fixtures of the session count for no test."""
+    """The time of a file's shared fixtures is divided among its tests. The time of session fixtures is not counted."""
     (tmp_path / "t/two/test_c.py").write_text(SLEEPER)
     status, _output = run("--all", "--record")
     record = Record.read(tmp_path / "tests/durations.json")
@@ -221,7 +221,7 @@ def test_records_new_tests_and_files_that_changed(run: Run, tmp_path: Path) -> N
     assert (status, passed(output)) == (0, 2)
     assert list(record.files["t/two/test_b.py"].tests) == ["test_new"] and record.total("t/two/test_b.py") >= 0.5
     assert record.files["t/one/test_a.py"].tests == RECORDED["t/one/test_a.py"]
-    # Pytest ends with 5 when it has no test to run.
+    # Pytest exits with 5 if it collected no tests.
     assert run("--record", "--unrecorded")[0] == 5
 
 

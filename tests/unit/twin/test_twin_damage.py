@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each invariant is found broken when it is: one piece of damage, one name, nothing else."""
+"""Each piece of damage breaks exactly one invariant, which reports it under its name."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_invariant_has_its_damage() -> None:
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damage_is_found_by_its_name(database: t.Any, name: str) -> None:
     with database.cursor() as cursor:
-        # As whoever restores with the triggers off: constraints do not protect.
+        # Like a restore with disabled triggers: constraints are not enforced.
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(DAMAGE[name])
     assert set(invariants.violations(database)) == damages.found_by("v1.0.0", name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The data is the same for the same Spec, has something of everything, and is true."""
+"""The data is the same for the same Spec, contains every kind of row, and is consistent."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_events_are_in_their_months_in_order_and_all_there() -> None:
             fields = line.split("\t")
             occurred, ingested = fields[12], fields[13]
             assert occurred[:7] == month.isoformat()[:7]
-            # One of the two may be on a whole second and so lack its fraction; compare as times.
+            # One of the two may have no fraction if it is a whole second, so compare times instead of texts.
             assert last <= dt.datetime.fromisoformat(occurred).isoformat(timespec="microseconds")
             last = dt.datetime.fromisoformat(occurred).isoformat(timespec="microseconds")
             assert dt.datetime.fromisoformat(occurred) <= dt.datetime.fromisoformat(ingested) <= NOON
@@ -65,7 +65,7 @@ def test_events_are_in_their_months_in_order_and_all_there() -> None:
             seen += 1
     assert seen == 4000
     assert months == [spec.month(offset).date() for offset in range(-12, 1)]
-    # Interleaved: among any fifty neighbours there is more than one zone.
+    # The zones are interleaved: among any fifty neighbours there is more than one zone.
     assert all(len(set(zones[start : start + 50])) > 1 for start in range(0, 4000, 50))
 
 

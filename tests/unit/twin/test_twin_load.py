@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Making a twin by the command, writing to it while it lives, and a load that fails on the way."""
+"""Creating a twin with the command, writing to it while it runs, and a load that fails midway."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from twin.spec import Spec
 
 @pytest.fixture(scope="module")
 def empty(request: pytest.FixtureRequest) -> t.Iterator[dict[str, t.Any]]:
-    """A cluster of this module's own, with no twin yet."""
+    """Yield a cluster for this module, without a twin."""
     with request.getfixturevalue("new_server")() as target:
         yield target
 
 
 @pytest.fixture
 def cleared(empty: dict[str, t.Any]) -> dict[str, t.Any]:
-    """That cluster without the twin of the test before; roles stay, as they do in a real one."""
+    """Yield that cluster without the twin of the previous test. Roles stay, as in a real cluster."""
     with contextlib.closing(load.open_database(empty, "postgres")) as connection, connection.cursor() as cursor:
         for name in ("caracal", "caracal_auth"):
             cursor.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

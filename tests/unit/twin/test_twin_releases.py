@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each release has its own schema, rows that are true in it, and invariants that find what is broken."""
+"""Each release has its own schema, rows that are valid in it, and invariants that find damage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BARE = [name for name, release in RELEASES.items() if release.family == facts.ZO
 
 
 def _made(spec: Spec) -> list[t.Any]:
-    """The rows of the product's database as they are loaded, without those that come after the audit events."""
+    """Return the rows of the product's database as they are loaded, without the rows loaded after the audit events."""
     release = RELEASES[spec.release]
     secrets = keys.for_seed(spec.seed)
     world = load.build(spec, secrets, release)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The made databases are exactly what the facts say, keep it through a dump, and behave."""
+"""The created databases match the recorded facts exactly, also after a dump, and work."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts that must equal the server's own: COPY lines, jsonb, ids; and what is written to the console and to files."""
+"""Texts that must equal the server's: COPY lines, jsonb and IDs. Also console output and output files."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who lacks a library is sent to the playbook that brings it, and to no playbook that does not."""
+"""An error about a missing library names the playbook that installs it, and no other playbook."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module as Ansible runs it: packed by its static scan; a key that is given as a value is shown nowhere."""
+"""The module as Ansible runs it, packed by its static scan. A key that is passed as a value is never printed."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module as Ansible runs it: packed by its static scan, tables included."""
+"""The module as Ansible runs it, packed by its static scan together with its tables."""
 
 from __future__ import annotations
 

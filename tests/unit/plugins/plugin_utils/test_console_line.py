@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lines of progress: what a host may say, and what the console shows of it."""
+"""Lines of progress: the texts that a host may send, and the part that the console prints."""
 
 from __future__ import annotations
 

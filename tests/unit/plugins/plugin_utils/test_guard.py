@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever a host makes an action say, show or raise, the operator reads printable lines."""
+"""The operator sees only printable lines if an action returns, prints or raises any text of a host."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORDS = "a\x1b[2J\u202e\nok: [elsewhere]"
 
 
 class Display:
-    """What was shown, by the name of the call."""
+    """Records the printed texts by the name of the call."""
 
     def __init__(self) -> None:
         self.shown: dict[str, tuple[t.Any, ...]] = {}
@@ -30,7 +30,7 @@ class Display:
 
 
 class Action(ActionBase):
-    """As an action of Ansible: it shows words of the host at once, and then raises or answers."""
+    """An action of Ansible that prints texts of the host at once, and then raises an error or returns a result."""
 
     def __init__(self, ends: BaseException | None = None) -> None:
         self._display = Display()
@@ -50,7 +50,7 @@ class Action(ActionBase):
 
 
 class Guarded(guard.Guarded, Action):
-    """As an action of ours."""
+    """An action of this collection."""
 
 
 @pytest.mark.mutation
@@ -65,7 +65,7 @@ def test_what_is_shown_before_the_answer_is_printable() -> None:
 
 @pytest.mark.no_false_alarm
 def test_a_release_that_has_fewer_ways_to_show_is_supported() -> None:
-    """ansible-core 2.18 knows no `error_as_warning`."""
+    """ansible-core 2.18 has no `error_as_warning`."""
     display = types.SimpleNamespace(warning=lambda words: shown.append(words))
     shown = list[str]()
     with guard.showing_lines(display):
@@ -92,14 +92,14 @@ def test_afterwards_ansible_shows_what_it_likes() -> None:
     ],
 )
 def test_errors_are_printable(raised: type[AnsibleError], kind: type[AnsibleError]) -> None:
-    """As of a server that refuses a file, whose words Ansible takes into its error."""
+    """For example, Ansible includes the text of a server that refuses a file in its own error."""
     with pytest.raises(kind) as caught:
         Guarded(raised(WORDS)).run(None, {})
     assert type(caught.value) is kind and str(caught.value).isprintable()
 
 
 class Traced(AnsibleActionFail):
-    """As in ansible-core 2.18: it keeps the trace of what is handled while it is made."""
+    """An error as in ansible-core 2.18: it stores the traceback of the exception that is handled when it is created."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message)

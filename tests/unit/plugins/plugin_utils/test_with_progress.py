@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who gets progress shown, and how: the rest of it is in `tests/system/plays/test_progress_played.py`."""
+"""When and how progress is shown. `tests/system/plays/test_progress_played.py` has the other tests."""
 
 from __future__ import annotations
 

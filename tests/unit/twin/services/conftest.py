@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The services of either family, running against a twin of their release, with a canary in it."""
+"""The services of both families, running on a twin of their release that contains a canary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Deployer = t.Callable[..., Deployment]
 
 @pytest.fixture(scope="session", params=RELEASES)
 def release_cluster(request: pytest.FixtureRequest, server_install: server_binaries.Install) -> t.Iterator[TwinCluster]:
-    """A twin of each family whose outboxes hold nothing dead. Copy it; never write to it."""
+    """Yield a twin of each family without dead outbox entries. Copy it and never write to it."""
     with make_twin(server_install, Spec(events=300, seed="services", now=NOW, release=request.param)) as cluster:
         cluster.execute(
             "UPDATE event_outbox SET dispatched_at = now(), available_at = now() WHERE available_at = 'infinity'",
@@ -44,7 +44,7 @@ def target() -> t.Iterator[str]:
 
 @pytest.fixture(scope="session")
 def shared(release_cluster: TwinCluster, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Deployment]:
-    """All services, running for the whole session; nothing that a test does here may break them."""
+    """Yield all services, running for the whole session. A test may not break them."""
     database = _copy(release_cluster)
     with redis_server.start() as redis, deployment(release_cluster, redis, tmp_path_factory.mktemp("shared"), database) as made_one:
         made_one.start()
@@ -58,14 +58,14 @@ def canary(shared: Deployment, target: str) -> Canary:
 
 @pytest.fixture
 def redis() -> t.Iterator[RedisServer]:
-    """A Redis of the test's own."""
+    """Yield a Redis for one test."""
     with redis_server.start() as server:
         yield server
 
 
 @pytest.fixture
 def deployed(release_cluster: TwinCluster, redis: RedisServer, tmp_path: Path) -> t.Iterator[Deployment]:
-    """A database of the test's own, in which nothing has been started."""
+    """Yield a deployment with its own database for one test, without any started service."""
     database = _copy(release_cluster)
     with deployment(release_cluster, redis, tmp_path, database) as made_one:
         yield made_one

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API: its calls in either family, what it notes down of them, its lists, what a token may."""
+"""The API in both families: its calls, its audit events, its lists, and the permissions of a token."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_an_activation_goes_to_the_stream_signed(shared: Deployment, canary: Can
     fields = {name.decode(): value.decode() for name, value in mine[0].items()}
     assert streams.genuine(shared.keys.streams_hmac_key, streams.POLICIES, fields)
     assert fields[streams.SIGNATURE]
-    # What is null is left out.
+    # Null values are left out.
     assert "shadow_version_id" not in fields
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The whole way of a canary, in both families: keys, token, protected request, the events of it on the chain."""
+"""A complete canary run in both families: keys, token, protected request, and its events on the audit chain."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_zone_publishes_its_keys(shared: Deployment) -> None:
     rows = shared.sql("SELECT zone_id, array_agg(id ORDER BY version DESC) FROM secrets WHERE name = 'zone_signing_key' GROUP BY 1")
     assert len(rows) >= 3
     for zone, kids in rows:
-        # The twin's second key of a zone is hours old, as of the twin's time; the one before it is shown for a day.
+        # In the twin's time the second key of a zone is hours old. The key before it is published for one day only.
         assert [key["kid"] for key in keys_of(shared, zone)] == kids[:1]
 
 
@@ -93,7 +93,7 @@ def test_a_form_has_to_be_one(shared: Deployment) -> None:
 
 def test_a_denial_by_policy_says_why_where_the_product_does(shared: Deployment, canary: Canary) -> None:
     if secret_store(shared):
-        # A scope of the resource, which no bootstrap may ask for.
+        # A scope of the resource that a bootstrap token may not request.
         assert described(canary.exchange("canary-denied", scope=SCOPE)) == (403, "access_denied", "policy denied (no_rule_matched)")
     else:
         shared.sql(f"UPDATE resources SET scopes = '{{canary:read,canary:write}}' WHERE zone_id = '{canary.zone}'")
@@ -116,7 +116,7 @@ def test_a_protected_request_reaches_the_resource_and_its_events_the_chain(share
     assert headers["x-request-id"] == "canary-fetch"
     assert 0 < int(headers["x-caracal-token-expires-in"]) <= 900
     events = eventually(lambda: len(found := canary.events("canary-fetch")) == 2 and found)
-    # Two services wrote them, so that either may have landed first.
+    # Two services wrote these events, so either may be first.
     assert sorted(event[:3] for event in events) == [
         ("gateway_resource_request", "allow", "executed"),
         ("token_exchange", "allow", "complete"),
@@ -169,7 +169,7 @@ def test_a_token_for_one_use_is_good_once(shared: Deployment, canary: Canary) ->
         events = eventually(lambda: canary.events("canary-again"))
         assert events[0][:3] == ("replay_detected", "deny", "anomaly")
     else:
-        # There the client holds a session token, which may come again.
+        # In this family the client has a session token, which may be used again.
         assert second[0] == 200
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Wrong keys and missing rows: everything is ready, and fails as the product fails."""
+"""With wrong keys or missing rows every service is ready and then fails in the same way as the product."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WRONG = "e8992fb5630bbeecb2ac2adc90ea156669f7e3eedeb9632968f4dc0ab70fb5a6"
 
 
 def existing(deployed: Deployment, number: int = 0) -> Canary:
-    """A canary that is an application of the twin itself, in a zone that has a key already."""
+    """Return a canary that uses an application of the twin, in a zone that already has a key."""
     zone, application = deployed.sql(
         f"SELECT zone_id, id FROM applications WHERE name LIKE 'app 0%' ORDER BY zone_id OFFSET {number} LIMIT 1"
     )[0]
@@ -50,12 +50,12 @@ def test_a_wrong_kek_is_ready_and_opens_nothing(deployed: Deployment, target: st
     table = "authority_records" if secret_store(deployed) else "sessions"
     before = deployed.sql(f"SELECT count(*) FROM {table}")[0][0]
     assert described(canary.exchange("wrong-kek")) == (500, "internal_error", "token issuance failed")
-    # Policy was asked and the record written before the key was needed.
+    # Policy was evaluated and the record was written before the key was needed.
     assert deployed.sql(f"SELECT count(*) FROM {table}")[0][0] == before + 1
     eventually(lambda: canary.events("wrong-kek")[:1] and canary.events("wrong-kek")[0][:3] == ("token_exchange", "allow", "complete"))
     text = "sealed under a different KEK" if secret_store(deployed) else "message authentication failed"
     assert f"decrypt signing key: {'secret envelope was ' if secret_store(deployed) else 'chacha20poly1305: '}{text}" in sts.log
-    # The gateway still has the keys that it fetched, so what fails there is the exchange.
+    # The gateway still has the keys that it fetched, so only the exchange fails.
     assert described(canary.fetch(token))[:2] == (401, "invalid_token")
 
 
@@ -95,7 +95,7 @@ def test_the_api_without_a_kek_dies_late_or_lives(deployed: Deployment) -> None:
     if secret_store(deployed):
         assert deployed["api"].process.wait(timeout=PATIENCE) == 1
         assert "SECRET_STORE_KEK is required" in deployed["api"].log
-    # The tokens have been changed all the same.
+    # The tokens were changed anyway.
     digest = hashlib.sha256(b"another-token").hexdigest()
     live = "SELECT encode(token_sha256, 'hex') FROM admin_tokens WHERE created_by = 'env-bootstrap' AND revoked_at IS NULL"
     assert deployed.sql(live) == [(digest,)]
@@ -134,7 +134,7 @@ def test_a_wrong_audit_key_of_a_producer_goes_to_the_dead_letters(deployed: Depl
 
 
 def _secret(deployed: Deployment, canary: Canary) -> str:
-    """The secret of the twin's own application, as its custody or its hash has it."""
+    """Set the secret of the twin's application, in custody or as a hash depending on the family, and return it."""
     secret = "cs_of-the-test"
     deployed.sql(
         f"UPDATE applications SET client_secret_hash = '{passwords.hashed(secret, passwords.CLIENT)}' WHERE id = '{canary.application}'"
@@ -221,7 +221,7 @@ def test_a_token_that_was_rotated_out_locks_everybody_out(deployed: Deployment) 
 
     assert restarted(first) == 200
     assert restarted("second") == 200
-    # The first one is still marked as revoked, and its return revokes the second.
+    # The first token is still marked as revoked, and its reuse revokes the second token.
     assert restarted(first) == 401
     assert deployed["api"].call("GET", "/v1/zones", Authorization="Bearer second")[0] == 401
     assert restarted("third") == 200
@@ -235,7 +235,7 @@ def test_a_marker_that_is_gone_lets_the_older_family_launder_its_chain(deployed:
         f"UPDATE audit_events SET decision = 'forged' WHERE zone_id = '{zone}' AND chain_seq = 2",
     )
     if secret_store(deployed):
-        # Its role may not change events, so that it complains and goes on.
+        # The role may not change events, so the service logs an error and continues.
         password = deployed.keys.role_passwords["caracalaudit"]
         url = deployed.variables("audit")["DATABASE_URL"].replace("://caracal@", f"://caracalaudit:{password}@")
         deployed.start("audit", DATABASE_URL=url)
@@ -253,7 +253,7 @@ def test_a_marker_that_is_gone_lets_the_older_family_launder_its_chain(deployed:
 @pytest.mark.no_false_alarm
 def test_the_newer_family_lives_under_its_own_roles(deployed: Deployment, target: str) -> None:
     if not secret_store(deployed):
-        # There every service is the superuser, as in all other tests.
+        # In this family every service is the superuser, as in all other tests.
         assert deployed.variables("api")["DATABASE_URL"].startswith("postgresql://caracal@")
         return
     for name in ("audit", "sts", "api", "coordinator", "gateway"):

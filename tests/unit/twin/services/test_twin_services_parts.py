@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What needs no server: signatures and keys against what the product wrote, policies, tokens, the environment."""
+"""Parts that need no server: signatures and keys compared with the product's output, policies, tokens, the environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from twin.services.common.environment import Environment, StartError
 from twin.services.common.identity import nanoseconds_text
 from twin.services.sts.decisions import Question, by_contract, by_rego
 
-# The keys of the run of the product that wrote the entries; they open nothing else.
+# Keys of the product run that wrote these entries. They are used for nothing else.
 STREAMS_KEY = bytes.fromhex("3a125201a377166cc26e580915664a8294fe5deb3f0e6a05ff42128d4881f95d")
 AUDIT_KEY = bytes.fromhex("621692b8c9836830ce1ae0467c7b39121cd8fcb29ae3c2c59073dc98e9e3c0d1")
 GATEWAY_KEY = bytes.fromhex("5143dc102d88155880c049fc06b63bf5721e013bf178c65894d1d65af5dfd071")
@@ -172,7 +172,7 @@ def test_the_one_shape_of_rego_that_is_known() -> None:
     assert by_rego(policy, question(scopes=[])).allowed
     for given in ({"scopes": ["canary:write"]}, {"scopes": [], "application": "other"}, {"scopes": [], "resource": "resource://other"}):
         assert not by_rego(policy, question(**given)).allowed
-    # Where no rule gives a result, it is a denial without a reason.
+    # A policy without a matching rule denies without a reason.
     undefined = by_rego([twin_canary.DOCUMENT % APPLICATION], question())
     assert (undefined.allowed, undefined.reason) == (False, "")
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a service is not ready for, why, and what it does while a store is away."""
+"""When and why a service is not ready, and its behaviour while a store is unavailable."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from twin.services.common.evidence import Evidence, event
 
 @contextlib.contextmanager
 def database_away(deployed: Deployment) -> t.Iterator[None]:
-    """As if PostgreSQL were down, for this database."""
+    """Make this database unavailable, as if PostgreSQL were down."""
     switch = f"ALTER DATABASE {deployed.database} ALLOW_CONNECTIONS {{}}"
     kill = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{deployed.database}'"
     deployed.cluster.execute(switch.format("false"), kill, database="postgres")
@@ -36,7 +36,7 @@ def database_away(deployed: Deployment) -> t.Iterator[None]:
 
 
 def redis_away(deployed: Deployment) -> None:
-    """For good."""
+    """Stop Redis permanently."""
     deployed.redis.process.kill()
     deployed.redis.process.wait()
 
@@ -65,7 +65,7 @@ def test_without_postgres(deployed: Deployment) -> None:
         down = {"ok": False, "error": "postgres_unreachable", "dependency": "postgres"}
         assert ready(deployed, "api") == ready(deployed, "coordinator") == (503, down)
         assert deployed["api"].call("GET", "/health")[0] == 200
-        # The newer gateway does not look at PostgreSQL but for what is revoked.
+        # The newer gateway uses PostgreSQL only for revocations.
         assert ready(deployed, "gateway") == ((200, {"ok": True, "ready": True}) if secret_store(deployed) else (503, reason))
         token = f"Bearer {deployed.keys.admin_token}"
         assert deployed["gateway"].call("POST", "/internal/revocations/reload", Authorization=token)[0] == 503
@@ -86,7 +86,7 @@ def test_without_redis(deployed: Deployment, target: str) -> None:
     stalled = (503, {"ok": False, "ready": False, "reason": "consumer_unhealthy"})
     eventually(lambda: ready(deployed, "audit") == stalled)
     assert deployed["audit"].call("GET", "/health")[0] == 503
-    # No token without Redis, no request with one that may be used once only, and no exchange by the gateway.
+    # Without Redis there is no new token, no request with a single-use token, and no exchange by the gateway.
     assert canary.exchange()[0] == 500
     refused = canary.fetch(token)
     assert refused[0] == 401
@@ -139,7 +139,7 @@ def test_a_binding_or_a_revision_that_is_missing(deployed: Deployment, target: s
         assert (status, body["error"]) == (403, "access_denied")
         return
     deployed.sql(f"DELETE FROM gateway_resource_bindings WHERE zone_id = '{canary.zone}'")
-    # Nobody told by the revision, so the gateway knows the binding still.
+    # The revision did not change, so the gateway still has the binding.
     assert ready(deployed, "gateway")[0] == 200
     assert canary.fetch(canary.token())[0] == 200
     deployed.sql("UPDATE gateway_binding_revision SET version = version + 1")
@@ -155,7 +155,7 @@ def test_a_binding_or_a_revision_that_is_missing(deployed: Deployment, target: s
 
 
 def canary_token(canary: Canary) -> str:
-    """A token for the gateway, got before its resource lost its address."""
+    """Return a token for the gateway that was issued before its resource lost its address."""
     zone = canary.zone
     address = canary.deployed.sql(f"UPDATE resources SET upstream_url = 'http://127.0.0.1:9/' WHERE zone_id = '{zone}' RETURNING id")
     assert address
@@ -191,7 +191,7 @@ def test_what_cannot_be_sent_is_kept_and_sent_at_the_next_start(deployed: Deploy
     canary = made(deployed, target)
     folder = deployed.replay("sts")
     deployed.stop("sts")
-    # A Redis that is there at the start and gone when the event is to be sent.
+    # A Redis that runs at the start and has ended when the event is to be sent.
     with redis_server.start() as lost:
         deployed.start("sts", REDIS_URL=f"unix://{lost.socket}")
         lost.process.kill()
@@ -270,7 +270,7 @@ def test_a_service_ends_when_it_is_told_to(deployed: Deployment) -> None:
 
 
 def test_two_deployments_do_not_meet(deployed: Deployment, redis: t.Any, tmp_path: t.Any) -> None:
-    """The helper gives each its own ports and folders."""
+    """The helper gives each deployment its own ports and directories."""
     with deploy(deployed.cluster, redis, tmp_path / uuid.uuid4().hex, deployed.database) as other:
         assert {other.url(name) for name in ("sts", "api")}.isdisjoint({deployed.url(name) for name in ("sts", "api")})
         assert other.secrets != deployed.secrets

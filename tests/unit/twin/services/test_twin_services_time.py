@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the services change by themselves: agents that end, partitions that come and go, outboxes that empty."""
+"""Changes that the services make by themselves: agents end, partitions are created and dropped, outboxes are emptied."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_agents_past_their_time_end_with_all_that_they_started(deployed: Deploym
     ended = "expired" if secret_store(deployed) else "terminated"
     eventually(lambda: deployed.sql(f"SELECT status FROM {table} WHERE id = '{root}'") == [(ended,)])
     assert deployed.sql(live) == [(0,)]
-    # The root has no parent; null is a text here, other than in what the API sends.
+    # The root has no parent. Null is a text here, unlike in the API's entries.
     entry = eventually(lambda: next((f for _id, f in deployed.redis.client.xrange(streams.LIFECYCLE) if _of_root(f, root)), None))
     fields = {name.decode(): value.decode() for name, value in entry.items()}
     assert (fields["reason"], fields["parent_id"]) == ("ttl", "null")
@@ -86,7 +86,7 @@ def test_partitions_come_and_go_at_the_start(deployed: Deployment) -> None:
     before = deployed.sql(leaves)[0][0]
     assert deployed.sql(coming) == [(False,)]
     if secret_store(deployed):
-        # A row there is what counts, whatever the environment says, as long as it is less.
+        # The row has priority over the environment if its value is lower.
         deployed.sql("UPDATE audit_retention SET retention_days = 1000")
     deployed.start("audit", AUDIT_RETENTION_DAYS="3650")
     eventually(lambda: deployed["audit"].metric("caracal_audit_retention_created_total") == 4)
@@ -96,7 +96,7 @@ def test_partitions_come_and_go_at_the_start(deployed: Deployment) -> None:
     deployed.stop("audit")
     deployed.start("audit", AUDIT_RETENTION_DAYS="200")
     eventually(lambda: deployed["audit"].metric("caracal_audit_retention_dropped_total") > 0)
-    # What is left begins in the middle of a chain, which is no break.
+    # The remaining rows begin in the middle of a chain, which does not count as a break.
     eventually(lambda: deployed["audit"].metric("caracal_audit_tamper_last_full_unix"))
     assert deployed["audit"].metric("caracal_audit_tamper_chain_breaks_total") == 0
 
@@ -138,7 +138,8 @@ def test_agents_and_delegations_of_the_newer_family(deployed: Deployment, target
     status, found, _headers = canary.coordinator("PATCH", f"/delegations/{edge}/revoke", operator, {})
     assert (status, found["revoked_edges"], found["affected_sessions"], found["terminated_sessions"]) == (200, 1, 1, 1)
     assert canary.coordinator("DELETE", f"/agents/{source}", token)[0] == 204
-    # The record under which both acted is revoked by the stream, soon or at once, and with it the token: the operator asks again.
+    # The stream revokes the record under which both agents acted, and with it the token, at some time. So the operator
+    # asks again.
     assert canary.coordinator("DELETE", f"/agents/{source}", operator)[0] == 404
     eventually(lambda: canary.coordinator("GET", "/agents", token)[1] == {"error": "identity_revoked"})
     refused = canary.exchange(scope="canary:read", agent_session_id=target_agent, delegation_edge_id=edge)

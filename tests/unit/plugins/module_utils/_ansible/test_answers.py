@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Of a host's answer the result is accepted, in printable text, and nothing else."""
+"""Only the result of a host's answer is accepted, and its text is made printable."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_words_become_printable(given: dict[str, t.Any], accepted: dict[str, t.A
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
 def test_what_ansible_calculates_with_is_of_its_kind(given: dict[str, t.Any], accepted: dict[str, t.Any]) -> None:
-    """Another kind would end the run of Ansible at once, or keep a failure from being shown."""
+    """A value of another type would end the Ansible run at once, or hide a failure."""
     assert answers.cleaned(given, "there") == accepted
 
 
@@ -76,7 +76,7 @@ class Number(int):
 
 @pytest.mark.mutation
 def test_no_value_keeps_a_tag() -> None:
-    """Ansible shows the words of a tag when a value that bears it is used."""
+    """Ansible prints the text of a value's tag when the value is used."""
     found = answers.cleaned({Text("a"): [Text("b"), Number(1), {Text("c"): Text("d\n")}]}, "there")
     assert found == {"a": ["b", 1, {"c": "d\\n"}]}
     (key, (text, number, inner)) = next(iter(found.items()))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the jobs before this one may have set, and that every playbook which can follow one looks at it before any host."""
+"""Variables that earlier jobs may set: every playbook that can follow a job checks them before it contacts a host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from tools.rules import tree
 
 OF_AWX = ["awx_workflow_job_id", "awx_job_id", "tower_user_name"]
-# The first is for a try, the other is played by what watches a play.
+# The quickstart is for trying out the collection; notify.yml is run by the process that watches a play.
 BY_HAND = {"quickstart.yml", "notify.yml"}
 
 

@@ -27,7 +27,7 @@ PASSWORD = "never to be seen"
 
 
 def ansible(program: str, *arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run a program of Ansible. The modules find nothing of ours but what was packed for them."""
+    """Run an Ansible program. Its modules find only those parts of the collection that were packed for them."""
     env = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "PYTHONPATH", "PG"))}
     env.update(
         ANSIBLE_COLLECTIONS_PATH=str(COLLECTIONS),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module that starts with a Python that lacks its libraries, and the environment that it changes to if nobody else can exchange it."""
+"""A module whose Python lacks the libraries changes to the environment, if no other user can replace the environment."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def silent(text: str) -> None:
 
 
 class Changed(Exception):
-    """In place of the other Python."""
+    """Raised instead of starting the other Python."""
 
 
 @pytest.fixture
 def lacking(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """This Python lacks a library, the environment is there and trusted, and to change to it ends the test."""
+    """Make this Python lack a library, make the environment trusted, and raise Changed instead of starting it."""
 
     def respawn(python: str) -> None:
         raise Changed(python)
 
-    monkeypatch.setenv("PYTHONSAFEPATH", "")  # is put back
+    monkeypatch.setenv("PYTHONSAFEPATH", "")  # monkeypatch restores it
     monkeypatch.setattr(environment, "find_spec", lambda name: None if name == "pyrage" else name)
     monkeypatch.setattr(environment, "PYTHON", str(BARE))
     monkeypatch.setattr(environment, "is_trusted", lambda path: path == str(BARE))
@@ -93,7 +93,7 @@ def test_it_takes_no_time_where_nothing_is_missing() -> None:
 
 @pytest.fixture
 def linked(tmp_path: Path) -> Path:
-    """A program behind two links, in three directories."""
+    """Return a program behind two links, in three directories."""
     for name in ("first", "between", "last"):
         (tmp_path / name).mkdir()
     (tmp_path / "last" / "python").touch()
@@ -109,7 +109,7 @@ def test_trusts_a_program_behind_links_of_this_user(linked: Path) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("place", ["first", "between", "last", "last/python"])
 def test_refuses_a_program_that_another_user_can_write(linked: Path, place: str) -> None:
-    """A user who can write to the directory of a link can lead the program elsewhere after the check."""
+    """A user who can write to the directory of a link can point it to another program after the check."""
     (linked / place).chmod(0o777)
     assert not environment.is_trusted(str(linked / "first" / "python"))
 
@@ -133,7 +133,7 @@ def test_refuses_links_without_an_end_and_missing_programs(linked: Path) -> None
 @only_root
 @pytest.mark.parametrize("there", [True, False])
 def test_a_bare_python_changes_to_the_environment(scene: Scene, tmp_path: Path, there: bool) -> None:
-    """Packed and run by Ansible, in a view of this host in which the tests' environment lies in that place."""
+    """Ansible packs and runs the module in a sandbox in which the tests' environment has the usual path."""
     lacks = subprocess.run([str(BARE), "-c", "import pyrage"], capture_output=True, check=False).returncode
     assert lacks, "this Python has the libraries, so the test would show nothing"
     view = ["bwrap", "--dev-bind", "/", "/", "--tmpfs", "/opt"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a task failed. `test_failed_role.py` has the other kinds of results, filled in by Ansible."""
+"""The reason why a task failed. `test_failed_role.py` tests the other kinds of results, which Ansible fills in."""
 
 from __future__ import annotations
 

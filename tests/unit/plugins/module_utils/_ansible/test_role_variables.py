@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An operator of a role is told the variable to set, and never one that there is not."""
+"""Messages to a role's operator name an existing variable of that role."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from scenes.playing import Play, backup_settings
 from scenes.scene import Scene
 from tools.rules import tree
 
-# But the one whose settings are those of the others.
+# caracal_ops is left out, because its settings are those which other roles share.
 ROLES = sorted(path.name for path in tree.ROOT.glob("roles/*") if path.name != "caracal_ops")
 Task = dict[str, t.Any]
-# It runs modules of Ansible, whose errors name no options of ours.
+# It runs modules of Ansible, whose errors do not name options of this collection.
 GUARDED = "caracal_ops.backup.guarded"
 
 
@@ -44,7 +44,7 @@ def test_each_option_is_a_variable_of_exactly_these_roles() -> None:
 
 
 def _words() -> set[str]:
-    """Of all messages and other texts of the code, and the names of all options, which Ansible names when it refuses a value."""
+    """Return the words of all strings in the code, and the names of all options. Ansible names an option when it rejects a value."""
     found: set[str] = set()
     for path in (tree.ROOT / "plugins/module_utils").rglob("*.py"):
         if path.name == Path(role_variables.__file__).name:
@@ -79,7 +79,7 @@ def test_the_variables_follow_the_message(message: str, role: str, expected: lis
 
 
 def silent(role: str, file: str, known: bool) -> t.Iterator[str]:
-    """Tasks of our modules that do not know whose they are, from an entry point on."""
+    """Yield, from an entry point on, the tasks with our modules that do not set the name of their role."""
     yield from _silent(role, yaml.safe_load((tree.ROOT / f"roles/{role}/tasks/{file}").read_text(encoding="utf-8")), known)
 
 
@@ -91,7 +91,8 @@ def _silent(role: str, tasks: list[Task], known: bool) -> t.Iterator[str]:
         for name in ("ansible.builtin.import_tasks", "ansible.builtin.include_tasks"):
             if name in task:
                 file = task[name]["file"] if isinstance(task[name], dict) else task[name]
-                # What is included takes on what stands around the task, and nothing of the task itself.
+                # Included tasks inherit the environment of the surrounding block, but not the environment of the
+                # include task itself.
                 yield from silent(role, file, known if name.endswith("include_tasks") else knows)
         if not knows and any(key.startswith("caracal_ops.backup.") and key != GUARDED for key in task):
             yield str(task.get("name"))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a schedule: timers and lines of cron of a host, and the errors in its settings."""
+"""The plan of a schedule: timers and cron lines of a host, and errors in its settings."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a schedule in AWX: sides, templates, workflows, notifications, and the errors in its settings."""
+"""The plan of a schedule in AWX: sides, templates, workflows, notifications, and errors in its settings."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_check_mode_asks_for_nothing_that_was_only_predicted() -> None:
     assert jobs(found) == ["backup", "audit_checkpoint", "retention", "restore"]
     assert [one["job"] for one in found["timed"]] == ["audit_checkpoint"]
     assert links(found) == [("backup", [])] and not found["restores"]
-    # What is wanted is not removed because AWX does not have it yet.
+    # Wanted items are not removed only because AWX does not have them yet.
     assert found["unwanted_workflows"] == [] and "Caracal prod restore" not in found["unwanted_templates"]
     assert links(plan({"absent_jobs": ["backup"]})) == []
 

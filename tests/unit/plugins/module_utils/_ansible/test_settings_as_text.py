@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each variable of each role that is no text does the same when the command line or a survey of AWX gives it as a text."""
+"""Each role variable that is not a text works the same if the command line or an AWX survey passes it as a text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tools.rules import tree
 
 SEEN = {"set_id": "20261125T020000Z-k3f9", "databases": [], "replaced": [], "waiting": ["redis"], "set_facts": {"snapshot_time": "t"}}
 SERVICE = dict.fromkeys(("service", "replica", "image", "digest", "image_id"), "x")
-# By role: the settings and the answers of modules with which each of its tasks has its turn.
+# By role: the settings and module results with which each of its tasks runs.
 WHOLE: dict[str, Values] = {
     "caracal_archive": {"caracal_archive_source": "/s"},
     "caracal_backup": {
@@ -65,9 +65,9 @@ WHOLE: dict[str, Values] = {
     },
     "caracal_retention": {"caracal_ops_compose_project": "p", "__caracal_retention_located": {"deployment": {}}},
 }
-# No module of ours gets its settings; texts are played in its own test.
+# These roles pass no settings to our modules. Another test covers their settings as texts.
 OF_NO_MODULE = {"caracal_schedule", "caracal_ops"}
-# Values of variables that only some can have.
+# Values of variables that accept only certain values.
 OWN: Values = {
     "caracal_restore_canary_application": {
         "zone": "/7001",
@@ -83,23 +83,23 @@ OWN: Values = {
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """An entry point of a role."""
+    """One entry point of a role."""
 
     role: str
     name: str
 
     @functools.cached_property
     def spec(self) -> Values:
-        """Of its own settings, and of those that it shares with other roles."""
+        """The entry point's own settings and those that it shares with other roles."""
         own: Values = specs(self.role)[self.name].get("options") or {}
         return {**(SHARED if self.role not in WITHOUT_SHARED else {}), **own}
 
     def of(self, *kinds: str) -> list[str]:
-        """Its variables of these kinds."""
+        """Return the entry point's variables of these kinds."""
         return [name for name, option in self.spec.items() if kind(option) in kinds]
 
     def values(self, **given: t.Any) -> Values:
-        """Each variable that is no text has a value of its own, each truth value is true."""
+        """Return a distinct value for each variable that is not a text. Booleans are true."""
         sampled = enumerate((name for name in self.spec if kind(self.spec[name]) != "text" and name not in ALONE), 7001)
         return {**{name: OWN.get(name) or SAMPLES[kind(self.spec[name])](number, self.spec[name]) for number, name in sampled}, **given}
 
@@ -113,7 +113,7 @@ class Entry:
         return self.made(self.values())
 
     def accepted(self, given: Values) -> bool:
-        """By Ansible, before the first task of the role."""
+        """Return whether Ansible accepts the values before the first task of the role."""
         asked = {name: option for name, option in self.spec.items() if name in given}
         return not ArgumentSpecValidator(asked).validate(given, validate_role_argument_spec=True).error_messages
 
@@ -138,14 +138,14 @@ SAMPLES: dict[str, t.Callable[[int, Values], t.Any]] = {
 
 
 def on_a_line(value: t.Any) -> t.Any:
-    """As `-e name=value` gives it."""
+    """Return the value as written in `-e name=value`."""
     if isinstance(value, dict):
         return ", ".join(f'{name}="{one}"' for name, one in value.items())
     return ",".join(value) if isinstance(value, list) else {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def one_a_line(value: t.Any) -> t.Any:
-    """As somebody types it into a survey."""
+    """Return the value as a person types it into a survey, one item on each line."""
     if isinstance(value, dict):
         return "".join(f"{name}='{one}'\n" for name, one in value.items())
     return "".join(f" {one}\n" for one in value) if isinstance(value, list) else str(value).lower()
@@ -165,7 +165,7 @@ SHARED: Values = specs("caracal_ops")["main"]["options"]
 # Roles that do not depend on the role with the shared settings.
 WITHOUT_SHARED = {"caracal_notify"}
 ENTRIES = [Entry(role, name) for role in WHOLE for name in specs(role)]
-# Variables that decide what else there is: the value, and with what it shows.
+# Variables that decide which other variables apply: the value, and the settings with which its effect is visible.
 ALONE: dict[str, tuple[t.Any, Values]] = {
     "caracal_restore_left_out": (["redis", "secrets"], {"caracal_ops_redis_host": "", "caracal_restore_secrets_directory": ""}),
 }
@@ -184,7 +184,7 @@ def each(*kinds: str) -> list[t.Any]:
 
 
 def test_all_roles_are_looked_at() -> None:
-    """But those whose settings are all texts."""
+    """Roles that have only text settings are left out."""
     roles = [path.name for path in (tree.ROOT / "roles").iterdir()]
     assert set(WHOLE) | OF_NO_MODULE == {
         role
@@ -244,7 +244,7 @@ def test_a_text_for_a_list_of_dictionaries_is_refused(entry: Entry, name: str) -
 
 
 def bare(name: str, text: str) -> list[str]:
-    """Expressions that take the variable for a truth value, which a text that is not empty always is."""
+    """Return expressions that use the variable as a boolean. A non-empty text is always true."""
     expressions = [one.strip() for one in re.findall(r"\{\{(.*?)\}\}", text, re.DOTALL)]
     return [one for one in expressions if one != name and re.search(rf"(?<!\w){name}\b(?! \| bool\b)", one)]
 

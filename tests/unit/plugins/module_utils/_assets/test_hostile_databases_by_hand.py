@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands of RECOVERY.md for a set whose databases have hostile names and settings."""
+"""The commands of RECOVERY.md for a set with databases that have hostile names and settings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_database_named_like_a_connection_string_comes_back_by_hand_and_gets_n
     finally:
         listener.close()
     assert done.returncode == 0, done.stderr
-    # Another run on this host may look for what listens; only who speaks PostgreSQL is heard.
+    # Another run on this host may probe open ports. Only a client that uses PostgreSQL's protocol counts.
     assert listener.heard == []
     with Session(Server(target.socket_dir, target.port, target.superuser), named) as session:
         assert session.value("SELECT count(*) > 0 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""RECOVERY.md of a set whose names others chose to be commands and Markdown: its blocks are run, and must do only what they should.
+"""RECOVERY.md of a set with names that attackers chose as commands and Markdown. Its blocks may do only their own work.
 
-The programs of databases are stand-ins that note their arguments; what opens and verifies is real.
+The database programs are stand-ins that record their arguments. Decryption and verification are real.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ Members = t.Sequence[tuple[tarfile.TarInfo, bytes]]
 
 
 class HandMade:
-    """A signed set of one database and one replay directory, and a shell in which its text is followed."""
+    """A signed set of one database and one replay directory, and a shell that runs the blocks of its text."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -68,7 +68,7 @@ class HandMade:
         return Artifact(path, kind, len(sealed), hashlib.sha256(sealed).hexdigest(), "zstd", (recipient,), **of)
 
     def make(self, name: str = "caracal", members: Members = (), more: t.Sequence[Artifact] = ()) -> str:
-        """Sign a set in which `name` stands wherever somebody else chooses; its RECOVERY.md."""
+        """Sign a set that uses `name` wherever an untrusted party chooses a name, and return its RECOVERY.md."""
         of = {"database": name}
         made = Manifest(
             set_id=SET,
@@ -125,7 +125,7 @@ class HandMade:
         return subprocess.run(["bash"], input=script, env=env, cwd=self.root, capture_output=True, text=True, check=False, timeout=600)
 
     def calls(self) -> list[str]:
-        """Programs that were started, and their arguments."""
+        """Return the started programs and their arguments."""
         return (self.root / "log").read_bytes().decode().split("\0")
 
     def pwned(self) -> list[Path]:
@@ -156,7 +156,7 @@ def by_hand(tmp_path: Path) -> HandMade:
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
 def test_a_name_is_no_command(by_hand: HandMade, name: str) -> None:
-    """Of databases, leaves, sources, tools, reasons and recipients. Each block does what it should, and there are no more of them."""
+    """Names of databases, partitions, sources, tools, reasons and recipients. Each block works, and there are no additional blocks."""
     blocks = BLOCK.findall(by_hand.make(name))
     assert len(blocks) == 8
     done = by_hand.run("\n".join(blocks))
@@ -171,7 +171,7 @@ def test_a_name_is_no_command(by_hand: HandMade, name: str) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", [*HOSTILE, "a | b", "[x](http://evil)", "<script>x</script>", "**bold**"], ids=ascii)
 def test_a_name_is_no_markdown(by_hand: HandMade, name: str) -> None:
-    """As many headings, fences and lists as a harmless name gives, and no mark of a name in a sentence counts."""
+    """There are as many headings, fences and lists as with a harmless name, and Markdown characters of a name are escaped."""
     text, plain = by_hand.make(name), by_hand.make("plain")
     assert text.isascii() and [line for line in text.split("\n") if not line.isprintable()] == []
     assert [line[:3] for line in text.split("\n") if line[:3] in ("```", "## ", "- `")] == [
@@ -203,7 +203,7 @@ def test_what_is_no_plain_file_is_not_laid_down(by_hand: HandMade, kind: bytes) 
 
 @pytest.mark.mutation
 def test_a_download_takes_no_name_from_a_text_that_nobody_signed(by_hand: HandMade) -> None:
-    """Somebody who may write to the bucket has added a line to RECOVERY.md."""
+    """An attacker with write access to the bucket has added a line to RECOVERY.md."""
     [download] = DOWNLOAD.findall(by_hand.make())
     text = by_hand.repository / layout.recovery_key(SET)
     text.write_text(f"{text.read_text(encoding='utf-8')}\n{'0' * 64}  ../elsewhere/authorized_keys\n", encoding="utf-8")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The commands of RECOVERY.md, as they stand there, with the tools that they name and none of this software."""
+"""The commands of RECOVERY.md, unchanged, with the tools that they name and without this software."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_set_comes_back_by_hand(scene: Scene, recover: Recover, fresh_cluster:
 def test_settings_and_rights_of_databases_and_odd_roles_come_back_by_hand(
     tmp_path: Path, recover: Recover, fresh_cluster: FreshCluster, twin_cluster: t.Callable[..., TwinCluster]
 ) -> None:
-    """What the twin does not have: access lists and settings of databases, members, limits, names that need quotes."""
+    """Objects that the twin does not have: access lists and settings of databases, members, limits, names that need quotes."""
     source = twin_cluster(seed="odd")
     source.execute(
         'CREATE ROLE "odd; role" NOINHERIT CONNECTION LIMIT 7',
@@ -78,7 +78,7 @@ def _committed(tmp_path: Path, source: TwinCluster) -> Scene:
 
 
 def flip(path: Path) -> None:
-    """One bit in the middle."""
+    """Flip one bit in the middle."""
     path.chmod(0o600)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
@@ -90,12 +90,12 @@ def truncate(path: Path) -> None:
 
 
 def altered(path: Path) -> None:
-    """Instructions with a command more, or another byte in the manifest."""
+    """Add a command to the instructions, or a byte to the manifest."""
     path.write_bytes(path.read_bytes().replace(b"psql", b"true; psql", 1) if path.suffix == ".md" else path.read_bytes() + b"\n")
 
 
 def swap(path: Path) -> None:
-    """The content of another leaf, itself authentic."""
+    """Use the valid content of another partition."""
     other = next(one for one in sorted(path.parent.parent.rglob("*.age")) if one != path)
     path.write_bytes(other.read_bytes())
 
@@ -141,7 +141,7 @@ def test_nothing_is_restored_from_what_was_not_signed(
 def test_a_pipe_that_breaks_ends_the_commands(
     scene: Scene, recover: Recover, fresh_cluster: FreshCluster, tmp_path: Path, kind: str
 ) -> None:
-    """Even when the digests were not looked at: a damaged artifact in the middle of a pipe is the pipe's failure."""
+    """Even if the digests were not checked, a damaged artifact in the middle of a pipe makes the pipe fail."""
     set_id = scene.sets()[-1]
     script = re.sub(r"^sha256sum --check.*?^END$", "", commands(scene, set_id), flags=re.MULTILINE | re.DOTALL)
     pattern, damage = DAMAGE[kind]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The step of RECOVERY.md that downloads a set, as it stands there. `aws` is a stand-in, since tests need no such tool."""
+"""The step of RECOVERY.md that downloads a set, unchanged. `aws` is a stand-in, so tests do not need the tool."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def text_of(scene: Scene) -> str:
 
 
 def upload(scene: Scene, s3: S3Server, prefix: str) -> list[str]:
-    """All of the repository, as a bucket holds it; its keys."""
+    """Upload the whole repository to a bucket and return its keys."""
     found = [str(path.relative_to(scene.repository)) for path in scene.repository.rglob("*") if path.is_file()]
     for key in found:
         s3.client.put_object(Bucket=s3.shared, Key=prefix + key, Body=(scene.repository / key).read_bytes())
@@ -35,7 +35,7 @@ def upload(scene: Scene, s3: S3Server, prefix: str) -> list[str]:
 
 
 def downloaded(scene: Scene, s3: S3Server, prefix: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """The download and, in the same shell, the first two steps of the text, which verify what came."""
+    """Run the download and, in the same shell, the first two steps of the text, which verify the downloaded files."""
     (folder / "bin").mkdir()
     env = {
         "PATH": os.pathsep.join([str(folder / "bin"), os.environ["PATH"]]),
@@ -67,7 +67,7 @@ def test_a_set_is_downloaded_and_is_what_was_signed(scene: Scene, s3: S3Server, 
 
 @pytest.mark.mutation
 def test_what_somebody_put_on_top_is_not_taken(scene: Scene, s3: S3Server, tmp_path: Path) -> None:
-    """Over the text of the commands themselves too."""
+    """This includes a newer version of the commands themselves."""
     prefix = f"{uuid.uuid4().hex}/"
     keys = [key for key in upload(scene, s3, prefix) if scene.sets()[-1] in key]
     for number, key in enumerate(keys):
@@ -91,6 +91,6 @@ def test_an_object_that_is_gone_ends_it(scene: Scene, s3: S3Server, tmp_path: Pa
 
 
 def test_with_no_bucket_there_is_one_block_to_leave_out(scene: Scene) -> None:
-    """All others are run by hand elsewhere, and say nothing of a bucket."""
+    """All other blocks do not depend on a bucket."""
     text = text_of(scene)
     assert len(DOWNLOAD.findall(text)) == 1 and not [block for block in BLOCK.findall(text) if "aws" in block.split()]

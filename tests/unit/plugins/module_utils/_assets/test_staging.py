@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replay files of a host without a way to the repository: staged there, fetched, verified, taken in, committed, restored."""
+"""Replay files of a host without access to the repository: staged, fetched, verified, added to a set, restored."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def stage(tmp_path: Path) -> Path:
 
 
 def put(scene: Scene, stage: Path, reading: int, source: ReplayFolder, check_mode: bool = False, **own: t.Any) -> Result:
-    """The module on a host that has neither repository nor signing key."""
+    """Run the module on a host that has neither repository nor signing key."""
     volumes = [{"service": "sts", "path": str(source.volume)}]
     given = scene.given(ARCHIVE, set_id=open_id(scene), reading=reading, volumes=volumes, stage=str(stage), **own)
     checked = complete(MODULES[ARCHIVE][0].Options, given)

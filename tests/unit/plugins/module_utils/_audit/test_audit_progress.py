@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What long work on audit rows and exports tells of how far it is: in the end all that it said it would be, where it knew that."""
+"""Progress of long work on audit rows and exports: the final value equals the announced total, if the total was known."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sizes(paths: t.Iterable[Path | str]) -> int:
 
 
 def rows_on_disk(cluster: TwinCluster) -> int:
-    """Bytes of both chains."""
+    """Return the bytes of both chains."""
     with Snapshot(cluster.server, "caracal") as held:
         layout = database_layout.read(held.session)
     return sum(table.size for table in (*layout.leaves, *layout.rest) if table.name.startswith(("audit_events", "admin_audit_events")))
@@ -133,7 +133,7 @@ def test_what_is_compared_again_is_counted_and_no_copy_is_spoken_of(place: Archi
     before = heard.phases()
     place.fill(compare_days=36500)
     size = sizes(place.source.rglob("*.parquet"))
-    # At the source and in the archive.
+    # Read at the source and in the archive.
     assert heard.phases()[len(before) :] == [("verifying", 0, 2 * size)]
 
 
@@ -143,6 +143,6 @@ def test_what_is_verified_of_the_archive_is_counted(place: ArchiveScene, heard: 
     before, size = heard.phases(), sizes(place.source.rglob("*.parquet"))
     place.verify(alone=alone)
     found = heard.phases()[len(before) :]
-    # With a database the rows are a worker's, who begins them himself.
+    # With a database, a worker verifies the rows and starts that phase itself.
     assert found[-1] == ("verifying", size, size)
     assert len(found) == (2 if alone else 1) and len(set(found)) == 1

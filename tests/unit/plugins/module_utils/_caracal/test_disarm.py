@@ -13,7 +13,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releas
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Session
 from scenes.twin_database import Copier, TwinCluster, TwinFactory
 
-# Addresses in every shape that JSON has for them; what is around them must survive.
+# Addresses in every form that JSON allows. The values around them must stay.
 ODD = {
     "plain": "https://login.example/authorize?a=b#c",
     "upper": "HTTP://LOGIN.EXAMPLE",
@@ -31,7 +31,7 @@ LEAD_SOMEWHERE = """UPDATE providers SET config_json = config_json || '{"token_e
 
 
 def states(session: Session) -> dict[str, int]:
-    """How many rows are armed, by table."""
+    """Return the number of armed rows by table."""
     return {arm.table: session.value(arm.left) for arm in disarm.ARMS}
 
 

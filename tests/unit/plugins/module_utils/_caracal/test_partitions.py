@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names and bounds of months, over the turn of a year, and what is in a month's way."""
+"""Names and bounds of months, also at the turn of a year, and relations that block the creation of a month."""
 
 from __future__ import annotations
 

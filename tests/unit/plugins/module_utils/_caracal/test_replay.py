@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is a replay file, and what is an event in it."""
+"""Which files are replay files, and which lines in them are events."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ NOW = datetime.datetime(2026, 6, 10, 12, tzinfo=datetime.timezone.utc)
 
 
 def doubts(*changes: dict[str, t.Any]) -> replay.Doubts:
-    """Of events with these changes, in a deployment that has zone-1."""
+    """Return the doubts about events with these changes, in a deployment with zone-1."""
     found = replay.Doubts({"zone-1"}, NOW)
     for number, changed in enumerate(changes):
         found.take("sts/audit-replay/pending-1-1.ndjson", json.dumps({**json.loads(event(f"e{number}")), **changed}).encode())

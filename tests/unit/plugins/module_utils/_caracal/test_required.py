@@ -66,7 +66,7 @@ def test_what_holds_in_every_healthy_caracal_is_asked_by_family_and_release() ->
     newer, older, oldest = state("secret_store", "v1.0.0"), state("zone_kek", "v2026.06.21"), state("zone_kek", "2026-06-04")
     assert {"state.foreign_keys.zone_owners", "state.foreign_keys.caracal_auth", "state.policy_activation.one_active_set"} <= newer
     assert {"state.gateway_bindings.revision", "state.audit_query.rehash_marker"} <= older and newer - older and older - newer
-    # A warning there, or nothing that the release has.
+    # The first and third are warnings there, or the release does not have the feature.
     assert not {"state.policy_activation.one_active_set", "state.foreign_keys.zone_owners", "state.outboxes.api_dead"} & older
     assert older - oldest == {"state.audit_query.rehash_marker", "state.admin_log.begins"}
     assert state("zone_kek", None) == older

@@ -17,7 +17,7 @@ SECRET_WORDS = ("KEY", "KEK", "TOKEN", "SECRET", "PASSWORD", "BEARER", "DATABASE
 
 @FAMILIES
 def test_they_start_in_the_order_in_which_nothing_is_lost(family: str) -> None:
-    """The reader of audit events before whoever writes them, the STS before whoever asks it, the Gateway last."""
+    """The reader of audit events starts before their writers, the STS before its clients, and the Gateway last."""
     found = [service.name for service in services.services(family)]
     assert found == ["audit", "sts", "api", "coordinator", "gateway"] + (["web"] if family == SECRET_STORE else [])
     assert [service.name for service in services.services(family) if not service.required] == found[5:]

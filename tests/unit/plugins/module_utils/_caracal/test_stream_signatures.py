@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signatures of entries: a wrong key, a rotation and forged entries are distinguished for both signatures."""
+"""Signatures of entries: a wrong key, a rotation and forged entries are distinguished for both kinds of signatures."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def verdicts(frames: t.Iterable[Frame]) -> tuple[str, str]:
     return found[CHECK_ID].verdict, found[FORGED].verdict
 
 
-# By kind of signature: who makes an entry, and the key's name.
+# By kind of signature: the function that creates an entry, and the key's name.
 MAKERS: dict[str, tuple[t.Callable[..., Frame], str]] = {"streams": (entry, STREAMS_KEY), "audit": (event, AUDIT_KEY)}
 
 

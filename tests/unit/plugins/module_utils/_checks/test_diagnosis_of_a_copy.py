@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What real checks of a real copy are diagnosed as: nothing when it is whole, and the cause when it was broken."""
+"""The diagnosis from real checks of a real copy: none if the copy is whole, otherwise the cause of the damage."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def envelopes(copy: Copy, kek: str) -> list[dict[str, t.Any]]:
 
 
 def look(committed: Committed, copy: Copy, *modules: str, kek: str | None = None, audit_key: str | None = None) -> list[Check]:
-    """The checks of some modules on the copy, as a drill makes them."""
+    """Run some modules on the copy and return their checks, as a drill does."""
     right, found = keys.for_seed(copy.spec.seed), []
     files = keys.files(committed.scene.root, audit_key or right.audit_hmac_key.hex())
     given: dict[str, dict[str, t.Any]] = {

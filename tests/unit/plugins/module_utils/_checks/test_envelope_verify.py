@@ -50,7 +50,7 @@ OTHER_ID = kek.parse(OTHER.hexdigest(), "kek").id
 
 
 def options(cluster: TwinCluster, **given: t.Any) -> dict[str, t.Any]:
-    """As the use case gets them, defaults included. Whatever the module would refuse is an error here."""
+    """Return the options as the use case gets them, with defaults. Raise if the module would refuse them."""
     usual = {"login_unix_socket": cluster.info.socket_dir, "login_port": cluster.info.port}
     checked = complete(envelope_verify.Options, {**usual, **given})
     return checked
@@ -62,7 +62,7 @@ def key_of(cluster: TwinCluster) -> str:
 
 
 def verify(cluster: TwinCluster, database: str = "caracal", **given: t.Any) -> Result:
-    """The result, which tells no key and no plaintext, with its checks by id."""
+    """Return the result with its checks by ID. It must not contain a key or plaintext."""
     if not {"kek", "kek_file"} & given.keys():
         given["kek"] = key_of(cluster)
     result = case.run(Invocation(options(cluster, database=database, **given), False, lambda _text: None))
@@ -75,7 +75,7 @@ def verify(cluster: TwinCluster, database: str = "caracal", **given: t.Any) -> R
 
 
 def verdicts(result: Result) -> dict[str, str]:
-    """Checks that did not pass."""
+    """Return the checks that did not pass."""
     return {one["id"]: one["verdict"] for one in result["checks"] if one["verdict"] != "pass"}
 
 
@@ -83,12 +83,12 @@ def words(result: Result, check_id: str) -> str:
     return str(result["by_id"][check_id]["message"])
 
 
-# ---- databases of both families, to be broken
+# ---- databases of both families, which tests damage
 
 
 @pytest.fixture(scope="module")
 def bare(server_install: t.Any) -> t.Iterator[TwinCluster]:
-    """A twin of the family zone_kek. Copy it with `bare_copy`."""
+    """Yield a twin of the family zone_kek. Copy it with `bare_copy`."""
     with make_twin(server_install, Spec(events=100, seed="bare", now=NOW, release="v2026.06.21")) as made:
         yield made
 
@@ -112,7 +112,7 @@ Broken = t.Callable[..., Result]
 
 @pytest.fixture
 def broken(caracal_database: TwinCluster, caracal_copy: Copier) -> Broken:
-    """Run statements in a copy of the twin of v1.0.0, then the module."""
+    """Return a function that runs statements in a copy of the twin of v1.0.0, and then the module."""
 
     def run(*statements: str, **given: t.Any) -> Result:
         name = caracal_copy()
@@ -133,7 +133,7 @@ def bare_broken(bare: TwinCluster, bare_copy: Copier) -> Broken:
 
 
 def put(column: str, value: str, also: str = "", row: str = "") -> str:
-    """Change a column of the first row, or of `row`."""
+    """Return a statement that changes a column of the first row, or of `row`."""
     table, _dot, name = column.partition(".")
     return f"UPDATE {table} SET {name} = {value}{also} " + (row or f"WHERE ctid = (SELECT min(ctid) FROM {table} WHERE {name} IS NOT NULL)")
 
@@ -175,7 +175,7 @@ def test_every_release_passes_with_its_own_key(release: str, twin_cluster: TwinF
 
 
 def points(cluster: TwinCluster) -> list[dict[str, t.Any]]:
-    """The public points once more, by the twin's own functions."""
+    """Compute the public points again with the twin's own functions."""
     key, found = bytes.fromhex(key_of(cluster)), []
     bare = RELEASES[cluster.spec.release].family == ZONE_KEK
     value = "nonce || ciphertext" if bare else "envelope"
@@ -267,7 +267,7 @@ def test_a_wrong_key_is_named_with_those_that_the_rows_carry(caracal_database: T
     count = result["by_id"][KEK]["details"]["rows"]
     told = {"reason": reasons.WRONG_KEK, "given": [OTHER_ID], "rows": count, "opened": {}, "foreign": {right: count}, "damaged": 0}
     assert result["by_id"][KEK]["details"] == told
-    # The twin's plan secrets have expired since: another key alone is no fault there.
+    # The twin's plan secrets have expired, so another key for them is not a fault.
     plan = {"envelopes.operator_plan_secrets.envelope": "warn"}
     columns = {f"envelopes.{column.name}": "fail" for column in COLUMNS[SECRET_STORE]}
     assert verdicts(result) == {KEK: "fail", **columns, **plan, "envelopes.signing_keys": "unproven"}
@@ -290,7 +290,7 @@ def test_rows_under_the_previous_key_only(caracal_database: TwinCluster, bare: T
     assert result["verdict"] == "pass" and result["by_id"][KEK]["details"]["opened"].keys() == {right}
     assert verdicts(result) == {KEK: "warn", **{f"envelopes.{column.name}": "warn" for column in COLUMNS[SECRET_STORE]}}
     assert len(result["signing_keys"]) > 1
-    # The older family has no place for a previous key.
+    # The older family does not support a previous key.
     result = verify(bare, kek=OTHER.hexdigest(), previous_kek=key_of(bare))
     assert words(result, KEK).startswith("mixed keys") and "this release cannot use it" in words(result, KEK)
     assert verdicts(result) == {KEK: "fail", **{f"envelopes.{column.name}": "fail" for column in COLUMNS[ZONE_KEK]}}
@@ -352,7 +352,7 @@ def test_a_flipped_bit_in_each_part_of_an_envelope_is_found(broken: Broken, colu
     result = broken(flipped(column, at))
     (position,) = result["by_id"][f"envelopes.{column}"]["details"]["positions"]
     found = verdicts(result)
-    if at == 4:  # the id of the key
+    if at == 4:  # the ID of the key
         assert found[KEK] in ("fail", "warn") and "sealed under KEK" in position["says"]
         del found[KEK]
     spared = at == 4 and column.startswith("operator_plan_secrets")
@@ -416,7 +416,7 @@ def test_an_id_with_a_newline_stays_in_one_line(broken: Broken) -> None:
     assert r"first: 'a\nb': " in words(result, "envelopes.secret_store.envelope")
 
 
-# ---- values in another's place
+# ---- values swapped with others
 
 
 def swap(table: str, column: str, key: str) -> str:
@@ -441,7 +441,7 @@ def test_tokens_in_each_others_columns_are_found(broken: Broken) -> None:
 
 @pytest.mark.no_false_alarm
 def test_signing_keys_swapped_between_zones_open_since_nothing_binds_them(broken: Broken, bare_broken: Broken) -> None:
-    """Known limit, told in the guide: the inventory of a set shows it, the envelope does not."""
+    """Known limit, described in the guide: the inventory of a set shows the swap, the envelope does not."""
     assert verdicts(broken(swap("secrets", "envelope", "id"))) == {}
     statement = swap("secrets", "ciphertext", "id").replace("SET ciphertext", "SET nonce = b.nonce, ciphertext")
     assert verdicts(bare_broken(statement)) == {}
@@ -463,7 +463,7 @@ def test_a_signing_key_that_is_none_is_found(broken: Broken, caracal_database: T
     assert "decrypts, but does not contain a P-256 private key" in words(result, COLUMN_OF_KEYS)
 
 
-# ---- nothing there
+# ---- missing values
 
 
 @pytest.mark.mutation
@@ -514,7 +514,7 @@ def test_provider_secrets_that_are_not_here(broken: Broken, bare_broken: Broken)
     assert verdicts(result) == {"envelopes.providers": "fail"} and words(result, "envelopes.providers").endswith("they are lost")
 
 
-# ---- not all of it
+# ---- values that cannot all be read
 
 
 @pytest.mark.mutation
@@ -545,7 +545,7 @@ def test_a_missing_table_is_unproven(broken: Broken) -> None:
 
 @pytest.fixture
 def role(caracal_database: TwinCluster, tmp_path: Path) -> t.Iterator[t.Callable[..., dict[str, t.Any]]]:
-    """Makes a role; the options to log in as it."""
+    """Return a function that creates a role and returns the options to log in as it."""
     name = f"role_{uuid.uuid4().hex[:12]}"
 
     def make(*grants: str) -> dict[str, t.Any]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a forger would try on each digest: repair it through a column that nobody checks, or write other rows as the same text."""
+"""Attacks on each digest: compensation through a column that is not checked, and other rows with the same text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from scenes.scene import Result
 from scenes.twin_database import Copier, TwinCluster
 
 FREELY = "SET session_replication_role = replica"
-FREE_ROWS = 320  # unknowns against the 256 bits of a digest
+FREE_ROWS = 320  # unknowns for the 256 bits of a digest
 LEAF = "audit_events_y2026m03"
 
 
@@ -31,12 +31,15 @@ def number(line: bytes) -> int:
 
 
 def linear_digest(lines: t.Iterable[bytes]) -> int:
-    """The digest that ours are not: one that adds the rows' hashes, so that their order does not matter."""
+    """Return an insecure digest for comparison: the XOR of the rows' hashes, which does not depend on their order."""
     return functools.reduce(operator.xor, map(number, lines), 0)
 
 
 def repair(wanted: int, changes: t.Sequence[int]) -> set[int]:
-    """Which of `changes` together make up for `wanted`: linear equations over one bit each, one unknown a change."""
+    """Return the `changes` that together equal `wanted`.
+
+    This solves linear equations over single bits, with one unknown for each change.
+    """
     basis: dict[int, tuple[int, int]] = {}
     for index, change in enumerate(changes):
         value, chosen = reduce_by(basis, change, 1 << index)
@@ -55,7 +58,7 @@ def reduce_by(basis: dict[int, tuple[int, int]], value: int, chosen: int) -> tup
 
 
 def forge(lines: t.Sequence[bytes], edited: dict[int, bytes], variants: dict[int, bytes]) -> list[bytes]:
-    """`lines` with those of `edited`, and as many `variants` as bring the linear digest back to what it was."""
+    """Return `lines` with the `edited` lines and enough `variants` to restore the original linear digest."""
     wanted = linear_digest([*(lines[index] for index in edited), *edited.values()])
     free = sorted(variants)
     chosen = repair(wanted, [number(lines[index]) ^ number(variants[index]) for index in free])
@@ -85,7 +88,7 @@ def put(line: bytes, column: int, value: str) -> bytes:
 
 
 def replace(cluster: TwinCluster, database: str, table: tables.Table, lines: t.Sequence[bytes]) -> None:
-    """Other rows into a table, as whoever owns the database may write them."""
+    """Replace the rows of a table, as the owner of the database can."""
     with Session(cluster.server, database) as session:
         session.rows(FREELY)
         session.rows(f"TRUNCATE ONLY {table.sql}")
@@ -109,7 +112,7 @@ def forged(restored: Copy) -> t.Iterator[Copy]:
 
 @pytest.mark.mutation
 def test_an_audit_digest_repaired_through_signatures_is_found(committed: Committed, forged: Copy) -> None:
-    """One decision turned, and some of 320 `ingest_signature`s, which no chain covers, so that a sum of hashes stays the same."""
+    """One changed decision and some of 320 `ingest_signature`s, which the chain does not cover, keep a sum of hashes unchanged."""
     place: list[tuple[tables.Table, int]] = []
     lines: list[bytes] = []
     with Session(forged.server, "caracal") as session:
@@ -143,7 +146,7 @@ def test_an_audit_digest_repaired_through_signatures_is_found(committed: Committ
 
 
 def verify(committed: Committed, copy: Copy) -> dict[str, Result]:
-    """The checks that failed."""
+    """Return the checks that failed."""
     result = committed.scene.call("state_verify", sandbox=copy.info.directory)
     assert result["verdict"] == "fail"
     return {check["id"]: check for check in result["checks"] if check["verdict"] == "fail"}
@@ -168,7 +171,7 @@ def test_a_table_digest_repaired_through_a_free_column_is_found(caracal_database
     assert after["rows"] == before["rows"] and after["digest"] != before["digest"]
 
 
-# Two tables of (k, a, b) that an inattentive digest takes for the same.
+# Two tables of (k, a, b) that a careless digest cannot distinguish.
 Rows = list[tuple[str, "str | None", "str | None"]]
 ALIKE: dict[str, tuple[Rows, Rows]] = {
     "a byte across the border of two columns": ([("1", "ab", "c")], [("1", "a", "bc")]),
@@ -196,7 +199,7 @@ ALIKE: dict[str, tuple[Rows, Rows]] = {
 
 @pytest.fixture
 def scratch(caracal_database: TwinCluster, caracal_copy: Copier) -> t.Iterator[Session]:
-    """A table without a key and one that is like a leaf."""
+    """Yield a session with a table without a key and a table like a partition."""
     with Session(caracal_database.server, caracal_copy()) as session:
         session.rows("CREATE TABLE public.plain (k text, a text, b text)")
         session.rows("CREATE TABLE public.leaf (LIKE public.audit_events)")
@@ -206,7 +209,7 @@ def scratch(caracal_database: TwinCluster, caracal_copy: Copier) -> t.Iterator[S
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ALIKE)
 def test_no_two_tables_are_the_same_text(scratch: Session, name: str) -> None:
-    """`copy-sha256-v1`; and a table without a key has the same digest in any order of its heap."""
+    """This tests `copy-sha256-v1`. A table without a key has the same digest in any heap order."""
     found = []
     for rows in ALIKE[name]:
         both = []
@@ -221,7 +224,7 @@ def test_no_two_tables_are_the_same_text(scratch: Session, name: str) -> None:
     assert [one["rows"] for one in found] == [len(rows) for rows in ALIKE[name]]
 
 
-# Neighbours in the text that each of the two digests of a block hashes.
+# Adjacent columns in the text of each of the two digests of a block.
 PARTS = {"content": ("request_id", "decision"), "chain_digest": ("prev_content_sha256", "content_sha256")}
 
 
@@ -229,7 +232,7 @@ PARTS = {"content": ("request_id", "decision"), "chain_digest": ("prev_content_s
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", ALIKE)
 def test_no_two_blocks_are_the_same_text(scratch: Session, name: str, part: str) -> None:
-    """Each digest of a block on its own, whatever the order of the heap."""
+    """Tests each digest of a block separately, in any heap order."""
     first, second = PARTS[part]
     other = ({*PARTS} - {part}).pop()
     found = []
@@ -261,7 +264,7 @@ EXCHANGED = (
 @pytest.mark.mutation
 @pytest.mark.parametrize("columns", EXCHANGED, ids=["chain columns", "content columns"])
 def test_halves_of_two_rows_exchanged_are_found(committed: Committed, forged: Copy, columns: str) -> None:
-    """Both digests hash a set of halves; the id in each binds the two halves of a row to one another."""
+    """Both digests hash a set of halves. The ID in each half binds the two halves of a row together."""
     pair = forged.execute(
         f"""SELECT min(chain_seq), max(chain_seq), zone_id FROM {LEAF} WHERE decision IN ('allow', 'deny')
              GROUP BY zone_id ORDER BY 3 LIMIT 1"""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Functions of a release that were replaced are found by their effect, even if their definition is as before."""
+"""Replaced functions of a release are found by their effect, even if their definition looks unchanged."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every rule of state_verify on a twin of every release: silent when nothing is broken, and alone when its own damage is done."""
+"""Every rule of state_verify on a twin of every release: it passes on healthy data, and its own damage fails only it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scenes import state_damages
 from scenes.invariant_scene import Twins, bad, broken, twin_of_each
 from twin.releases.known import RELEASES
 
-# What a healthy twin has, as a healthy deployment may.
+# A healthy twin has these, as a healthy deployment may.
 DEAD = {"outboxes.api_dead": WARN, "outboxes.coordinator_dead": WARN}
 LEFTOVERS = {"policy_activation.active_set_live": WARN, "policy_activation.one_active_set": WARN}
 OWNERS = foreign_keys.OWNERS.id
@@ -49,7 +49,7 @@ def test_a_healthy_database_breaks_no_rule(twins: Twins, release: str) -> None:
     assert {name.partition(".")[0] for name in made | absent} == set(table.GROUPS)
 
 
-# The rules that a backup checks in its source: what reads no audit row.
+# The rules that a backup checks in its source: those which do not read audit rows.
 OF_SOURCE = {
     one.id for release in RELEASES for one in table.invariants(RELEASES[release].family, release) if "audit_events" not in one.tables
 }
@@ -102,12 +102,12 @@ def test_a_broken_key_of_the_other_database_is_found(twins: Twins, release: str)
 @pytest.mark.parametrize(
     "statements",
     [
-        # An agent that goes takes its delegations with it.
+        # A deleted agent's delegations are deleted too.
         [
             f"DELETE FROM sessions WHERE id = (SELECT target_session_id FROM delegation_edges WHERE id = {state_damages.LONE_EDGE})",
             f"DELETE FROM delegation_edges WHERE id = {state_damages.LONE_EDGE}",
         ],
-        # As retention_verify asks for: then the cleaner deletes what ended long ago.
+        # retention_verify recommends this grant; with it the cleaner deletes delegations that ended long ago.
         ["GRANT DELETE ON delegation_edges TO caracalcoordinator", "DELETE FROM delegation_edges WHERE status <> 'active'"],
         # A cleaner that logs in as the owner needs no grant.
         ["""WITH old AS (UPDATE caracal_outbox SET created_at = created_at - interval '91 days' WHERE dedupe_key LIKE 'edge%'
@@ -124,7 +124,7 @@ def test_delegations_that_the_product_deletes_are_not_missed(twins: Twins, state
 
 @pytest.mark.no_false_alarm
 def test_the_products_own_zone_needs_no_policy(twins: Twins) -> None:
-    """The API makes it at its first start, without a policy; its slug is reserved."""
+    """The API creates this zone at its first start, without a policy. Its slug is reserved."""
     with broken(twins("v1.0.0")) as database:
         before = database.verify()["policy_activation.zone_has_active_set"]
         database.run("INSERT INTO zones (id, name, slug) VALUES ('own', 'caracal.sys/system', 'caracal-sys-internal')")
@@ -189,7 +189,7 @@ EMPTY = """
       FOR name IN SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
        AND relname NOT IN ('schema_migrations', 'zones') LOOP EXECUTE format('DELETE FROM public.%I', name); END LOOP;
     END $$"""
-# These are about things that are there in any case.
+# These rules cover objects that always exist.
 ALWAYS = {"policy_activation.zone_has_active_set", "gateway_bindings.revision", "foreign_keys.caracal"}
 
 
@@ -220,7 +220,7 @@ TABLES = [
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(("release", "name"), TABLES, ids=[f"{release}-{name}" for release, name in TABLES])
 def test_a_table_without_rows_leaves_no_rule_open(twins: Twins, release: str, name: str) -> None:
-    """A deployment that never used a part of Caracal, whose set records that."""
+    """A deployment that never used a part of Caracal, and its set records that."""
     with broken(twins(release)) as database:
         database.run(f"DELETE FROM public.{name}")
         checks = database.verify()
@@ -254,7 +254,7 @@ def test_a_table_that_is_gone_proves_nothing_and_the_rest_is_still_judged(twins:
 
 @pytest.mark.mutation
 def test_code_that_lies_in_the_database_is_not_run(twins: Twins) -> None:
-    """A view in the place of a table, and functions and operators that bear the names of those that the queries use."""
+    """A view replaces a table, and functions and operators have the names that the queries use."""
     body = "LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''was run''; END'"
     with broken(twins("v1.0.0")) as database:
         database.run(
@@ -271,7 +271,7 @@ def test_code_that_lies_in_the_database_is_not_run(twins: Twins) -> None:
 
 
 def test_no_rule_reads_the_audit_log(twins: Twins) -> None:
-    """At most the first row of a leaf, and the row of each leaf to which an index leads, for each zone and webhook."""
+    """It reads at most the first row of a partition, and one row that an index finds in each partition, for each zone and webhook."""
     cluster = twins("v1.0.0")
     with broken(cluster) as database:
         recorded, blocks = database.record()

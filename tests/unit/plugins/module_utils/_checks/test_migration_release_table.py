@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A release that has no table yet is unproven, until somebody describes a fresh migration of it."""
+"""An unknown release is unproven until a table describes a fresh migration of it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMPARED = {"tables", "columns", "constraints", "indexes", "triggers", "row_secu
 
 @pytest.fixture
 def newer(caracal_database: TwinCluster, caracal_copy: Copier) -> str:
-    """A copy as a later release would have it."""
+    """Return a copy as a later release would have it."""
     name = caracal_copy()
     caracal_database.execute(*NEWER, database=name)
     return name
@@ -71,7 +71,7 @@ def test_a_described_release_is_whole_against_its_table(
 ) -> None:
     result = verify(caracal_database, database=newer, release_table=keep(described, tmp_path))
     assert (result["verdict"], result["release"], result["family"], odd(result)) == ("pass", "v1.1.0", "secret_store", OLD)
-    # A table too many takes nothing from the releases that are known.
+    # An additional table does not affect the known releases.
     assert verify(caracal_database, release_table=keep(described, tmp_path))["release"] == "v1.0.0"
 
 
@@ -86,7 +86,7 @@ def test_a_damage_is_found_against_a_described_release(
 
 
 def test_a_described_release_says_the_same_as_ours(caracal_database: TwinCluster) -> None:
-    """Our own tables are what the module prints, and a table holds no name of an installation but the services'."""
+    """Our tables equal the module's output, and apart from services a table contains no installation-specific names."""
     table = verify(caracal_database, describe="again")["table"]
     assert table["migrations"] == ["0001_baseline", "0002_approval_hardening", "0003_operator_run_token_usage"]
     assert "caracal" not in table["roles"] and len(table["roles"]) == 6

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Databases of every release are found whole, and each thing that a migration leaves behind is missed when it is not there."""
+"""Migrated databases of every release pass, and each missing result of a migration is reported."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ OWN, AUTH = "schema.caracal", "schema.caracal_auth"
 LEAF = "audit_events_y2026m03"
 LONG_AGO = "timestamptz '2019-01-01'"
 EVENT = "id, zone_id, event_type, request_id, decision, occurred_at, content_sha256, chain_seq"
-# A twin is of June 2026 and has partitions until September.
+# A twin is from June 2026 and has partitions until September.
 OLD = {f"{OWN}.partition_window": "warn"}
 
 
 def options(**given: t.Any) -> dict[str, t.Any]:
-    """As the use case gets them, defaults included. Whatever the module would refuse is an error here."""
+    """Return the options as the use case gets them, with defaults. Raise if the module would refuse them."""
     checked = complete(migration_verify.Options, given)
     return checked
 
@@ -49,7 +49,7 @@ def verify(cluster: TwinCluster, **given: t.Any) -> Result:
 
 
 def odd(result: Result) -> Expected:
-    """Checks that neither passed nor had nothing to look at."""
+    """Return checks that neither passed nor were not applicable."""
     return {one["id"]: one["verdict"] for one in result["checks"] if one["verdict"] not in ("pass", "not_applicable")}
 
 
@@ -59,7 +59,7 @@ def said(result: Result, check_id: str) -> str:
 
 @pytest.fixture(scope="module", params=RELEASES)
 def of_release(request: pytest.FixtureRequest, server_install: server_binaries.Install) -> t.Iterator[TwinCluster]:
-    """A twin of each release; whoever changes it puts it right again."""
+    """Yield a twin of each release. A test that changes it must undo the change."""
     with make_twin(server_install, Spec(events=60, months=3, seed=request.param, now=NOW, release=request.param)) as cluster:
         yield cluster
 
@@ -105,7 +105,7 @@ def test_what_an_installation_may_have_besides_is_no_fault(caracal_database: Twi
         "CREATE EXTENSION pg_stat_statements",
         "CREATE SCHEMA own",
         "CREATE TABLE own.notes (id int)",
-        # As retention_verify asks for.
+        # retention_verify recommends these grants.
         "GRANT DELETE ON delegation_edges, caracal_outbox, sessions, coordinator_idempotency_receipts TO caracalcoordinator",
         f"ALTER DATABASE {name} SET search_path = 'public'",
         f"ALTER DATABASE {name} SET timezone = 'Etc/UTC'",
@@ -636,7 +636,7 @@ def test_each_damage_of_a_role_fails_its_own_check(twin_cluster: TwinFactory) ->
         cluster.execute(*repair)
         assert odd(result) == {**OLD, **expected}
         assert [one for one in expected if words in said(result, one)], words
-    cluster.execute("GRANT pg_monitor TO caracalaudit")  # looks at the server, not at rows
+    cluster.execute("GRANT pg_monitor TO caracalaudit")  # it reads the server's state, not rows
     assert odd(verify(cluster)) == OLD
     cluster.execute("DROP OWNED BY caracalgateway", "DROP ROLE caracalgateway")
     result = verify(cluster)
@@ -670,7 +670,7 @@ def test_the_console_s_database_is_compared_too(caracal_database: TwinCluster, w
     assert odd(result) == {**OLD, f"{AUTH}.{check}": "fail"} and words in said(result, f"{AUTH}.{check}")
 
 
-# What Better Auth 1.7 makes, with which builds after v1.0.0 are made.
+# Tables of Better Auth 1.7, which builds after v1.0.0 use.
 ISSUER = (
     "ALTER TABLE account ADD issuer text NOT NULL DEFAULT 'local:credential'",
     "ALTER TABLE account ALTER issuer DROP DEFAULT",
@@ -716,7 +716,7 @@ def test_what_is_no_caracal_at_all_is_refused(caracal_database: TwinCluster) -> 
 
 @pytest.mark.mutation
 def test_a_name_of_a_migration_that_stands_for_another_file_is_no_proof(twin_cluster: TwinFactory) -> None:
-    """Two families call their first migration the same."""
+    """The first migrations of two families have the same name."""
     cluster = twin_cluster(60, release="v2026.06.25-rc.1")
     cluster.execute(
         "DELETE FROM schema_migrations WHERE version <> '0001_baseline'",
@@ -729,7 +729,7 @@ def test_a_name_of_a_migration_that_stands_for_another_file_is_no_proof(twin_clu
 
 @pytest.mark.no_false_alarm
 def test_nothing_is_written_and_no_event_waits(caracal_database: TwinCluster) -> None:
-    """Whoever only wants to know may look at production: the transaction is read-only, and check mode is the same."""
+    """The module can safely check a production database: the transaction is read-only, and check mode does the same."""
     before = caracal_database.execute(
         "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del), pg_current_xact_id_if_assigned() FROM pg_stat_user_tables"
     )

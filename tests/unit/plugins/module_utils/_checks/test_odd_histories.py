@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Odd but healthy histories in which one table seems to contradict another: no rule of state_verify may fail there."""
+"""Odd but healthy histories in which tables seem to contradict each other: no rule of state_verify may fail."""
 
 from __future__ import annotations
 

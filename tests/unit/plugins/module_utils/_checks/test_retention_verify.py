@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What should be kept against what is there: real databases of both families, a real Redis, a real repository; one fault at a time."""
+"""Required retention compared with real databases of both families, a real Redis and a real repository, one fault at a time."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ from scenes.scene import Scene, new_identity
 from scenes.twin_database import TwinCluster
 from twin.spec import Spec, utc_now
 
-# What a healthy twin of v1.0.0 says besides: it has dead events, and nobody asked for copies.
+# Other results of a healthy twin of v1.0.0: it has dead events, and copies are not configured.
 USUAL = {"outbox.dead": "warn", "backups.copies": "not_applicable"}
 AUDIT, EXPORTS = "audit.exported", "audit.exports_current"
 
 
 @pytest.fixture(scope="module")
 def cluster(server_install: server_binaries.Install) -> t.Iterator[TwinCluster]:
-    """A twin of today; tests work with copies of its database."""
+    """Yield a twin with the current date. Tests use copies of its database."""
     with make_twin(server_install, Spec(events=600, seed="retention", now=utc_now())) as made:
         made.execute(GRANT, WATERMARK.format("2 hours"))
         yield made
@@ -55,7 +55,7 @@ def cluster(server_install: server_binaries.Install) -> t.Iterator[TwinCluster]:
 
 @pytest.fixture(scope="module")
 def _proved(cluster: TwinCluster, tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """A repository with one set, a drill of it that passed, and a proof of its recipient's identity."""
+    """Return a repository with one set, a passed drill of the set, and a proof of its recipient's identity."""
     scene = scenes.make(tmp_path_factory.mktemp("proved") / "scene", cluster.info.socket_dir)
     scene.backup()
     with redis_server.start(8) as redis:
@@ -75,7 +75,7 @@ def redis() -> t.Iterator[RedisServer]:
 
 @pytest.fixture
 def here(cluster: TwinCluster, _proved: Scene, redis: RedisServer, tmp_path: Path) -> t.Iterator[Deployment]:
-    """A deployment in which everything is as it should be."""
+    """Yield a deployment in which every check passes."""
     name = f"copy_{uuid.uuid4().hex[:12]}"
     cluster.execute(f"CREATE DATABASE {name} TEMPLATE caracal OWNER caracal STRATEGY file_copy", database="postgres")
     yield Deployment(_proved.copy(tmp_path / "scene"), cluster, name, redis)
@@ -182,7 +182,7 @@ def test_a_fault_of_the_database_is_found(here: Deployment, statements: list[str
 
 @pytest.mark.mutation
 def test_a_month_that_goes_before_its_late_events_were_exported_is_named_with_its_date(here: Deployment) -> None:
-    """An event of long ago that came in a minute ago: the exports run, and the month goes first."""
+    """A late event of an old month arrived a minute ago. The exports run, but the month is dropped first."""
     oldest = here.execute("SELECT min(relname) FROM pg_class WHERE relname ~ '^audit_events_y' AND relispartition AND relkind = 'r'")[0][0]
     first = Month(dt.date(int(oldest[14:18]), int(oldest[19:21]), 1))
     days = (utc_now().date() - first.high).days + 1

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was done to the former database after the backup is named, category by category, and nothing else is."""
+"""Changes in the former database since the backup are reported by category, and nothing else is."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ Clusters = t.Callable[[str], TwinCluster]
 
 
 def one(table: str, change: str, where: str = "true", key: str = "id") -> str:
-    """Change one row of the former database."""
+    """Return a statement that changes one row of the former database."""
     return f"UPDATE {table} SET {change} WHERE {key} = (SELECT min({key}) FROM {table} WHERE {where})"
 
 
 def renamed(table: str, where: str = "true") -> str:
-    """A row that only the former database has; instead of one whose absence there means nothing."""
+    """Return a statement that renames a row, so that only the former database has it. Use it if a missing row has no meaning."""
     return one(table, "id = id || '-new'", where)
 
 
@@ -87,13 +87,13 @@ SINCE_THEN = {
     },
 }
 CASES = [(family, category) for family, changes in SINCE_THEN.items() for category in changes]
-# The twin's times are past; these rows shall be valid today.
+# The twin's times are in the past. Make these rows valid today.
 RENEWED = ("authority_records", "delegation_edges", "step_up_challenges")
 
 
 @pytest.fixture(scope="module")
 def clusters(server_install: t.Any) -> t.Iterator[Clusters]:
-    """A twin of each release, made when it is asked for."""
+    """Return a function that creates a twin of a release on first use."""
     made: dict[str, TwinCluster] = {}
     with contextlib.ExitStack() as stack:
 
@@ -110,7 +110,7 @@ def clusters(server_install: t.Any) -> t.Iterator[Clusters]:
 
 @pytest.fixture
 def former(clusters: Clusters) -> t.Iterator[t.Callable[..., TwinCluster]]:
-    """Makes a former database by what was done to it since."""
+    """Return a function that creates a former database with these changes since the backup."""
     used = []
 
     def make(release: str, *statements: str) -> TwinCluster:
@@ -238,7 +238,7 @@ def test_a_restored_database_that_cannot_be_read_is_an_error(clusters: Clusters)
 
 
 def test_pages_and_ids_of_any_letters_keep_their_order(former: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Byte order, whatever the database's own is; two rows a page."""
+    """The order is by bytes, in any collation of the database. A page has two rows."""
     monkeypatch.setattr(rollback_compare, "PAGE", 2)
     ids = ["Z", "a", "b-", "b_", "é", "€", "\U0001f600"]
     cluster = former("v1.0.0", *(f"INSERT INTO zones (id, name, slug) VALUES ('{one}', '{one}', '{one}')" for one in ids))

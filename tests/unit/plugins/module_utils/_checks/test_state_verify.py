@@ -20,16 +20,16 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
 from scenes.fixtures import Committed, Copy
 from scenes.scene import Scene, new_identity, outside, tree
 
-# Triggers and foreign keys would stop some of what somebody with the owner's rights can do all the same.
+# Triggers and foreign keys would prevent some changes that a user with the owner's rights can still make.
 FREELY = "SET session_replication_role = replica"
-ROLES_ONLY = "template1"  # roles belong to no database, so none need be reset
+ROLES_ONLY = "template1"  # roles do not belong to a database, so no database needs a reset
 LEAF = "audit_events_y2026m03"
 Verify = t.Callable[..., dict[str, dict[str, t.Any]]]
 
 
 @pytest.fixture
 def broken(committed: Committed, restored: Copy) -> t.Iterator[Verify]:
-    """Break the copy by statements; the checks that failed then, by id. Afterwards the copy is whole again."""
+    """Return a function that damages the copy and returns the failed checks by ID. The copy is restored afterwards."""
     touched = set()
 
     def verify(*statements: str, database: str = "caracal", where: str | None = None) -> dict[str, dict[str, t.Any]]:
@@ -56,7 +56,7 @@ def removed(table: str) -> str:
 
 
 def added(table: str, new: str) -> str:
-    """A row like another one but for the columns in `new`, JSON."""
+    """Return a statement that adds a copy of a row, with different values for the columns in `new` (JSON)."""
     return (
         f'INSERT INTO public."{table}" SELECT (jsonb_populate_record(x, \'{new}\')).* FROM public."{table}" x '
         f'WHERE ctid = (SELECT min(ctid) FROM public."{table}")'
@@ -85,7 +85,7 @@ ROWS = [
     ),
     ("caracal", "schema_migrations", ["INSERT INTO schema_migrations VALUES ('0004_new', now())"]),
     ("caracal", "delegation_graph_epochs", ["UPDATE delegation_graph_epochs SET epoch = epoch - 1"]),
-    # Two rows that swap their values: their sums stay the same.
+    # Two rows swap their values, so their sums stay the same.
     (
         "caracal",
         "operator_turns",
@@ -94,14 +94,14 @@ ROWS = [
                 WHERE (a.id, b.id) IN (SELECT min(id), max(id) FROM operator_turns UNION SELECT max(id), min(id) FROM operator_turns)"""
         ],
     ),
-    # NULL and the empty text are two things.
+    # NULL and the empty text are different.
     ("caracal", "zones", ["UPDATE zones SET updated_by = '' WHERE updated_by IS NULL"]),
     ("caracal_auth", "user", [changed("user", "createdAt")]),
     ("caracal_auth", "session", [removed("session")]),
     ("caracal_auth", "verification", [added("verification", '{"id": "new"}')]),
 ]
 STATE = "inventory.caracal.state"
-# What else cannot help failing with a row of the table.
+# Other checks that unavoidably fail with a row of the table.
 RELATED = {
     "schema_migrations": {"inventory.caracal.migrations"},
     "delegation_graph_epochs": {STATE},
@@ -129,7 +129,7 @@ def test_the_first_row_that_differs_is_named(broken: Verify, restored: Copy, sta
     rows = restored.execute('SELECT zone_id, id FROM resources ORDER BY id COLLATE "C"')
     zone, row = rows[len(rows) // 2]
     message = broken(FREELY, statement.format(row))["inventory.caracal.tables"]["message"]
-    if statement.startswith("DELETE"):  # the copy has the next one there
+    if statement.startswith("DELETE"):  # in the copy, the next row is at its position
         zone, row = rows[len(rows) // 2 + 1]
     assert "public.resources" in message and f"zone_id {zone}, id {row})" in message
 
@@ -247,7 +247,7 @@ def test_an_admin_audit_row_that_differs_names_its_block(broken: Verify, restore
 
 @pytest.mark.mutation
 def test_a_row_moved_to_another_leaf_is_found(broken: Verify) -> None:
-    """Nothing but the place differs: a check over the parent table would not see it."""
+    """Only the partition differs. A check over the parent table would not find this."""
     columns = "id, zone_id, event_type, occurred_at, chain_seq"
     other = "audit_events_default"
     failed = broken(
@@ -263,7 +263,7 @@ def test_a_row_moved_to_another_leaf_is_found(broken: Verify) -> None:
 SCHEMA = "inventory.caracal.schema"
 GRANTS = "inventory.caracal.grants"
 SETTINGS = "inventory.caracal.settings"
-# None hides another: the list of differences names each. Made at once, since a verification of each alone takes long.
+# No difference hides another: the list names each. All are made at once, because each verification takes long.
 TOGETHER = {
     "index dropped": ("DROP INDEX admin_audit_events_chain", SCHEMA, "missing index CREATE INDEX admin_audit_events_chain"),
     "constraint added": (
@@ -315,7 +315,7 @@ TOGETHER = {
 
 @pytest.fixture(scope="module")
 def many_differences(committed: Committed, restored: Copy) -> dict[str, str]:
-    """Check → all that it says."""
+    """Return all messages by check."""
     restored.execute(*(statement for statement, _check_id, _words in TOGETHER.values()))
     checks = committed.scene.call("state_verify", sandbox=restored.info.directory)["checks"]
     restored.reset("caracal")
@@ -415,7 +415,7 @@ def test_without_require_valid_the_verdict_is_told_and_nothing_fails(committed: 
 
 
 def test_bad_options_are_refused(scene: Scene, restored: Copy, tmp_path: t.Any) -> None:
-    """Each in one line that names the thing."""
+    """Each in one line that names the option."""
     new_identity(tmp_path / "other")
     sandbox = restored.info.directory
     other = str(tmp_path / "other")

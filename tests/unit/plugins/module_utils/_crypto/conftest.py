@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Real keys, made once."""
+"""Real keys, created once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = {"backup": "ed25519", "drill": "ed25519", "stranger": "ed25519", "rsa": 
 
 @dataclasses.dataclass(frozen=True)
 class Keys:
-    """Key pairs in a folder: `<name>` and `<name>.pub`; `locked` is `backup` with a passphrase."""
+    """Key pairs in a directory: `<name>` and `<name>.pub`. `locked` is `backup` with a passphrase."""
 
     folder: Path
 
@@ -28,7 +28,7 @@ class Keys:
         return str(self.folder / name)
 
     def public(self, name: str) -> str:
-        """Type and key, without the comment."""
+        """Return type and key, without the comment."""
         return " ".join((self.folder / f"{name}.pub").read_text().split()[:2])
 
     def sign(self, name: str, data: bytes, namespace: str, *options: str) -> bytes:
@@ -50,8 +50,8 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
 
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[str]:
-    """A running agent without keys; `SSH_AUTH_SOCK` names it."""
-    socket = f"{sandbox_path()}.agent"  # short, wherever the tests work
+    """Run an agent without keys. `SSH_AUTH_SOCK` has its socket."""
+    socket = f"{sandbox_path()}.agent"  # short, wherever the tests run
     with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()

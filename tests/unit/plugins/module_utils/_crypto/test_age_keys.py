@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Compared with pyrage and with age's own program."""
+"""Our age keys compared with pyrage and with the age program."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The public half of exactly the keys that the product can read."""
+"""The public key is derived from exactly those private keys that the product can read."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pem(key: object, form: serialization.PrivateFormat = SEC1, lock: serializati
 
 
 def test_a_point_is_what_a_jwk_has() -> None:
-    # Of the private key 1 the public point is the curve's own base point.
+    # The public point of the private key 1 is the base point of the curve.
     point = public_point(pem(ec.derive_private_key(1, ec.SECP256R1())))
     assert point == Point("axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU")
 

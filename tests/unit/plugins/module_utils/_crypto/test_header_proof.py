@@ -65,7 +65,7 @@ def test_an_altered_header_is_refused() -> None:
 
 @pytest.mark.mutation
 def test_a_header_of_thousands_of_recipients_never_reaches_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whose time grows with the square of its size: 8,000 take more than a minute."""
+    """The parser's time grows with the square of the header's size: 8,000 recipients take more than a minute."""
     ours = pyrage.x25519.Identity.generate()
     first, _newline, rest = sealed(ours).partition(b"\n")
     bomb = (

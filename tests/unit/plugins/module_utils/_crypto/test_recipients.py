@@ -184,7 +184,7 @@ def test_a_locked_ssh_key_is_refused(keys: Keys) -> None:
 
 @pytest.mark.mutation
 def test_more_recipients_than_a_header_holds(tmp_path: Path) -> None:
-    """What was sealed to them could never be opened."""
+    """Files sealed to so many recipients could never be decrypted."""
     many = "\n".join(str(pyrage.x25519.Identity.generate().to_public()) for _turn in range(700))
     with pytest.raises(OptionError, match="700 recipients do not fit"):
         recipients.load([], [private_file(tmp_path / "x", many)])

@@ -60,7 +60,7 @@ def open_all(data: bytes, identity: t.Any = IDENTITY, size: int = 1 << 20) -> by
 
 
 def in_time(work: t.Callable[[], t.Any]) -> BackupError:
-    """The error that `work` ends with; a stage that waits for another for ever is no end."""
+    """Return the error of `work`. Fail if a stage waits for another stage forever."""
     caught: list[Exception] = []
 
     def catch() -> None:
@@ -146,7 +146,7 @@ def test_every_flipped_byte_is_found() -> None:
     whole = bytearray(sealed_bytes(b"a row\n" * 20))
     for position in range(len(whole)):
         whole[position] ^= 0x01
-        # In the header a changed stanza is one that no identity opens.
+        # In the header, no identity decrypts a changed stanza.
         with pytest.raises((TamperedData, KeyProblem), match=f"^{NAME}: "):
             open_all(bytes(whole))
         whole[position] ^= 0x01
@@ -246,7 +246,7 @@ class Full(io.BytesIO):
 
 
 class Counting(io.BytesIO):
-    """Refuses the write after the first `good`."""
+    """A sink that fails after the first `good` writes."""
 
     def __init__(self, good: int = 1 << 30) -> None:
         super().__init__()
@@ -286,7 +286,7 @@ def test_a_full_disk_ends_it_with_the_error_of_the_store(room: int) -> None:
 def test_a_disk_that_fills_up_anywhere_is_found(size: int) -> None:
     plain = os.urandom(size)
     need = len(sealed_bytes(plain))
-    # Headers differ a little in length, so the last byte is tried by a disk that takes all but one write.
+    # The length of headers varies, so the last byte is tested with a sink that accepts all writes except the last.
     for room in [0, need // 2]:
         assert in_time(functools.partial(seal_into, Full(room, StorageError("full")), plain)).msg == "full"
     writes = Counting()
@@ -338,7 +338,7 @@ def test_nothing_appears_when_the_source_dies_and_what_was_written_never_opens(t
             sealer.close()
         out.publish("sets/x")
     assert store.list("") == []
-    # age itself sees a file that is well: only the missing end of the zstd frame tells.
+    # age does not notice the damage: only the missing end of the zstd frame shows it.
     assert len(pyrage.decrypt(written.getvalue(), [IDENTITY])) < 3 << 20
     with pytest.raises(TamperedData, match="the zstd stream ends too early"):
         open_all(written.getvalue())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The operator's file means to us what it means to ssh-keygen."""
+"""We interpret the operator's file like ssh-keygen."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_what_is_no_json_is_not_written() -> None:
 
 @pytest.mark.mutation
 def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
-    """To count each of 200,000 names would take hours."""
+    """Counting each of 200,000 names would take hours."""
     names = "".join(f'"{number}": 0, ' for number in range(200_000))
     with pytest.raises(TamperedData, match="duplicate key '199999'"):
         strict_json.loads(f'{{{names}"199999": 1}}'.encode())

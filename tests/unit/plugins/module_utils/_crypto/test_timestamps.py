@@ -118,7 +118,7 @@ def _no_certificate(one: Authority) -> None:
 
 
 def _two_of_a_name(one: Authority, own: str = "Somebody Else " + "x" * 50) -> None:
-    """A certificate that nobody signed, which claims to be the one that stamped. In an answer the longer certificate stands behind."""
+    """Add an unsigned certificate that claims to be the stamping certificate. In an answer the longer certificate comes last."""
     real = one.stamper.certificate
     key = Authority().root.key
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, own)])
@@ -135,7 +135,7 @@ def _another_in_front(one: Authority) -> None:
 
 
 def _other_key(one: Authority) -> None:
-    """Signed with another key than that of the certificate."""
+    """Sign with a key that does not belong to the certificate."""
     one.stamper = type(one.stamper)(one.stamper.certificate, one.root.key)
 
 
@@ -204,7 +204,7 @@ def test_another_status_than_success_is_refused(server: Server, anchors: Anchors
 def test_who_does_not_answer_in_time_is_not_waited_for(server: Server, anchors: Anchors, authority: Authority) -> None:
     server.pause = 20
     refused(Unreachable, server.url, "did not answer within 0.3 s", call=lambda: ask(server, anchors, 0.3))
-    server.pause = 0.2  # each wait is short enough, both are not
+    server.pause = 0.2  # each wait is short enough, both together are not
     refused(Unreachable, "did not answer within 0.3 s", call=lambda: ask(server, anchors, 0.3))
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/?key=secret"
@@ -260,7 +260,7 @@ def test_roots_that_are_none_are_refused(authority: Authority, tmp_path: Path) -
 
 @pytest.mark.mutation
 def test_no_flipped_bit_changes_what_a_timestamp_says(authority: Authority, anchors: Anchors) -> None:
-    """A few bits of its wrapper nobody has signed; they say nothing."""
+    """A few bits of the wrapper are not signed and do not change the meaning."""
     kept = authority.stamp(DATA)
     stamp, same = anchors.verify(kept, DIGEST, "kept"), 0
     for place in range(len(kept)):

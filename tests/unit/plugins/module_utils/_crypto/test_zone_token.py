@@ -27,7 +27,7 @@ def parts(token: str) -> list[bytes]:
 
 
 def verify(token: str, pem: bytes) -> None:
-    """As the Gateway does: raw 64-byte signature over the first two parts."""
+    """Verify the token like the Gateway: a raw 64-byte signature over the first two parts."""
     raw = parts(token)[2]
     assert len(raw) == 64
     key = serialization.load_pem_private_key(pem, None)

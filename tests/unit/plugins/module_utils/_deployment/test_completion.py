@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Settings of any role, completed by what was found: a setting wins, and a host adds nothing else."""
+"""Role settings completed with discovered values: an explicit setting wins, and a host can add no other option."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_only_options_that_a_role_has_are_taken_of_what_was_found() -> None:
 
 @pytest.mark.mutation
 def test_a_host_that_answers_more_changes_no_option() -> None:
-    """`ssl_mode`, `login_unix_socket`, `replace` and the like are the operator's alone."""
+    """Only the operator sets options such as `ssl_mode`, `login_unix_socket` and `replace`."""
     more = {"ssl_mode": "disable", "login_unix_socket": "/x", "redis_tls": False, "redis_db": 9, "owner": 0, "replace": True, "engine": "x"}
     place = {**FOUND, **more, **{part: {**t.cast(Given, FOUND[part]), **more} for part in ("database", "redis", "replay")}}
     place["secrets"] = place["images"] = place["environment"] = more

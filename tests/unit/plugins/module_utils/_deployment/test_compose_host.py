@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a workstation, what belongs on the host of the Compose project runs there, and nothing else does."""
+"""From a workstation, tasks for the Compose project's host run there, and all others do not."""
 
 from __future__ import annotations
 

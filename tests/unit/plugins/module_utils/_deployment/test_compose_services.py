@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Services of a project are started in the order that they need, and each is waited for."""
+"""Services of a project start in dependency order, and each start waits until the service is ready."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scenes.engine_stand_in import LABEL, Engine, Seen, container, published, st
 HEALTHY, COMPLETED = "service_healthy", "service_completed_successfully"
 READY = state("running", health="healthy")
 DONE = state("exited")
-# As the product's Compose file has them.
+# The dependencies in the product's Compose file.
 NEEDS = {
     "postgres": "",
     "redis": "",
@@ -38,7 +38,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def created(engine: Engine) -> Engine:
-    """A project whose containers were made and never started. Each takes a while."""
+    """Return a project whose containers were created and never started. Each container takes a while to become ready."""
     engine.containers = [made(name) for name in reversed(NEEDS)]
     engine.becomes = {name: [state("running"), DONE] if name in ONCE else [state("running", health="starting"), READY] for name in NEEDS}
     return engine
@@ -82,7 +82,7 @@ def test_all_are_started_after_what_they_need_and_a_second_time_none(created: En
 
 
 def test_where_canaries_reach_what_runs(created: Engine) -> None:
-    """The published address, else the container's own; nothing of what does not run."""
+    """The published address, or else the container's own; no address of a container that is not running."""
     of(created, "sts")["NetworkSettings"]["Ports"] = published("8080/tcp", "::", 18080)
     created.containers.append(container("sts", 2))
     created.containers.append(container("coordinator", running=False))
@@ -99,7 +99,7 @@ def test_only_what_is_named_and_what_that_needs_is_started(created: Engine) -> N
 
 
 def test_what_runs_once_runs_again_for_a_service_that_needs_it(created: Engine) -> None:
-    """Passwords of the roles are set by it, and a restore brings roles without."""
+    """This service sets the passwords of the roles, and restored roles have no passwords."""
     start(created)
     of(created, "api")["State"] = DONE
     created.started.clear()
@@ -169,7 +169,7 @@ def test_a_container_that_goes_away_is_one_line(created: Engine) -> None:
 
 @pytest.mark.mutation
 def test_a_container_that_compose_did_not_create_is_not_started(created: Engine) -> None:
-    """Its labels are those of its image, which anyone can build."""
+    """The labels come from its image, which anyone can build."""
     false = made("postgres")
     false["Id"] = "false"
     created.baked = dict(false["Config"]["Labels"])

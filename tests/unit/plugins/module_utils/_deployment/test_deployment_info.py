@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where everything of a Compose project is, as a container engine tells it."""
+"""The paths and addresses of a Compose project, as reported by a container engine."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from unit.plugins.module_utils._storage.test_local import NOBODY, error_of, in_c
 
 @pytest.fixture
 def project(engine: Engine, tmp_path: Path) -> Path:
-    """The directory of a whole project."""
+    """Create the directory of a complete project."""
     folder = tmp_path / "project"
     (folder / "ca").mkdir(parents=True)
     (folder / "ca" / "extra-ca.pem").touch()
@@ -51,7 +51,7 @@ def find(
     warnings: list[str] | None = None,
     accept_stopped: bool = False,
 ) -> dict[str, t.Any]:
-    """`at` is another address than the engine's, None for none."""
+    """Run the module. `at` replaces the engine's address; None means no address."""
     address = engine.address if at == "" else at
     given = {"compose_project": project, "engine": address, "named": list(named), "accept_stopped": accept_stopped}
     options = complete(deployment_info.Options, given)
@@ -59,7 +59,7 @@ def find(
 
 
 def change(engine: Engine, service: str, **changes: t.Any) -> None:
-    """Every container of a service."""
+    """Change every container of a service."""
     for one in engine.containers:
         if one["Config"]["Labels"][f"{stand_in.LABEL}service"] == service:
             one.update(changes)
@@ -70,7 +70,7 @@ def remove(engine: Engine, *services: str) -> None:
 
 
 def relabel(engine: Engine, label: str, value: str) -> None:
-    """On every container; an empty value takes it away."""
+    """Set a label on every container. An empty value removes it."""
     for one in engine.containers:
         one["Config"]["Labels"].pop(f"{stand_in.LABEL}{label}", "")
         if value:
@@ -155,7 +155,10 @@ def test_what_runs_is_told(engine: Engine, project: Path) -> None:
 
 @pytest.mark.mutation
 def test_a_volume_outlives_its_container(engine: Engine, project: Path, tmp_path: Path) -> None:
-    """What the service could not send is still in it; a service with neither is told, and so is one that never was there."""
+    """The volume still has the unsent events of the service.
+
+    A service without container and volume is reported, also if it never existed.
+    """
     whole = find(engine)["deployment"]["replay"]["volumes"]
     engine.volumes = [volume(f"{name}Replay", str(tmp_path / "volumes" / name)) for name in ("gateway", "sts")]
     assert find(engine)["deployment"]["replay"] == {"volumes": whole, "not_durable": []}
@@ -171,7 +174,7 @@ def test_a_volume_outlives_its_container(engine: Engine, project: Path, tmp_path
 
 
 def test_every_directory_has_a_replica_of_its_own(engine: Engine, project: Path, tmp_path: Path) -> None:
-    """A volume that was left behind, a replica that is elsewhere, a second volume: none takes another's name."""
+    """A left-over volume, a replica in another directory and a second volume each get their own replica name."""
     engine.volumes = [volume("gatewayReplay", str(tmp_path / name)) for name in ("left", "behind")]
     engine.containers.append(container("gateway", 2, mounts=[("bind", str(tmp_path / "second"), "/var/lib/caracal")]))
     found = [one for one in find(engine)["deployment"]["replay"]["volumes"] if one["service"] == "gateway"]
@@ -191,7 +194,7 @@ def test_a_replay_volume_that_cannot_be_read_must_be_named(engine: Engine, proje
 
 @pytest.mark.mutation
 def test_a_mount_point_that_only_root_may_enter(engine: Engine, project: Path) -> None:
-    """As Docker's own folder is. Nobody may look into it, so nobody may say that it is empty."""
+    """Docker's own directory is like this. A user who cannot read the directory cannot know that it is empty."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as root:
         place = folder(Path(root) / "volumes" / "caracal_stsReplay" / "_data").volume
         seen = Project("caracal", (), (Volume("stsReplay", "caracal_stsReplay", "local", str(place)),))
@@ -296,7 +299,7 @@ LABELS = {f"{stand_in.LABEL}{name}": value for name, value in (("oneoff", "False
 
 
 def started_by_hand(service: str, **labels: str) -> stand_in.Seen:
-    """A container of an image with labels of Compose, started by `docker run`: it has them all from its image."""
+    """Return a container started by `docker run`, with all Compose labels set by its image."""
     one = container(service, 7)
     one["Config"]["Labels"] = {f"{stand_in.LABEL}project": "caracal", f"{stand_in.LABEL}service": service, **LABELS, **labels}
     return one
@@ -342,7 +345,7 @@ def test_podmans_compose_has_a_label_of_its_own(engine: Engine, project: Path) -
 
 @pytest.mark.mutation
 def test_what_an_image_says_of_the_project_does_not_count(engine: Engine, project: Path) -> None:
-    """Compose itself created the container, of an image that names a file of settings."""
+    """Compose itself created the container, and its image has a label that names a settings file."""
     name = f"{stand_in.LABEL}project.environment_file"
     relabel(engine, "project.environment_file", "")
     before = find(engine)["deployment"]
@@ -369,7 +372,7 @@ def test_an_answer_that_is_none_of_docker_is_one_line(engine: Engine, project: P
 
 @pytest.mark.mutation
 def test_a_number_without_an_end_is_one_line(engine: Engine, project: Path) -> None:
-    """As JSON of Python's has it."""
+    """Python's JSON accepts an infinite number."""
     engine.containers[0]["NetworkSettings"]["Ports"] = {"5432/tcp": [{"HostIp": "", "HostPort": float("inf")}]}
     refused(StageFailed, engine, engine.address)
 
@@ -391,7 +394,7 @@ def test_an_engine_that_refuses_or_is_not_there_is_told(engine: Engine, project:
 
 @pytest.mark.mutation
 def test_a_user_who_may_not_use_the_socket_is_told(engine: Engine, project: Path) -> None:
-    """In a child that is nobody, where this test runs as root; all that it imports is there by then."""
+    """If the test runs as root, it uses an unprivileged child process that has already imported all modules."""
     find(engine)
     engine.socket.parent.chmod(0o755)
     engine.socket.chmod(0o600 if os.geteuid() == 0 else 0)
@@ -400,7 +403,7 @@ def test_a_user_who_may_not_use_the_socket_is_told(engine: Engine, project: Path
 
 
 def test_before_a_restore_servers_may_be_stopped(engine: Engine, project: Path, tmp_path: Path) -> None:
-    """Their volumes are new, and the replay volumes have no folders yet."""
+    """The servers' volumes are new, and the replay volumes have no directories yet."""
     engine.containers.append(container("replayVolumeInit", running=False))
     (tmp_path / "volumes" / "sts").mkdir(parents=True)
     assert find(engine, "replay")["deployment"]["stopped"] == []
@@ -419,7 +422,7 @@ def test_before_a_restore_servers_may_be_stopped(engine: Engine, project: Path, 
 @pytest.mark.mutation
 @pytest.mark.parametrize("place", ["", "data", "18/docker"])
 def test_a_stopped_server_that_has_a_cluster_is_started_first(engine: Engine, project: Path, tmp_path: Path, place: str) -> None:
-    """It keeps its password, whatever the restored secrets say."""
+    """The server keeps its own password, even if the restored secrets have another one."""
     cluster = tmp_path / "pg" / place
     cluster.mkdir(parents=True)
     mounts = [{"Type": "volume", "Source": str(tmp_path / "pg"), "Destination": "/var/lib/postgresql/data"}]

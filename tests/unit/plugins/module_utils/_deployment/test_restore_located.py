@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role caracal_restore makes of what a Compose project tells: a setting that is made wins."""
+"""The role caracal_restore completes its settings from a Compose project. An explicit setting wins."""
 
 from __future__ import annotations
 

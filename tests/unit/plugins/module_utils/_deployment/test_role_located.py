@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role caracal_backup makes of what a Compose project tells: a setting that is made wins."""
+"""The role caracal_backup completes its settings from a Compose project. An explicit setting wins."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Given = dict[str, t.Any]
 
 
 def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
-    """Arguments that the role has; `settings` without their prefix."""
+    """Return one part of the role's arguments. `settings` have no prefix."""
     answers = {"__caracal_backup_located": {"deployment": FOUND} if place is None else place}
     answers |= role_settings.of("caracal_backup", settings)
     found = role_words.values("caracal_backup", answers, "__caracal_backup_arguments")["__caracal_backup_arguments"][part]
@@ -42,7 +42,7 @@ def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
 
 
 def numbers(found: Given) -> Given:
-    """Up to ansible-core 2.18 a template makes a text of a number."""
+    """Convert ports to numbers: up to ansible-core 2.18 a template turns a number into a text."""
     return {key: int(value) if key in ("login_port", "redis_port") else value for key, value in found.items()}
 
 
@@ -81,7 +81,7 @@ def test_without_a_project_nothing_is_found(place: Given) -> None:
     ],
 )
 def test_a_server_or_a_login_that_is_named_wins(settings: Given, login: Given) -> None:
-    """No password of one goes to the other."""
+    """The password of one login is never used for another."""
     assert located(LOGIN, None, **settings) == login
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Settings that several roles share are `caracal_ops_<name>`; a former name is refused; and all of them work from `-e`."""
+"""Shared settings are named `caracal_ops_<name>`, former names are refused, and all of them work with `-e`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scenes.scene import Scene
 from tools.rules import tree
 from unit.snapshots import role_words
 
-# Those that work on a repository.
+# Roles that use a repository.
 ROLES = sorted(
     path.parent.parent.name
     for path in tree.ROOT.glob("roles/*/meta/main.yml")
@@ -47,7 +47,7 @@ def test_each_role_uses_the_shared_settings(role: str) -> None:
 
 
 def current() -> set[str]:
-    """Every setting of every role."""
+    """Return every setting of every role."""
     specs = (yaml.safe_load(path.read_text("utf-8"))["argument_specs"] for path in tree.ROOT.glob("roles/*/meta/argument_specs.yml"))
     return {name for one in specs for entry in one.values() for name in entry.get("options") or {}}
 
@@ -92,7 +92,7 @@ def test_recipients_lie_at_the_usual_place_unless_some_are_named() -> None:
 
 
 def texts(role: str) -> dict[str, str]:
-    """Every number and truth value of a role as `-e name=value` gives it."""
+    """Return every number and boolean of a role in the form of `-e name=value`."""
     with open(tree.ROOT / "roles" / role / "meta" / "argument_specs.yml", encoding="utf-8") as file:
         options = yaml.safe_load(file)["argument_specs"]["main"]["options"]
     simple = {name: one for name, one in options.items() if one["type"] in ("int", "float", "bool")}

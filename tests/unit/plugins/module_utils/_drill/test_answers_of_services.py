@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A service cannot choose the reason of a check: each reason of `_reasons` is given as the answer of a service at each place of a drill
-that reads one."""
+"""A service cannot choose the reason of a check.
+
+At each step of a drill that reads a service's answer, the service answers with each reason of `_reasons`.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +110,7 @@ def replayed(word: str) -> Check:
 
 @pytest.fixture(autouse=True)
 def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service of the test runs, and has written no log."""
+    """Make the service of the test run without a log."""
     monkeypatch.setattr(programs, "alive", lambda *_given: True)
     monkeypatch.setattr(programs, "log_lines", lambda *_given: [])
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether an error says something about the set, or only about the host on which it was tried."""
+"""Errors are attributed to the set or only to the host that reads it."""
 
 from __future__ import annotations
 

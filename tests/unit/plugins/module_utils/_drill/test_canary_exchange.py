@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Canaries against the twin's services in a sandbox: what passes on a whole copy, and what each fault makes of it."""
+"""Canaries against the twin's services in a sandbox: the checks that pass on a whole copy, and the result of each fault."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ OTHER_KEY = hashlib.sha256(b"another key").hexdigest()
 
 
 def options(**given: t.Any) -> dict[str, t.Any]:
-    """As the use case gets them, defaults included. Whatever the module would refuse is an error here."""
+    """Return the options as the use case gets them, with defaults. Raise if the module would refuse them."""
     checked = complete(canary_exchange.Options, {"require_valid": False, **given})
     return checked
 
 
 def run(drilled: Drilled, *, check_mode: bool = False, **given: t.Any) -> Result:
-    """The result, which tells no secret, with its checks by id."""
+    """Return the result with its checks by ID. It must not contain a secret."""
     usual = {"sandbox": drilled.cluster.info.directory, "secrets_directory": str(drilled.secrets)}
     result = case.run(Invocation(options(**{**usual, **given}), check_mode, lambda _text: None))
     told = json.dumps(result)
@@ -54,18 +54,18 @@ def run(drilled: Drilled, *, check_mode: bool = False, **given: t.Any) -> Result
 
 
 def bad(result: Result) -> dict[str, str]:
-    """Checks that did not pass."""
+    """Return the checks that did not pass."""
     return {one["id"]: one["verdict"] for one in result["checks"] if one["verdict"] != "pass"}
 
 
 def services_of(drilled: Drilled) -> Services:
-    """As the module asks them."""
+    """Return the services with the module's addresses and token."""
     where = canary_place.of({}, drilled.cluster.info.directory, drilled.family)
     return Services(where.ask, where.urls, canary_keys.read(str(drilled.secrets), drilled.family).admin_token)
 
 
 def signing_keys(drilled: Drilled) -> list[dict[str, t.Any]]:
-    """As `envelope_verify` returns them, of what the copy holds now."""
+    """Return the signing keys in the copy, in the form of `envelope_verify`."""
     secrets = canary_keys.read(str(drilled.secrets), drilled.family)
     with Session(drilled.cluster.server, "caracal") as session:
         found = canary_keys.SigningKeys(session, drilled.family, secrets.keyring, None).expected
@@ -74,7 +74,7 @@ def signing_keys(drilled: Drilled) -> list[dict[str, t.Any]]:
 
 @pytest.fixture(scope="module")
 def drilled(server_install: t.Any) -> t.Iterator[Drilled]:
-    """All services of the newest release over a copy with a session that was revoked just now."""
+    """Yield all services of the newest release, on a copy with a recently revoked session."""
     with make_twin(server_install, Spec(events=300, seed="canary", now=NOW)) as cluster, drill(cluster) as made:
         cluster.execute("SET session_replication_role = replica", YOUNG.format(table="authority_records"))
         made.start()
@@ -82,7 +82,7 @@ def drilled(server_install: t.Any) -> t.Iterator[Drilled]:
 
 
 def operators(drilled: Drilled, folder: Path) -> dict[str, t.Any]:
-    """An application that an operator has made for this, in a zone of its own that nobody has used yet."""
+    """Create an application as an operator does, in a new zone of its own."""
     with Session(drilled.cluster.server, "caracal") as session:
         how = dialect.detect(session, drilled.family)
     made = self_made.make(services_of(drilled), how, "http://out.of.reach.invalid/", [])
@@ -94,7 +94,7 @@ def operators(drilled: Drilled, folder: Path) -> dict[str, t.Any]:
 
 @pytest.fixture(scope="module")
 def application(drilled: Drilled, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
-    """One whose zone has a key and events."""
+    """Return an application in a zone with a key and events."""
     made = operators(drilled, tmp_path_factory.mktemp("operator"))
     run(drilled, application=made)
     return made
@@ -102,7 +102,7 @@ def application(drilled: Drilled, tmp_path_factory: pytest.TempPathFactory) -> d
 
 @pytest.fixture
 def other_secrets(drilled: Drilled, tmp_path: Path) -> Path:
-    """A copy of the secrets directory, to be changed."""
+    """Return a copy of the secrets directory, which the test may change."""
     return Path(shutil.copytree(drilled.secrets, tmp_path / "secrets"))
 
 
@@ -138,7 +138,7 @@ def test_an_older_release_passes(server_install: t.Any) -> None:
 def test_an_application_of_the_operator(drilled: Drilled, tmp_path: Path) -> None:
     application = operators(drilled, tmp_path)
     result = run(drilled, application=application)
-    # Its zone has no key and no event yet, so nothing of a backup is in it.
+    # Its zone has no key and no event yet, so it contains nothing from a backup.
     assert bad(result) == {"canary.exchange": "unproven", "canary.audit_row": "unproven"}
     again = run(drilled, application=application)
     assert (again["verdict"], bad(again)) == ("pass", {})
@@ -156,7 +156,7 @@ def test_policy_that_refuses_is_told_from_a_broken_sts(drilled: Drilled, applica
     result = run(drilled, application={**application, **named})
     assert bad(result) == {"canary.exchange": "warn", "canary.gateway": "unproven", "canary.refused.replayed_token": "unproven"}
     assert result["verdict"] == "unproven" and "the STS is not broken" in result["by_id"]["canary.exchange"]["message"]
-    # Labels and scopes of the operator's that policy does not know.
+    # Labels and scopes of the operator that the policy does not contain.
     result = run(drilled, application={**application, "labels": ["no-role"]})
     assert bad(result)["canary.gateway"] == "unproven" and "application.labels" in result["by_id"]["canary.gateway"]["message"]
 
@@ -225,7 +225,7 @@ def test_services_with_a_wrong_kek(drilled: Drilled) -> None:
         drilled.start("sts")
     jwks = result["by_id"]["canary.jwks"]
     assert jwks["verdict"] == "fail" and jwks["details"]["reason"] == "wrong_kek" and jwks["details"]["status"] == 500
-    # A new zone works under any KEK, so nothing but the keys of the backup shows it.
+    # A new zone works with any KEK, so only the keys of the backup show the fault.
     assert result["by_id"]["canary.exchange"]["verdict"] == "pass" and result["verdict"] == "fail"
 
 
@@ -251,11 +251,11 @@ def test_a_gateway_that_is_gone(drilled: Drilled, application: dict[str, t.Any])
     assert "Connection refused" in result["by_id"]["canary.gateway"]["message"]
 
 
-# ---- after a real restore, and what is refused
+# ---- after a real restore, and refusals
 
 
 def after_a_restore(cluster: TwinCluster, secrets: Path, *lines: Line, **given: t.Any) -> tuple[Result, Script]:
-    """Nothing of a drill is there: addresses and a login."""
+    """Return the result without a drill, only with addresses and a login."""
     script = Script(*lines)
     with play(script) as urls:
         login = {"login_unix_socket": cluster.info.socket_dir, "login_port": cluster.info.port}

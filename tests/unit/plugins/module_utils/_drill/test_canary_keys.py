@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Signing keys of a copy against those of the backup, and the token that a drill signs."""
+"""Signing keys of a copy compared with the backup's keys, and the token that a drill signs."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_points_come_from_the_sealed_rows_or_from_before(copy: Session, right: K
     found = SigningKeys(copy, SECRET_STORE, right, None)
     assert found.expected and all(len(one.x) == 43 and len(one.y) == 43 for one in found.expected) and found.new == []
     assert {one.x for one in SigningKeys(copy, SECRET_STORE, WRONG, None).expected} == {""}
-    # What was opened before needs no key now.
+    # A key that was decrypted before does not need the KEK now.
     assert SigningKeys(copy, SECRET_STORE, WRONG, as_returned(found)).expected == found.expected
 
 
@@ -57,7 +57,7 @@ def test_a_new_key_of_a_zone_is_told_and_is_none_of_the_backup(copy: Session, ri
     found = SigningKeys(copy, SECRET_STORE, right, without)
     assert first["kid"] in {one.kid for one in found.new} and found.kids(zone) == set()
     assert SigningKeys(copy, SECRET_STORE, right, before).new == []
-    # Caracal's own zone gets its first key by itself; a second one it does not.
+    # Caracal's own zone gets its first key automatically, but not a second one.
     copy.rows("UPDATE public.zones SET slug = 'caracal-sys-internal' WHERE id = %s", (zone,))
     assert SigningKeys(copy, SECRET_STORE, right, without).new == []
     other = [*without, {"kid": "former", "zone": zone}]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where canaries ask, and the upstream that is served while they do."""
+"""The addresses that canaries use, and the upstream that is served during a canary run."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ WAIVER = WaiverOptions(check=BAD["id"], reason="known, OPS-4711", expires="2999-
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """A repository with one set, and everybody's keys."""
+    """A repository with one set, and the keys of all hosts."""
 
     root: Path
     identity: t.Any
@@ -82,7 +82,7 @@ class World:
         return {str(path.relative_to(self.root / "repository")): path.read_bytes() for path in files}
 
     def options(self, **changes: t.Any) -> dict[str, t.Any]:
-        """Where the repository is, how the host reports, and what was found. A step without a time began with the drill."""
+        """Return options: the repository, the host's keys, and the findings. A step without a time began with the drill."""
         given = {
             "repository": str(self.root / "repository"),
             "deployment": "prod",
@@ -98,7 +98,7 @@ class World:
         return {**merged, "steps": [{"started": merged["started"], **one} for one in merged.get("steps", [])]}
 
     def ssh_verify(self, name: str, signature: str, principal: str, namespace: str) -> str:
-        """What the real ssh-keygen says."""
+        """Run the real ssh-keygen and return its result."""
         command = ["ssh-keygen", "-Y", "verify", "-f", str(self.root / "allowed_signers"), "-I", principal, "-n", namespace, "-s"]
         with open(self.root / "repository" / name, "rb") as data:
             done = subprocess.run([*command, str(self.root / "repository" / signature)], stdin=data, capture_output=True, check=True)
@@ -142,7 +142,7 @@ def _commit(place: repository.Repository, made: World, signer: Signer) -> None:
 
 
 def run(given: dict[str, t.Any], check_mode: bool = False) -> dict[str, t.Any]:
-    """The result, or the error as a module has it."""
+    """Return the result, or the error as the module reports it."""
 
     def write(_invocation: boundary.Invocation) -> dict[str, t.Any]:
         found = {one.name: given[one.name] for one in dataclasses.fields(Findings) if one.name in given}
@@ -346,7 +346,7 @@ def test_wrong_options_end_in_one_line_before_anything_is_written(
 
 
 def _below(root: Path, value: t.Any) -> t.Any:
-    """The value with `root` in the place of `{root}` in its texts."""
+    """Return the value with `root` in place of `{root}` in its texts."""
     if isinstance(value, dict):
         return {name: _below(root, one) for name, one in value.items()}
     if isinstance(value, list):
@@ -391,7 +391,7 @@ def test_a_set_that_cannot_be_believed_is_reported_as_such(world: World, damage:
 
 @pytest.mark.mutation
 def test_nothing_makes_an_unreadable_set_pass(world: World) -> None:
-    """Neither a caller that says its signature is right, nor a waiver."""
+    """Neither a caller's claim about the signature nor a waiver is enough."""
     _alter(world)
     assert run(world.options())["verdict"] == "fail"
     before = world.tree()
@@ -458,7 +458,7 @@ def test_causes_come_from_checks_and_logs_and_no_line_of_a_log_is_told(world: Wo
 
 
 def test_who_opens_the_set_is_proved_on_its_headers(world: World) -> None:
-    """The one artifact of this set is no age file, so nobody opened it; the other tests of recipients use real sets."""
+    """The only artifact of this set is not an age file, so no identity decrypts it. The other tests of recipients use real sets."""
     (world.root / "identity").write_text(str(world.identity), encoding="ascii")
     (world.root / "identity").chmod(0o600)
     report = _report(world, run(world.options(identity_files=[str(world.root / "identity")])))
@@ -483,7 +483,7 @@ def test_identifiers_are_nowhere_but_among_what_is_sealed(world: World) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("number", range(1, 9))
 def test_a_store_that_fails_on_the_way_leaves_no_drill(world: World, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Eight objects: four files, two signatures, the journal's signature and entry."""
+    """Eight objects: four files, two signatures, and the signature and entry of the journal."""
     head, left, put = str(world.journal().head), [number], LocalStore.put
 
     def failing(self: LocalStore, key: str, data: bytes) -> ObjectStat:

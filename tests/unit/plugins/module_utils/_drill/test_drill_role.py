@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role hands every setting to the module, and its tasks are the module's steps."""
+"""The role passes every setting to the module, and its tasks match the module's steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tools.rules import tree
 
 ROLE = tree.ROOT / "roles" / "caracal_drill"
 MODULE = "caracal_ops.backup.restore_drill"
-# How a bucket is reached is given to the play; whether a verdict fails the task is the matter of the step `verdict`.
+# The play sets the access to a bucket. The step `verdict` decides whether a verdict fails the task.
 NOT_OF_THE_ROLE = {"step", "drill", "require_valid"} | {name for name in RepositoryOptions.spec() if name.startswith(("s3_", "lock_"))}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The file in which a drill keeps what it knows: who may use it, and who may not."""
+"""The state file of a drill: the users and drills that may use it, and those that may not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import LEASE_SECONDS
 
 Given = DrillOptions
-# Nobody has this process id with this start time.
+# No process has this ID and start time.
 GONE = "1-1"
 
 
@@ -34,7 +34,7 @@ def given(tmp_path: Path) -> Given:
 
 
 def of(base: Given | None = None, **own: t.Any) -> Given:
-    """Options of a drill, those of its repository by their own names."""
+    """Return options of a drill. Its repository's options keep their own names."""
     usual = {"repository": "/srv/backup", "deployment": "prod", "allowed_signers": "/none", "drill": "drill-1", "step": "verify"}
     return complete(DrillOptions, {**usual, **(base.flat() if base else {}), **own})
 
@@ -63,7 +63,10 @@ def test_what_was_saved_is_loaded_and_nobody_else_may_read_it(given: Given) -> N
 
 
 def test_its_folder_is_made_for_nobody_else(given: Given, tmp_path: Path) -> None:
-    """On a host that has not drilled before. The last folder alone: where more is missing, a path is a wrong one."""
+    """This is for a host without an earlier drill.
+
+    Only the last directory is created, because more missing directories mean a wrong path.
+    """
     given = of(given, high_water_mark=str(tmp_path / "new" / "mark.json"))
     state(given).begin()
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700 and drill_state.load(given).drill == given.drill
@@ -97,7 +100,7 @@ def test_a_step_of_another_drill_is_refused(given: Given, name: str, value: str 
 
 @pytest.mark.mutation
 def test_a_drill_that_another_one_has_followed_writes_nothing_more(given: Given) -> None:
-    """As what a dead controller had started, when it comes to its end."""
+    """For example, a process started by a dead controller reaches its end."""
     first = state(given)
     first.begin()
     state(given, drill="drill-2").begin()
@@ -113,7 +116,7 @@ def test_a_drill_that_another_one_has_followed_writes_nothing_more(given: Given)
 @pytest.mark.mutation
 @pytest.mark.parametrize("own", [{"controller": "alive"}, {"worker": "alive"}, {"controller": ""}], ids=str)
 def test_a_second_drill_is_busy_while_the_first_is_at_work(given: Given, own: dict[str, str]) -> None:
-    """Where its controller or its worker lives, or nobody can say and it is not long ago."""
+    """The first drill's controller or worker runs, or its state is unknown and it is recent."""
     state(given, **{name: lease.own() if value else "" for name, value in own.items()}).begin()
     for begin in (lambda: drill_state.refuse_another(given), state(given, drill="drill-2").begin):
         with pytest.raises(Busy):
@@ -175,7 +178,7 @@ def test_a_state_that_cannot_be_written_leaves_the_one_before(given: Given, monk
 
 @pytest.mark.no_false_alarm
 def test_a_trial_leaves_nothing_beside_the_mark(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As check mode is one. No other drill is in its way, and it is in nobody's."""
+    """Check mode is such a trial. It neither waits for another drill nor blocks one."""
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
     made = state(given, path=drill_state.place_of_trial(given, given.drill))

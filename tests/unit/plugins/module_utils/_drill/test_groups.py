@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A backlog that shrinks is told from one that stands still."""
+"""A backlog that shrinks is distinguished from one that does not change."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import g
     ("lags", "shrinks"),
     [
         ([1000, 990, 980], True),
-        # What the drill itself sends comes on top, and is worked off.
+        # The drill's own entries are added, and are consumed.
         ([0, 40, 30], True),
         ([1000, 1000, 1000], False),
-        # It worked, and then no longer.
+        # It worked, and then stopped.
         ([1000, 990, 990, 990, 990], False),
         ([1000, 500, 0], False),
     ],

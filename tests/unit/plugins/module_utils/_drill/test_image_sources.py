@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The images of a drill out of its set, with neither archives nor an engine nor a registry."""
+"""The images of a drill come from its set, without archives, an engine or a registry."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ INDEXED = image_scene.described(ONE)
 
 @pytest.fixture
 def drilled(scene: Scene, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Work:
-    """The newest set keeps an image, and nothing of this host has it."""
+    """Return the newest set, which contains an image that this host does not have."""
     engine.images = {image: ([], data) for image, data in (ONE, INDEXED)}
     commit(scene, engine, ONE, INDEXED)
     monkeypatch.setattr(engines, "SOCKETS", ())
@@ -44,7 +44,7 @@ def drilled(scene: Scene, engine: Engine, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 class State:
-    """What a drill knows of its set before it begins."""
+    """The state of a drill before it begins."""
 
     def __init__(self, set_id: str) -> None:
         self.set_id = set_id

@@ -19,12 +19,12 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from harness.small_programs import as_nobody
 from harness.users import only_root
 
-# The user of a container often has the group of root, and a user of a directory service that of all users.
+# A container's user often has the group of root, and a directory service's user often has the group of all users.
 GROUPS = (0, 100)
 
 
 class State:
-    """What a drill knows of a sandbox whose programs run as `uid`, and of a set without replay files."""
+    """The state of a drill with a sandbox for the user `uid`, and a set without replay files."""
 
     def __init__(self, directory: str, uid: int) -> None:
         place = (directory, f"{directory}/data", f"{directory}/socket")
@@ -38,7 +38,7 @@ def of(directory: str) -> DrillOptions:
 
 
 def owners(uid: int | None) -> tuple[tuple[int, int], set[tuple[int, int]], int]:
-    """Who we are; to whom folders for replay files belong; and the group that restored secrets get. `uid` is None for our own."""
+    """Return our user, the owner of replay directories, and the group of restored secrets. `uid` is None for our own user."""
     with tempfile.TemporaryDirectory() as directory:
         state = t.cast("drill_state.DrillState", State(directory, os.geteuid() if uid is None else uid))
         work = Work(Invocation(of(directory), False, lambda _text: None), state)

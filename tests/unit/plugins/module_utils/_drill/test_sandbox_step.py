@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The sandbox of a drill: predicted in check mode, made, proved to be isolated, and removed by the drill that it belongs to."""
+"""The sandbox of a drill: predicted in check mode, created, proved to be isolated, and removed only by its own drill."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TOKEN = "drill-0123456789abcdef01"
 
 
 class State:
-    """What a drill knows of its set before there is a sandbox."""
+    """The state of a drill before there is a sandbox."""
 
     drill = TOKEN
 
@@ -42,7 +42,7 @@ def take(directory: str, *, check_mode: bool = False, warn: t.Callable[[str], No
 
 
 def destroy(directory: str, drill: str, *, check_mode: bool = False) -> bool:
-    """Whether something changed."""
+    """Destroy the sandbox and return whether that changed anything."""
     given = options(directory, "destroy", drill=drill)
     return bool(engine.run(Invocation(given, check_mode, lambda _text: None))["changed"])
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Servers of a drill: this host's own first, and where it has none, out of the images that ran."""
+"""A drill uses the servers of its host. If there are none, it uses the images that ran in production."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scenes.image_scene import ran
 
 @pytest.fixture(autouse=True)
 def unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every image is on this host already."""
+    """Make every image exist on this host."""
     monkeypatch.setattr(cache, "unpacked", lambda directory, image_id, _saves: (cache.Unpacked(image_id, directory), False))
 
 
@@ -39,14 +39,14 @@ def test_a_server_that_the_maker_of_the_set_chose_is_told(server: Server, image:
 
 
 class Calls:
-    """Starts a server: with an image as `imaged` says, without as `installed` says."""
+    """Starts a server. `imaged` is its error if it has an image, `installed` its error otherwise."""
 
     def __init__(self, imaged: Exception | None = None, installed: Exception | None = None) -> None:
         self.made: list[str] = []
         self._answers = imaged, installed
 
     def __call__(self, image: cache.Unpacked | None) -> str:
-        """The id of the image, empty for a server of this host."""
+        """Record the ID of the image, or an empty text for a server of this host."""
         self.made.append(image.image_id if image else "")
         fault = self._answers[0 if image else 1]
         if fault:

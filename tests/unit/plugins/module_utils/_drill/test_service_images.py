@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Services from images: which ones, and whether they are those that ran when the set was made."""
+"""Services from images: the choice of images, and whether they are the images that ran when the set was created."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_an_image_is_handed_out_once(engine: Engine, directory: str) -> None:
     services = [given("sts", IMAGE), given("gateway", IMAGE), given("api", "", "/bin/api")]
     found = service_images.bring(services, Sources(directory, engine.address))
     assert found.keys() == {"sts", "gateway"} and found["sts"] == found["gateway"]
-    # Nobody is asked for what is here.
+    # An image that is already here is not requested.
     assert service_images.bring(services, Sources(directory, "unix:///no/such/socket")) == found
     assert len([path for path in engine.asked if path.endswith("/get")]) == 1
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Services shut in with a copy: from the proof that they are, to the file that they write when they are asked to end."""
+"""Isolated services on a copy: from the proof of isolation to the file that they write when they are asked to end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from twin.facts import SECRET_STORE
 from twin.services.common import streams
 from twin.spec import Spec
 
-# Seconds in which a stand-in has begun to answer, also on a busy machine.
+# Seconds after which a stand-in answers, also on a busy machine.
 SOON = 15
 BEFORE = ["replay.events", "secrets.streams_key", "redis.forged_frames"]
 READY = [f"services.{name}.ready" for name in SERVICES]
@@ -61,14 +61,14 @@ def _cluster(server_install: server_binaries.Install) -> t.Iterator[TwinCluster]
 
 @pytest.fixture
 def staged(_cluster: TwinCluster) -> t.Iterator[Stage]:
-    """A copy for every test of this file; what a test starts is gone after it, and what it changes it changes back."""
+    """Yield a copy for all tests of this file. Each test stops its programs and undoes its changes."""
     with stage(_cluster) as made:
         yield made
 
 
 @pytest.fixture
 def bare(server_install: server_binaries.Install, sandbox_directory: str) -> t.Iterator[Stage]:
-    """The same on a host without bubblewrap."""
+    """Yield the same on a host without bubblewrap."""
     with stage(twin_in("bare", sandbox_directory, server_install, "v1.0.0")) as made:
         yield made
 
@@ -125,7 +125,7 @@ def test_forged_entries_and_impossible_events_are_named_before_a_service_reads_t
 
 @pytest.fixture
 def console(staged: Stage) -> t.Iterator[list[dict[str, t.Any]]]:
-    """All services and the twin's console, which is stopped again."""
+    """Yield all services and the twin's console, and stop the console afterwards."""
     try:
         yield [*all_but(), command("web", {})]
     finally:
@@ -153,7 +153,7 @@ def test_a_console_without_its_database_is_told(staged: Stage, console: list[dic
 
 
 def login(url: str) -> str:
-    """Who one is by that address, and the database's name."""
+    """Return the session's user at this address, and the database's name."""
     with contextlib.closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT session_user || '@' || current_database()")
         return str(cursor.fetchone()[0])
@@ -186,7 +186,7 @@ def test_what_a_service_is_given(staged: Stage) -> None:
 
 
 def listens(port: int) -> bool:
-    """Whether something of this host does."""
+    """Return whether a program of this host listens on the port."""
     with socket.socket() as line:
         return line.connect_ex(("127.0.0.1", port)) == 0
 
@@ -355,7 +355,7 @@ def test_a_copy_that_cannot_be_disarmed_starts_none(staged: Stage) -> None:
 
 
 def test_a_password_that_no_set_holds_is_made_once(staged: Stage) -> None:
-    """And so are the tokens of the drill: whoever runs has read them, and must not be shut out by a second run."""
+    """The drill's tokens are created once too. Running services have read them and must still accept them after a second run."""
     (staged.drilled.secrets / "stsDbPassword").unlink()
     first = staged.run(all_but())
     before = {name: staged.seen(url)[1] for name, url in first["urls"].items()}

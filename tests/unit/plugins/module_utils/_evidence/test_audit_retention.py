@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sets record the retention of audit events; the next backup and a chain verification compare it with what is gone."""
+"""Sets record the retention of audit events. The next backup and a chain verification compare it with the deleted rows."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from scenes.twin_database import TwinCluster
 
 CHECK, HISTORY = "audit.retention_lowered", "blocks.history"
 LEAF = "audit_events_y2026m03"
-AGE = (dt.datetime.now(dt.timezone.utc) - dt.datetime(2026, 4, 1, tzinfo=dt.timezone.utc)).days  # days since the leaf's end
+AGE = (dt.datetime.now(dt.timezone.utc) - dt.datetime(2026, 4, 1, tzinfo=dt.timezone.utc)).days  # days since the partition's end
 LONG, SHORT = AGE + 100, AGE - 10
 
 
 class Source(OwnDatabase):
-    """A copy of the twin's database, and a repository of its own with a set that records `LONG` days."""
+    """A copy of the twin's database and a repository with a set that records `LONG` days."""
 
     def backup(self) -> Result:
         set_id = self.scene.new_id()

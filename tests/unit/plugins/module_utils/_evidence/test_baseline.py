@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the journal says of the audit chains after sets, checkpoints, restores and damages."""
+"""The journal's record of the audit chains after sets, checkpoints, restores and damage."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def busiest(cluster: TwinCluster) -> tuple[str, int]:
 
 
 def operator(scene: Scene, cluster: TwinCluster, **given: t.Any) -> dict[str, t.Any]:
-    """Options of a real restore."""
+    """Return the options of a real restore."""
     mark = str(scene.mark(OPERATOR_HOST))
     target = {"login_unix_socket": cluster.info.socket_dir, "signing_key": str(scene.key(OPERATOR_HOST)), "high_water_mark": mark}
     return {**target, **given}
@@ -65,7 +65,7 @@ def check_of(result: scenes.Result) -> scenes.Result:
 
 @pytest.mark.mutation
 def test_a_restore_cuts_the_chains_and_starts_a_new_line(twin_cluster: TwinFactory, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
-    """A set, rows that a checkpoint knows, more rows that nobody knows; then the set is restored over all that."""
+    """A checkpoint covers some rows added after the set, and no entry covers later rows. Then the set is restored over all of them."""
     lost = twin_cluster(seed="lost")
     scene = scenes.make(tmp_path / "scene", lost.info.socket_dir)
     scene.backup()
@@ -88,7 +88,7 @@ def test_a_restore_cuts_the_chains_and_starts_a_new_line(twin_cluster: TwinFacto
     after = scene.call(MODULE)
     assert (after["verdict"], after["changed"], after["base"]) == ("pass", True, cut.sequence), after["checks"]
     assert check_of(scene.call("pg_encrypted_dump", set_id=scene.new_id()))["verdict"] == "pass"
-    # Another cluster than the one restored into has its own line, which goes on where it was.
+    # Another cluster has its own line, which continues unchanged.
     elsewhere = baseline.load(opened(scene), "another")
     assert elsewhere.name.startswith("checkpoint ") and checkpoint["checkpoint"] is not None
     lost.execute("SET session_replication_role = replica", f"DELETE FROM audit_events WHERE zone_id = '{zone}' AND chain_seq = 4")

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What jobs leave for node_exporter, and that no work is lost for it. The drill's is in the tests of drill_report."""
+"""Metrics that jobs write for node_exporter. A failure to write them does not fail the job.
+
+The drill's metrics are tested with drill_report.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ LABELS = (("deployment", "prod"),)
 
 @pytest.fixture
 def waited(dumped: Scene) -> tuple[Scene, str]:
-    """A set that is dumped and not committed, during whose dump somebody waited: its scene and id."""
+    """Return the scene and the ID of a set that is dumped and not committed. Another session waited during its dump."""
     (part,) = dumped.repository.glob("sets/*/parts/postgres.json")
     set_id = part.parent.parent.name
 
@@ -95,7 +98,7 @@ def test_a_wrong_place_is_refused_before_the_work_and_costs_no_set_after_it(wait
 
 
 def values_of(path: Path, *, deployment: str = "prod") -> dict[str, t.Any]:
-    """Of each name the one value of the deployment; of a name with labels, values by the last label."""
+    """Return the deployment's value of each metric. If a metric has labels, return its values by the last label."""
     found: dict[str, t.Any] = {}
     for name, samples in parse(path.read_text()).items():
         assert all(labels[0] == ("deployment", deployment) for labels in samples)
@@ -196,7 +199,7 @@ def test_an_archive_tells_where_it_ends_also_in_the_year_9999(hours: list[int], 
 
 @pytest.mark.mutation
 def test_what_cannot_be_measured_is_a_warning(old: OldRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An entry that no operator has taken back yet, room that nobody can ask for: the set stands."""
+    """A journal entry that the operator has not corrected yet, and free space that cannot be queried. The set is still valid."""
 
     def refuse(_store: object) -> int:
         raise StorageError("the room cannot be asked for; try again")

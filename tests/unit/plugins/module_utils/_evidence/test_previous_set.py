@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which earlier set a set is compared with, and what becomes of one that cannot be read."""
+"""The earlier set with which a set is compared, and the result if that set cannot be read."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_first_set_has_nothing_to_be_compared_with(scene: Scene) -> None:
 
 
 class Source(OwnDatabase):
-    """A database of the test's own, in a repository with a set of other databases."""
+    """A database of one test, in a repository with a set of other databases."""
 
     def backup(self) -> str:
         self.scene.backup(databases=[self.database])
@@ -93,7 +93,7 @@ def test_changes_of_a_real_database_are_listed(source: Source) -> None:
     assert any(line.startswith("audit retention: ") for line in check.details["changes"]) and len(found) < 8
 
 
-# What the product does: it adds versions.
+# The product adds versions like this.
 ADDED = """
     INSERT INTO policy_versions SELECT (jsonb_populate_record(v, '{"id": "odd", "version": 99}')).* FROM policy_versions v
      ORDER BY id LIMIT 1"""
@@ -115,7 +115,7 @@ def test_rows_that_the_product_never_changes_are_a_finding(source: Source, what:
     source.backup()
     check = compared(source.scene)
     assert outcome(check) == ("fail", True) and [one["kind"] for one in check.details["positions"]] == ["rewritten"]
-    # With this budget nothing is a finding.
+    # With this budget there are no findings.
     assert outcome(compared(source.scene, budget=100)) == ("pass", False)
     source.backup()
     assert outcome(compared(source.scene)) == ("pass", False)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One backup of a deployment at a time on a host; what was killed blocks none."""
+"""Only one backup of a deployment runs on a host at a time. A killed backup does not block the next one."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_with_a_controller_elsewhere_the_lease_counts(given: RepositoryOptions, 
 def test_processes_of_another_container_are_neither_alive_nor_gone(
     given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch, process: str
 ) -> None:
-    """Also those from before this host was started: for both, the lease counts."""
+    """This includes processes from before the host started. For both, the lease decides."""
     with monkeypatch.context() as patch:
         named = process or running.lease.own()
         set_as(patch, named, named)
@@ -131,7 +131,7 @@ def test_a_module_renews_it(given: RepositoryOptions, monkeypatch: pytest.Monkey
 def test_a_set_that_was_quiet_for_long_takes_no_note_from_the_next_one(
     given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch, change: t.Callable[[Running], None]
 ) -> None:
-    """The next set begins between the two looks of a module of the first one."""
+    """The next set begins between two checks by a module of the first set."""
     first, second, exclusive, unlink = Running(given, FIRST), Running(given, SECOND), running.lock.exclusive, paths.unlink
     begun = list[str]()
     with monkeypatch.context() as patch:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A group may write what a host trusts if nobody else is in it."""
+"""A group may have write access to a trusted file if it has no other members."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ME, OTHER, ROOT = (
 
 @pytest.fixture
 def is_own(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[..., bool]]:
-    """Whether a group is this user's own, among these users."""
+    """Return whether a group belongs only to this user, among these users."""
 
     def ask(gid: int, name: str, members: t.Sequence[str], *users: pwd.struct_passwd) -> bool:
         known = {one.pw_uid: one for one in (ME, ROOT, *users)}

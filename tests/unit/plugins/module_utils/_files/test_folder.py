@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A directory that is held open: what is written there is whole, and what another user put there leads nowhere."""
+"""A directory that is held open: files are written completely, and links of other users are not followed."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_a_directory_of_root_in_one_of_another_user_is_not_given_away(tmp_path: 
 @pytest.mark.mutation
 @pytest.mark.parametrize("owner", [0, 1234])
 def test_a_directory_that_a_rename_may_have_brought_keeps_its_mode(tmp_path: Path, owner: int) -> None:
-    """In its own directory a user can put the private directory of another one, such as of a database, in the place of any."""
+    """In a directory that a user owns, the user can replace any directory with another user's private one, such as a database's."""
     os.chown(tmp_path, USER, USER)
     (tmp_path / "private").mkdir(mode=0o700)
     os.chown(tmp_path / "private", owner, owner)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever another user changes on the way to what root writes or trusts: nothing elsewhere changes, and nothing is trusted."""
+"""Another user changes a path that root writes or trusts: no other file changes, and nothing becomes trusted."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Links on the way to a directory: whose are followed."""
+"""Links in the path of a directory: the owners whose links are followed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_link_that_everybody_can_replace_is_refused(link: Path) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("sticky", [True, False])
 def test_a_link_of_another_user_is_refused(link: Path, sticky: bool) -> None:
-    """In /tmp, too, where root's own link is followed."""
+    """The same applies in /tmp, where root's own link is followed."""
     link.parent.chmod(0o1777 if sticky else 0o755)
     paths.folder(str(link)).close()
     os.lchown(link, USER, USER)
@@ -80,7 +80,7 @@ def test_an_error_names_the_component(tmp_path: Path) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("target", ["/", ".", "..", "nowhere\0"])
 def test_what_leads_to_a_directory_or_to_no_name_is_not_a_file(link: Path, target: str) -> None:
-    """By a link, and as a path itself."""
+    """Both as the target of a link and as the path itself."""
     places = [target]
     if "\0" not in target:
         link.unlink()
@@ -94,7 +94,7 @@ def test_what_leads_to_a_directory_or_to_no_name_is_not_a_file(link: Path, targe
 
 @pytest.fixture
 def few_calls() -> t.Iterator[None]:
-    """Fewer levels of calls than a long path has components."""
+    """Allow fewer levels of calls than a long path has components."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack(0)) + COMPONENTS)
     try:

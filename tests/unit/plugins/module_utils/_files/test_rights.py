@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Root has the rights of another user for as long as it wants, in one thread, and its own again afterwards."""
+"""Root takes the rights of another user for a limited time, in one thread, and then gets its own rights again."""
 
 from __future__ import annotations
 

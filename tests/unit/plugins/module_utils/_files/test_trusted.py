@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists of signers and marks that every user of the host may write are not believed."""
+"""Signer lists and marks that every user of the host can write are not trusted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ READERS: dict[str, tuple[str, Read]] = {
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """In a folder of its own that others may enter."""
+    """Return a path in a directory that other users may enter."""
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o755)
     return folder / "file"
@@ -67,7 +67,7 @@ def everybody_exchanges_a_folder_above(path: Path) -> None:
 
 
 def somebody_else_was_first(path: Path) -> None:
-    """As in /tmp, where a name that the operator gave may be taken before there is a file."""
+    """In a directory like /tmp another user may have taken the operator's file name before the file exists."""
     path.parent.chmod(0o1777)
     os.chown(path, 64999, 64999)
 
@@ -90,7 +90,7 @@ def test_what_others_can_write_is_refused(path: Path, reader: str, damage: t.Cal
 @pytest.mark.mutation
 @pytest.mark.parametrize("below", ["x", "x/y", "x/y/z"])
 def test_a_directory_that_another_user_made_meanwhile_is_no_workplace(path: Path, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
-    """After the check, and before we make it: in a directory such as /tmp."""
+    """The other user creates it after the check and before we create it, in a directory such as /tmp."""
     path.parent.chmod(0o1777)
     make_all = paths.make_all
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small images that cost their reader much: memory, time, disk. Each ends at a bound that its message names."""
+"""Small images that need much memory, time or disk: reading ends at a limit that the message names."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECONDS = 60
 
 
 def pax(field: str, size: int) -> bytes:
-    """A pax header of about so many bytes with one field."""
+    """Return a pax header of about this size with one field."""
     length = size - size % 512 - 16
     data = f"{length} {field}=".encode()
     data += b"x" * (length - len(data) - 1) + b"\n"
@@ -38,7 +38,7 @@ def pax(field: str, size: int) -> bytes:
 
 
 def used(call: t.Callable[[], object]) -> tuple[str, int, float]:
-    """The words with which it ends, the most memory that it had in bytes, and how long it took."""
+    """Return the final error message, the peak memory in bytes, and the time."""
     tracemalloc.start()
     began = time.monotonic()
     try:
@@ -54,7 +54,7 @@ def used(call: t.Callable[[], object]) -> tuple[str, int, float]:
 
 @pytest.mark.mutation
 def test_headers_before_one_entry_have_an_end(tmp_path: Path) -> None:
-    """A few hundred KiB in gzip once took 6 GiB: each header says another field about the same entry."""
+    """A few hundred KiB of gzip could take 6 GiB: each header adds another field about the same entry."""
     many = b"".join(pax(f"SCHILY.xattr.{number}", MIB // 2) for number in range(40)) + archive([("one", b"1")])
     packed = gzip.compress(many, 9)
     assert len(packed) < MIB // 4
@@ -76,7 +76,7 @@ def test_headers_of_all_entries_have_an_end() -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("kind", ["configurations", "descriptions"])
 def test_descriptions_that_name_each_other_have_an_end(tmp_path: Path, kind: str) -> None:
-    """An archive of some MiB once kept its reader busy for hours: a configuration, or an index, that is named again and again."""
+    """An archive of a few MiB could keep its reader busy for hours if it names a configuration or an index again and again."""
     large = json.dumps({"config": {}, "fill": "x" * MIB}).encode()
     if kind == "configurations":
         texts = {"config.json": large, "manifest.json": json.dumps([{"Config": "config.json", "Layers": []}] * 40_000).encode()}

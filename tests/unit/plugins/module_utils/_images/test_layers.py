@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Layers: what an image may hold is unpacked as a container would see it; what leads out, or has no end, is refused."""
+"""Valid layers are unpacked as a container would see them. Entries that lead outside or have no end are refused."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Found = dict[str, t.Any]
 
 
 def unpack(root: Path, *all_layers: Entries, pack: t.Callable[[bytes], bytes] = bytes, budget: Budget | None = None) -> Found:
-    """What lies below `root` once these layers are unpacked: bytes of files, targets of links, None for directories."""
+    """Unpack the layers and return the content below `root`: bytes of files, targets of links, None for directories."""
     made, allowed = Tree(str(root / "rootfs"), "the image"), budget or Budget()
     os.makedirs(made.root)
     for at, entries in enumerate(all_layers):
@@ -72,7 +72,7 @@ def test_whiteouts_remove_what_lies_below_and_not_what_is_new(tmp_path: Path) ->
 
 
 def test_a_whiteout_is_about_what_lies_below(tmp_path: Path) -> None:
-    """Wherever it stands in its layer, which may hold the same name."""
+    """The whiteout's position in its layer does not matter, and its layer may contain the same name."""
     below = [("a/file", b"1"), ("b/deep/file", b"2"), ("c", b"3")]
     above = [("a/file", b"4"), ("a/.wh.file", b""), ("b/deep/new", b"5"), (".wh.b", b""), ("d/.wh..wh..opq", b""), (".wh.c/", b"")]
     assert unpack(tmp_path, below, above) == {"a": None, "a/file": b"4", "b": None, "b/deep": None, "b/deep/new": b"5"}
@@ -181,7 +181,7 @@ def test_an_image_has_an_end(tmp_path: Path) -> None:
     with pytest.raises(TamperedData):
         unpack(tmp_path / "many", many[:2], many[2:], budget=Budget(entries=3))
     assert len(os.listdir(tmp_path / "many/rootfs")) == 2, "nothing of the layer that has too many"
-    # Words without end about a file cost no file.
+    # Endless header text adds no file, but its size is limited.
     endless = image_scene.entry(tarfile.XGLTYPE, "x")
     endless.pax_headers = {"comment": "c" * 9000}
     with pytest.raises(TamperedData):
@@ -191,7 +191,7 @@ def test_an_image_has_an_end(tmp_path: Path) -> None:
     with pytest.raises(TamperedData):
         unpack(tmp_path / "large", [("bomb", b"\0" * 2_000_000)], pack=image_scene.packed, budget=Budget(size=1_000_000))
     assert not (tmp_path / "large/rootfs/bomb").exists()
-    # What is no file's content counts too, of all layers together.
+    # Headers and padding count too, for all layers together.
     several = [[("one", b"1")], [("two", b"2")]]
     assert len(unpack(tmp_path / "both", *several, budget=Budget(size=2 * tarfile.RECORDSIZE))) == 2
     with pytest.raises(TamperedData):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""OCI layouts: what skopeo, umoci and buildah write is an image, and nothing else in such a directory is read."""
+"""OCI layouts: an image written by skopeo, umoci or buildah is accepted, and no other file of the directory is read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def unpack(images: Path, folder: Path, image: str) -> dict[str, int]:
-    """Names and sizes of what the image holds, as every module that starts something from it gets it from there."""
+    """Unpack the image in the same way as every module that starts a program from it. Return names and sizes of its files."""
     sources = Sources(str(images), "unix:///no/such/socket", [str(folder)])
     save, *_engine = sources.of(image)
     found, _new = cache.unpacked(str(images), image, [save])
@@ -43,7 +43,7 @@ def unpack(images: Path, folder: Path, image: str) -> dict[str, int]:
 
 
 def refused(images: Path, folder: Path, image: str = ONE[0]) -> str:
-    """Why, in one line; nothing of it is left."""
+    """Return the one-line error. No file of the image remains."""
     with pytest.raises(MissingDependency) as raised:
         unpack(images, folder, image)
     assert [path for path in images.iterdir() if path.suffix != ".lock"] == []
@@ -82,7 +82,7 @@ def test_an_image_by_its_id(images: Path, tmp_path: Path, configured: bool, nest
 
 @pytest.mark.no_false_alarm
 def test_one_of_several(images: Path, tmp_path: Path) -> None:
-    """The parts of the others are not read."""
+    """Parts of the other images are not read."""
     image_scene.layout(tmp_path / "layout", OTHER, ONE, nested=1)
     blob(tmp_path / "layout", archive([("other", b"3")])).unlink()
     assert unpack(images, tmp_path / "layout", ONE[0]) == ONES
@@ -90,7 +90,7 @@ def test_one_of_several(images: Path, tmp_path: Path) -> None:
 
 
 def of_machine(name: str, architecture: str) -> image_scene.Image:
-    """One that says for which it is."""
+    """Return an image that names its architecture."""
     layer = archive([(name, b"1")])
     names = image_scene.files(image_scene.saved([layer])[1])
     config = json.dumps({"os": "linux", "architecture": architecture, "rootfs": {"diff_ids": [f"sha256:{hex_of(layer)}"]}}).encode()
@@ -104,7 +104,7 @@ def test_of_several_platforms_that_of_this_host(images: Path, tmp_path: Path) ->
     others = [of_machine(name, name) for name in ("s390x", "unknown")]
     image = image_scene.layout(tmp_path / "layout", others[0], of_machine("own", own), others[1], configured=False, nested=1)
     assert unpack(images, tmp_path / "layout", image[0]) == {"own": 1}
-    # Whoever names one by its configuration has chosen.
+    # A caller who names an image by its configuration has chosen the platform.
     assert unpack(images, tmp_path / "layout", others[0][0]) == {"s390x": 1}
     other = image_scene.layout(tmp_path / "others", *others, configured=False, nested=1)
     assert f"linux/{own}" in fault(tmp_path / "others", other[0]).msg
@@ -112,7 +112,7 @@ def test_of_several_platforms_that_of_this_host(images: Path, tmp_path: Path) ->
 
 @pytest.mark.no_false_alarm
 def test_an_archive_of_a_layout(images: Path, tmp_path: Path) -> None:
-    """As skopeo writes it for oci-archive."""
+    """The archive that skopeo writes for oci-archive."""
     image_scene.layout(tmp_path / "layout", OTHER, ONE)
     subprocess.run(["tar", "-C", str(tmp_path / "layout"), "-cf", str(tmp_path / "oci.tar"), "."], check=True)
     assert unpack(images, tmp_path / "oci.tar", ONE[0]) == ONES
@@ -120,20 +120,20 @@ def test_an_archive_of_a_layout(images: Path, tmp_path: Path) -> None:
 
 @pytest.mark.no_false_alarm
 def test_what_docker_saves_may_lie_in_a_directory(images: Path, tmp_path: Path) -> None:
-    """It writes its own description beside the layout."""
+    """Docker writes its own manifest next to the layout."""
     image_scene.layout(tmp_path / "layout", ONE)
     (tmp_path / "layout/manifest.json").write_bytes(b"[]")
     assert unpack(images, tmp_path / "layout", ONE[0]) == ONES
 
 
 def linked(path: Path) -> None:
-    """What was there is elsewhere now."""
+    """Replace a file with a link to its new path."""
     shutil.move(path, path.parent.parent / "elsewhere")
     path.symlink_to(path.parent.parent / "elsewhere")
 
 
 def without_end(folder: Path, width: int) -> None:
-    """An index of many, each of which is an index."""
+    """Return an index of many entries, each of which is an index."""
     named = []
     for number in range(width):
         data = json.dumps({"manifests": [], "annotations": {"n": str(number)}}).encode()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An image on its way: looked at as a whole, then handed on layer by layer."""
+"""Transfer of an image: it is first checked as a whole and then passed on layer by layer."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_layer_may_be_a_link() -> None:
 
 @pytest.mark.mutation
 def test_bombs_end_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files that are no layers count too, since nobody knows yet which of them are."""
+    """Files that are not layers count too, because the layers are not known yet."""
     monkeypatch.setattr(passing, "Budget", lambda: Budget(size=100_000))
     bomb = packed(bytes(60_000))
     with pytest.raises(TamperedData):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The bounds of an image as large as they are: what is within them costs time and no memory, what is not leaves nothing."""
+"""The limits of an image in their full size: an image within them takes time but no memory, others leave no files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._images import 
 from scenes import image_bounds, image_scene
 from scenes.image_bounds import MIB, Unpacking
 
-# What a process may take to unpack any image.
+# Memory that a process may use to unpack any image.
 MEMORY = 64 * MIB
 
 
@@ -60,7 +60,7 @@ def test_a_million_files(directory: Path, tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 def test_more_bytes_than_an_image_may_have(directory: Path, tmp_path: Path) -> None:
-    """All of them would be zeros, and nothing of them is written."""
+    """All of these bytes would be zeros, and none is written."""
     image_bounds.zeros(tmp_path / "image.layer", 2, budget.BYTES_LIMIT // 2 + MIB)
     image = image_bounds.of_layer(tmp_path / "image.tar", tmp_path / "image.layer", "0" * 64)
     found = told("a bomb", image_bounds.unpack(directory, tmp_path / "image.tar", image))

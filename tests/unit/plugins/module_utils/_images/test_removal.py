@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Removal: all that lies below, and nothing that a link leads to."""
+"""Removal deletes everything below a directory and nothing behind a link."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._images import 
 
 
 def filled(folder: Path, outside: Path) -> Path:
-    """More files than one look at a directory tells of, folders as deep as any image's, and links out."""
+    """Return a directory with more files than one directory read returns, directories as deep as in any image, and links to the outside."""
     (folder / "many").mkdir(parents=True)
     for number in range(3000):
         (folder / "many" / f"{number:0100}").touch()

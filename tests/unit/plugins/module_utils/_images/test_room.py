@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A disk is not filled: what does not fit is refused before it is written."""
+"""The disk never fills up: an image that does not fit is refused before it is written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Disk = t.Callable[..., None]
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    """The disk has so many MiB and so many more files from now on."""
+    """Return a function that sets the disk's free space in MiB and the number of free inodes."""
 
     def make(size: int, free: int, files: int = 1 << 20, more: int = 1 << 20) -> None:
         about = {"f_frsize": MIB, "f_blocks": size, "f_bavail": free, "f_files": files, "f_favail": more}
@@ -51,7 +51,7 @@ def test_files_have_a_number(disk: Disk) -> None:
     room.check("/images", 90, 0)
     with pytest.raises(StorageError):
         room.check("/images", 91, 0)
-    # A file system that counts none.
+    # A file system that does not count inodes.
     disk(size=1000, free=900, files=0, more=0)
     room.check("/images", 91, 0)
 
@@ -59,7 +59,7 @@ def test_files_have_a_number(disk: Disk) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("pack", [bytes, packed], ids=["as it is", "packed"])
 def test_an_image_that_the_disk_does_not_take(tmp_path: Path, disk: Disk, pack: t.Callable[[bytes], bytes]) -> None:
-    """Packed it may fit; no other place is asked, since it would not fit from there either."""
+    """The packed image may fit. No other source is tried, because the image would not fit from there either."""
     image, data = image_scene.saved([archive([("large", bytes(6 * MIB))])], pack=pack)
     (tmp_path / "images").mkdir(mode=0o755)
     asked = []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an engine saves is believed once the id vouches for it."""
+"""An image saved by an engine is trusted after its ID has been verified."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_an_id_may_be_that_of_a_description(tmp_path: Path) -> None:
 
 @pytest.mark.no_false_alarm
 def test_a_configuration_may_lie_where_manifests_do(tmp_path: Path) -> None:
-    """As Docker lays it out since release 25."""
+    """Docker uses this layout since release 25."""
     name = f"blobs/sha256/{CONFIG.removesuffix('.json')}"
     content = {**files(), name: files()[CONFIG], "manifest.json": json.dumps([{**MANIFEST, "Config": name}]).encode()}
     del content[CONFIG]
@@ -73,7 +73,7 @@ def test_a_configuration_may_lie_where_manifests_do(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 def test_an_image_has_no_end_of_layers(tmp_path: Path) -> None:
-    """One layer that comes again and again costs no byte of an archive, and time without end."""
+    """One layer repeated many times adds nothing to an archive, but takes unlimited time."""
     image, data = image_scene.saved([LAYERS[0]] * LAYERS_LIMIT)
     assert len(keep(tmp_path / "most", data, image).layers) == LAYERS_LIMIT
     image, data = image_scene.saved([LAYERS[0]] * (LAYERS_LIMIT + 1))
@@ -144,7 +144,7 @@ def test_an_archive_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: py
 
 
 class Engine:
-    """Counts how often it is asked."""
+    """Counts the requests for its image."""
 
     def __init__(self, data: bytes = DATA) -> None:
         self.data = data
@@ -184,7 +184,7 @@ def test_an_image_that_is_refused_leaves_nothing(directory: Path) -> None:
     assert not names(directory)
     with pytest.raises(MissingDependency):
         cache.unpacked(str(directory), IMAGE, [])
-    # Whoever comes next may have it.
+    # The next source may have the right image.
     assert cache.unpacked(str(directory), IMAGE, [wrong.save, Engine().save])[1]
     shutil.rmtree(directory / IMAGE.removeprefix("sha256:"))
     assert cache.unpacked(str(directory), IMAGE, [Engine().save])[1]
@@ -208,7 +208,7 @@ def test_what_is_too_much_goes_and_the_longest_unused_first(directory: Path, mon
         (path / "rootfs").mkdir(parents=True)
         (path / "size").write_text("100000")
         os.utime(path, (now, now - age * 86400 * 2 - 60))
-    # The oldest is where a program runs: a mount of it is seen in the table of that process.
+    # A program runs in the oldest image: its mount is listed in the mount table of that process.
     with pytest.MonkeyPatch.context() as runs:
         runs.setattr(cache, "_is_in_use", lambda image: image.folder.endswith("e" * 64))
         cache.unpacked(str(directory), IMAGE, [Engine().save])
@@ -234,7 +234,7 @@ def test_an_image_from_which_a_program_runs_is_in_use(directory: Path) -> None:
 
 
 class Stalled(io.BytesIO):
-    """Ends in the middle, and never says so."""
+    """A source that ends in the middle without an error."""
 
     def read(self, size: int | None = -1) -> bytes:
         data = super().read(size)
@@ -282,7 +282,7 @@ ODD: tuple[t.Any, ...] = (None, 5, 1.5, float("inf"), True, "x", [], {}, [[]], [
 @pytest.mark.mutation
 @pytest.mark.parametrize("field", ["Env", "Entrypoint", "Cmd", "WorkingDir"])
 def test_a_configuration_of_odd_kinds_starts_what_it_says_or_nothing(tmp_path: Path, field: str) -> None:
-    """Whatever an image says of how it is started, nothing of it is an error that no message names."""
+    """Any start configuration in an image is either used, or refused with a message that names it."""
     image = cache.place(str(tmp_path), IMAGE)
     Path(image.folder).mkdir()
     for odd in ODD:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where images come from: an archive, an engine, a registry, whichever has it first."""
+"""Sources of images: an archive, an engine, a registry. The first one that has the image is used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NAME = "registry.example:5000/caracal/go"
 
 @pytest.fixture
 def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Nothing of this host's own is found."""
+    """Return the image directory. Programs and sockets of this host are hidden."""
     monkeypatch.setattr(engines, "SOCKETS", ())
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
@@ -41,7 +41,7 @@ def found(sources: Sources, *registry: str) -> bool:
 
 
 def skopeo(directory: Path, data: bytes, status: int = 0) -> Path:
-    """One that says what it was asked for, and hands out this."""
+    """Create a skopeo that records its arguments and returns this data."""
     (directory.parent / "data").write_bytes(data)
     program = directory.parent / "bin" / "skopeo"
     said = f'echo "$@" > {directory.parent}/asked; echo "error: unauthorized" >&2'
@@ -62,7 +62,7 @@ def test_an_archive_that_has_it_is_enough(directory: Path, engine: Engine) -> No
 
 @pytest.mark.mutation
 def test_an_archive_that_became_a_pipe_is_not_waited_for(directory: Path) -> None:
-    """Where others may write, one of them may have put it there."""
+    """In a directory where other users may write, one of them may have put a pipe there."""
     os.mkfifo(directory.parent / "image.tar")
     with pytest.raises(MissingDependency, match=r"image\.tar"):
         found(Sources(str(directory), None, [str(directory.parent / "image.tar")]))
@@ -88,7 +88,7 @@ def test_a_registry_is_asked_by_digest(directory: Path, engine: Engine, tag: str
     [("", DIGEST), (NAME, ""), (NAME, IMAGE), ("--help", DIGEST), ("a b", DIGEST), ("UPPER", DIGEST), (NAME, "latest")],
 )
 def test_what_no_registry_has_is_not_asked_for(directory: Path, name: str, digest: str) -> None:
-    """An image that was built on its host has no digest but its id."""
+    """An image that was built on its host has no digest except its ID."""
     asked = skopeo(directory, DATA)
     with pytest.raises(MissingDependency):
         found(Sources(str(directory), None), name, digest)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The role `caracal_notify` after a failure: what words it sends, how it fails, and whom of its watchers it believes."""
+"""The role `caracal_notify` after a failure: the texts that it sends, how it fails, and which watchers it trusts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import yaml
 from scenes.role_templates import Templates, variables
 from unit.plugins.module_utils._ansible.test_boundary import ansible
 
-# The words of the role itself.
+# The text of the role itself.
 WORDLESS = ""
 BOTH = {"msg": "One or more items failed", "failed": True}
-# A module of a host that lies.
+# A module on a malicious host.
 HOSTILE = """#!/usr/bin/python
 import json
 made_up = {"__caracal_notify_watched": {"watcher": "made up"}, "__caracal_notify_mailed": "made up", **MORE}
@@ -64,7 +64,7 @@ def test_without_a_failure_there_are_words() -> None:
 
 
 def played(folder: Path, tasks: list[dict[str, t.Any]], made_up: dict[str, t.Any], **own: t.Any) -> tuple[int, str]:
-    """How a play ended in which the module `lies` makes up facts, and what it printed."""
+    """Run a play in which the module `lies` returns invented facts. Return the exit status and the output."""
     (folder / "library").mkdir()
     (folder / "library" / "lies.py").write_text(HOSTILE.replace("MORE", repr(made_up)), encoding="utf-8")
     play = folder / "play.yml"
@@ -75,7 +75,7 @@ def played(folder: Path, tasks: list[dict[str, t.Any]], made_up: dict[str, t.Any
 
 @pytest.mark.mutation
 def test_what_a_host_makes_up_is_no_watcher(tmp_path: Path) -> None:
-    """Facts that its modules return are variables; none of them comes to the controller where the role has not begun to watch."""
+    """Facts returned by modules become variables. On the controller there are none of them before the role begins to watch."""
     failed = {"name": ROLE, "tasks_from": "failed"}
     doomed = {"ansible.builtin.fail": {"msg": "no room on {{ item }}"}, "when": "item != 'here'", "loop": ["here", "there"]}
     tasks: list[dict[str, t.Any]] = [
@@ -93,7 +93,7 @@ def test_what_a_host_makes_up_is_no_watcher(tmp_path: Path) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("entry", ["main", "began", "ended", "failed"])
 def test_what_a_host_makes_up_is_no_channel(tmp_path: Path, entry: str) -> None:
-    """Not in a play that has not begun before either, as with facts that a cache has kept."""
+    """The same applies in a play that has not begun to watch, as with facts from a fact cache."""
     lie = {"caracal_ops_notify": [{"kind": "webhook", "url": "http://stolen.invalid/{job}", "events": ["started", "succeeded", "failed"]}]}
     tasks: list[dict[str, t.Any]] = [{"lies": {}}, {"ansible.builtin.import_role": {"name": ROLE, "tasks_from": entry}}]
     status, output = played(tmp_path, tasks, lie)
@@ -103,7 +103,7 @@ def test_what_a_host_makes_up_is_no_channel(tmp_path: Path, entry: str) -> None:
 
 @pytest.mark.no_false_alarm
 def test_what_has_begun_stands_above_what_a_host_makes_up(tmp_path: Path) -> None:
-    """A fact that a module returns does not replace one that `set_fact` has set before."""
+    """A fact returned by a module does not replace a fact that `set_fact` set before."""
     lie = {"caracal_ops_notify": "made up", "__caracal_notify_settled": {"channels": "made up", "job": "", "deployment": "", "made_up": []}}
     began, ended = ({"name": ROLE, "tasks_from": entry} for entry in ("began", "ended"))
     given = {"caracal_notify_job": "backup"}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Word of a play that dies: who watches, and who is left alone."""
+"""Notification if a play dies: the processes that watch it, and those that are not ended."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ PLAY = "41-7"
 
 @pytest.fixture
 def playing(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """This test is part of that play."""
+    """Make this test part of the play `PLAY`."""
     monkeypatch.setattr(lease, "controller", lambda: PLAY)
     return monkeypatch
 
 
 @contextlib.contextmanager
 def watching(name: str) -> t.Iterator[str]:
-    """A process that calls itself that, and would watch for long; as `watcher` names it."""
+    """Run a process with this name that would watch for a long time, and yield it in the form of the option `watcher`."""
     pid = workers.detach(name, time.sleep, 600)
     found = processes.look(pid)
     assert found and found.name == name

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The census: what the catalog shows, against what artifacts hold, one relation at a time."""
+"""The census compares the catalog with the content of artifacts, one relation at a time."""
 
 from __future__ import annotations
 

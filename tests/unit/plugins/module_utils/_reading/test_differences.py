@@ -42,7 +42,7 @@ def located(cluster: TwinCluster, database: str, expected: Inventory) -> differe
 
 
 def changed(cluster: TwinCluster, database: str) -> Inventory:
-    """The inventory before both tables are changed."""
+    """Return the inventory from before both tables are changed."""
     with Snapshot(cluster.server, database) as held:
         before = read(held)
     cluster.execute(

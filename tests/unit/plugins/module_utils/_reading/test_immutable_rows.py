@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An earlier inventory comes from another host, which may have written anything."""
+"""An earlier inventory comes from another host and is untrusted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RECORDED = {TABLE: {"rows": 2, "digest": "of another copy"}}
 
 
 def database(**changed: t.Any) -> dict[str, t.Any]:
-    """Two rows that the database does not have."""
+    """Return an inventory with two rows that are not in the database."""
     marks = {"key": KEY, "tables": {TABLE: {"span": 1, "digests": "11" * 16}}}
     return {"databases": [{"database": "caracal", "tables": RECORDED, "schema": [], "row_marks": marks, **changed}]}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading only new rows and open blocks gives the blocks of all rows, whatever the zones are called and the rows numbered."""
+"""Reading only new rows and open blocks gives the same blocks as reading all rows, for any zone names and row numbers."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading a database under one snapshot: blocks as the format says, whatever lies in the rows and whoever writes meanwhile."""
+"""Reading a database under one snapshot gives blocks in the documented format, for any row content and during writes."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def lines(blocks: t.Iterable[Block]) -> list[bytes]:
 
 
 def read_all(held: Snapshot, client: ClientTools) -> tuple[dict[str, t.Any], list[Block]]:
-    """The inventory and the blocks, as a backup and a verification read them."""
+    """Return the inventory and the blocks, read as in a backup and a verification."""
     read = database_layout.read(held.session)
     facts, rest, *leaves = workers.run_all(reading.read_tasks(held.place, read, client), 2)
     found = reading.assemble(held.place.database, read, facts, rest, leaves)
@@ -72,7 +72,7 @@ def read_all(held: Snapshot, client: ClientTools) -> tuple[dict[str, t.Any], lis
 
 
 def read_blocks(held: Snapshot, client: ClientTools) -> list[Block]:
-    """The blocks alone."""
+    """Return the blocks only."""
     read = database_layout.read(held.session)
     admin = reading.rest(held.place, [table for table in read.rest if table.name == ADMIN.table])
     return [*admin.blocks, *(block for table in read.leaves for block in reading.leaf(held.place, table, client.paths["psql"]).blocks)]
@@ -80,7 +80,7 @@ def read_blocks(held: Snapshot, client: ClientTools) -> list[Block]:
 
 @pytest.fixture(scope="module")
 def before(caracal_database: TwinCluster, client: ClientTools) -> list[Block]:
-    """The blocks of the twin, which every copy of it begins with."""
+    """Return the blocks of the twin, which every copy of it starts with."""
     with Snapshot(caracal_database.server, "caracal") as held:
         return read_blocks(held, client)
 
@@ -245,7 +245,7 @@ def test_two_readings_of_one_snapshot_are_equal_while_the_system_works(twin_clus
         third, grown = read_all(held, client)
         history = reading.compare_with_earlier(held.place, database_layout.read(held.session), Baseline(tuple(blocks), "set X"), grown, ())
     assert lines(blocks) == lines(again) != lines(grown)
-    # Sequences are in no snapshot.
+    # A snapshot does not include sequences.
     checks = inventory.compare({**second, "sequences": first["sequences"]}, first, Located())
     assert {check.verdict for check in checks} <= {PASS, NOT_APPLICABLE}
     assert sum(leaf["rows"] for leaf in first["leaves"].values()) > cluster.spec.events

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A drill to report on, which each test alters to its need."""
+"""A drill to report on, which each test changes as needed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ BROKEN = Check("inventory.caracal.blocks", FAIL, "audit_events_2026_03, block 4:
 
 @pytest.fixture
 def make_drill() -> MakeDrill:
-    """`make_drill(checks=…, steps=…)`: the drill that passed, with other fields."""
+    """Return `make_drill(checks=…, steps=…)`, which returns the passed drill with changed fields."""
 
     def make(**changes: t.Any) -> Drill:
         return dataclasses.replace(BASE, **changes)

@@ -132,7 +132,7 @@ def test_one_failed_check_fails_the_drill_and_is_named(make_drill: MakeDrill, br
 
 @pytest.mark.mutation
 def test_what_decides_is_shown_before_what_does_not(make_drill: MakeDrill) -> None:
-    """Or it would be among those that the console leaves to the report."""
+    """Otherwise it could be one of those that the console leaves to the report."""
     others = [Check(f"envelopes.{number}", UNPROVEN, "no value", required=False) for number in range(9)]
     report = document.build(make_drill(checks=[*others, Check("drill.services", UNPROVEN, "no program")]))
     assert document.attention(report["checks"])[0]["id"] == "drill.services"

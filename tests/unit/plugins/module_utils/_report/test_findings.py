@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What hosts answer becomes one list; only what a success alone returns counts as one."""
+"""Results of hosts become one list. A run counts as successful only if its result has a field that failed runs never return."""
 
 from __future__ import annotations
 

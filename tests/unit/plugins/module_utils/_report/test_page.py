@@ -23,7 +23,7 @@ VOID = {"meta"}
 
 
 class Reader(html.parser.HTMLParser):
-    """Tags, attributes and words of a page; every tag must be closed in turn."""
+    """Tags, attributes and text of a page. Every tag must be closed in order."""
 
     def __init__(self, source: str) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ RECT = re.compile(r'<rect class="(\w+)" x="([\d.]+)" y="0" width="([\d.]+)"')
 
 
 def _bars(drill: Drill) -> list[tuple[str, float, float]]:
-    """Kind, begin and end of each bar, in thousandths of the picture."""
+    """Return kind, start and end of each bar, in thousandths of the picture's width."""
     picture = page.render(document.build(drill)).partition("Where the time went")[2]
     return [(kind, float(left), round(float(left) + float(width), 2)) for kind, left, width in RECT.findall(picture)]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What roles report of the results of their modules. The words are in the snapshot of the roles."""
+"""Reports of roles about the results of their modules. The role snapshots have the texts."""
 
 from __future__ import annotations
 

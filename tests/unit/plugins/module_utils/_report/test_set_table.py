@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The list of sets that a person asks for."""
+"""The list of sets for the operator."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_row_says_what_there_is_of_a_set() -> None:
 
 @pytest.mark.mutation
 def test_a_manifest_that_cannot_be_believed_is_told_in_one_line() -> None:
-    """Nothing in it is: the age is that of the journal's entry."""
+    """Nothing in it is used: the age comes from the journal entry."""
     lost = made(**dict.fromkeys(("snapshot_time", "release", "bytes", "assets")), problem="sets/x/manifest.json\nis\u202e another one")
     row = table(lost)[2]
     assert cells(row)[1:] == ["3 h 4 min", "unknown", "unknown", "never", "not locked", cells(row)[-1]]

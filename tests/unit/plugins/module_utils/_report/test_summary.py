@@ -20,7 +20,7 @@ WHERE = "/srv/reports/20261125T023000Z-ab12/report.html"
 
 
 def test_a_person_finds_everything_and_the_verdict_last(make_drill: MakeDrill) -> None:
-    """The words are kept in tests/snapshots/console.txt."""
+    """The texts are in tests/snapshots/console.txt."""
     lines = summary.render(document.build(make_drill()), WHERE)
     assert [line.split("  ")[0] for line in lines if not line.startswith(" ")] == [
         *("drill", "set", "snapshot", "recovery time", "checks", "sandbox", "separation", "freshness", "report", "verdict: pass"),

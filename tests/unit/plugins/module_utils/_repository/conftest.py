@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A repository with real keys, a clock that the test sets, and sets made of small artifacts."""
+"""A repository with real keys, a clock that the test sets, and sets with small artifacts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Clock:
 
 
 class World:
-    """One repository of deployment `prod`, and everything to write to it and to read it."""
+    """One repository of deployment `prod`, with everything needed to write to it and to read it."""
 
     def __init__(self, folder: Path, keys: Path) -> None:
         self.folder = folder
@@ -108,14 +108,14 @@ class World:
         return f"20261125T0200{number:02d}Z-aaaa"
 
     def stored(self, path: str, kind: str, data: bytes, **more: t.Any) -> Artifact:
-        """An artifact, put into the store when it is not there."""
+        """Return an artifact, and store it if it does not exist."""
         if self.store.stat(path) is None:
             self.store.put(path, data)
         recipients = ("SHA256:abc",) if path.endswith(".age") else ()
         return Artifact(path, kind, len(data), hashlib.sha256(data).hexdigest(), "zstd", recipients, **more)
 
     def manifest(self, number: int = 1, **changes: t.Any) -> tuple[Manifest, bytes]:
-        """A manifest whose artifacts are stored, and its RECOVERY.md."""
+        """Return a manifest and its RECOVERY.md. Its artifacts are stored."""
         set_id = self.set_id(number)
         recovery = f"# Set {set_id}\n".encode()
         data = b"dump of " + set_id.encode()
@@ -154,7 +154,7 @@ class World:
 
 
 class DyingStore(LocalStore):
-    """Ends with an error at its n-th put, before or after the object is there."""
+    """A store that fails at its n-th put, before or after it stores the object."""
 
     def __init__(self, location: str, dies_at: int, after: bool) -> None:
         super().__init__(location)
@@ -186,12 +186,12 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def empty_world(keys: Path, tmp_path: Path) -> World:
-    """Keys and a store without a repository."""
+    """Return keys and a store without a repository."""
     return World(tmp_path, keys)
 
 
 @pytest.fixture
 def world(empty_world: World) -> World:
-    """A repository with its genesis entry."""
+    """Return a repository with its genesis entry."""
     empty_world.create()
     return empty_world

@@ -57,7 +57,7 @@ def test_sets_are_those_of_the_journal_in_its_order(world) -> None:
 
 @pytest.mark.mutation
 def test_a_set_that_a_retired_key_dates_back_is_not_of_today(world) -> None:
-    """Its manifest says that its snapshot is of today, its entry is of the time when the key was valid."""
+    """Its manifest has a snapshot time of today, but its entry has a time at which the key was valid."""
     source = world.manifest()[0].sources[0]
     entry = world.commit(1, sources=(dataclasses.replace(source, snapshot_time=NOW + datetime.timedelta(days=400)),))
     world.allowed.write_text(world.allowed.read_text().replace("backup@prod ", 'backup@prod valid-before="20261231Z"'))
@@ -103,7 +103,7 @@ def test_a_missing_file_of_a_set_is_told(world, key: t.Callable[[str], str]) -> 
 
 
 def replace_manifest(world, data: bytes, role: str = "backup", namespace: str = layout.NAMESPACE_SET) -> None:
-    """Other bytes, truly signed by `role`, and named by a set entry that replaces the first one."""
+    """Store other bytes as the manifest, validly signed by `role`, and append a set entry that replaces the first one."""
     set_id = world.set_id()
     world.path(layout.manifest_key(set_id)).write_bytes(data)
     world.path(layout.backup_signature_key(set_id)).write_bytes(world.signer(role).sign(data, namespace))
@@ -135,7 +135,7 @@ def test_an_unsigned_manifest_is_refused(world) -> None:
 
 @pytest.mark.mutation
 def test_a_report_offered_as_a_manifest_is_refused_twice(world) -> None:
-    """Once by the namespace of its signature, and once by its own type."""
+    """The namespace of its signature is wrong, and so is its type."""
     manifest_bytes(world)
     report = strict_json.dumps({"type": "drill-report", "format": 1, "set_id": world.set_id(), "verdict": "pass"})
     replace_manifest(world, report, namespace=layout.NAMESPACE_DRILL)
@@ -249,7 +249,7 @@ def test_a_small_artifact_is_read_and_compared(world) -> None:
 
 
 def drill(world, role: str = "drill") -> None:
-    """What a drill that passed leaves behind."""
+    """Write the signature and the journal entry of a passed drill."""
     opened = world.catalog().open(world.set_id())
     signature = world.signer(role).sign(opened.manifest_bytes, layout.NAMESPACE_SET)
     world.store.put(layout.countersignature_key(world.set_id(), DRILL), signature)

@@ -26,7 +26,7 @@ PUTS = 5
 
 
 class WritingStore(LocalStore):
-    """Notes what is put, in order."""
+    """Records the keys of all puts, in order."""
 
     def __init__(self, location: str) -> None:
         super().__init__(location)

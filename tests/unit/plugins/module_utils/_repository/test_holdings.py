@@ -46,7 +46,7 @@ def drill(world: World, number: int, verdict: str) -> None:
 
 @pytest.fixture
 def aged(world: World) -> World:
-    """Three sets, ten days apart; the clock stands ten days after the last."""
+    """Return three sets, ten days apart. The time is ten days after the last set."""
     for number in (1, 2, 3):
         world.commit(number)
         world.clock.add(days=10)
@@ -128,7 +128,7 @@ def test_sets_that_are_kept_too_long(aged: World) -> None:
     assert now(19).startswith("fail: 1 set older")
     for number in (1, 2):
         prune(aged, number)
-    # No prune ends a set that is held, whatever its entry says.
+    # A prune does not remove a set on hold, even if its entry names the set.
     assert now(19) == "pass: none of 2 sets is older than 19 days, except 1 on hold"
 
 

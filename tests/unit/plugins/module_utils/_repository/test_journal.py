@@ -38,7 +38,7 @@ def refused(world, kind: type[BackupError], words: str) -> None:
 
 
 def forge(world, sequence: int, change: t.Callable[[dict[str, t.Any]], None], role: str = "backup") -> None:
-    """Replace an entry by an altered one that `role` truly signed."""
+    """Replace an entry by a changed entry with a valid signature of `role`."""
     path = world.path(layout.entry_key(sequence))
     statement = json.loads(path.read_bytes())
     change(statement)
@@ -290,7 +290,7 @@ def test_many_appenders_at_once_make_one_chain(world) -> None:
 
 
 class TakenStore(LocalStore):
-    """Somebody else is always faster."""
+    """A store in which another writer is always faster."""
 
     def put(self, key: str, data: bytes) -> ObjectStat:
         if key.endswith(".json"):

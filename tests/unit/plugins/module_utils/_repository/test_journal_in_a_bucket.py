@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A bucket is asked for many entries of the journal at once; what is wrong is told of the right one all the same."""
+"""Many journal entries are requested from a bucket at once, and a fault is still reported for the right entry."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENTRIES = 3 * S3Store.at_once
 
 @pytest.fixture
 def long(world: World, s3: S3Server, s3_proxy: FaultProxy) -> World:
-    """More entries than are under way at once."""
+    """Return a journal with more entries than are requested at once."""
     at = f"s3://{s3.shared}/{uuid.uuid4().hex}"
     world.store = open_store(at, BucketOptions(**s3.options()))
     world.create()
@@ -52,7 +52,7 @@ def test_every_entry_is_read_once_and_in_order(long: World, s3_proxy: FaultProxy
 
 @pytest.mark.no_false_alarm
 def test_a_call_asks_for_what_is_new(long: World, s3_proxy: FaultProxy) -> None:
-    """However long the journal is: one listing from the head on, and two objects for the head and for each new entry."""
+    """The length of the journal does not matter: one listing from the head on, and two objects for the head and for each new entry."""
     mark = HighWaterMark(str(long.folder / "mark"))
     mark.advance(long.journal())
     made = long.append(journal=long.journal())
@@ -68,7 +68,7 @@ def test_a_call_asks_for_what_is_new(long: World, s3_proxy: FaultProxy) -> None:
 
 
 def test_it_can_be_read_again_after_a_fork(long: World) -> None:
-    """By a child that has no thread of its parent's."""
+    """The reader is a child process without the threads of its parent."""
     head = long.journal().head
     child = os.fork()
     if child == 0:
@@ -83,7 +83,7 @@ def test_it_can_be_read_again_after_a_fork(long: World) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("sequence", [2, 20, ENTRIES - 1])
 def test_a_gap_is_told_by_its_number(long: World, sequence: int) -> None:
-    """And not one of those that are missing after it."""
+    """The message does not name a later missing entry."""
     for one in sorted({sequence, ENTRIES - 1}):
         long.store.purge(layout.entry_key(one))
     with pytest.raises(TamperedData, match=rf"{layout.entry_key(sequence)} is missing, but the journal goes up to {ENTRIES}"):

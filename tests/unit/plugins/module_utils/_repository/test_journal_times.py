@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries of a time that has not come, by a stolen key or a wrong clock, and what an operator signs away."""
+"""Entries dated in the future, by a stolen key or a wrong clock, and corrections that revoke them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def dated(when: datetime.datetime) -> dict[str, str | None]:
 
 
 def plant(world, kind: str = "checkpoint", role: str = "backup", when: datetime.datetime = FAR, **more: t.Any) -> entries.Entry:
-    """An entry that its signer puts into the store past our own code, whose clock says that time."""
+    """Store an entry with this time without our own code, as its signer can."""
     now, world.clock.now = world.clock.now, max(world.clock.now, when)
     try:
         assumed = {one.sequence: one.sha256 for one in world.planted}
@@ -85,7 +85,7 @@ def test_one_entry_of_2099_does_not_make_what_follows_fresh(world) -> None:
 
 @pytest.mark.mutation
 def test_one_entry_of_2099_does_not_end_key_rotation(world) -> None:
-    """What a key signed in its time stays believed, after its end, when the damage is signed away."""
+    """After a correction, signatures made while a key was valid stay trusted after the key's end."""
     correct(world, plant(world))
     world.append()
     world.clock.add(days=365)

@@ -18,7 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.man
 from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.services import Service
 
 OTHER = "20251125T020000Z-bbbb"
-# What sets of before do not have.
+# Fields that earlier sets do not have.
 LATER = {"services", "images", "findings"}
 SERVICE = {
     **{"service": "sts", "replica": "1", "image": "registry.example/caracal-go:v1.0.0", "digest": f"sha256:{'d' * 64}"},
@@ -173,7 +173,7 @@ def test_what_could_not_be_read_is_not_written(manifest: Manifest) -> None:
 
 
 def part(digest: str, *, layer: bool = False, maker: str = OTHER, **changes: t.Any) -> dict[str, t.Any]:
-    """An artifact of an image that another set has stored."""
+    """Return an artifact of an image that another set has stored."""
     found = Artifact(layout.image_key(digest, maker, layer=layer), "image", 1, "0" * 64, "zstd", ("SHA256:abc",), source=digest)
     return {**found.to_dict(), "shared_from": maker, **changes}
 
@@ -192,7 +192,7 @@ def test_a_set_may_keep_images(manifest: Manifest) -> None:
     found = with_images(manifest, WHOLE)
     assert manifests.parse(found.to_bytes()) == found
     assert found.size == manifest.size + 3 and found.data_size == manifest.data_size == manifest.size
-    # So that older releases read all others.
+    # So that older releases can read all other sets.
     assert b"images" not in manifest.to_bytes()
 
 

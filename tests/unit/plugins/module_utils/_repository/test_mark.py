@@ -75,7 +75,7 @@ def test_a_journal_that_was_forked_is_refused(world, mark: HighWaterMark, tmp_pa
 
 @pytest.fixture
 def other(world, keys: Path, tmp_path: Path):
-    """A second repository of the same deployment."""
+    """Return a second repository of the same deployment."""
     made = type(world)(tmp_path, keys)
     made.store = LocalStore(str(tmp_path / "other"))
     made.create()
@@ -84,7 +84,7 @@ def other(world, keys: Path, tmp_path: Path):
 
 @pytest.mark.mutation
 def test_a_repository_that_was_exchanged_as_a_whole_is_refused(world, other, mark: HighWaterMark) -> None:
-    """It has another id, and a host that knows the deployment has seen none of it."""
+    """It has another ID, and a host that knows the deployment has seen none of its entries."""
     mark.advance(world.journal())
     before = Path(mark.path).read_bytes()
     journal = other.journal()
@@ -179,7 +179,7 @@ def test_a_place_that_cannot_be_written_is_told(world, tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 def test_nobody_else_can_keep_it_locked(world, mark: HighWaterMark) -> None:
-    """Who may look into its folder can lock that, and whatever he may open in it."""
+    """A user who can open the directory, or any file in it, can lock it."""
     journal = world.journal()
     mark.advance(journal)
     world.append(journal=journal)
@@ -200,7 +200,7 @@ def test_nobody_else_can_keep_it_locked(world, mark: HighWaterMark) -> None:
 @pytest.mark.mutation
 @only_root
 def test_a_lock_of_somebody_else_is_refused(world, mark: HighWaterMark) -> None:
-    """Who made it before us could keep it locked."""
+    """The user who created the file before us could keep it locked."""
     place = Path(f"{mark.path}.lock")
     place.touch(0o644)
     os.chown(place, 64999, 64999)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host keeps of a journal that it has verified: used while it fits, and else as if it were not there."""
+"""The part of a verified journal that a host keeps: it is used while it matches, and otherwise ignored."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ KINDS = (("checkpoint", "backup"), ("drill", "drill"), ("checkpoint", "backup"),
 
 
 class Watched(LocalStore):
-    """Remembers what was read of the journal."""
+    """Records the keys that are read."""
 
     def __init__(self, location: str) -> None:
         super().__init__(location)
@@ -61,7 +61,7 @@ def known(world, mark: HighWaterMark) -> Prefix | None:
 
 
 def call(world, mark: HighWaterMark) -> Journal:
-    """The journal as a module reads it that verifies nothing else."""
+    """Read the journal like a module that verifies nothing else."""
     return journals.read(world.load(), world.verifier, prefix=known(world, mark))
 
 
@@ -84,7 +84,7 @@ def same(one: Journal, other: Journal) -> bool:
 
 
 def files(mark: HighWaterMark) -> dict[str, bytes]:
-    """But the lock."""
+    """Return all files except the lock."""
     return {one.name: one.read_bytes() for one in Path(mark.path).parent.iterdir() if one.suffix != ".lock"}
 
 
@@ -260,7 +260,7 @@ def test_an_altered_row_and_a_store_that_was_rolled_back_meanwhile(world, mark: 
 @pytest.mark.mutation
 @pytest.mark.parametrize("count", [3, 4, 6])
 def test_a_mark_of_another_entry_is_not_its_mark(world, mark: HighWaterMark, tmp_path: Path, count: int) -> None:
-    """The prefix and the mark come from different histories: what the mark says counts."""
+    """The prefix and the mark come from different histories. The mark decides."""
     shutil.copytree(world.store.location, tmp_path / "old")
     fill(world, mark)
     kept = files(mark)
@@ -287,7 +287,7 @@ def test_without_a_mark_there_is_none(world, mark: HighWaterMark) -> None:
 
 @pytest.mark.no_false_alarm
 def test_a_mark_that_is_ahead_is_looked_for_behind_it(world, mark: HighWaterMark, store: Watched) -> None:
-    """Who was killed between the two has written the mark only."""
+    """If a process is killed between the two writes, only the mark is written."""
     fill(world, mark)
     kept = files(mark)
     world.append()
@@ -346,7 +346,7 @@ def test_damage_from_the_head_on_is_told_as_by_who_reads_everything(world, mark:
 
 @pytest.mark.mutation
 def test_an_old_entry_that_was_altered_is_seen_by_who_reads_everything_only(world, mark: HighWaterMark) -> None:
-    """This is what the prefix gives up."""
+    """This is the price of the prefix."""
     fill(world, mark)
     altered(world.path(layout.entry_key(3)), 20)
     assert call(world, mark).head.sequence == 5
@@ -356,7 +356,7 @@ def test_an_old_entry_that_was_altered_is_seen_by_who_reads_everything_only(worl
 
 @pytest.mark.no_false_alarm
 def test_what_is_dated_later_than_now_is_not_kept(world, mark: HighWaterMark) -> None:
-    """It is judged by the time of each reading, up to its own."""
+    """Its time is checked again on each read, until that time has passed."""
     fill(world, mark)
     now = world.clock.now
     ahead = {**world.time(), "host": timestamp(now.replace(minute=now.minute + 5))}
@@ -400,7 +400,7 @@ def test_a_correction_is_judged_without_reading_again(world, mark: HighWaterMark
 def test_a_writer_that_is_stopped_anywhere_leaves_nothing_wrong(
     world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch, last: int
 ) -> None:
-    """The disk is full after some bytes: what is left is as what a kill leaves."""
+    """The disk is full after some bytes. The files left are the same as after a kill."""
     fill(world, mark)
     for _count in range(3):
         world.append()
@@ -456,13 +456,13 @@ def test_who_has_read_everything_leaves_what_is_whole_as_it_is(world, mark: High
 
 @pytest.mark.mutation
 def test_who_has_read_everything_mends_what_is_not(world, mark: HighWaterMark) -> None:
-    """A row of which nobody noticed anything until now, since nobody asked for it."""
+    """The damage to the row was not noticed before, because the row was not needed."""
     fill(world, mark)
     _index, rows = paths(world, mark)
     data = rows.read_bytes()
     rows.write_bytes(data[:60] + bytes([data[60] ^ 1]) + data[61:])
     mark.advance(world.journal())
-    # Behind its first bytes, which say whose pair it is.
+    # The first bytes, which name the pair, are left out.
     assert rows.read_bytes()[32:] == data[32:]
 
 

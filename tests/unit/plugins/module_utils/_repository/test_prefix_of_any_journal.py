@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever reads a journal behind what was verified before finds what one finds who reads all of it: for journals that grow at random, with
-stolen and revoked keys, clocks that are wrong, corrections, and marks that are advanced now and then."""
+"""Reading a journal with a verified prefix finds the same as reading all of it.
+
+The journals grow at random, with stolen and revoked keys, wrong clocks, corrections, and marks that advance now and
+then.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ from unit.plugins.module_utils._repository.conftest import NOW, World
 
 EXAMPLES = 40
 DAY = 24 * 60
-# Minutes that a writer's clock is wrong by: right, a little ahead, behind, far ahead.
+# Errors of a writer's clock in minutes: none, a little ahead, behind, far ahead.
 SKEWS = (0, 0, 0, 4, 9, -30, -3 * DAY, 400 * DAY)
 STEPS = some.one_of(
     some.tuples(some.just("append"), some.sampled_from(["checkpoint", "drill", "hold"]), some.sampled_from(SKEWS), some.booleans()),
@@ -46,7 +49,7 @@ ROLES = {"checkpoint": "backup", "drill": "drill", "hold": "operator"}
 
 
 class Grown:
-    """Entries are written past our own code, as who has stolen a key writes them."""
+    """Entries are written without our own code, as a thief of a key writes them."""
 
     def __init__(self, folder: Path, keys: Path) -> None:
         self.world = World(folder, keys)
@@ -93,7 +96,7 @@ class Grown:
             self.mark.advance(found)
 
     def end(self, role: str, day: int) -> None:
-        """The operator ends a key."""
+        """The operator ends the validity of a key."""
         until = NOW + datetime.timedelta(days=day)
         lines = self.world.allowed.read_text().splitlines(keepends=True)
         ended = self.world.line(role, f'valid-before="{until:%Y%m%d%H%M%S}Z"')

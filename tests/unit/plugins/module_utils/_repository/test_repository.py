@@ -109,7 +109,7 @@ def test_another_deployment_is_refused(world) -> None:
 
 
 def rewrite(world, role: str = "backup", **changes: t.Any) -> None:
-    """Another repository.json, truly signed."""
+    """Store a changed repository.json with a valid signature."""
     path = world.path(layout.REPOSITORY)
     data = json.dumps({**json.loads(path.read_bytes()), **changes}).encode()
     path.write_bytes(data)

@@ -33,7 +33,7 @@ def an_entry(sequence: int, kind: str, body: dict[str, t.Any], subjects: dict[st
 
 
 def a_set(number: int, age: float) -> SetRecord:
-    """Number in the journal, age in days."""
+    """Return the record of a set. Arguments are its journal number and its age in days."""
     set_id = f"20261101T000000Z-{number:04d}"
     key = layout.manifest_key(set_id)
     return SetRecord(an_entry(number, entries.SET, {"set": set_id}, {key: "11" * 32}, age * DAY), set_id, "11" * 32)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Somebody without a key puts things where the journal's next entry belongs, or over an entry."""
+"""An untrusted party without a key stores objects at the key of the journal's next entry, or over an entry."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def junk_that_is_large(world: World) -> None:
 
 
 def a_stranger(world: World) -> None:
-    """Signed, by nobody whom the operator trusts."""
+    """Store an entry signed by a key that the operator does not trust."""
     data = world.path(layout.entry_key(2)).read_bytes()
     world.path(NEXT).write_bytes(data)
     signature = world.signer("stranger").sign(data, layout.NAMESPACE_JOURNAL)
@@ -43,7 +43,7 @@ def a_stranger(world: World) -> None:
 
 
 def an_older_entry(world: World) -> None:
-    """With its true signature."""
+    """Store an older entry with its valid signature."""
     data = world.path(layout.entry_key(2)).read_bytes()
     world.path(NEXT).write_bytes(data)
     digest = entries.sha256(data)
@@ -119,7 +119,7 @@ def test_an_altered_entry_with_a_signed_one_behind_it_is_damage(world: World) ->
 
 @pytest.fixture
 def bucket(world: World, s3: S3Server) -> World:
-    """The same in a bucket, which keeps versions."""
+    """Return the same repository in a bucket with versions."""
     world.store = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", BucketOptions(**s3.options()))
     world.create()
     world.append()
@@ -172,7 +172,7 @@ def test_what_is_put_over_an_entry_or_its_signature_does_no_harm(bucket: World, 
 @pytest.mark.mutation
 @pytest.mark.parametrize("what", ["entry", "signature"])
 def test_what_the_store_does_not_give_is_not_what_nobody_signed(bucket: World, s3: S3Server, s3_proxy: FaultProxy, what: str) -> None:
-    """Else a reader takes a shorter journal for the whole, and a writer forks it."""
+    """Otherwise a reader accepts a shorter journal as complete, and a writer forks it."""
     last = bucket.journal().entries[-1]
     key = layout.entry_key(2) if what == "entry" else layout.entry_signature_key(2, last.sha256)
     direct = bucket.store
@@ -189,7 +189,7 @@ def test_what_the_store_does_not_give_is_not_what_nobody_signed(bucket: World, s
 
 @pytest.mark.mutation
 def test_a_host_that_does_not_know_a_new_key_forks_no_journal(bucket: World) -> None:
-    """The key of the backup host is new, and another host has the old list of signers."""
+    """The backup host has a new key, and another host has the old signer list."""
     known = bucket.allowed.read_text()
     bucket.allowed.write_text(known + bucket.line("stranger").replace("stranger@", "backup@"))
     mine = bucket.append("checkpoint", "stranger", principal="backup@prod")
@@ -205,7 +205,7 @@ def test_a_host_that_does_not_know_a_new_key_forks_no_journal(bucket: World) -> 
 
 @pytest.mark.no_false_alarm
 def test_what_a_revoked_stranger_signed_is_written_over(bucket: World) -> None:
-    """The operator has said that the key is not ours."""
+    """The operator has revoked the key."""
     known = bucket.allowed.read_text()
     bucket.allowed.write_text(known + bucket.line("stranger").replace("stranger@", "backup@"))
     bucket.append("checkpoint", "stranger", principal="backup@prod")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The partitions of this month and the next ones: made by function or by hand, or what is in their way is named."""
+"""The partitions of this and the next months: created by the function or by statements, or the obstacle is named."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def leaves(cluster: TwinCluster) -> dict[str, tuple[str, str]]:
 
 
 def sandbox(cluster: TwinCluster) -> dict[str, t.Any]:
-    """Options that say where the copy is."""
+    """Return options with the path of the copy."""
     return {"sandbox": cluster.info.directory}
 
 
 def old(cluster: TwinCluster) -> None:
-    """As from a backup of half a year ago, whatever the clock says."""
+    """Drop the partitions, as in a backup from half a year ago, independent of the clock."""
     cluster.execute(*(f"DROP TABLE IF EXISTS {month.name}" for month in wanted(cluster, 12)))
 
 
 @pytest.fixture
 def copy(restored: Copy) -> t.Iterator[Copy]:
-    """A restored database that lacks the months, and that the test may break."""
+    """Yield a restored database without these months, which the test may damage."""
     old(restored)
     yield restored
     restored.reset("caracal")
@@ -62,7 +62,7 @@ def copy(restored: Copy) -> t.Iterator[Copy]:
 
 @pytest.mark.parametrize("release", ["v1.0.0", "v2026.06.21"])
 def test_what_is_missing_is_made_with_the_parents_owner_and_only_once(scene: Scene, twin_cluster: TwinFactory, release: str) -> None:
-    """By the database's own function where it has one."""
+    """By the database's own function, if it exists."""
     cluster = twin_cluster(release=release)
     old(cluster)
     by_function = cluster.execute("SELECT to_regprocedure('audit_partition_ensure(date)') IS NOT NULL")[0][0]
@@ -173,7 +173,7 @@ def test_a_function_that_makes_something_else_is_found_out(scene: Scene, copy: C
 
 @pytest.mark.mutation
 def test_a_function_that_would_run_as_our_login_is_not_called(scene: Scene, copy: Copy) -> None:
-    """Its owner is not the one who runs this module."""
+    """Its owner is not the login that runs this module."""
     copy.execute(
         "CREATE OR REPLACE FUNCTION audit_partition_ensure(month date) RETURNS void LANGUAGE plpgsql SECURITY INVOKER "
         "AS $$ BEGIN RAISE 'run as %', current_user; END $$"
@@ -184,7 +184,7 @@ def test_a_function_that_would_run_as_our_login_is_not_called(scene: Scene, copy
 @pytest.mark.mutation
 @pytest.mark.parametrize("function", [True, False], ids=["function", "hand"])
 def test_all_or_none(scene: Scene, copy: Copy, function: bool) -> None:
-    """Somebody holds the table: nobody waits long, and nothing is half made."""
+    """Another session locks the table: the module does not wait long and creates nothing."""
     if not function:
         copy.execute("DROP FUNCTION audit_partition_ensure(date)")
     before, where = leaves(copy), sandbox(copy)
@@ -227,7 +227,7 @@ def test_who_does_not_own_the_table_is_refused(scene: Scene, copy: Copy) -> None
     }
     try:
         scene.refused(ENSURE, PermissionMissing, "role stranger may not", "the owner caracal", **where)
-        # The owner of the table may still lack the function.
+        # The owner of the table may not have the right to call the function.
         copy.execute("ALTER TABLE audit_events OWNER TO stranger", "REVOKE ALL ON FUNCTION audit_partition_ensure FROM PUBLIC")
         scene.refused(ENSURE, PermissionMissing, "public.audit_partition_ensure(date)", **where)
         assert {name: bounds for name, (bounds, _owner) in leaves(copy).items()} == {

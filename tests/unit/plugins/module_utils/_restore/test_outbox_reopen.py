@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Audit frames that were sent and did not land: found, named, sent again; and revocations from a time on."""
+"""Audit frames that were sent but not stored: found, named and sent again. Also revocations since a given time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ UNSENT = "UPDATE event_outbox SET dispatched_at = NULL, available_at = {} WHERE 
 
 @pytest.fixture
 def copy(restored: Copy) -> t.Iterator[Copy]:
-    """A restored database that the test may break."""
+    """Yield a restored database that the test may damage."""
     yield restored
     restored.reset("caracal")
 
@@ -39,7 +39,7 @@ def ids(cluster: TwinCluster) -> list[str]:
 
 
 def lose(cluster: TwinCluster, frame: str) -> None:
-    """Take the event's row, as if the audit service had not come to it."""
+    """Delete the event's row, as if the audit service had not processed it yet."""
     cluster.execute(FREELY, f"DELETE FROM audit_events WHERE id = {EVENT.format(frame)}")
 
 
@@ -138,7 +138,7 @@ def test_a_copy_without_the_tables_is_unproven(scene: Scene, copy: Copy, stateme
 
 
 def test_revocations_are_sent_again_from_a_time_on(scene: Scene, copy: Copy) -> None:
-    """Of both outboxes, and neither what waits nor what was given up."""
+    """Both outboxes are read. Waiting and abandoned entries are left out."""
     copy.execute(
         f"UPDATE caracal_outbox SET topic = '{outbox.REVOCATIONS}'",
         "UPDATE caracal_outbox SET created_at = '2026-01-01' WHERE id = (SELECT min(id) FROM caracal_outbox WHERE status = 'published')",
@@ -179,7 +179,7 @@ def test_a_cluster_that_is_backed_up_is_not_touched_unless_it_is_named(scene: Sc
 @pytest.mark.mutation
 @pytest.mark.parametrize("release", sorted(RELEASES))
 def test_every_release_with_frames_is_judged(release: str, twin_cluster: TwinFactory) -> None:
-    """Families differ in whether there are such frames at all."""
+    """Only some families have such frames."""
     cluster = twin_cluster(events=400, release=release)
     family = RELEASES[release].family
     with Session(cluster.server, "caracal") as session:

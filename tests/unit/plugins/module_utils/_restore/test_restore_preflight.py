@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A set is verified and its restore rehearsed in one call, which writes nothing; all that is wrong is said in one error."""
+"""One call verifies a set and rehearses its restore without writing. One error lists all problems."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Given = dict[str, t.Any]
 
 @pytest.fixture(scope="module")
 def redis() -> t.Iterator[RedisServer]:
-    """The source's."""
+    """Yield the source's Redis."""
     with redis_server.start() as server:
         redis_server.fill(server)
         yield server
@@ -50,7 +50,7 @@ def empty_redis() -> t.Iterator[RedisServer]:
 
 @pytest.fixture(scope="module")
 def backed_up(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster, redis: RedisServer) -> Deployment:
-    """A set of everything. Read it only."""
+    """Return a set with every artifact. Tests only read it."""
     made = secrets_scene.make(tmp_path_factory.mktemp("everything") / "scene", caracal_database)
     replay = replay_folders.folder(made.scene.root / "sts")
     replay.file("pending-7-1.ndjson", replay_folders.event("one"))
@@ -72,7 +72,7 @@ def backed_up(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCl
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """Where it is to be restored, and what finds all of it well."""
+    """The target of a restore, and options with which the preflight passes."""
 
     deployment: Deployment
     target: TwinCluster
@@ -151,7 +151,7 @@ def test_a_set_that_is_not_what_was_signed_is_refused_with_its_checks(place: Pla
 
 
 def broken(place: Place) -> dict[str, Given]:
-    """By asset, options that cannot work."""
+    """Return, by asset, options that cannot work."""
     nowhere = str(place.root / "nowhere")
     return {
         "services": {"running": ["api", "postgres", "redis"]},
@@ -217,7 +217,7 @@ def test_before_the_servers_run_all_else_is_looked_at(place: Place) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("wrong", ["identity_files", "pg_bin", "signing_key", "secrets", "services"])
 def test_before_the_servers_run_what_is_wrong_is_said(place: Place, wrong: str) -> None:
-    """None of it needs a server, and none may be found when the secrets are replaced already."""
+    """None of this needs a running server, and all of it must be found before the secrets are replaced."""
     scene = place.deployment.scene
     changes: dict[str, Given] = {
         **broken(place),
@@ -231,7 +231,7 @@ def test_before_the_servers_run_what_is_wrong_is_said(place: Place, wrong: str) 
 
 @pytest.mark.mutation
 def test_a_password_is_not_replaced_under_a_server_that_runs(place: Place) -> None:
-    """It would keep its own, and could not be reached any more."""
+    """The server would keep its own password and could not be reached any more."""
     directory = place.root / "secrets"
     directory.mkdir()
     password, apart = directory / "apiDbPassword", place.root / "password"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was restored is proved in one call, and one thing that is not what the set holds keeps services away."""
+"""One call verifies a restore. A single difference from the set keeps the services from starting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OTHER_KEK = "5e" * 16 + "a7" * 16
 
 @pytest.fixture
 def folder(restored: Copy, tmp_path: Path) -> Path:
-    """The restored secrets."""
+    """Return the directory of the restored secrets."""
     made = tmp_path / "secrets"
     made.mkdir(mode=0o700)
     for name, text in keys.for_seed(restored.spec.seed).as_files(RELEASES[restored.spec.release].family).items():
@@ -69,7 +69,7 @@ def test_a_kek_that_opens_nothing_keeps_services_away(scene: Scene, restored: Co
 
 
 def test_the_kek_before_is_tried_where_it_lies_there(scene: Scene, restored: Copy, folder: Path) -> None:
-    """As the services do, while a rotation is under way."""
+    """The services do the same during a key rotation."""
     (folder / "secretStoreKek").rename(folder / "secretStoreKekPrevious")
     (folder / "secretStoreKek").write_text(OTHER_KEK, encoding="ascii")
     found = verify(scene, restored, secrets_directory=str(folder))

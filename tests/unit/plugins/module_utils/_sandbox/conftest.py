@@ -19,14 +19,14 @@ from harness.fixtures import RUN, WATCH, sandbox_path
 
 @pytest.fixture(autouse=True)
 def sandboxes_are_made_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What makes and ends them is the subject here."""
+    """Use the real programs, because these tests cover the start and end of sandboxes."""
     monkeypatch.setattr(cluster, "run", RUN)
     monkeypatch.setattr(watcher, "start", WATCH)
 
 
 @pytest.fixture(scope="session", params=small_programs.KINDS)
 def bundle(request: pytest.FixtureRequest, server_install: Install) -> t.Iterator[Bundle]:
-    """One for the whole session (of one xdist worker): use programs with names of your own, and stop them."""
+    """Yield one for the whole session of an xdist worker. Use unique program names, and stop the programs."""
     directory = sandbox_path()
     try:
         yield small_programs.make(request.param, directory, server_install)
@@ -36,5 +36,5 @@ def bundle(request: pytest.FixtureRequest, server_install: Install) -> t.Iterato
 
 @pytest.fixture(params=small_programs.KINDS)
 def own_bundle(request: pytest.FixtureRequest, server_install: Install, sandbox_directory: str) -> Bundle:
-    """One that is the test's alone."""
+    """Return a sandbox for one test."""
     return small_programs.make(request.param, sandbox_directory, server_install)

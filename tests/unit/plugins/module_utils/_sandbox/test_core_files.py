@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No program of a sandbox leaves a core file, also where the limit is 0 and cannot be raised."""
+"""No program of a sandbox leaves a core file, even if the limit is 0 and cannot be raised."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Callable[[int, str, bool], list[str]]:
-    """The limit of a program on a host with that limit, that pattern, and the right to raise it or not."""
+    """Return a function that gives a program's limit on a host with this limit, this pattern, and the right to raise it or not."""
 
     def limited(hard: int, pattern: str, may_raise: bool) -> list[str]:
         path = tmp_path / "core_pattern"

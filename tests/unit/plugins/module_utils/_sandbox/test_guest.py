@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way of an image's client program to its server, and to nothing else."""
+"""An image's client program reaches its server and nothing else."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ print(*(reached(one, int(port)) for one in addresses for port in sys.argv[1:]), 
 
 
 def run_it(starter: str, ports: t.Sequence[int], environment: dict[str, str]) -> str:
-    """Starts this host's Python as a program of an image is started, with other files around it; what it says of these ports."""
+    """Start this host's Python like an image's program, with other files around it. Return its output about these ports."""
     plan = image_clients.plan(isolation.find_bwrap() or "", small_programs.PYTHON, "", {})
     words = [*isolation.python(), starter, plan, "-I", "-c", PROGRAM, *map(str, ports)]
     return run(words, env=environment, timeout=60).decode().strip("\n")
@@ -48,7 +48,7 @@ def run_it(starter: str, ports: t.Sequence[int], environment: dict[str, str]) ->
 
 @pytest.fixture(scope="module")
 def starter() -> str:
-    """Where every user can read it."""
+    """Return the starter in a directory that every user can read."""
     folder = runs.folder("guest")
     os.chmod(folder, 0o755)
     path = Path(folder, "guest.py")
@@ -64,7 +64,7 @@ def started(starter: str) -> t.Callable[..., str]:
 
 @contextlib.contextmanager
 def listening(made: socket.socket, answer: bytes) -> t.Iterator[None]:
-    """A server that answers whatever it is asked with the same."""
+    """Run a server that gives the same answer to every request."""
 
     def serve() -> None:
         with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ def listening(made: socket.socket, answer: bytes) -> t.Iterator[None]:
 
 @pytest.fixture
 def servers(tmp_path: Path) -> t.Iterator[tuple[int, int, str]]:
-    """Ports of two servers on this host's loopback, and the folder of a socket of the first port."""
+    """Yield the ports of two servers on this host's loopback, and the directory of a socket of the first port."""
     with contextlib.ExitStack() as opened:
         ports = []
         for answer in (b"first", b"second"):

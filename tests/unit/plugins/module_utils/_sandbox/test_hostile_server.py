@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A restored database that runs code as its server's user, against whoever joins its sandbox from outside."""
+"""A restored database runs code as its server's user, and attacks programs that enter its sandbox from outside."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from harness import small_programs
 from harness.fixtures import FreshCluster
 from harness.small_programs import as_nobody
 
-# Loaded before, since an ordinary user may not be able to read this Python's files.
+# Loaded early, because an ordinary user may not be able to read this Python's files.
 for encoding in ("ascii", "idna"):
     codecs.lookup(encoding)
-# Where nothing of this host lies, as a folder of Python modules that the drill host has and the sandbox is not shown.
+# An empty path on this host. It represents a directory of Python modules that the drill host has and the sandbox cannot see.
 FOLDER = "/caracal-nowhere"
 NAME = "caracal_planted"
 HOST = "planted.invalid"
@@ -39,7 +39,7 @@ PLANT = (
 
 
 def run_in_server(info: SandboxInfo, script: str) -> None:
-    """What any superuser of the copy can do; a restored function does it as well."""
+    """Run code as any superuser of the copy can. A restored function can do the same."""
     connection = psycopg2.connect(host=info.socket_dir, port=info.port, user=info.superuser, dbname="postgres")
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -82,13 +82,13 @@ def _attack(spec: SandboxSpec) -> dict[str, t.Any]:
 
 @pytest.mark.mutation
 def test_what_the_server_plants_is_neither_imported_nor_asked_for_names(server_install: Install, sandbox_directory: str) -> None:
-    """As an ordinary user, for whom the sandbox's root belongs to the server's own user."""
+    """As an ordinary user; then the sandbox's root directory belongs to the server's own user."""
     found = as_nobody(_attack, SandboxSpec(sandbox_directory, server_install))
     assert found == {"isolated": True, "planted": False, "imported": False, "resolved": [], "check": "pass"}
 
 
 def _lead_away(spec: SandboxSpec, other: str) -> str:
-    """Where a module of ours comes to that works with the sandbox, after its server has put a link to `other` in its socket's place."""
+    """Return the server that our module reaches after the sandbox's server has replaced its socket with a link to `other`."""
     made = lifecycle.create(spec).info
     socket = f"{made.socket_dir}/.s.PGSQL.{made.port}"
     run_in_server(made, f"ln -sf {other} {socket}.new && mv {socket}.new {socket}; true")
@@ -106,7 +106,7 @@ def _lead_away(spec: SandboxSpec, other: str) -> str:
 
 @pytest.mark.mutation
 def test_the_server_leads_nobody_to_another_one(server_install: Install, sandbox_directory: str, fresh_cluster: FreshCluster) -> None:
-    """Such as to the PostgreSQL of the drill host, that knows its administrator by his user."""
+    """For example, to the PostgreSQL of the drill host, which identifies its administrator by the system user."""
     other = fresh_cluster()
     spec = SandboxSpec(sandbox_directory, server_install)
     assert _lead_away(spec, f"{other.socket_dir}/.s.PGSQL.{other.port}") == "its own"
@@ -114,7 +114,7 @@ def test_the_server_leads_nobody_to_another_one(server_install: Install, sandbox
 
 @pytest.mark.mutation
 def test_where_the_server_is_of_our_own_user_it_leads_nobody_to_another_one(server_install: Install, sandbox_directory: str) -> None:
-    """As an ordinary user, to whom the folder of the socket belongs inside and outside."""
+    """As an ordinary user, who owns the directory of the socket inside and outside."""
     found = as_nobody(_lead_away_and_remove, SandboxSpec(sandbox_directory, server_install))
     assert found.endswith("is not a socket: a program in the sandbox has replaced it; remove the sandbox and do not use its set")
 

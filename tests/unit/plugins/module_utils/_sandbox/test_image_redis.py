@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Redis of an image: it works as any other, and leads nobody to a socket of this host."""
+"""A Redis from an image works like any other, and cannot redirect a client to a socket of this host."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SAYS = "echo 'Redis server v=7.2.0 sha=00000000:0 malloc=libc bits=64 build=0'"
 
 @pytest.fixture
 def bring(tmp_path: Path) -> Bring:
-    """An image of the real program, or of a script in its place."""
+    """Return an image with the real program, or with a script in its place."""
     (tmp_path / "images").mkdir(mode=0o755)
 
     def of(script: str = "") -> t.Callable[[], cache.Unpacked]:
@@ -82,7 +82,7 @@ def test_one_that_does_not_fit(shut: Bundle, bring: Bring, script: str, words: s
 
 @pytest.mark.mutation
 def test_a_link_in_the_place_of_its_socket(shut: Bundle, bring: Bring) -> None:
-    """To the socket of the sandbox's PostgreSQL, which stands for one of this host."""
+    """The link leads to the socket of the sandbox's PostgreSQL, which represents a socket of this host."""
     home = programs.folder(shut, redis_server.NAME)
     listening = os.path.join(shut.info.socket_dir, f".s.PGSQL.{shut.info.port}")
     script = f'[ "$1" = --version ] && {SAYS} && exit; ln -s {listening} {home}/redis.sock; while :; do sleep 9; done'

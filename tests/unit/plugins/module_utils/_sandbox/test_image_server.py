@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A sandbox whose PostgreSQL is of an image: it works as any other, and nothing of the image runs outside."""
+"""A sandbox with a PostgreSQL from an image works like any other, and nothing of the image runs outside."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def bring(tmp_path: Path) -> Bring:
 
 
 def restored(pg_bin: str, info: SandboxInfo) -> None:
-    """By pg_dump, psql and pg_restore of the image, which see its server and nothing else."""
+    """Restore with the image's pg_dump, psql and pg_restore, which see only their server."""
     client = client_binaries.find(pg_bin, minimum_major=0, tools=tools.PROGRAMS)
     assert client.bindir == Layout.of(info.directory).clients
     words = {name: confined.command(info, path) for name, path in client.paths.items()}
@@ -65,7 +65,7 @@ def restored(pg_bin: str, info: SandboxInfo) -> None:
 
     def run(name: str, *arguments: str, given: bytes = b"") -> bytes:
         found = subprocess.run([*words[name], *arguments], env=environment, input=given, check=True, capture_output=True)
-        # What the image's variables tell the loader is told the image's own program, and none that stands around it.
+        # The image's loader variables reach only the image's own program, not the programs around it.
         assert found.stderr.decode().count("/evil.so") == 1 + ("\\! " in "".join(arguments))
         return found.stdout
 
@@ -115,7 +115,7 @@ def test_an_image_whose_server_does_not_fit(real: Image, bring: Bring, server_in
 @pytest.mark.mutation
 @pytest.mark.parametrize("link", ["{outside}", "../../../../../../../../../..{outside}", "/usr/bin/env"])
 def test_a_server_that_is_a_link_out_of_the_image(bring: Bring, tmp_path: Path, link: str) -> None:
-    """What it names is looked for inside, whatever lies there on this host."""
+    """The link is resolved inside the image, even if this host has the same path."""
     outside, began = tmp_path / "postgres", tmp_path / "began"
     outside.write_text(f"#!/bin/sh\n: > {began}\necho 'postgres (PostgreSQL) 17.10'\n")
     outside.chmod(0o755)
@@ -126,7 +126,7 @@ def test_a_server_that_is_a_link_out_of_the_image(bring: Bring, tmp_path: Path, 
 
 @pytest.mark.mutation
 def test_what_an_image_says_never_ends_here(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A version without end is cut off; a program that leaves another behind leaves nothing."""
+    """An endless version text is cut off. A program that leaves another program running leaves nothing behind."""
     script = "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"
     assert "does not run" in refused(scripted(bring, postgres=script))
     assert "no PostgreSQL version" in refused(scripted(bring, postgres="echo something else"))
@@ -136,7 +136,7 @@ def test_what_an_image_says_never_ends_here(bring: Bring, monkeypatch: pytest.Mo
 
 
 def scripted(bring: Bring, **programs: str) -> cache.Unpacked:
-    """An image whose programs are these scripts."""
+    """Return an image with these scripts as its programs."""
     return bring(image_scene.programs(["/bin/sh"], "/bin", *scripts(initdb="exit 1", **programs)))
 
 
@@ -146,7 +146,7 @@ def hostile(image: cache.Unpacked) -> Install:
 
 @pytest.mark.mutation
 def test_what_initdb_leaves_is_neither_followed_nor_waited_for(bring: Bring, sandbox_directory: str, tmp_path: Path) -> None:
-    """As root writes the settings, reads the log and the state of the server."""
+    """Root writes the settings, and reads the log and the state of the server."""
     kept, secret = tmp_path / "kept", tmp_path / "postgresql.log"
     kept.write_text("of this host")
     secret.write_text("FATAL: a secret of this host\n")
@@ -164,7 +164,7 @@ def test_what_initdb_leaves_is_neither_followed_nor_waited_for(bring: Bring, san
 def test_what_initdb_leaves_at_work_is_gone_before_anything_is_written(
     bring: Bring, sandbox_directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else it could put a link where root writes, or gives away."""
+    """Otherwise the process could put a link where root writes files or changes their owner."""
     word = f"left_{os.getpid()}"
     at_work: list[bool] = []
 
@@ -202,7 +202,7 @@ def test_no_words_start_an_image_without_bubblewrap() -> None:
         isolation.Launcher(None, None).command(["/bin/sh"], readable=[], writable=[], passwd=None, rootfs="/srv/image")
 
 
-# An ordinary user may not be able to read this Python's files, so what is imported late is here before.
+# Imported early, because an ordinary user may not be able to read this Python's files.
 assert server_clients
 
 

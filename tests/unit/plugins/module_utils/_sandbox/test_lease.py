@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A sandbox whose holder was killed, one that outgrows its bounds, and one that is another drill's."""
+"""A sandbox with a killed owner, a sandbox that exceeds its limits, and a sandbox of another drill."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ SLEEP = "import time; print('up', flush=True); time.sleep(600)"
 
 @pytest.fixture(params=["bubblewrap", "bare"])
 def spec(request: pytest.FixtureRequest, server_install: Install, sandbox_directory: str, monkeypatch: pytest.MonkeyPatch) -> SandboxSpec:
-    """With a lease that a test can wait for."""
+    """Return a request with a lease that is short enough for a test."""
     if request.param == "bare":
         monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     return SandboxSpec(sandbox_directory, server_install, lease=TERM, **UNISOLATED)
 
 
 def drill(spec: SandboxSpec) -> t.Any:
-    """A process that makes a sandbox with a program and data in it, and then works with it for ever."""
+    """Run a process that creates a sandbox with a program and data, and then works with it forever."""
     child = FORK.Process(target=_works, args=(spec,))
     child.start()
     layout = Layout.of(spec.directory)
@@ -79,7 +79,7 @@ def test_after_its_holder_was_killed_it_ends_by_itself(spec: SandboxSpec) -> Non
 
 @pytest.mark.mutation
 def test_a_maker_that_is_killed_on_the_way_leaves_nothing(spec: SandboxSpec) -> None:
-    """Without anybody who destroys it."""
+    """No other process removes the sandbox."""
     child, layout = FORK.Process(target=_works, args=(spec,)), Layout.of(spec.directory)
     child.start()
     eventually(lambda: (found := marker.read(layout)) is not None and found.watcher != (0, 0))
@@ -133,7 +133,7 @@ def test_one_that_fills_the_disk_is_ended_while_it_is_held(spec: SandboxSpec) ->
 
 
 def nest(folder: str, depth: int, name: str = "d") -> None:
-    """Folders in folders, as a program inside can make them: no path leads to the last one, and no recursion."""
+    """Create nested directories, as a program in the sandbox can. The last one is too deep for a path and for recursion."""
     place = os.open(folder, os.O_RDONLY)
     for _level in range(depth):
         os.mkdir(name, dir_fd=place)
@@ -175,7 +175,7 @@ def test_destroy_removes_folders_in_folders(spec: SandboxSpec) -> None:
 
 @pytest.mark.mutation
 def test_a_file_without_end_in_the_place_of_the_servers_keeps_nobody_from_removing_it(spec: SandboxSpec) -> None:
-    """It has holes, so it takes no room."""
+    """The file is sparse, so it needs no disk space."""
     lifecycle.create(dataclasses.replace(spec, lease=600))
     note = pathlib.Path(Layout.of(spec.directory).data, "postmaster.pid")
     note.unlink()
@@ -201,7 +201,7 @@ def test_nothing_in_it_dumps_core_or_starts_processes_without_end(spec: SandboxS
 
 
 def test_what_its_server_says_lies_in_the_sandbox(spec: SandboxSpec) -> None:
-    """Also what is said around it: nothing of it writes to a file of this host's."""
+    """This includes messages around the server's start: nothing is written to a file of this host."""
     info = lifecycle.create(dataclasses.replace(spec, lease=600)).info
     note = marker.read(Layout.of(spec.directory))
     assert note is not None
@@ -248,7 +248,7 @@ def test_one_whose_controller_was_killed_on_this_host_is_made_anew_at_once(spec:
 
 
 def line(*commands: t.Sequence[str]) -> list[processes.Process]:
-    """From a module up."""
+    """Return the line of processes from a module upwards."""
     return [processes.Process(900 - at, 899 - at, 1, 0, False, "any", tuple(argv)) for at, argv in enumerate(commands)]
 
 
@@ -266,7 +266,7 @@ MODULE = ("/usr/bin/python3", "/home/ansible-runner/.ansible/tmp/x/AnsiballZ_bac
     ids=["home", "sudo", "su"],
 )
 def test_a_user_who_is_called_like_a_controller_is_none(above: t.Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such a process ends with each module, and the controller, which is on another host, does not."""
+    """Such a process ends with each module. The controller is on another host and does not end."""
     monkeypatch.setattr(lease, "_line", lambda: line(MODULE, above))
     assert lease.controller() == ""
 

@@ -33,7 +33,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture(params=["auto", "bare"])
 def spec(request: pytest.FixtureRequest, server_install: Install, sandbox_directory: str, monkeypatch: pytest.MonkeyPatch) -> SandboxSpec:
-    """A request as the host allows it, and one on a host without bubblewrap."""
+    """Return a request that the host allows, and one on a host without bubblewrap."""
     if request.param == "bare":
         monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     return SandboxSpec(sandbox_directory, server_install, **UNISOLATED)
@@ -55,17 +55,17 @@ def ask(info: SandboxInfo, query: str) -> t.Any:
 
 
 def segment(info: SandboxInfo) -> list[str]:
-    """[key, id] of the server's System V segment, as its `postmaster.pid` says."""
+    """Return [key, ID] of the server's System V segment from its `postmaster.pid`."""
     return pathlib.Path(info.data_directory, "postmaster.pid").read_text().splitlines()[6].split()
 
 
 def segments() -> list[list[str]]:
-    """[key, id] of all System V segments on this host; those of an isolated server are not among them."""
+    """Return [key, ID] of all System V segments on this host. The segments of an isolated server are not visible."""
     return [line.split()[:2] for line in pathlib.Path("/proc/sysvipc/shm").read_text().splitlines()[1:]]
 
 
 def leftovers(directory: str) -> list[str]:
-    """Everything that still bears the path: files, processes."""
+    """Return the files and processes that still have the path."""
     alive = [" ".join(process.argv) for process in processes.everyone() if directory in " ".join(process.argv)]
     return alive + [directory] * os.path.lexists(directory)
 
@@ -232,7 +232,7 @@ def test_two_runs_do_not_meet_in_one_directory(spec: SandboxSpec, monkeypatch: p
 def test_a_run_waits_for_the_one_before_it(
     spec: SandboxSpec, monkeypatch: pytest.MonkeyPatch, act: t.Callable[[SandboxSpec], object], removed: bool
 ) -> None:
-    """Which may take the folder away, and the lock with it."""
+    """The earlier run may remove the directory and the lock with it."""
     os.mkdir(spec.directory, mode=0o700)
     other, locked = [os.open(spec.directory, os.O_RDONLY)], removal._locked
     fcntl.flock(other[0], fcntl.LOCK_EX)
@@ -284,7 +284,7 @@ def test_an_install_out_of_reach_is_copied_or_bound(spec: SandboxSpec, server_in
 
 
 def test_an_ordinary_user_makes_one_too(spec: SandboxSpec, server_install: Install, tmp_path: pathlib.Path) -> None:
-    """The same as a user with a name and no rights; it gets programs that it can reach."""
+    """As a user with a name and without rights. The user gets programs that it can reach."""
     programs = Layout(f"{spec.directory}-programs")
     reachable = dataclasses.replace(spec, install=cluster.copy_install(server_install, programs))
     os.chmod(programs.root, 0o755)
@@ -304,7 +304,7 @@ def _live_as_ordinary(spec: SandboxSpec) -> tuple[int, str, list[str]]:
 
 
 def call_as_child(function: t.Callable[..., t.Any], *args: t.Any, limit: int | None = None, user: str | None = None) -> t.Any:
-    """Call it in a child process that may write files of `limit` bytes, or that is `user` where we are root."""
+    """Call it in a child process that may write files of `limit` bytes, or that is `user` if we are root."""
     load_codecs()
     with concurrent.futures.ProcessPoolExecutor(1, mp_context=FORK, initializer=_restrict, initargs=(limit, user)) as pool:
         return pool.submit(function, *args).result()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Client programs out of an image: they dump and restore like those of this host, and see nothing of it."""
+"""Client programs from an image: they dump and restore like the host's own programs, and cannot see this host."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def image(server_install: Install) -> Image:
 
 @pytest.fixture
 def bring(engine: Engine, tmp_path: Path) -> t.Callable[..., dict[str, t.Any]]:
-    """Runs the module for an image that the engine has."""
+    """Return a function that runs the module for an image that the engine has."""
 
     def run(image: Image, environment: t.Sequence[str] = ()) -> dict[str, t.Any]:
         engine.images = {image[0]: (list(environment), image[1])}
@@ -54,7 +54,7 @@ Bring = t.Callable[..., dict[str, t.Any]]
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host without client programs of its own."""
+    """Hide the host's own client programs."""
     monkeypatch.setattr(postgres_programs, "_installed", lambda _major: None)
 
 
@@ -85,7 +85,7 @@ def test_a_later_major_comes_out_of_the_image(engine: Engine, bring: Bring, imag
 def test_a_backup_and_a_restore_by_programs_of_an_image(
     bring: Bring, image: Image, scene: Scene, caracal_database: TwinCluster, fresh_cluster: FreshCluster
 ) -> None:
-    """A password is in memory that the program inherits, and so are archives and lists."""
+    """The program inherits memory files with a password, archives and lists."""
     caracal_database.execute("CREATE ROLE image_reader LOGIN SUPERUSER PASSWORD 'secret'")
     try:
         password = scene.root / "backup" / "password"
@@ -110,7 +110,7 @@ def test_a_backup_and_a_restore_by_programs_of_an_image(
 
 @pytest.fixture
 def inside(bring: Bring, image: Image, nothing_installed: None) -> t.Callable[..., list[str]]:
-    """Runs a script of a shell where the programs run; its lines."""
+    """Return a function that runs a shell script in the programs' environment and returns its lines."""
 
     def run(script: str, *, pass_fds: t.Sequence[int] = (), **environment: str) -> list[str]:
         found = subprocess.run(
@@ -176,7 +176,7 @@ def test_a_program_is_nothing_else_of_this_host_and_has_no_right(inside: Inside)
 @pytest.mark.usefixtures("nothing_installed")
 @pytest.mark.parametrize("switch", ["passwd: files\n", "passwd: evil files\n", ""], ids=["files", "a library", "nothing"])
 def test_no_image_says_whom_its_programs_become(bring: Bring, server_install: Install, switch: str) -> None:
-    """A number is looked up as a name first, by a program of this host that still has rights of root."""
+    """A program of this host that still has root's rights looks up a number as a name first."""
     found = client_binaries.find(server_install.bindir, minimum_major=0, tools=tools.PROGRAMS)
     root = "".join(f"{uid}:x:0:0::/:/bin/sh\n" for uid in users.FREE_IDS).encode()
     groups = "".join(f"{gid}:x:0:\n" for gid in users.FREE_IDS).encode()
@@ -193,7 +193,7 @@ def test_no_image_says_whom_its_programs_become(bring: Bring, server_install: In
 @pytest.mark.mutation
 @pytest.mark.parametrize("path", isolation.USERS)
 def test_where_users_are_looked_up_nothing_is_of_an_image(tmp_path: Path, path: str) -> None:
-    """Nor is it by a link above it."""
+    """A link in a parent directory does not change this."""
     place = tmp_path / path[1:]
     place.parent.mkdir(parents=True)
     place.touch()
@@ -217,7 +217,7 @@ def test_no_link_of_an_image_stands_in_the_place_of_our_words(tmp_path: Path, wo
 
 @pytest.mark.mutation
 def test_a_program_of_an_image_changes_no_setting_of_the_kernel(inside: Inside) -> None:
-    """As an image's pg_dump once did."""
+    """An image's pg_dump could do this before it was fixed."""
     place = "/proc/sys/vm/stat_interval"
     before = Path(place).read_text()
     assert inside(f"read -r value < {place}; (echo $value > {place}) 2>&- || echo refused") == ["refused"]
@@ -243,18 +243,18 @@ def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("nothing_installed")
 def test_a_program_ends_with_who_started_it(bring: Bring, image: Image, tmp_path: Path) -> None:
     path = shell(bring(image)["pg_bin"])
-    # Like no other's, also where this test was killed before.
+    # The path makes it different from every other script, also if this test was killed before.
     script = f"while :; do read -r nothing; done # {tmp_path}"
     with open("/dev/zero", "rb") as endless:
         child = Child([path, "-c", script], stdin=endless.fileno(), env={"CARACAL_OPS_TEST": str(tmp_path)})
-    # Those that start it have the script among their arguments too, and are bound to us only when it runs.
+    # The starting programs have the script among their arguments too. They are bound to us only when the script runs.
     eventually(lambda: any(one[1:3] == ["-c", script] for one in running(script)))
     child.kill()
     eventually(lambda: not running(script))
 
 
 def running(script: str) -> list[list[str]]:
-    """The commands of what runs it, and of what runs that."""
+    """Return the commands of the processes that have the script as an argument."""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:

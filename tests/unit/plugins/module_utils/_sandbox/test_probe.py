@@ -39,7 +39,7 @@ def bare(server_install: Install, sandbox_directory: str) -> Bundle:
 
 @contextlib.contextmanager
 def listener(path: str | None = None, *, kind: socket.SocketKind = socket.SOCK_STREAM, host: str = "127.0.0.1") -> t.Iterator[str]:
-    """Somebody who listens on this host, as an operator names it."""
+    """Run a listener on this host and yield its address as an operator would write it."""
     family = socket.AF_UNIX if path else socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, kind) as server:
         server.bind(path or (host, 0))
@@ -53,13 +53,13 @@ def listener(path: str | None = None, *, kind: socket.SocketKind = socket.SOCK_S
 
 @pytest.fixture
 def short() -> t.Iterator[pathlib.Path]:
-    """A folder for sockets: the path of `tmp_path` may leave no room for their names."""
+    """Yield a directory for sockets, because `tmp_path` may be too long for their names."""
     with tempfile.TemporaryDirectory(prefix="caracal-", dir="/var/tmp") as folder:
         yield pathlib.Path(folder)
 
 
 def docker_like(short: pathlib.Path) -> list[str]:
-    """Places of sockets that a service must not get at."""
+    """Return paths of sockets that a service must not reach."""
     name = f"caracal-{uuid.uuid4().hex[:8]}.sock"
     return [f"/tmp/{name}", str(short / "d.sock"), f"\0{name}", *([f"/var/run/{name}"] if os.access("/var/run", os.W_OK) else [])]
 
@@ -83,7 +83,7 @@ def test_a_shut_sandbox_passes_and_shows_what_was_tried(shut: Bundle, short: pat
 
 @pytest.mark.mutation
 def test_a_socket_that_is_shown_inside_fails(shut: Bundle) -> None:
-    """As when an operator's production listens in a folder that the sandbox is shown."""
+    """For example, the operator's production listens in a directory that the sandbox can see."""
     with listener(os.path.join(shut.info.socket_dir, "production.sock")) as place:
         check = probe.verify(shut, [probe.parse(place)], "not asked for")
     assert check.verdict == FAIL and check.required
@@ -120,14 +120,14 @@ def test_without_a_control_nothing_is_proved() -> None:
 
 
 def test_what_is_out_of_reach_anyway_is_no_alarm(shut: Bundle) -> None:
-    """Names that nobody knows, paths that no socket can have, ports where nobody listens."""
+    """Unknown names, paths that are impossible for a socket, and ports without a listener."""
     named = ["no-such-host.invalid:5432", f"{'x' * 70}.example:6379", f"/{'x' * 200}", "127.0.0.1:1", "[fe80::1]:9", "[::1]:1"]
     check = probe.verify(shut, [probe.parse(one) for one in named], "")
     assert check.verdict == PASS and "(0 of 6 in production)" in check.message
 
 
 def test_ipv6_is_tried(shut: Bundle) -> None:
-    with contextlib.suppress(OSError), listener(host="::1") as place:  # a host without it has nothing to try
+    with contextlib.suppress(OSError), listener(host="::1") as place:  # skipped on a host without IPv6
         targets = [probe.parse(place)]
         known, outer = probe._from_host(targets)
         assert outer == [True] and shut.run(probe._from_inside, known) == ([False], [])
@@ -137,7 +137,7 @@ def test_ipv6_is_tried(shut: Bundle) -> None:
 
 @pytest.mark.no_false_alarm
 def test_production_on_this_hosts_loopback_is_not_taken_for_the_sandboxs_own(shut: Bundle) -> None:
-    """The sandbox's server listens on the same address, of another network."""
+    """The sandbox's server listens on the same address in another network."""
     assert shut.info.port in {port for _address, port in shut.run(probe.listening)}
     for host in ("127.0.0.1", "localhost", "0.0.0.0"):
         check = probe.verify(shut, [Target(host, shut.info.port, recorded=True)], "")
@@ -146,7 +146,7 @@ def test_production_on_this_hosts_loopback_is_not_taken_for_the_sandboxs_own(shu
 
 
 def gets_a_way_out() -> None:
-    """As if somebody had put a device into the sandbox's network."""
+    """Add a device to the sandbox's network, as an attacker might."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:
         address = struct.pack("16sHH4s8s", b"lo:1", socket.AF_INET, 0, socket.inet_aton("192.0.2.7"), b"")
         fcntl.ioctl(line, SIOCSIFADDR, address)
@@ -161,7 +161,7 @@ def test_a_way_out_of_the_network_fails_whatever_it_leads_to(shut: Bundle) -> No
 
 @pytest.mark.mutation
 def test_a_link_in_the_sandbox_is_followed_there(shut: Bundle) -> None:
-    """To a socket that only the sandbox has, not to what this host has by that path."""
+    """The link leads to a socket inside the sandbox, not to this host's file at the same path."""
     inner = os.path.join(shut.info.socket_dir, "link")
     os.symlink(os.path.join(shut.info.socket_dir, f".s.PGSQL.{shut.info.port}"), inner)
     outer = os.path.join(shut.info.socket_dir, "outside")

@@ -26,7 +26,7 @@ from harness.small_programs import UNISOLATED, as_nobody, bearing, person_in, py
 from harness.waiting import eventually
 from scenes import image_scene
 
-# Writes `ended` into the folder it is told when it is asked to end; says when it is ready for that.
+# When it is asked to end, it writes `ended` into the given directory. It reports when it is ready.
 POLITE = """
 import os, signal, sys, time
 def end(*_):
@@ -42,7 +42,7 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("up", flush=True)
 while True: time.sleep(60)
 """
-# As Redis does: its title runs over its arguments and its environment.
+# Like Redis: its title overwrites its arguments and its environment.
 RETITLED = """
 import ctypes, os, sys, time
 os.chdir(sys.argv[1])
@@ -53,7 +53,7 @@ for text in iter(lambda: there[0], None):
 print("up", flush=True)
 while True: time.sleep(60)
 """
-# A child that forgets where it comes from, and a daemon in a session of its own whose parents are gone.
+# A child without its origin in its environment, and a daemon in its own session whose parents have ended.
 PARENT = """
 import subprocess, sys, time
 subprocess.Popen([sys.executable, "-I", "-c", "import time; time.sleep(600)", sys.argv[1]], env={}, cwd="/")
@@ -79,7 +79,7 @@ def name() -> str:
 
 
 def begin(bundle: Bundle, name: str, command: list[str], **environment: str) -> None:
-    """Start it and wait until it says that it is up."""
+    """Start it and wait until it reports that it is up."""
     programs.start(bundle, Program(name, command, environment))
     eventually(lambda: "up" in programs.log_lines(bundle, name, 5))
 
@@ -253,7 +253,7 @@ def _start_and_hang(bundle: Bundle, name: str, command: list[str]) -> None:
 
 @pytest.mark.no_false_alarm
 def test_the_end_of_the_sandbox_touches_nobody_else(own_bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
-    """The same program outside, one that bears the name and another sandbox's mark, and a person in the programs' folder."""
+    """the same program outside, one with another sandbox's marker, and a person's shell in the programs' directory."""
     started(own_bundle, name, STUBBORN)
     above = Layout.of(own_bundle.info.directory).programs
     marked = {**os.environ, programs.NAME: name, processes.MARK: f"{own_bundle.info.directory}-other"}
@@ -313,7 +313,7 @@ while :; do read -r nothing < /dev/zero; done
 
 @pytest.mark.mutation
 def test_a_link_of_an_image_leads_bubblewrap_nowhere(bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
-    """It stands where what is shown lies below, and names this host as bubblewrap sees it while it makes ready."""
+    """The link is a parent of a mounted path. It points to this host by the path that bubblewrap uses during its setup."""
     outside, rootfs = tmp_path / "outside", tmp_path / "rootfs"
     for path in (outside, rootfs):
         path.mkdir()
@@ -329,7 +329,7 @@ def test_a_link_of_an_image_leads_bubblewrap_nowhere(bundle: Bundle, name: str, 
 
 
 def test_a_program_of_an_image_sees_its_own_files_and_what_it_is_shown(bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
-    """Which takes bubblewrap."""
+    """This needs bubblewrap."""
     if not bundle.isolated:
         with pytest.raises(MissingDependency, match="bubblewrap"):
             programs.start(bundle, Program(name, ["/bin/sh"], {}, [], [], str(tmp_path)))
@@ -356,7 +356,7 @@ def test_a_program_of_an_image_sees_its_own_files_and_what_it_is_shown(bundle: B
 
 @pytest.mark.mutation
 def test_an_image_has_no_say_in_the_programs_of_this_host(bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
-    """Each loader that is asked for a library that there is not says so in the log: here only that of the image's own program."""
+    """A loader logs every missing library that it is asked to load. Only the loader of the image's own program may do so."""
     if not bundle.isolated:
         with pytest.raises(MissingDependency):
             programs.start(bundle, Program(name, ["/bin/sh"], {}, [], [], str(tmp_path)))

@@ -34,7 +34,7 @@ def client(info: RedisInfo, password: str | None = None) -> redis.Redis:
 
 
 def environment(pid: int) -> bytes:
-    """What a process was started with; nothing where we may not look."""
+    """Return the environment with which a process was started, or nothing if we may not read it."""
     try:
         return pathlib.Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
@@ -53,7 +53,7 @@ def version_of(path: pathlib.Path, text: str) -> str:
 
 @pytest.fixture
 def reachable() -> t.Iterator[pathlib.Path]:
-    """A folder that every user may enter."""
+    """Yield a directory that every user may enter."""
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         os.chmod(folder, 0o755)
         yield pathlib.Path(folder)
@@ -100,7 +100,7 @@ def test_a_password_is_needed_and_told_nobody(own_bundle: Bundle) -> None:
 
 
 def test_its_port_is_the_networks_own(own_bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has it on this host, as somebody may have Redis' own."""
+    """Another program on this host may use the same port, for example Redis' usual one."""
     with socket.create_server(("127.0.0.1", 0)) as ours:
         ours.setblocking(False)
         monkeypatch.setattr(redis_server, "PORT", ours.getsockname()[1])
@@ -115,7 +115,7 @@ def test_its_port_is_the_networks_own(own_bundle: Bundle, monkeypatch: pytest.Mo
 
 
 def test_the_end_of_the_sandbox_is_its_end(own_bundle: Bundle) -> None:
-    """Redis writes its title over its environment, so this is not said by that."""
+    """Redis overwrites its environment with its title, so the environment cannot identify it."""
     redis_server.start(own_bundle, None)
     [only] = programs.running(own_bundle, redis_server.NAME)
     assert lifecycle.destroy(own_bundle.info.directory)

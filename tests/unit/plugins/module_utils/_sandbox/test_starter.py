@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What dies with its caller leaves no process, whatever bubblewrap has done by then; and the starter changes nothing else."""
+"""Programs that die with their caller leave no process, at any stage of bubblewrap. The starter changes nothing else."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from harness.waiting import eventually
 
 ORDINARY = Identity(65534, 65534)
 MARK = "CARACAL_OPS_TEST_OF_STARTER"
-# Without the right to make a PID namespace.
+# Without the right to create a PID namespace.
 NO_RIGHTS = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin", "--"]
 
 
 @pytest.fixture
 def folder() -> t.Iterator[Path]:
-    """One that every user can enter and write into."""
+    """Yield a directory that every user can enter and write to."""
     with tempfile.TemporaryDirectory() as made:
         Path(made).chmod(0o777)
         yield Path(made)
@@ -39,7 +39,7 @@ def folder() -> t.Iterator[Path]:
 
 @pytest.fixture
 def stand_in(folder: Path) -> t.Callable[[str], list[str]]:
-    """Words that start a shell script in place of bubblewrap, bound to the caller."""
+    """Return a command that starts a shell script in place of bubblewrap, bound to the caller."""
 
     def words(script: str) -> list[str]:
         path = folder / "bwrap"
@@ -52,7 +52,7 @@ def stand_in(folder: Path) -> t.Callable[[str], list[str]]:
 
 @pytest.fixture
 def marked(request: pytest.FixtureRequest) -> t.Iterator[dict[str, str]]:
-    """An environment by which all that is started in it is found; nothing of it stays."""
+    """Yield an environment that marks every process started in it. None of them remains."""
     environment = {**isolation.ENVIRONMENT, MARK: f"{request.node.name}-{os.getpid()}"}
     yield environment
     for pid in living(environment):
@@ -73,7 +73,7 @@ def living(environment: t.Mapping[str, str]) -> list[int]:
 
 @contextlib.contextmanager
 def called(words: t.Sequence[str], environment: t.Mapping[str, str], identity: Identity | None) -> t.Iterator[None]:
-    """The command, started by a process of its own, as a module does; that process is killed at the end."""
+    """Start the command from a separate process, as a module does, and kill that process at the end."""
     ready, told = os.pipe()
     caller = os.fork()
     if caller == 0:
@@ -97,7 +97,7 @@ def called(words: t.Sequence[str], environment: t.Mapping[str, str], identity: I
 def test_a_process_that_would_outlive_its_caller_is_ended(
     stand_in: t.Callable[[str], list[str]], marked: dict[str, str], folder: Path, identity: Identity | None
 ) -> None:
-    """The second process asks for no death signal, as bubblewrap's does not at first."""
+    """The second process does not ask for a death signal, as bubblewrap's second process does at first."""
     with called(stand_in(f"setsid sleep 600 & touch {folder}/started; wait"), marked, identity):
         eventually((folder / "started").exists)
     eventually(lambda: not living(marked))
@@ -130,7 +130,7 @@ def test_a_signal_that_ends_bubblewrap_is_in_the_status(
 
 
 def test_streams_are_the_programs_alone(stand_in: t.Callable[[str], list[str]]) -> None:
-    """Closed by the program, they are closed, although what waits for it goes on."""
+    """The streams are closed when the program closes them, although the waiting process continues."""
     with subprocess.Popen(
         stand_in("exec >&- 2>&-; read line"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as run:
@@ -155,7 +155,7 @@ def test_an_ordinary_user_stays_itself(stand_in: t.Callable[[str], list[str]]) -
 
 
 def test_what_is_not_bound_gets_no_namespace(stand_in: t.Callable[[str], list[str]]) -> None:
-    """A service of a sandbox outlives the module that starts it."""
+    """A service of a sandbox runs longer than the module that starts it."""
     words = stand_in("echo $$")[:-1]
     with subprocess.Popen(words, env=isolation.ENVIRONMENT, stdout=subprocess.PIPE) as run:
         assert run.stdout is not None and int(run.stdout.read()) == run.pid

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs that a sandbox lacks are named at once, all of them, before anything is made or started."""
+"""All programs that a sandbox lacks are named at once, before anything is created or started."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROGRAMS = ("prlimit", "setpriv", "setsid")
 
 @pytest.fixture
 def programs(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
-    """A folder that is all the sandbox's programs are looked for in; what is removed there is missing."""
+    """Return the only directory that is searched for the sandbox's programs. A program removed from it is missing."""
     folder = tmp_path / "programs"
     folder.mkdir()
     for name in PROGRAMS:
@@ -82,7 +82,7 @@ def test_without_isolation_nothing_of_it_is_needed(
 def test_a_drill_is_told_before_it_makes_anything(
     server_install: Install, programs: pathlib.Path, monkeypatch: pytest.MonkeyPatch, image: t.Any
 ) -> None:
-    """A server of this host and one of an image."""
+    """A server of this host and one from an image."""
     place = {"repository": "/none", "deployment": "prod", "allowed_signers": "/none", "high_water_mark": "/none", "step": "sandbox"}
     given = complete(DrillOptions, {**place, "pg_bin": server_install.bindir, "isolation": REQUIRED})
     (programs / "setsid").unlink()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sandboxes that are made side by side, or of which one is dead, never have the same uid: who removed one would end the other."""
+"""Sandboxes that are created at once, or that are dead, never share a uid. Otherwise removing one would end the other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from harness.users import only_root
 
 pytestmark = only_root
 FORK = multiprocessing.get_context("fork")
-# Below those that other sandboxes of this host take.
+# Below the uids that other sandboxes of this host use.
 FEW = range(60520, 60523)
 
 
@@ -31,7 +31,7 @@ def few(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def made(folder: Path) -> int:
-    """The uid of a sandbox of which there is no more than its marker."""
+    """Return the uid of a sandbox that has only a marker."""
     folder.mkdir()
     layout = Layout.of(str(folder))
     with uids.claimed(layout) as identity:
@@ -83,7 +83,7 @@ def test_without_a_place_there_is_no_sandbox(tmp_path: Path) -> None:
 def test_a_sandbox_takes_none_that_another_has(
     tmp_path: Path, server_install: Install, sandbox_directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its server runs, so its uids are others than those of the tests beside this one."""
+    """The server runs, so its uids must differ from those used by tests in other workers."""
     own = range(FEW.stop, FEW.stop + 3)
     monkeypatch.setattr(users, "FREE_IDS", own)
     others = {made(tmp_path / str(number)) for number in own[1:]}

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import users
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import Identity
 
-# More than Python calls into each other, and less than a path may hold.
+# More levels than Python's recursion limit, but short enough for a path.
 DEPTH = 1500
 
 

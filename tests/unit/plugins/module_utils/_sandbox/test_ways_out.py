@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every way out of a sandbox that we know, tried as root and as an ordinary user."""
+"""Every known way out of a sandbox, tried as root and as an ordinary user."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Tried = dict[str, dict[str, str]]
 
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> Tried:
-    """How each way ended, by user."""
+    """Return the result of each way, by user."""
     with ways_out.host(tmp_path_factory.mktemp("host")) as given:
         found = {"an ordinary user": small_programs.as_nobody(ways_out.tried, given)}
         return {**found, "root": ways_out.tried(given)} if os.geteuid() == 0 else found
@@ -35,7 +35,7 @@ def test_no_way_leads_out(tried: Tried) -> None:
 
 @pytest.mark.mutation
 def test_ways_that_lead_out_are_seen(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each guard is there for something: without all of them, several ways lead out."""
+    """Without all guards, several ways lead out, so the guards are effective."""
     monkeypatch.setattr(seccomp, "program", lambda: b"")
     monkeypatch.setattr(isolation, "_fresh", lambda: ["--proc", "/proc", "--dev", "/dev", "--dir", "/run"])
     with ways_out.host(tmp_path_factory.mktemp("host")) as given:
@@ -46,7 +46,7 @@ def test_ways_that_lead_out_are_seen(tmp_path_factory: pytest.TempPathFactory, m
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 def test_the_filter_is_a_whole_program(machine: str) -> None:
-    """Every jump leads to a step, and what is on no list is allowed."""
+    """Every jump leads to a step, and a call on no list is allowed."""
     program = seccomp.program(machine)
     steps = [struct.unpack_from("=HBBI", program, at) for at in range(0, len(program), 8)]
     jumps = [(at, max(true, false)) for at, (code, true, false, _value) in enumerate(steps) if code & 0x07 == 0x05]
@@ -59,7 +59,7 @@ def test_another_machine_has_no_filter() -> None:
 
 
 def _of(program: bytes, number: int, arguments: t.Sequence[int] = (), architecture: int = 0xC000003E) -> int:
-    """What the kernel would do, by its rules for such programs."""
+    """Return the kernel's decision, by its rules for such programs."""
     data = struct.pack("=IIQ6Q", number, architecture, 0, *[*arguments, *[0] * (6 - len(arguments))])
     value = at = 0
     while True:
@@ -98,7 +98,7 @@ def test_pairs_of_sockets_are_of_this_host_alone(machine: str, architecture: int
 
 @pytest.mark.mutation
 def test_no_call_has_a_second_number() -> None:
-    """Before Linux 5.4, numbers of x32 led to denied calls without the bit of x32: such as 521 to ptrace, 514 to ioctl."""
+    """Before Linux 5.4, x32 numbers without the x32 bit reached denied calls, for example 521 reached ptrace and 514 reached ioctl."""
     for machine, architecture in (("x86_64", 0xC000003E), ("aarch64", 0xC00000B7)):
         program = seccomp.program(machine)
         for number in (*range(463, 600), 0x40000000 | 101, 0xFFFFFFFF):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All that a backup needs is looked at in one call, which writes nothing; all that is wrong is said in one error."""
+"""One call checks all prerequisites of a backup without writing. One error lists all problems."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def deployment(tmp_path: Path, caracal_database: TwinCluster) -> Deployment:
 
 @pytest.fixture
 def given(deployment: Deployment, redis: RedisServer) -> Given:
-    """What finds all of it well."""
+    """Return options with which the preflight passes."""
     volume = deployment.scene.root / "replay"
     volume.mkdir()
     return {
@@ -88,7 +88,7 @@ def test_the_head_of_a_journal_that_is_there_is_told(deployment: Deployment) -> 
 
 
 def broken(given: Given, root: Path) -> dict[str, Given]:
-    """By asset, options that cannot work."""
+    """Return, by asset, options that cannot work."""
     nowhere = str(root / "nowhere")
     return {
         "repository": {"metrics_file": f"{nowhere}/backup.prom"},
@@ -150,7 +150,7 @@ def test_an_option_that_no_asset_has_is_refused(deployment: Deployment, given: G
 
 @pytest.mark.mutation
 def test_secrets_have_recipients_of_their_own(deployment: Deployment, given: Given) -> None:
-    """Without any they are not sealed to those of the databases, and those are not taken for theirs."""
+    """Without recipients, secrets are not sealed to the recipients of the databases, which do not count for secrets."""
     own = {name: value for name, value in given["secrets"].items() if name != "recipients_files"}
     with pytest.raises(OptionError):
         deployment.scene.call("backup_preflight", **{**given, "secrets": own})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a prune deletes, what it never deletes, and what stops it; against real repositories in a directory."""
+"""What a prune deletes, what it never deletes, and what stops it, in real repositories in a directory."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def left_of(old: OldRepository, set_id: str) -> set[str]:
 
 
 def verified(old: OldRepository) -> None:
-    """Every set that is left is whole."""
+    """Assert that every remaining set is whole."""
     for set_id in old.sets():
         assert old.call("backup_set_verify", "operator", set_id=set_id)["verdict"] == "pass"
 
@@ -61,7 +61,7 @@ def test_what_no_rule_keeps_goes_and_the_rest_is_whole(old: OldRepository) -> No
     verified(old)
     for gone in done["pruned"]:
         assert left_of(old, gone) == PUBLIC
-    # The first leaf of all is shared by all; the others went with their sets, and so did the secrets.
+    # The first partition is shared by all sets. The others and the secrets were deleted with their sets.
     objects = {one.key for one in old.store.list("objects")}
     assert objects == {one.path for set_id in old.sets() for one in old.manifest_of(set_id).artifacts if one.path.startswith("objects/")}
     assert any(first in key for key in objects) and not any(second in key for key in objects)
@@ -107,7 +107,7 @@ def test_a_pruned_set_is_told_as_such_and_its_id_is_never_used_again(old: OldRep
 
 @pytest.mark.mutation
 def test_a_killed_prune_is_finished_by_the_next_run(old: OldRepository, role_keys: Path, tmp_path: Path) -> None:
-    """At every change of the store: of the journal, of every object. From the entry on, the sets are over."""
+    """Killed at every change of the store: the journal and every object. Once the entry exists, the sets are pruned."""
     repository, aside = Path(old.store.location), tmp_path / "aside"
     shutil.copytree(repository, aside)
     whole = old.prune()
@@ -165,11 +165,11 @@ def test_what_the_store_locks_is_retained(old: OldRepository, monkeypatch: pytes
     assert later["pruned"] == [second] and not any(old.store.stat(key) for key in locked)
 
 
-# ---- what stops it
+# ---- reasons to stop
 
 
 def stopped(old: OldRepository, *words: str, **own: t.Any) -> None:
-    """In both modes it fails with the reason, and the repository stays as it is."""
+    """Assert that both modes fail with the reason and leave the repository unchanged."""
     before = tree(Path(old.store.location))
     for check_mode in (True, False):
         result = old.prune(check_mode=check_mode, **own)
@@ -207,7 +207,7 @@ def test_a_set_that_failed_stops_it(old: OldRepository) -> None:
 
 @pytest.mark.mutation
 def test_failures_that_a_drill_key_enters_do_not_shorten_retention(old: OldRepository) -> None:
-    """All that was made before the newest set failed its drill, or a verification, says somebody with that key."""
+    """A holder of a drill key enters failed drills or verifications for all sets before the newest set."""
     old.drill(old.made[5])
     for set_id in old.made[:3]:
         old.drill(set_id, "fail")
@@ -230,7 +230,7 @@ def test_a_newer_set_that_is_not_whole_stops_it_and_an_older_one_does_not_count(
 @pytest.mark.parametrize("name", ["manifest.json", "signatures/backup.sig", "RECOVERY.md"])
 @pytest.mark.parametrize("gone", [True, False])
 def test_a_manifest_that_cannot_be_believed_stops_it(old: OldRepository, name: str, gone: bool) -> None:
-    """Of any set that is not pruned, the oldest here."""
+    """This applies to any set that is not pruned, here to the oldest."""
     path = Path(old.store.location) / layout.set_folder(old.made[0]) / name
     if gone:
         path.unlink()
@@ -252,7 +252,7 @@ def test_an_entry_that_cannot_be_understood_stops_it(old: OldRepository) -> None
 
 @pytest.mark.mutation
 def test_a_host_that_sees_the_repository_for_the_first_time_deletes_nothing(old: OldRepository) -> None:
-    """A rolled-back journal would make the newest sets look like garbage."""
+    """A rolled-back journal would make the newest sets look like leftovers."""
     before = tree(Path(old.store.location))
     for check_mode in (True, False):
         result = old.prune(seen=False, check_mode=check_mode)
@@ -301,7 +301,7 @@ def test_settings_that_cannot_be_meant_are_refused(old: OldRepository, given: di
 
 @pytest.mark.mutation
 def test_an_entry_that_ends_a_held_set_ends_nothing(old: OldRepository) -> None:
-    """Somebody has stolen the prune key, and the store has kept the objects."""
+    """An attacker has stolen the prune key, and the store has kept the objects."""
     first, second = old.made[:2]
     old.call("backup_hold", "operator", set_id=first, hold="x", reason="evidence")
     records = {one.set_id: one for one in old.catalog().sets()}
@@ -315,7 +315,7 @@ def test_an_entry_that_ends_a_held_set_ends_nothing(old: OldRepository) -> None:
 
 
 def forge(old: OldRepository, *ends: str) -> entries.Entry:
-    """An entry by who has stolen the prune key; the store keeps the objects."""
+    """Append an entry like a thief of the prune key. The store keeps the objects."""
     records = {one.set_id: one for one in old.catalog().sets()}
     subjects = [entries.subject(layout.manifest_key(one), records[one].manifest_sha256) for one in ends]
     body = decisions.Prune(dict.fromkeys(ends, "because"), (), 0).to_body()
@@ -374,7 +374,7 @@ def test_what_a_store_says_it_deleted_and_did_not_is_told(old: OldRepository, mo
 
 
 def clock_at(monkeypatch: pytest.MonkeyPatch, **ahead: float) -> None:
-    """This host's clock, also for what it believes, so far ahead."""
+    """Set this host's clock ahead, also for signature checks."""
 
     def now() -> datetime.datetime:
         return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(**ahead)
@@ -386,7 +386,7 @@ def clock_at(monkeypatch: pytest.MonkeyPatch, **ahead: float) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("own", [{"keep_last": 0, "keep_within": 240.0}, {}])
 def test_a_clock_ten_years_ahead_prunes_nothing(old: OldRepository, monkeypatch: pytest.MonkeyPatch, own: dict[str, t.Any]) -> None:
-    """Also where the store's clock is this host's own."""
+    """Also if the store's clock is this host's own."""
     old.see("prune")
     clock_at(monkeypatch, days=3653)
     monkeypatch.setattr(LocalStore, "clock", lambda _store: access.now())
@@ -396,7 +396,7 @@ def test_a_clock_ten_years_ahead_prunes_nothing(old: OldRepository, monkeypatch:
 @pytest.mark.mutation
 @pytest.mark.parametrize("hours", [1, -1])
 def test_a_clock_that_differs_from_the_stores_prunes_nothing(old: OldRepository, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
-    """The file system's, by the time of a file that is written."""
+    """The file system's clock is read from the time of a newly written file."""
     old.see("prune")
     monkeypatch.setattr(access, "now", lambda: datetime.datetime.now(datetime.timezone.utc) + hours * HOUR)
     old.refused(
@@ -407,7 +407,7 @@ def test_a_clock_that_differs_from_the_stores_prunes_nothing(old: OldRepository,
     )
 
 
-# ---- garbage
+# ---- leftovers
 
 
 def test_what_killed_runs_left_goes_after_the_grace_time(old: OldRepository) -> None:
@@ -448,7 +448,7 @@ def test_garbage_alone_is_entered_too(old: OldRepository) -> None:
 
 
 def test_what_an_open_set_refers_to_stays(old: OldRepository) -> None:
-    """It shares a leaf and the secrets of a set that no rule keeps."""
+    """The open set shares a partition and the secrets of a set that no rule keeps."""
     second = old.made[1]
     shared = [one for one in old.manifest_of(second).artifacts if one.path.startswith("objects/") and second in one.path]
     running = layout.new_set_id(datetime.datetime.now(datetime.timezone.utc) - 2 * HOUR, b"runng")
@@ -462,7 +462,7 @@ def test_what_an_open_set_refers_to_stays(old: OldRepository) -> None:
 
 
 def test_an_entry_that_comes_between_makes_a_new_plan(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hold that is entered while the prune plans is kept all the same."""
+    """A hold that is entered while the prune plans is respected."""
     second, real = old.made[1], LocalStore.put
     old.see("prune")
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Open, commit, abort: what they refuse, what they predict, what they leave."""
+"""Open, commit, abort: refusals, predictions of check mode, and the state that is left."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ ID = "20260102T030405Z-abcd"
 
 
 class Killed(BaseException):
-    """What a SIGKILL is to the code that it hits: nothing after it runs, and nobody handles it."""
+    """Simulates SIGKILL: no later code runs, and no code handles it."""
 
 
 def open_set(scene: Scene) -> str:
-    """The id of the only set that is not committed."""
+    """Return the ID of the only set that is not committed."""
     (part,) = scene.files("sets/*/parts/postgres.json")
     return part.split("/")[1]
 
 
 def same(first: Result, second: Result) -> None:
-    """What check mode predicts is what happens; only the journal's head is later."""
+    """Assert that check mode predicted the result. Only the journal's head may be newer."""
     late = ("journal_head",)
     assert {name: one for name, one in first.items() if name not in late} == {name: one for name, one in second.items() if name not in late}
 
@@ -169,7 +169,7 @@ def test_places_that_are_no_repository_are_refused(scene: Scene, tmp_path: Path)
 
 @pytest.mark.no_false_alarm
 def test_a_new_repository_brings_the_directories_above_it(empty_scene: Scene, tmp_path: Path) -> None:
-    """As on a fresh host, which has no /srv/backup."""
+    """On a new host, /srv/backup does not exist yet."""
     new = tmp_path / "srv" / "backup" / "caracal"
     options: dict[str, t.Any] = {"state": "open", "repository": str(new), "create_repository": True}
     assert empty_scene.call("backup_set", check_mode=True, **options)["changed"] and not (tmp_path / "srv").exists()
@@ -179,7 +179,7 @@ def test_a_new_repository_brings_the_directories_above_it(empty_scene: Scene, tm
 
 @pytest.mark.mutation
 def test_a_repository_that_vanished_is_not_made_anew(scene: Scene) -> None:
-    """Somebody moved it away: a new one would start with an empty journal and nobody would ask."""
+    """An operator moved it away. A new repository would start with an empty journal, and this would not be noticed."""
     shutil.rmtree(scene.repository)
     words = ("contains no repository", "records", str(scene.mark("backup")))
     scene.refused("backup_set", TamperedData, *words, state="open", create_repository=True)
@@ -209,11 +209,11 @@ def test_a_journal_that_was_rolled_back_or_forked_is_refused(scene: Scene, tmp_p
 def test_a_journal_with_a_gap_or_an_edit_is_refused(scene: Scene, number: str) -> None:
     entry = scene.repository / "journal" / f"{number}.json"
     whole = entry.read_bytes()
-    # As a host that has not verified it before.
+    # As a host that has not verified the journal before.
     for kept in scene.mark("backup").parent.glob("*.index"):
         kept.unlink()
     entry.write_bytes(whole.replace(b'"prod"', b'"tset"', 1))
-    # Nobody signed what lies at the last number now, so the journal ends before it, and this host has seen more.
+    # The last entry has no valid signature now, so the journal ends before it, and this host has seen more entries.
     scene.refused("backup_set", TamperedData, "was rolled back" if number == "0000000003" else number, state="open")
     entry.write_bytes(whole)
     entry.unlink()
@@ -243,7 +243,7 @@ def test_a_set_says_what_ran(dumped: Scene) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("after", ["RECOVERY.md", "backup.sig", "manifest.json", ".sig", "0000000004.json", "nothing"])
 def test_a_commit_that_was_killed_can_be_made_again(dumped: Scene, monkeypatch: pytest.MonkeyPatch, after: str) -> None:
-    """Between any two writes the set does not exist; then the same call makes it, or finds it made."""
+    """A kill between two writes leaves no set. The same call then creates it, or finds that it exists."""
     scene, set_id = dumped, open_set(dumped)
     options: dict[str, t.Any] = {"state": "committed", "set_id": set_id, "left_out": {"redis": "none"}}
     store = type(open_store(str(scene.repository)))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which sets there are, what became of them, and which is drilled next; and who opens a real one."""
+"""The existing sets, their state, and the next set to drill. Also the identity that decrypts a real set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scenes.scene import DEPLOYMENT, DRILL_HOST, Scene, tree
 
 
 def drill(scene: Scene, set_id: str, verdict: str) -> str:
-    """Enter a drill into the journal; its id."""
+    """Enter a drill into the journal and return its ID."""
     opened = access.open_repository(scene.access())
     record = opened.catalog.get(set_id)
     drill_id = layout.new_set_id(access.now(), os.urandom(5))

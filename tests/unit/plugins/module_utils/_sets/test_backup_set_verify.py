@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be proved of a set without opening it, and every way in which it can be wrong."""
+"""Everything that can be proved about a set without decryption, and every way in which a set can be wrong."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ VERIFY = "backup_set_verify"
 
 
 def folder(scene: Scene) -> Path:
-    """Of the newest set."""
+    """Return the directory of the newest set."""
     return scene.repository / "sets" / scene.sets()[-1]
 
 
@@ -59,7 +59,7 @@ def test_a_whole_set_passes_and_says_what_it_is(committed: Committed) -> None:
 
 
 def test_a_host_that_sees_the_repository_for_the_first_time_says_so(scene: Scene) -> None:
-    """Freshness is unproven then, and proven from then on; in check mode nothing is remembered."""
+    """The first time freshness is unproven, later it is proven. Check mode does not store a mark."""
     mark = scene.root / "new_mark"
     for check_mode in (True, True, False):
         before = tree(scene.root)
@@ -96,7 +96,7 @@ def test_an_artifact_that_was_changed_is_named(scene: Scene, kind: str) -> None:
 
 @pytest.mark.mutation
 def test_artifacts_that_changed_places_are_named(scene: Scene) -> None:
-    """Each is authentic, of the right size or not, and none is where it was signed to be."""
+    """Each is authentic, some have the right size, but none has its signed path."""
     one, other = (folder(scene) / "postgres" / f"{name}.zst.age" for name in ("caracal.dump", "caracal.schema"))
     kept = one.read_bytes()
     one.write_bytes(other.read_bytes())
@@ -156,7 +156,7 @@ def test_a_signature_by_another_or_for_something_else_is_refused(scene: Scene, h
 
 @pytest.mark.mutation
 def test_a_report_offered_as_a_manifest_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even one that the backup host signed and committed: what it says it is counts."""
+    """Even one that the backup host signed and committed: its type decides."""
     to_bytes = manifest.Manifest.to_bytes
     with monkeypatch.context() as other:
         other.setattr(manifest.Manifest, "to_bytes", lambda self: to_bytes(self).replace(b'"backup-set"', b'"drill-report"'))

@@ -47,7 +47,7 @@ def test_without_a_signing_key_nothing_is_entered(old: OldRepository) -> None:
 
 
 def test_only_the_headers_are_read(old: OldRepository) -> None:
-    """A damaged body is for other checks."""
+    """Other checks find a damaged body."""
     path = old.path(layout.dump_key(old.made[-1], "caracal"))
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -72,7 +72,7 @@ def test_an_identity_that_does_not_open_it_fails(old: OldRepository) -> None:
 
 
 def classes(old: OldRepository) -> Path:
-    """One more set, whose secrets are sealed to an identity of their own; its file."""
+    """Create another set with secrets sealed to a separate identity, and return the identity's file."""
     path, common = old.folder / "secrets_identity", old.recipient
     own = old.new_identity(path)
     plain = old.sealed
@@ -109,7 +109,7 @@ def test_the_identity_of_one_class_alone_does_not_open_a_set(old: OldRepository)
 
 @pytest.mark.mutation
 def test_one_object_that_is_sealed_to_somebody_else_fails(old: OldRepository) -> None:
-    """It has the right size, and a manifest that says otherwise."""
+    """It has the right size, but the manifest names another recipient."""
     key = layout.secrets_key("0" * 16, old.made[-1])
     path = old.path(key)
     stranger = pyrage.x25519.Identity.generate().to_public()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may write the store, and has no key, between the modules of a set and its commit."""
+"""An attacker with write access to the store, but without a key, acts between the modules of a set and its commit."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def document(path: Path) -> Document:
 
 
 def forge(scene: Scene, part: Document) -> None:
-    """Another dump of the same size, said to be the right one and opened by the set's secrets."""
+    """Replace a dump by one of the same size, recorded as valid and decryptable with the set's secrets."""
     one = next(one for one in part["content"]["artifacts"] if one["kind"] == "dump")
     path = scene.repository / one["path"]
     path.chmod(0o600)
@@ -54,7 +54,7 @@ def another_key(scene: Scene, part: Document, _path: Path) -> Document:
 
 
 def another_purpose(scene: Scene, part: Document, _path: Path) -> Document:
-    """What the key has signed as something else does not count as a part."""
+    """A signature for another purpose does not make a part valid."""
     data = strict_json.dumps(part)
     signature = Signer(str(scene.key("backup")), "backup@prod").sign(data, "set@caracal-ops")
     return {"type": "signed-set-part", "format": 1, "part": data.decode(), "signature": signature.decode()}
@@ -81,7 +81,7 @@ def test_a_part_and_its_artifact_that_were_forged_before_the_commit(dumped: Scen
 
 @pytest.mark.mutation
 def test_a_part_that_was_added(dumped: Scene) -> None:
-    """A reason why something is left out that nobody left out, and a proof that nobody made."""
+    """A false reason for an artifact that was not left out, and a false proof."""
     content = {"artifacts": [], "result": {}, "pairing": {"verdict": "pass", "message": "proved"}, "left_out": {"secrets": "not needed"}}
     made = {"type": "set-part", "format": 1, "set": open_id(dumped), "name": "x", "content": content}
     part_path(dumped, "x").write_bytes(strict_json.dumps(made))
@@ -118,7 +118,7 @@ def test_a_signed_part_that_is_malformed(dumped: Scene, field: str, value: t.Any
 
 @pytest.fixture
 def with_replay(dumped: Scene, tmp_path: Path) -> Scene:
-    """A set whose replay files were read on both sides of the dump."""
+    """Return a set whose replay files were read before and after the dump."""
     source = folder(tmp_path / "source")
     source.file(A, event("a-1"))
     for reading in (1, 2):
@@ -129,7 +129,7 @@ def with_replay(dumped: Scene, tmp_path: Path) -> Scene:
 
 @pytest.mark.mutation
 def test_a_part_that_was_removed_or_exchanged_since(with_replay: Scene) -> None:
-    """Without both readings, the set would say that there was no replay directory at all."""
+    """Without both passes, the set would record that there was no replay directory."""
     kept = part_path(with_replay, "replay.sts-1.1").read_bytes()
     set_id = open_id(with_replay)
     part_path(with_replay, "replay.sts-1.1").unlink()

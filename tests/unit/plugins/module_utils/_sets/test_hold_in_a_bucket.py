@@ -2,7 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Holds that a bucket enforces: on before the journal says so, off after it, and never off what another held set needs."""
+"""Holds enforced by a bucket.
+
+They are on before the journal entry exists and off after the release entry. Objects that another held set needs stay
+held.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +40,13 @@ PUT = r"PUT .*{}\?legal-hold"
 
 @pytest.fixture
 def old(s3: S3Server, role_keys: Path, tmp_path: Path) -> OldRepository:
-    """Two sets, which share the first leaf of the first one."""
+    """Return two sets, which share the first partition of the first set."""
     return in_a_bucket(s3, tmp_path, role_keys, nights=2)[0]
 
 
 @pytest.fixture
 def watched(s3: S3Server, s3_proxy: FaultProxy, role_keys: Path, tmp_path: Path) -> OldRepository:
-    """The same behind the proxy."""
+    """Return the same sets behind the proxy."""
     return in_a_bucket(s3, tmp_path, role_keys, nights=2, s3_endpoint=s3_proxy.endpoint)[0]
 
 
@@ -68,7 +72,7 @@ def objects(old: OldRepository, number: int = 0) -> set[str]:
 
 
 def held(old: OldRepository) -> set[str]:
-    """Everything in the repository that the store holds."""
+    """Return every object of the repository that the store holds."""
     keys = [one.key for one in old.store.list("")]
     return {key for key, is_held in zip(keys, old.store.overlapped(old.store.is_held, keys), strict=True) if is_held}
 
@@ -128,7 +132,7 @@ def test_a_name_that_the_journal_does_not_know_releases_nothing(old: OldReposito
 @pytest.mark.story("locked bucket")
 @pytest.mark.mutation
 def test_the_prune_identity_cannot_destroy_what_is_held_and_no_lock_is_left(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
-    """Each with nothing but what the guide gives it."""
+    """Each identity has only the rights that the guide grants."""
     bucket = s3.bucket()
     old, prefix = in_a_bucket(s3, tmp_path, role_keys, bucket)
     s3_policies.enforce(s3, bucket, prefix)
@@ -168,7 +172,7 @@ def test_a_run_that_breaks_in_the_middle_is_completed_by_the_same_call(watched: 
         with pytest.raises(PermissionMissing, match=f"{broken}: .*run this again to change the rest"):
             call(old)
         s3_proxy.faults.clear()
-        # Too much is held at all times, never too little.
+        # At any time too many objects are held rather than too few.
         assert in_the_journal(old) == (told if state == "held" else [*told, state])
         assert held(old) != before and (broken in held(old)) == (state == "released")
         predicted = call(old, check_mode=True)
@@ -180,7 +184,7 @@ def test_a_run_that_breaks_in_the_middle_is_completed_by_the_same_call(watched: 
 
 @pytest.mark.mutation
 def test_two_operators_at_a_time_leave_what_the_journal_says(watched: OldRepository, s3_proxy: FaultProxy) -> None:
-    """A set is held while another is released that shares an object with it, and the other way round; at every moment there is."""
+    """A set is held while another set that shares an object is released, and the reverse, at every point of the run."""
     old, (leaf,) = watched, [key for key in objects(watched, 0) & objects(watched, 1) if key.startswith("objects/audit/")]
 
     def meanwhile(call: t.Callable[[], Result]) -> t.Callable[[Answer], Answer]:
@@ -197,7 +201,7 @@ def test_two_operators_at_a_time_leave_what_the_journal_says(watched: OldReposit
         release(old, 0)
         assert fault.hits == 1 and held(old) == objects(old, 1), moment
         release(old, 1)
-    # A leaf that is held already is not held again, so the second moment does not come.
+    # A held partition is not held again, so the second point does not occur.
     for moment in (rf"GET .*{leaf}\?legal-hold", r"PUT .*journal/.*json"):
         hold(old, 0)
         fault = s3_proxy.add(moment, times=1, change=meanwhile(lambda: release(old, 0, high_water_mark=other)))
@@ -230,7 +234,7 @@ def test_a_set_whose_manifest_is_not_believed_is_neither_held_nor_released(old: 
     assert in_the_journal(old) == told and held(old) == objects(old, 1)
 
 
-# ---- what the others make of it
+# ---- the effect on other modules
 
 
 def test_a_prune_retains_what_the_store_holds_and_says_why(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
@@ -276,7 +280,7 @@ def test_a_hold_that_was_taken_off_behind_our_back_is_found_and_put_on_again(old
 
 @pytest.mark.no_false_alarm
 def test_a_hold_of_before_gets_its_legal_holds_from_the_same_call(old: OldRepository) -> None:
-    """Entered by who knew no legal holds."""
+    """An earlier version without legal holds entered the hold."""
     record = old.catalog().get(old.made[0])
     subjects = [entries.subject(layout.manifest_key(record.set_id), record.manifest_sha256)]
     old.append(entries.HOLD, "operator", subjects=subjects, body=decisions.Hold(record.set_id, "case-1", "held", "old").to_body())
@@ -319,7 +323,7 @@ def test_a_copy_that_has_the_entry_gets_legal_holds_and_no_entry_of_its_own(s3: 
 def test_what_is_left_of_a_set_that_was_pruned_meanwhile_can_be_let_go(
     s3: S3Server, role_keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A prune by who cannot see holds, between the legal holds and the entry."""
+    """A prune without the right to see holds runs between the legal holds and the entry."""
     old, _prefix = in_a_bucket(s3, tmp_path, role_keys)
     real, first = set_holds.settle, old.made[0]
 

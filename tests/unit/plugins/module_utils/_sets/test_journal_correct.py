@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An operator gets a repository back whose journal has an entry of 2099, and takes back what stolen keys have signed."""
+"""An operator repairs a repository with a journal entry of 2099, and revokes entries signed with stolen keys."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def correct(old: OldRepository, *names: str, **own: t.Any) -> t.Any:
 
 
 def far_ahead(old: OldRepository) -> None:
-    """A drill host writes one entry with its clock in 2099."""
+    """Append an entry of a drill host whose clock is in 2099."""
     now, old.clock.now = old.clock.now, FAR
     body = decisions.Verification(1, 1, 0, ()).to_body()
     old.append(entries.VERIFICATION, "drill", body=body, time={"host": timestamp(FAR), "database": None, "store": None})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A timestamp beside the journal's newest entry, and what a verification of the repository says of it."""
+"""A timestamp next to the journal's newest entry, and its effect on a verification of the repository."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOW = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A repository, an authority, and the file with its root."""
+    """A repository, an authority, and the file with its root certificate."""
 
     old: OldRepository
     server: Server
@@ -52,7 +52,7 @@ class Place:
 
     @property
     def slot(self) -> str:
-        """Where a timestamp of the newest entry lies."""
+        """Return the key of the newest entry's timestamp."""
         return layout.entry_timestamp_key(self.head.sequence, self.head.sha256)
 
     def stamp(self, **own: t.Any) -> Result:
@@ -62,7 +62,7 @@ class Place:
         return self.old.store.read(layout.entry_key(number))
 
     def put(self, number: int, content: bytes | None = None) -> str:
-        """A timestamp of an older entry, made now or as given."""
+        """Store a timestamp of an older entry, new or as given."""
         data = self.entry(number)
         key = layout.entry_timestamp_key(number, entries.sha256(data))
         self.old.store.put(key, self.authority.stamp(data) if content is None else content)
@@ -260,13 +260,13 @@ def _without_a_number(place: Place) -> None:
 
 
 def _dated_forward(place: Place) -> None:
-    """The signer of the newest entry says that it is of nine minutes later, which is read; an authority saw it today."""
+    """The signer of the newest entry dates it nine minutes ahead, which is accepted. The authority's timestamp is of now."""
     place.old.add(1.15)
     place.put(place.head.sequence)
 
 
 def _dated_forward_and_seen_later(place: Place) -> None:
-    """The same, where only an entry after it was stamped."""
+    """The same, but only a later entry has a timestamp."""
     place.old.add(1.15)
     place.old.drill(place.old.made[-1])
     place.put(place.head.sequence)
@@ -300,7 +300,7 @@ def test_a_verification_finds_what_is_wrong_with_timestamps(place: Place, damage
 
 @pytest.mark.mutation
 def test_a_journal_that_was_rolled_back_is_told_by_a_timestamp_that_stays(place: Place) -> None:
-    """Even on a host that has never seen the repository."""
+    """Also on a host that has never seen the repository."""
     place.stamp()
     head = place.head
     for key in (layout.entry_key(head.sequence), layout.entry_signature_key(head.sequence, head.sha256)):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Locks over time: those of secrets are renewed while a set needs them, and one that is shorter than it should be is found."""
+"""Locks over time: locks of secrets are renewed while a set needs them, and a lock that is too short is found."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LONG = {**DAYS, "secrets": 10}
 
 
 def locked(s3: S3Server, folder: Path, keys: Path, bucket: str | None = None, drilled: int = -1) -> tuple[OldRepository, str]:
-    """Four sets of the last hours, one of which passed a drill, locked for a day; and the prefix in the bucket."""
+    """Return four sets of the last hours, locked for a day, and their prefix in the bucket. One of them passed a drill."""
     prefix = uuid.uuid4().hex
     old = OldRepository(folder, keys, 5, f"s3://{bucket or s3.shared}/{prefix}", s3.options(lock_mode="GOVERNANCE", lock_days=DAYS))
     for _hour in range(4):

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The same in a bucket with Object Lock: what is pruned is gone with all its versions, what is locked stays, and a copy comes out of it."""
+"""A prune in a bucket with Object Lock.
+
+Pruned objects are gone with all versions, locked objects stay, and the repository can be copied from the bucket.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from scenes.s3_server import PRUNE, S3Server
 def in_a_bucket(
     s3: S3Server, folder: Path, keys: Path, bucket: str | None = None, nights: int = 4, **reach: object
 ) -> tuple[OldRepository, str]:
-    """Nightly sets, the last of which passed a drill; and the prefix in the bucket."""
+    """Return nightly sets and their prefix in the bucket. The last set passed a drill."""
     prefix = uuid.uuid4().hex
     old = OldRepository(folder, keys, 24 * nights + 1, f"s3://{bucket or s3.shared}/{prefix}", s3.options(**reach))
     for _night in range(nights):
@@ -37,7 +40,7 @@ def in_a_bucket(
 
 
 def versions(s3: S3Server, prefix: str, bucket: str | None = None) -> list[str]:
-    """Keys of all versions and delete markers."""
+    """Return the keys of all versions and delete markers."""
     pages = s3.client.get_paginator("list_object_versions").paginate(Bucket=bucket or s3.shared, Prefix=f"{prefix}/")
     found = [one["Key"] for page in pages for one in (*page.get("Versions", []), *page.get("DeleteMarkers", []))]
     return sorted(key.removeprefix(f"{prefix}/") for key in found)
@@ -109,7 +112,7 @@ def test_a_clock_that_differs_from_the_stores_prunes_nothing_and_renews_no_lock(
 
 
 def hide(old: OldRepository, s3: S3Server, set_id: str, *, junk: bool) -> None:
-    """What a login can do that may put delete markers and no more, to a set whose locks are over."""
+    """Act like a login that may only add delete markers, on a set whose locks have expired."""
     for one in old.manifest_of(set_id).artifacts:
         if one.path.endswith(".age") and "objects/" not in one.path:
             s3.client.delete_object(**old.store.bucket.named(one.path))  # type: ignore[attr-defined]
@@ -120,7 +123,7 @@ def hide(old: OldRepository, s3: S3Server, set_id: str, *, junk: bool) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("junk", [False, True])
 def test_what_is_hidden_by_delete_markers_is_not_pruned_for_that(s3: S3Server, role_keys: Path, tmp_path: Path, junk: bool) -> None:
-    """It restores, and only a prune could destroy it for good."""
+    """The set can be restored, and only a prune could destroy it permanently."""
     old, prefix = in_a_bucket(s3, tmp_path, role_keys)
     old.see("prune")
     hide(old, s3, old.made[0], junk=junk)
@@ -132,7 +135,7 @@ def test_what_is_hidden_by_delete_markers_is_not_pruned_for_that(s3: S3Server, r
 @pytest.mark.mutation
 @pytest.mark.parametrize("junk", [False, True])
 def test_an_entry_and_delete_markers_end_no_set(s3: S3Server, role_keys: Path, tmp_path: Path, junk: bool) -> None:
-    """By a stolen prune key, where the objects are locked: no byte is gone."""
+    """Written with a stolen prune key. The objects are locked, so no data is lost."""
     old, _prefix = in_a_bucket(s3, tmp_path, role_keys, nights=2)
     victim = old.made[0]
     subjects = [entries.subject(layout.manifest_key(victim), old.catalog().get(victim).manifest_sha256)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A prune between backups of a real database: what is left restores, and the next backup and checkpoint know what was before."""
+"""A prune between backups of a real database: remaining sets restore, and the next backup and checkpoint use earlier results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RULES = {"keep_last": 1, "minimum": 1}
 
 
 def read_later(opened: access.Opened, real: t.Any = prune_facts.read) -> t.Any:
-    """As long after the sets were made as no backup takes."""
+    """Return the facts with a later time, longer after the sets than any backup takes."""
     facts, manifests = real(opened)
     return dataclasses.replace(facts, now=facts.now + LATER), manifests
 
@@ -57,14 +57,14 @@ def test_images_go_with_the_last_set_that_names_them(scene: Scene, engine: Engin
     monkeypatch.setattr(prune_facts, "read", read_later)
 
     def left(image: image_scene.Image | None, **given: t.Any) -> set[str]:
-        """What lies there once only a new set with this image is left."""
+        """Return the image objects that remain after all sets except a new one with this image were pruned."""
         made = commit(scene, engine, image)["set_id"] if image else scene.backup()["set_id"]
         scene.call("backup_prune", **RULES, **given, accepted_sets=[made])
         assert scene.sets() == [made] and scene.call("backup_set_verify")["verdict"] == "pass"
         return set(scene.files("objects/images/*"))
 
     first = left(ONE)
-    # The newer set has none of its own.
+    # The newer set has no image objects of its own.
     assert left(ONE) == first and len(first) == 3
     newer = left(NEXT)
     base = next(path for path in first if image_scene.hex_of(BASE) in path)
@@ -77,7 +77,7 @@ def test_images_go_with_the_last_set_that_names_them(scene: Scene, engine: Engin
 
 @pytest.mark.mutation
 def test_images_hide_no_shrunken_database(scene: Scene, engine: Engine) -> None:
-    """They are larger than it, and stay as they are."""
+    """The images are larger than the database and do not change."""
     engine.images = {ONE[0]: ([], ONE[1])}
     before = prune_facts.read(access.open_repository(scene.options("backup_prune", **RULES).access))[0].sets[-1].size
     commit(scene, engine, ONE)

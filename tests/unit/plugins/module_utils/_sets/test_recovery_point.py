@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The point in time from which a restore loses data is the earliest snapshot of the set, wherever it is reported."""
+"""The recovery point of a set is its earliest snapshot, in every report."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 
 from tools.rules import tree
 
-# The only places that choose among snapshot times: the recovery point, and the latest time that the database's clock has shown.
+# Only these modules choose among snapshot times: the recovery point, and the latest time of the database's clock.
 CHOOSERS = {"plugins/module_utils/_repository/manifest.py": "min", "plugins/module_utils/_evidence/access.py": "max"}
 
 
 def choices(source: str) -> t.Iterator[str]:
-    """`min` or `max`, for each call of it over `snapshot_time`."""
+    """Yield `min` or `max` for each call over `snapshot_time`."""
     for node in ast.walk(ast.parse(source)):
         called = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else ""
         if called in ("min", "max") and any(isinstance(one, ast.Attribute) and one.attr == "snapshot_time" for one in ast.walk(node)):

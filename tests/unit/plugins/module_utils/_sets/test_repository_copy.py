@@ -32,7 +32,7 @@ def files(root: Path) -> dict[str, bytes]:
 
 
 def check_copy(old: OldRepository) -> Result:
-    """A whole repository, as a host sees that has never seen it."""
+    """Verify the whole repository like a host that has never seen it."""
     mark = str(old.folder / f"mark{len(os.listdir(old.folder))}")
     result = old.call("repository_verify", "drill", repository=str(place(old)), high_water_mark=mark, signing_key=None)
     assert result["verdict"] in ("pass", "unproven") and "fail" not in {one["verdict"] for one in result["checks"]}
@@ -153,7 +153,7 @@ def test_a_set_that_cannot_be_believed_does_not_keep_the_others_from_being_saved
 
 @pytest.mark.mutation
 def test_a_destination_that_lies_is_found(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that gives back other bytes."""
+    """A disk that returns wrong bytes."""
     real = LocalStore.open
 
     def open_(store: LocalStore, key: str) -> t.BinaryIO:

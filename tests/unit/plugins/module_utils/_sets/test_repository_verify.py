@@ -59,7 +59,7 @@ def test_every_object_that_is_altered_is_found_and_its_sets_are_named(old: OldRe
         path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         result = verify(old, identity_files=[])
         path.write_bytes(data)
-        # A signature is told by what it signs.
+        # A signature is reported by the name of the file that it signs.
         told = one.key.replace("signatures/backup.sig", "manifest.json")
         assert result["failed"] and told in str(result["checks"]), one.key
         users = {name for name in old.sets() if one.key in {artifact.path for artifact in old.manifest_of(name).artifacts}}
@@ -186,7 +186,7 @@ def test_a_signature_beyond_the_end_of_the_journal_shows_that_it_was_rolled_back
 
 @pytest.mark.mutation
 def test_a_copied_signature_shows_no_roll_back(old: OldRepository) -> None:
-    """Who may only create objects must not make every verification fail."""
+    """A user who may only create objects must not be able to make every verification fail."""
     first = old.journal().entries[0]
     signature = old.store.read(layout.entry_signature_key(1, first.sha256))
     key = layout.entry_signature_key(old.journal().head.sequence + 5, "0" * 64)
@@ -199,7 +199,7 @@ def test_a_copied_signature_shows_no_roll_back(old: OldRepository) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("module", ["repository_verify", "backup_set_verify"])
 def test_an_altered_last_entry_is_no_pass_on_a_host_without_a_mark(old: OldRepository, module: str) -> None:
-    """It lies beside the signature of what was there, so it is not only something that nobody signed."""
+    """It is next to the signature of the original, so it is more than an unsigned object."""
     head = old.journal().head
     path = old.path(layout.entry_key(head.sequence))
     path.write_bytes(path.read_bytes().replace(b"prod", b"prob", 1))

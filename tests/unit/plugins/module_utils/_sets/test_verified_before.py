@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who reads an old entry again that this host has verified before, and who does not."""
+"""The modules that read an entry again which this host has verified before, and those that do not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OLD = 2
 
 @contextlib.contextmanager
 def watched(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[list[str]]:
-    """Keys that are read."""
+    """Return the list of keys that are read."""
     real, keys = LocalStore.read, list[str]()
 
     def read(store: LocalStore, key: str, *more: t.Any) -> bytes:
@@ -35,7 +35,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[list[str]]:
 
 
 def calls(old: OldRepository) -> dict[str, t.Callable[[], t.Any]]:
-    """Those that verify the repository."""
+    """Return the calls that verify the repository."""
     head = old.journal().entries[-1]
     named = {"entries": [f"{head.sequence}-{head.sha256[:16]}"], "reason": "x"}
     return {

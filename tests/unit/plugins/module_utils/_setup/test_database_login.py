@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The login of backups: made with its rights and no others, and with a password that nobody else reads."""
+"""The login of backups is created with exactly its rights, and other users cannot read its password."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scenes import own_server
 from scenes.own_server import Cluster
 
 PASSWORD = "chosen-by-the-operator"
-# The system has a user of this name too, and the server runs as that.
+# The system has a user of this name too, and the server runs as that user.
 ADMIN = "nobody"
 LETS_IN = "local all backup scram-sha-256\nlocal all all trust\n"
 RIGHTS = """
@@ -34,7 +34,7 @@ FROM pg_roles r WHERE rolname = 'backup'
 
 
 class Host:
-    """A server with these rules of who may log in, and a folder for keys."""
+    """A server with these rules for logins, and a directory for keys."""
 
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self.cluster, self.file = cluster, folder / "database_password"
@@ -49,7 +49,7 @@ class Host:
         return self.cluster.execute(*statements, database="postgres")
 
     def rules(self, text: str) -> None:
-        """Who may log in from now on. A restart reads them for certain."""
+        """Set the rules for logins. A restart makes sure that they apply."""
         self.cluster.stop()
         self.cluster.put("pg_hba.conf", text.encode())
         self.cluster.start()
@@ -110,7 +110,7 @@ def test_a_password_that_is_there_is_kept_and_in_no_result(host: Host) -> None:
 
 @pytest.mark.mutation
 def test_a_password_that_others_can_read_is_refused(host: Host) -> None:
-    # In a folder that all may enter.
+    # In a directory that all users may enter.
     folder = Path(sandbox_path())
     folder.mkdir()
     folder.chmod(0o755)
@@ -147,7 +147,7 @@ def test_a_name_is_quoted(host: Host) -> None:
 
 
 def test_the_admin_is_who_the_system_says(host: Host) -> None:
-    """Root is that user for a moment; anybody else stays who he is."""
+    """Root takes that user's ID temporarily; any other user keeps its own."""
     ours = os.geteuid(), os.getegid()
     with database_login._as_admin(ADMIN):
         inside = os.geteuid()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The operator's lists, with hosts that tell the truth and hosts that do not."""
+"""The operator's lists, built from the answers of honest and malicious hosts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._setup import k
 
 
 def line(number: int) -> str:
-    """An Ed25519 public key."""
+    """Return an Ed25519 public key."""
     return f"ssh-ed25519 {base64.b64encode(wire_string(b'ssh-ed25519') + wire_string(bytes([number]) * 32)).decode()}"
 
 
@@ -32,7 +32,7 @@ OPENS, BREAK_GLASS, READER, ALSO_OPENS = (str(pyrage.x25519.Identity.generate().
 def call(
     folder: Path, check_mode: bool = False, opens: str | list[str] = OPENS, deployment: str = "prod", **keys: str | list[str]
 ) -> dict[str, t.Any]:
-    """Of one host of each role, or of as many as there are keys."""
+    """Run the module with the keys of one host of each role, or of as many hosts as there are keys."""
     signers = {"backup": BACKUP, "drill": DRILL, "operator": OPERATOR, **keys}
     sealed = str(folder / "database.recipients")
     given = {
@@ -141,7 +141,7 @@ def test_no_host_of_several_exchanges_its_key(folder: Path) -> None:
 
 @pytest.mark.mutation
 def test_two_hosts_with_one_key_are_refused(folder: Path) -> None:
-    """Who repeats another's key would let a third one's pass for new."""
+    """A host that repeats another host's key could make the key of a third host look new."""
     before = call(folder)["lists"]
     hosts: tuple[dict[str, t.Any], ...] = (
         {"drill": [DRILL, DRILL]},
@@ -161,7 +161,7 @@ def test_deployments_keep_apart(folder: Path) -> None:
         call(folder, deployment="other")
 
 
-# What a host may give as its key, beside one that is somebody else's.
+# Values that a host may report as its key, other than a key that belongs to another host.
 LIES = {
     "nothing": " ",
     "two keys": f"{BACKUP}\n{STRANGER}",

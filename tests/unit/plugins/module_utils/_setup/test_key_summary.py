@@ -24,7 +24,7 @@ KEYS: dict[str, t.Any] = {
     "break_glass": [],
     "added": [],
 }
-# What each host can do that has two roles.
+# The rights of each host with two roles.
 OPENS, DELETES = "can decrypt every set", "can create and delete sets"
 
 

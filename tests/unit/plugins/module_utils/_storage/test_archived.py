@@ -65,7 +65,7 @@ def test_what_is_hidden_is_still_held(s3: S3Server) -> None:
 
 
 class Answers:
-    """A store that gives these answers to reads, an error as an error."""
+    """A store that returns these answers to reads. An exception is raised."""
 
     def __init__(self, *answers: bytes | Exception) -> None:
         self.left = list(answers)

@@ -32,12 +32,12 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def files(store: LocalStore) -> list[str]:
-    """Everything below the root, temporary files too."""
+    """Return all files below the root, including temporary files."""
     return sorted(str(path.relative_to(store.location)) for path in Path(store.location).rglob("*") if not path.is_dir())
 
 
 def in_child(work: t.Callable[[], str], *, uid: int | None = None) -> str:
-    """What `work` returns in a process of its own, which may have another uid or limits."""
+    """Return the result of `work` in a child process, which may have another uid or other limits."""
 
     def run(sender: t.Any) -> None:
         if uid is not None and os.geteuid() == 0:
@@ -205,7 +205,7 @@ def test_a_symbolic_link_inside_is_never_followed(store: LocalStore, tmp_path: P
     }
     said = error_of(acts[act])
     if where == KEY and act in ("put", "delete", "list"):
-        assert said == "no error"  # the link itself goes, or is not in the way, or is named
+        assert said == "no error"  # the link itself is deleted, does not matter, or is listed
     else:
         assert said.startswith(("StorageError", "NoObject")) and ("symbolic link" in said or "not a regular file" in said)
     assert files(outside) == [KEY] and outside.read(KEY) == b"secret"
@@ -245,7 +245,7 @@ def test_a_directory_without_permission_is_told(tmp_path: Path) -> None:
     place.chmod(0o555)
 
     def seen(act: t.Callable[[LocalStore], object]) -> str:
-        # The parents of a test's directory may be closed to others.
+        # Other users may not be able to enter the parents of a test's directory.
         os.chdir(tmp_path)
         return in_child(lambda: error_of(lambda: act(LocalStore("repository"))), uid=NOBODY)
 
@@ -322,7 +322,7 @@ def test_clear_takes_what_a_killed_writer_left_and_spares_the_rest(store: LocalS
 
 
 def test_its_clock_is_that_of_a_file_that_is_written_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also on a file system without files that have no name."""
+    """Also on a file system without unnamed files (O_TMPFILE)."""
     store = LocalStore(str(tmp_path / "repository"))
     real = os.open
     for flags in (0, os.O_TMPFILE):

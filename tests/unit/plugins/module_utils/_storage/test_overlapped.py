@@ -33,7 +33,7 @@ def refuse(item: int) -> int:
 @pytest.mark.parametrize("count", [0, 1, AHEAD, 100])
 @pytest.mark.parametrize("threads", [1, THREADS])
 def test_results_come_in_the_order_of_the_items(threads: int, count: int) -> None:
-    """Whoever is done first."""
+    """The order of completion does not matter."""
     done = threading.Event()
 
     def work(item: int) -> int:
@@ -46,7 +46,7 @@ def test_results_come_in_the_order_of_the_items(threads: int, count: int) -> Non
 
 
 def test_several_are_under_way_together() -> None:
-    """Each waits for the others, so one after the other would never end."""
+    """Each waits for the others, so a sequential run would never end."""
     together = threading.Barrier(THREADS, timeout=PATIENCE)
     assert sorted(in_order(lambda _item: together.wait(), range(THREADS), THREADS)) == list(range(THREADS))
 
@@ -62,7 +62,7 @@ def test_no_more_are_asked_for_than_are_waited_for() -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("threads", [1, THREADS])
 def test_an_error_comes_in_its_turn(threads: int) -> None:
-    """And that of the first, although later ones fail too."""
+    """The first error is raised, although later items fail too."""
     seen = []
     with pytest.raises(ObjectMissing, match="object 7 does"):
         for result in in_order(refuse, range(100), threads):
@@ -71,7 +71,7 @@ def test_an_error_comes_in_its_turn(threads: int) -> None:
 
 
 def test_no_thread_is_left(threads_before: set[threading.Thread]) -> None:
-    """Neither at the end, nor after an error, nor when somebody has seen enough: a fork would copy what threads hold."""
+    """Neither at the end, nor after an error, nor if the caller stops early: a fork would copy the locks of threads."""
     assert len(list(in_order(lambda item: item, range(100), THREADS))) == 100
     assert set(threading.enumerate()) == threads_before
     with pytest.raises(ObjectMissing):

@@ -43,7 +43,7 @@ def new_store(s3: S3Server, bucket: str | None = None, prefix: str | None = None
 
 
 def again(s3: S3Server, store: S3Store, **own: t.Any) -> S3Store:
-    """The same place, seen by somebody who remembers nothing."""
+    """Return the same location without any cached state."""
     return new_store(s3, store.bucket.name, store.bucket.root.rstrip("/"), **own)
 
 
@@ -59,13 +59,13 @@ def locked(s3: S3Server) -> S3Store:
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> int:
-    """Parts as small as a server takes them, so that a few megabytes have several."""
+    """Make parts as small as a server accepts, so that a few megabytes have several parts."""
     monkeypatch.setattr(s3_parts, "PART", 5 << 20)
     return 5 << 20
 
 
 def put_stream(store: S3Store, key: str, size: int, *, known: bool = True) -> str:
-    """SHA-256 of random bytes that were written in odd pieces."""
+    """Write random bytes in pieces of odd sizes and return their SHA-256."""
     digest, left = hashlib.sha256(), size
     with store.writer(key.rpartition("/")[0], key if known else None) as out:
         while left:
@@ -90,7 +90,7 @@ def unfinished(store: S3Store) -> int:
 
 
 def version(store: S3Store, key: str) -> dict[str, t.Any]:
-    """Bucket, key and id of the newest version."""
+    """Return bucket, key and ID of the newest version."""
     return {**store.bucket.named(key), "VersionId": store.bucket.client.head_object(**store.bucket.named(key))["VersionId"]}
 
 
@@ -171,7 +171,7 @@ def test_a_listing_is_sorted_and_of_a_folder(s3: S3Server, store: S3Store) -> No
 
 
 def test_a_listing_of_several_pages(s3: S3Server, store: S3Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Versions of one key lie on two pages here."""
+    """The versions of one key are on two pages here."""
     for number in range(7):
         store.put(f"journal/{number}", b"x" * number)
     for _time in range(4):

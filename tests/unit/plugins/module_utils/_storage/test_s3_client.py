@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where credentials come from, and that none of them is told."""
+"""The sources of credentials, and that no credential is printed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROLE = "arn:aws:iam::123456789012:role/backup"
 
 
 class TokenServer(http.server.ThreadingHTTPServer):
-    """What AWS's token service answers to AssumeRole and AssumeRoleWithWebIdentity; each answer has another key, good for `seconds`."""
+    """AWS's token service for AssumeRole and AssumeRoleWithWebIdentity. Each answer has a new key that is valid for `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(("127.0.0.1", 0), _Tokens)
@@ -56,12 +56,12 @@ class _Tokens(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_arguments: t.Any) -> None:
-        """Nobody reads it."""
+        """Discard the log."""
 
 
 @pytest.fixture(autouse=True)
 def nothing_around(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No credentials of the machine that runs the tests."""
+    """Hide the credentials of the machine that runs the tests."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -98,7 +98,7 @@ def short_tokens(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[TokenServer]:
 
 
 def signed(client: t.Any) -> str:
-    """An address that shows with which key requests are signed."""
+    """Return an address that shows the key with which requests are signed."""
     url: str = client.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
     return url
 
@@ -133,7 +133,7 @@ def test_a_web_identity_of_the_host_is_used(tmp_path: Path, long_tokens: TokenSe
 def test_a_web_identity_is_asked_again_before_its_credentials_end(
     tmp_path: Path, short_tokens: TokenServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the token that the cluster has put there since."""
+    """With the newer token that the cluster has stored in the meantime."""
     (tmp_path / "token").write_text("first")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
     monkeypatch.setenv("AWS_ROLE_ARN", ROLE)
@@ -155,7 +155,7 @@ def test_no_credentials_at_all_is_told(role: str | None) -> None:
 
 
 def certificate(folder: Path) -> Path:
-    """A self-signed one for 127.0.0.1, with its key in the same file."""
+    """Create a self-signed certificate for 127.0.0.1, with its key in the same file."""
     both = folder / "server.pem"
     argv = [
         "openssl",
@@ -179,7 +179,7 @@ def certificate(folder: Path) -> Path:
 
 @pytest.fixture
 def tls(tmp_path: Path) -> t.Iterator[tuple[str, str]]:
-    """Address and certificate of a server that refuses everything."""
+    """Yield address and certificate of a server that refuses everything."""
     both = certificate(tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -207,7 +207,7 @@ def test_a_certificate_that_nobody_vouches_for_is_told(credentials: str, tls: tu
 
 @pytest.mark.no_false_alarm
 def test_a_bundle_makes_it_trusted(credentials: str, tls: tuple[str, str]) -> None:
-    """The server then answers, if only that it does not know such requests."""
+    """The server then answers, but only that it does not support such requests."""
     given = Connection(endpoint=tls[0], region="x", credentials_file=credentials, path_style=True, ca_bundle=tls[1])
     assert "TLS" not in asked(given)
 

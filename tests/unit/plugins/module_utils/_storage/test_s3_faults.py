@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A store and a network that fail: one line that helps, no half object, no endless retry."""
+"""Failures of a store and a network: one helpful line, no partial object, no endless retry."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FIVE = 5 << 20
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As many tries as ever, without the time between them."""
+    """Keep the number of tries, but remove the pauses between them."""
     monkeypatch.setattr(botocore.retries.standard.ExponentialBackoff, "delay_amount", lambda *_given: 0)
     monkeypatch.setattr(Bucket, "pause", staticmethod(lambda _attempt: None))
     monkeypatch.setattr(s3_parts, "PART", FIVE)
@@ -94,7 +94,7 @@ def test_what_the_store_refuses_is_told_and_leaves_nothing(
     request, skip = {"small": ("PUT", 0), "begin": ("POST .*uploads", 0), "part": (PARTS, 1), "end": ("POST .*uploadId", 0)}[what]
     fault = s3_proxy.add(request, status=status, code=code, skip=skip)
     refused(kind, words, lambda: store.put("sets/a", b"x") if what == "small" else put_big(store))
-    # Parts that were under way side by side were each tried as often.
+    # Parts that were uploaded at the same time were each tried this often.
     assert tries <= fault.hits <= tries * (s3_upload.WORKERS if what == "part" else 1)
     nothing_is_left(store, s3_proxy)
 
@@ -128,7 +128,7 @@ def test_a_connection_that_always_breaks_ends_the_upload(store: S3Store, s3_prox
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("size", ["small", "big"])
 def test_an_answer_that_is_lost_does_not_make_two_of_one(store: S3Store, s3_proxy: FaultProxy, size: str) -> None:
-    """The second try finds the object there, and knows it as its own."""
+    """The second try finds the object and recognises it as its own."""
     fault = s3_proxy.add("PUT" if size == "small" else "POST .*uploadId", lost=True, times=1)
     if size == "small":
         assert store.put("journal/0000000001.json", b"mine").size == 4
@@ -230,7 +230,7 @@ def test_a_read_that_always_breaks_ends(store: S3Store, s3_proxy: FaultProxy) ->
 
 @pytest.mark.mutation
 def test_credentials_that_expire_in_a_long_upload_end_it(store: S3Store, s3_proxy: FaultProxy) -> None:
-    """The upload cannot even be ended then; a later run does."""
+    """The upload cannot be aborted then. A later run aborts it."""
     s3_proxy.add(PARTS, skip=2, status=400, code="ExpiredToken")
     s3_proxy.add("DELETE", status=400, code="ExpiredToken")
     refused(Unreachable, "the credentials have expired", lambda: put_big(store))

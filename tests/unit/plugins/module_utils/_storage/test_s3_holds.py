@@ -37,7 +37,7 @@ def reach(s3: S3Server, bucket: str, user: str = ADMIN, prefix: str = "", **own:
 
 
 def destroy(store: S3Store, key: str, **more: t.Any) -> None:
-    """The true version, as an intruder would: without asking what counts."""
+    """Delete the valid version like an attacker, without checking which version counts."""
     (version,) = [one.version for one in store.held(key.rpartition("/")[0]) if one.key == key]
     with told(key):
         store.bucket.client.delete_object(**store.bucket.named(key), VersionId=version, **more)
@@ -91,7 +91,7 @@ def test_the_true_version_is_held_whatever_lies_on_top(s3: S3Server, key: str) -
     store = reach(s3, s3.shared)
     store.put(key, b"true")
     s3.client.put_object(**store.bucket.named(key), Body=b"forged")
-    time.sleep(1.1)  # this server dates a version anew, in seconds, when its lock or its hold changes
+    time.sleep(1.1)  # this server dates a version again, in seconds, when its lock or its hold changes
     store = reach(s3, store.bucket.name, prefix=store.bucket.root.rstrip("/"))
     store.hold(key, True)
     reach(s3, store.bucket.name, prefix=store.bucket.root.rstrip("/"), lock_mode="GOVERNANCE", lock_days={"sets": 1, "objects": 1}).extend(

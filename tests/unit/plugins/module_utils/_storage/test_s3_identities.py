@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host that has no credentials of its own: those of its instance, given and renewed by the metadata service."""
+"""A host without its own credentials uses its instance's, which the metadata service provides and renews."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HOUR = datetime.timedelta(hours=1)
 
 
 class Metadata(http.server.ThreadingHTTPServer):
-    """What an instance is told about its role, by version 2 of the protocol. `user` is who it is now, None when it has no role."""
+    """The metadata service for an instance's role, in version 2 of the protocol. `user` is the current user, None without a role."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Answers)
@@ -69,12 +69,12 @@ class _Answers(http.server.BaseHTTPRequestHandler):
         self.wfile.write((text or "").encode())
 
     def log_message(self, *_arguments: t.Any) -> None:
-        """Nobody reads it."""
+        """Discard the log."""
 
 
 @pytest.fixture
 def metadata(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Metadata]:
-    """The only place where credentials are found."""
+    """Make this service the only source of credentials."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_EC2_METADATA_DISABLED"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
@@ -95,7 +95,7 @@ def bucket(s3: S3Server) -> str:
 
 @pytest.fixture
 def store(s3: S3Server, bucket: str) -> S3Store:
-    """Reached with no word about credentials."""
+    """Return a store that was opened without any credential option."""
     found = open_store(
         f"s3://{bucket}/{uuid.uuid4().hex}", BucketOptions(s3_endpoint=s3.endpoint, s3_region=s3_server.REGION, s3_path_style=True)
     )
@@ -104,7 +104,7 @@ def store(s3: S3Server, bucket: str) -> S3Store:
 
 
 def admit(s3: S3Server, bucket: str, user: str) -> None:
-    """Nobody but that user from now on, beside the owner of the account."""
+    """From now on, admit only this user and the owner of the account."""
     statement = {
         "Effect": "Allow",
         "Principal": {"AWS": f"arn:aws:iam::000000000000:user/{user}"},
@@ -123,7 +123,7 @@ def test_the_role_of_the_instance_is_used(s3: S3Server, bucket: str, store: S3St
 def test_its_credentials_are_renewed_before_they_end(
     s3: S3Server, bucket: str, store: S3Store, metadata: Metadata, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a store that is open: the first ones are worth nothing any more when the second ones are."""
+    """The store stays open. The first credentials become invalid when the second ones become valid."""
     admit(s3, bucket, BACKUP)
     store.put(KEY, b"a set")
     admit(s3, bucket, DRILL)
@@ -132,7 +132,7 @@ def test_its_credentials_are_renewed_before_they_end(
         store.read(KEY)
     assert metadata.given == [BACKUP], "they are still good for an hour"
     metadata.passed = datetime.timedelta(minutes=52)
-    # Credentials have no public clock, and requests must carry the time of day.
+    # The clock of credentials is not public, and requests must have the real time.
     monkeypatch.setattr(store.bucket.client._request_signer._credentials, "_time_fetcher", metadata.now)
     assert store.read(KEY) == b"a set" and metadata.given == [BACKUP, DRILL]
 

@@ -24,7 +24,7 @@ def packed(*parts: bytes) -> bytes:
 
 
 class Dribble(io.BytesIO):
-    """Gives a few bytes a time, as a pipe may."""
+    """A source that returns a few bytes at a time, as a pipe may do."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         return super().read(min(size or 7, 7))
@@ -91,7 +91,7 @@ def test_every_flipped_bit_is_found() -> None:
     whole = bytearray(packed(data))
     for position in range(len(whole) * 8):
         whole[position // 8] ^= 1 << position % 8
-        # A few bits of the frame header mean nothing for what comes out.
+        # A few bits of the frame header have no effect on the output.
         with contextlib.suppress(TamperedData):
             assert compression.decompress(bytes(whole), "x", 1000) == data
         whole[position // 8] ^= 1 << position % 8

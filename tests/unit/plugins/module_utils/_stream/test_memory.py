@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files in memory: what they hold, who may read them, and what they do where there is no room."""
+"""Files in memory: their content, who can read them, and their behaviour if memory is short."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_file_in_memory_holds_what_it_was_given(mode: int) -> None:
 
 @pytest.mark.mutation
 def test_without_room_it_is_an_error_in_one_line_and_nothing_stays_open() -> None:
-    """In a process of its own: a limit cannot be lifted again."""
+    """In a separate process, because a limit cannot be removed again."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     said = subprocess.run([sys.executable, "-c", LIMITED], env=env, check=True, capture_output=True, text=True).stdout
     assert said.count("\n") == 1 and "ulimit -f" in said

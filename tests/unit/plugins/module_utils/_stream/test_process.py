@@ -119,7 +119,7 @@ def test_a_child_runs_as_whom_it_is_told() -> None:
     mine = Identity(os.getuid(), os.getgid()) if os.getuid() else Identity(65534, 65533)
     code = "import os; print(os.getuid(), os.getgid(), os.getgroups())"
     if os.getuid():
-        # An ordinary user cannot drop its groups, and nobody asks it to.
+        # An ordinary user cannot drop its groups and does not have to.
         assert run(python(code)).decode().startswith(f"{mine.uid} {mine.gid} ")
     else:
         assert (
@@ -130,7 +130,7 @@ def test_a_child_runs_as_whom_it_is_told() -> None:
 def test_only_what_is_passed_on_is_open_in_a_child() -> None:
     read_end, write_end = os.pipe()
     os.set_inheritable(write_end, True)
-    # The folder that is listed has a descriptor of its own, which is closed again.
+    # The listing itself opens a descriptor, which is closed again.
     code = "import os; print([n for n in map(int, os.listdir('/proc/self/fd')) if n > 2 and os.path.exists(f'/proc/self/fd/{n}')])"
     with open("/dev/null", "rb") as null, open(read_end), open(write_end, "w"):
         read, write = os.pipe()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Progress that is told into a folder, and the end of a process at which nobody looks any more."""
+"""Progress that is written to a directory, and the end of a process that nothing watches any more."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.progres
 from ansible_collections.caracal_ops.backup.plugins.plugin_utils import console_line
 from harness.waiting import came
 
-# A module at work, for ever.
+# A module that works forever.
 WORK = """
 import sys, time
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import progress, workers
@@ -132,7 +132,7 @@ def test_what_failed_counts_for_nothing(cells: Progress) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("size", [-5, 1 << 80])
 def test_a_size_that_is_none_is_told_as_a_line_of_ours(cells: Progress, size: int) -> None:
-    """A server that says how large its tables are may say anything."""
+    """A server may report any size for its tables."""
     cells.begin("restoring", size)
     with cells.share(size):
         pass
@@ -156,7 +156,7 @@ def at_work(term: float) -> subprocess.Popen[bytes]:
 
 
 def ended(work: subprocess.Popen[bytes]) -> int:
-    """Its status, once nobody has its output open any more."""
+    """Return the exit status, once no process has its output open."""
     assert work.communicate(timeout=120)[0] == b""
     return work.returncode
 
@@ -181,12 +181,12 @@ def test_a_lease_that_is_renewed_no_more_ends_it_too(folder: Path) -> None:
 
 @pytest.mark.no_false_alarm
 def test_one_that_was_never_renewed_ends_nothing(folder: Path) -> None:
-    """Who looks may not be able to: then it is as if nobody had wanted to know."""
+    """The watcher may be unable to watch. The work then continues as if no progress had been requested."""
     work = at_work(0.2)
     try:
         assert came(lambda: bool(words(folder)))
         told = folder / progress.TOLD
-        # It is written over and over, for longer than the term.
+        # The file is rewritten again and again, for longer than the term.
         times = {told.stat().st_mtime_ns}
         assert came(lambda: times.add(told.stat().st_mtime_ns) or len(times) > 20, pause=0.01)
         assert work.poll() is None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A password that other users of the host can read is not used, whatever option or library names its file."""
+"""A password file that other users of the host can read is not used, no matter which option or library names it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ READERS: list[t.Callable[[Path], None]] = [of_postgres, of_redis, of_a_store, of
 
 @pytest.fixture
 def path(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
-    """In a folder of a folder that every user may enter."""
+    """Return a path in a subdirectory of a directory that every user may enter."""
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "PGPASSFILE"):
         monkeypatch.setenv(name, "/nonexistent")
     above = Path(runs.path("secrets", runs.DISK))
@@ -86,7 +86,7 @@ def test_what_others_read_is_refused(path: Path, read: t.Callable[[Path], None],
 
 @pytest.mark.mutation
 def test_a_link_is_judged_by_what_it_leads_to(path: Path, tmp_path: Path) -> None:
-    """As a key that signs is: a folder that is shut keeps nobody from a file elsewhere."""
+    """The same rule as for a signing key: a private directory of the link does not protect a file elsewhere."""
     path.chmod(0o644)
     link = tmp_path / "link"
     link.symlink_to(path)

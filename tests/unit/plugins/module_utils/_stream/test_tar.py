@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What we write, GNU tar reads; what GNU tar or an intruder writes, we read or refuse."""
+"""GNU tar reads our output. We read or refuse the output of GNU tar or of an attacker."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def test_garbage_is_refused() -> None:
 
 
 class Endless:
-    """A header, and zeros after it for ever: what a few bytes of zstd can say. It counts what was asked for."""
+    """A header followed by endless zeros, which zstd can encode in a few bytes. It counts the bytes that are read."""
 
     def __init__(self, head: bytes) -> None:
         self._head = head
@@ -140,7 +140,7 @@ def head(kind: bytes, size: int = HUGE, name: str = "one") -> bytes:
 
 
 def sparse(data: bytes, **fields: str) -> bytes:
-    """A file of GNU's sparse format in pax headers."""
+    """Return a file in GNU's sparse format with pax headers."""
     return foreign(lambda info: info.pax_headers.update({f"GNU.sparse.{name}": value for name, value in fields.items()})) + data
 
 

@@ -171,7 +171,7 @@ def test_what_keep_gives_of_each_result_is_kept(tmp_path: Path) -> None:
 
     tasks: list[workers.Task] = [(last, ("a",)), (later, (0, "b")), (later, (0, "c"))]
     assert workers.run_all(tasks, 2, keep=keep) == ["A", "B", "C"]
-    assert came == [(1, "b"), (2, "c"), (0, "a")]  # as they come, not in the order of the tasks
+    assert came == [(1, "b"), (2, "c"), (0, "a")]  # in the order of completion, not of the tasks
 
 
 def test_results_of_which_nothing_is_kept() -> None:
@@ -260,10 +260,10 @@ def test_workers_die_with_their_parent() -> None:
 
 
 class Slow:
-    """Its end waits for a thread that only the process has that made it."""
+    """An object whose end waits for a thread that exists only in the process that created it."""
 
     def __init__(self) -> None:
-        self.me = self  # only a collection frees it
+        self.me = self  # only a garbage collection frees it
         self.pid = os.getpid()
 
     def __del__(self) -> None:

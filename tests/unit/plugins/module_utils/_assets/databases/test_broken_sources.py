@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A source whose rows break its own constraints: what its backup says, every time, and what its restore does."""
+"""A source with rows that violate its constraints: its backup reports them every time, and its restore behaves as documented."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Broken(t.NamedTuple):
     dumped: Result
 
     def commit(self) -> Result:
-        """One more night: what the commit says."""
+        """Make another backup and return the result of the commit."""
         set_id = self.scene.new_id()
         self.scene.call("pg_encrypted_dump", set_id=set_id, databases=DATABASES)
         return self.scene.call("backup_set", state="committed", set_id=set_id, left_out={"secrets": "no part of this"})
 
     def verify(self) -> dict[str, str]:
-        """Of the newest set: verdicts of its checks of the source, and of the history."""
+        """Verify the newest set and return the verdicts of its source checks and of the history."""
         found = self.scene.call("backup_set_verify", require_valid=False)["checks"]
         return {one["id"]: one["verdict"] for one in found if one["id"] in (*source_checks.IDS, history.CHECK_ID)}
 
     def findings_open(self) -> int:
-        """As a metric counts what is an alarm until it is acknowledged."""
+        """Return the number of unacknowledged findings in the metrics."""
         opened = access.open_repository(self.scene.access())
         newest = opened.catalog.newest()
         assert newest

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A dump among others who want to change partitions and write audit events: it gives way, and says so."""
+"""A dump during partition changes and audit writes of others: it gives way, and reports it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ INSERT = """INSERT INTO audit_events (id, zone_id, event_type, occurred_at, chai
 
 
 class Others:
-    """Once a leaf is being copied: retention drops that leaf, the audit service writes an event and makes a month."""
+    """Work that starts while a partition is copied.
+
+    Retention drops that partition, and the audit service writes an event and creates a month.
+    """
 
     def __init__(self, source: TwinCluster, go_on: Path) -> None:
         self._source = source
@@ -48,7 +51,7 @@ class Others:
             self.leaf = self._copied_leaf()
             drop = threading.Thread(target=self._timed, args=("drop", f"SELECT audit_partition_drop('{self.leaf}')"))
             drop.start()
-            eventually(lambda: self._source.execute(DROPPING) or not drop.is_alive())  # so that the event comes behind the drop
+            eventually(lambda: self._source.execute(DROPPING) or not drop.is_alive())  # so that the event waits behind the drop
             self._timed("insert", INSERT, self._source.spec.now)
             drop.join()
             self._timed("ensure", "SELECT audit_partition_ensure('2031-01-01')")
@@ -69,7 +72,7 @@ class Others:
 
 @pytest.fixture
 def held_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Copies of leaves hold still, with their locks, until this file exists."""
+    """Return a file. Copies of partitions pause, with their locks, until it exists."""
     go_on = tmp_path / "go-on"
     write = dump.Lines.write
 
@@ -90,7 +93,7 @@ def test_a_partition_change_stalls_no_event(twin_cluster: TwinFactory, fresh_clu
     dumped = scene.backup()
     others.thread.join()
 
-    # The copy holds still until all of them are done: whoever had to wait for its end would wait much longer.
+    # The copy pauses until all of them are done. Work that had to wait for the copy would take much longer.
     assert max(others.seconds.values()) < PATIENCE, others.seconds
     assert 0 < dumped["databases"][0]["longest_wait"] < PATIENCE
     dropped = [check for check in dumped["checks"] if check["id"] == "leaves.dropped"]
@@ -111,6 +114,6 @@ def test_a_run_ends_when_its_time_is_over(twin_cluster: TwinFactory, tmp_path: P
         scene.call("pg_encrypted_dump", set_id=set_id, max_duration=3)
     held_up.touch()
     ours = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup 2%' AND query LIKE 'COPY %'"
-    eventually(lambda: not source.execute(ours))  # the server notices a moment later that a client died
+    eventually(lambda: not source.execute(ours))  # the server notices the death of a client with a delay
     scene.call("backup_set", state="aborted", set_id=set_id)
     assert scene.backup()["bytes"] > 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a dump says of audit rows that an earlier set has seen, and what it holds while others write."""
+"""A dump's findings about audit rows of an earlier set, and its consistency while others write."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def blocks_check(result: Result) -> Result:
 
 @pytest.fixture
 def tampered(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> Tampered:
-    """What the next dump says of a source that was changed by statements since the last set."""
+    """Return a function that changes the source by statements and returns the findings of the next dump."""
 
     def dump(*statements: str, change: t.Callable[[str], None] = lambda _name: None) -> Result:
         name = caracal_copy()
@@ -46,7 +46,7 @@ def tampered(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) 
 
 
 def a_row(cluster: TwinCluster) -> tuple[str, str, int]:
-    """Id, zone and sequence number of a row in the middle of its chain, whose successor lies in the same leaf."""
+    """Return ID, zone and sequence number of a row in the middle of its chain. The next row is in the same partition."""
     return cluster.execute(
         f"""SELECT id, zone_id, chain_seq FROM {LEAF} x
              WHERE EXISTS (SELECT FROM {LEAF} y WHERE (y.zone_id, y.chain_seq) = (x.zone_id, x.chain_seq + 1))
@@ -64,7 +64,7 @@ def test_an_unchanged_source_passes(tampered: Tampered) -> None:
 def test_the_set_of_a_changed_source_is_made_and_its_commit_says_so(
     scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier
 ) -> None:
-    """It is the evidence."""
+    """The set is the evidence."""
     for statement, verdict in (("SELECT", "pass"), (f"DELETE FROM {LEAF} WHERE id = '{a_row(caracal_database)[0]}'", "fail")):
         name, set_id = caracal_copy(), scene.new_id()
         caracal_database.execute(FREELY, statement, database=name)
@@ -77,7 +77,7 @@ def test_the_set_of_a_changed_source_is_made_and_its_commit_says_so(
 
 @pytest.mark.mutation
 def test_an_edit_with_the_chain_kept_right_is_found(tampered: Tampered, caracal_database: TwinCluster) -> None:
-    """Whoever holds the product's key edits one row and its successor's link: the product's own chain then still holds."""
+    """With the product's key, an attacker edits one row and the link of the next. The product's own chain then stays valid."""
     row_id, zone, seq = a_row(caracal_database)
     key = keys.for_seed(caracal_database.spec.seed).audit_hmac_key
     names: list[str] = []
@@ -160,7 +160,7 @@ def test_a_leaf_that_was_emptied_is_no_leaf_that_was_dropped(tampered: Tampered)
 
 @pytest.mark.mutation
 def test_growth_passes_and_an_edit_below_it_does_not(tmp_path: t.Any, twin_cluster: TwinFactory) -> None:
-    """The open block grows; only up to the head of then must it be what it was."""
+    """The open block grows. It must be unchanged only up to its former head."""
     source = twin_cluster(seed="growth")
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
     first = scene.backup()
@@ -201,7 +201,7 @@ def test_a_leaf_is_stored_anew_when_its_object_is_damaged_or_closed_to_a_recipie
 
 @pytest.mark.no_false_alarm
 def test_a_dump_while_others_write_equals_its_inventory(tmp_path: t.Any, fresh_cluster: FreshCluster) -> None:
-    """Services write all the time: what was dumped, what was counted and what was hashed are of one moment."""
+    """Services write all the time, but the dump, the counts and the hashes come from one snapshot."""
     spec = Spec(events=600, seed="busy")
     source, copy = (TwinCluster(fresh_cluster(), spec) for _number in range(2))
     load.create(source.target, spec)
@@ -227,7 +227,7 @@ def events(cluster: TwinCluster) -> int:
 
 @contextlib.contextmanager
 def writers(source: TwinCluster) -> t.Iterator[None]:
-    """Two processes that write as fast as they can; both have begun when the block begins."""
+    """Run two processes that write as fast as they can. Both have started when the block begins."""
     context = multiprocessing.get_context("fork")
     stop = context.Event()
     children = [context.Process(target=activity.write_some, args=(source.target, source.spec, 1 << 30, stop)) for _number in range(2)]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The owner of a backed-up database is no superuser; on the day of a restore a superuser loads his rows."""
+"""A superuser restores rows of a database owner who is not a superuser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scenes.scene import OPERATOR_HOST, Scene
 from scenes.twin_database import TwinCluster, TwinFactory
 from twin.spec import Spec
 
-# Only a superuser gets a file written. What is said to be immutable calls what is not.
+# Only a superuser can write this file. A function declared as immutable calls one that is not.
 HOSTILE = (
     "CREATE SCHEMA own",
     """CREATE FUNCTION own.take() RETURNS boolean LANGUAGE plpgsql AS $take$
@@ -43,7 +43,7 @@ WAYS = {
         "CREATE TABLE own.rows (a int) PARTITION BY RANGE (own.of(a))",
         "CREATE TABLE own.low PARTITION OF own.rows FOR VALUES FROM (0) TO (10)",
     ),
-    # pg_dump has a check that needs its own table made after the rows, which are looked at then.
+    # pg_dump creates a check that needs its own table after the rows, which are then checked.
     "row": (
         "CREATE TABLE own.rows (a int)",
         """CREATE FUNCTION own.whole(one own.rows) RETURNS boolean IMMUTABLE LANGUAGE plpgsql AS
@@ -92,7 +92,7 @@ def test_rows_of_an_owner_run_nothing_of_his(tmp_path: Path, fresh_cluster: Fres
 
 @pytest.mark.mutation
 def test_rows_of_an_owner_end_no_session_of_the_server(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory) -> None:
-    """What everybody may call, and what does more the more its caller may."""
+    """Functions that every user can call and that do more if the caller has more rights."""
     target = fresh_cluster()
     with Session(Server(target.socket_dir, target.port, target.superuser), "postgres", settings={}) as somebody:
         other = somebody.value("SELECT pg_backend_pid()")
@@ -105,7 +105,7 @@ def test_rows_of_an_owner_end_no_session_of_the_server(tmp_path: Path, fresh_clu
 
 @pytest.mark.no_false_alarm
 def test_a_check_that_is_not_valid_yet_runs_nothing(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory) -> None:
-    """It is made after the rows too, and does not look at them."""
+    """The check is also created after the rows, and does not check them."""
     way = ("CREATE TABLE own.rows (a int)", "INSERT INTO own.rows VALUES (-1)", "ALTER TABLE own.rows ADD CHECK (a > 0) NOT VALID")
     scene = hostile(tmp_path, twin_cluster(seed="rows not valid"), way)
     assert scene.call("pg_encrypted_restore", **where(scene, fresh_cluster()))["databases"]
@@ -120,6 +120,6 @@ def test_they_do_where_the_operator_says_so(tmp_path: Path, fresh_cluster: Fresh
 
 @pytest.mark.no_false_alarm
 def test_a_drill_restores_them(tmp_path: Path, fresh_cluster: FreshCluster, twin_cluster: TwinFactory) -> None:
-    """Its sandbox is made for hostile rows."""
+    """Its sandbox is built for hostile rows."""
     scene = hostile(tmp_path, twin_cluster(seed="rows check"), WAYS["check"])
     assert scene.call("pg_encrypted_restore", sandbox=fresh_cluster().directory, databases=["caracal_auth"])["databases"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An audit month that is partitioned once more: its rows are in the set, bound by blocks, verified, and come back."""
+"""An audit month with subpartitions: the set contains its rows, and they are bound by blocks, verified and restored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,10 @@ ROWS = "SELECT tableoid::regclass::text, count(*) FROM audit_events GROUP BY 1 O
 
 @dataclasses.dataclass(frozen=True)
 class Divided:
-    """A source with such a month, its committed set after two of the same database under another name, and what was restored of it."""
+    """A source with such a month, and its restored copy.
+
+    The set was committed after two sets of the same database under another name.
+    """
 
     scene: Scene
     source: TwinCluster
@@ -117,7 +120,7 @@ def test_each_of_its_rows_is_verified_where_it_lies(divided: Divided) -> None:
 
 @pytest.mark.mutation
 def test_a_row_that_was_edited_there_is_found(divided: Divided) -> None:
-    """Deeper than a month, and bound all the same: by the blocks of the set."""
+    """The row is in a subpartition. The blocks of the set bind it anyway."""
     (event,) = divided.source.execute(f"SELECT id FROM {relations.LEAVES[0]} ORDER BY chain_seq LIMIT 1", database=divided.database)
     change = f"UPDATE {relations.LEAVES[0]} SET decision = '{{}}' || decision WHERE id = '{event[0]}'"
     divided.source.execute(relations.FREELY, change.format("not "), database=divided.database)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The dump: what its preflight refuses, what a failure or a kill in the middle leaves, what check mode predicts."""
+"""The dump: refusals of its preflight, files left by a failure or a kill, predictions of check mode."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ Reader = t.Callable[..., dict[str, t.Any]]
 
 @pytest.fixture
 def reader(scene: Scene, caracal_database: TwinCluster) -> t.Iterator[Reader]:
-    """Makes roles with a password that log in like a backup host's: `reader("BYPASSRLS", "pg_read_all_data")` → options."""
+    """Return a function that creates roles like a backup host's and returns their login options: `reader("BYPASSRLS",
+    "pg_read_all_data")`.
+    """
     made: list[str] = []
 
     def make(attributes: str = "", *groups: str) -> dict[str, t.Any]:
@@ -82,7 +84,7 @@ def test_check_mode_writes_nothing_and_the_second_run_changes_nothing(scene: Sce
     for check_mode in (True, False):
         again = scene.call("pg_encrypted_dump", check_mode=check_mode, set_id=ID)
         assert not again["changed"] and again["artifacts"] == made["artifacts"] and again["databases"] == made["databases"]
-    # The repository's own folder is touched by the trial whether it can be written.
+    # The write test changes the modification time of the repository's own directory.
     assert scenes.outside(tree(scene.repository), ".") == scenes.outside(before, ".")
 
 
@@ -100,7 +102,7 @@ def test_nothing_in_a_set_is_in_the_clear(scene: Scene, caracal_database: TwinCl
 
 
 def plaintext(source: TwinCluster) -> list[bytes]:
-    """Texts of the source that a dump or an inventory in the clear would hold."""
+    """Return texts of the source that an unencrypted dump or inventory would contain."""
     queries = (
         "SELECT name FROM policies UNION SELECT left(content, 40) FROM policy_versions UNION SELECT request_id FROM admin_audit_events",
         "SELECT content_sha256 FROM audit_events WHERE chain_seq < 20 UNION SELECT slug FROM zones UNION SELECT id FROM sessions",
@@ -110,7 +112,7 @@ def plaintext(source: TwinCluster) -> list[bytes]:
 
 
 def readable(scene: Scene, known: t.Sequence[bytes]) -> list[str]:
-    """Files of the repository, finished or not, that hold one of the texts."""
+    """Return the files of the repository, finished or not, that contain one of the texts."""
     return [path for path in scene.files() if any(text in (scene.repository / path).read_bytes() for text in known)]
 
 
@@ -204,7 +206,7 @@ def test_wrong_passwords_are_refused_and_never_repeated(scene: Scene, reader: Re
 
 @pytest.mark.mutation
 def test_a_role_that_would_not_see_every_row_is_refused(scene: Scene, reader: Reader) -> None:
-    """Under row-level security it reads nothing at all, without an error: an empty backup that looks well."""
+    """Under row-level security the role reads no rows and gets no error: the backup would be empty and look good."""
     login = reader("", "pg_read_all_data")
     words = (login["login_user"], "missing: ALTER ROLE … BYPASSRLS", f"ALTER ROLE {login['login_user']} BYPASSRLS")
     scene.refused("pg_encrypted_dump", PermissionMissing, *words, set_id=ID, **login)
@@ -257,7 +259,7 @@ def test_two_dumps_at_once_are_refused(scene: Scene, caracal_database: TwinClust
 
 
 def in_child(work: t.Callable[[], t.Any]) -> tuple[int, str]:
-    """Run `work` in a process of its own; its exit code (negative: the signal), and its error as text."""
+    """Run `work` in a child process and return its exit code (negative: the signal) and its error as text."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
 
@@ -285,7 +287,7 @@ def in_child(work: t.Callable[[], t.Any]) -> tuple[int, str]:
 
 
 def alive(group: int) -> list[str]:
-    """Processes of a group; one that only waits to be reaped is dead."""
+    """Return the live processes of a group. Zombies do not count."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -297,12 +299,12 @@ def alive(group: int) -> list[str]:
 
 
 def is_unfinished(path: str) -> bool:
-    """Under a name that no object has."""
+    """Return whether the name is a temporary one that no object has."""
     return Path(path).name.startswith(".")
 
 
 def left_behind(scene: Scene, before: t.Sequence[str], set_id: str) -> list[str]:
-    """New files. A set that was not committed consists of sealed objects under its own id, and of unfinished ones."""
+    """Return new files. An uncommitted set has only sealed objects under its own ID, and unfinished ones."""
     new = sorted(set(scene.files()) - set(before))
     for path in new:
         head = (scene.repository / path).read_bytes()[:24]
@@ -314,7 +316,7 @@ def left_behind(scene: Scene, before: t.Sequence[str], set_id: str) -> list[str]
 @pytest.mark.mutation
 @pytest.mark.parametrize("part", [0.1, 0.9])
 def test_a_disk_that_fills_up_leaves_no_set(committed: Committed, scene: Scene, caracal_database: TwinCluster, part: float) -> None:
-    """The limit on a file's size stands for the end of the disk: the same write fails in the same way."""
+    """A limit on the file size replaces a full disk: the same write fails in the same way."""
     sets = scene.sets()
     for leaf in scene.files("objects/**/*"):
         (scene.repository / leaf).unlink()
@@ -347,7 +349,7 @@ KILLS = {
 @pytest.mark.parametrize("moment", KILLS)
 def test_a_killed_dump_leaves_sealed_garbage_in_nobodys_way(scene: Scene, caracal_database: TwinCluster, moment: str) -> None:
     for leaf in scene.files("objects/**/*"):
-        (scene.repository / leaf).unlink()  # so that every leaf is stored again
+        (scene.repository / leaf).unlink()  # so that every partition is stored again
     before, sets = scene.files(), scene.sets()
     code, said = in_child(lambda: _dump_and_die(scene, KILLS[moment]))
     assert (code, said) == (-signal.SIGKILL, "")
@@ -363,7 +365,7 @@ def test_a_killed_dump_leaves_sealed_garbage_in_nobodys_way(scene: Scene, caraca
 
 
 def _dump_and_die(scene: Scene, now: t.Callable[[str, int], bool]) -> None:
-    """SIGKILL to the module's process, from whichever of its processes gets there."""
+    """Send SIGKILL to the module's process from the first of its processes to reach this step."""
     victim = os.getpid()
     write, publish = local._LocalWriter.write, local._LocalWriter.publish
 
@@ -389,14 +391,14 @@ def _dump_and_die(scene: Scene, now: t.Callable[[str, int], bool]) -> None:
 
 
 def _wait_until_nobody_is_alone(source: TwinCluster) -> None:
-    """The server notices a moment later that a client died."""
+    """Wait, because the server notices the death of a client with a delay."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '% alone'"
     eventually(lambda: source.execute(query, database="postgres") == [(0,)])
 
 
 @pytest.mark.mutation
 def test_a_tool_that_dies_in_the_middle_leaves_no_archive(scene: Scene, server_install: t.Any, tmp_path: Path) -> None:
-    """What it wrote so far is a valid beginning, and its end looks like any other."""
+    """Its output so far is a valid beginning, and the end of the output looks normal."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for tool, ending in (("pg_dump", "exit 1"), ("pg_restore", "exit 0"), ("psql", "exit 0")):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The restore: what it refuses before the first change, what a confirmation allows, what a failure leaves."""
+"""The restore: refusals before the first change, the scope of a confirmation, and the state after a failure."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ Target = TwinCluster
 
 @pytest.fixture
 def target(fresh_cluster: FreshCluster, caracal_database: TwinCluster) -> Target:
-    """An empty cluster of the test's own."""
+    """Return an empty cluster for one test."""
     return TwinCluster(fresh_cluster(), caracal_database.spec)
 
 
 @pytest.fixture(scope="module")
 def empty(server_install: server_binaries.Install, caracal_database: TwinCluster) -> t.Iterator[Target]:
-    """An empty cluster, for tests in which every call is refused."""
+    """Yield an empty cluster for tests in which every call is refused."""
     directory = sandbox_path()
     try:
         yield TwinCluster(lifecycle.create(SandboxSpec(directory, server_install)).info, caracal_database.spec)
@@ -56,7 +56,7 @@ def empty(server_install: server_binaries.Install, caracal_database: TwinCluster
 
 
 def state(target: Target) -> tuple[t.Any, ...]:
-    """Databases, their relations, and roles."""
+    """Return the databases, their relations, and roles."""
     names = [name for (name,) in target.execute("SELECT datname FROM pg_database WHERE datallowconn ORDER BY 1", database="postgres")]
     relations = [
         target.execute("SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1", database=name)
@@ -66,7 +66,7 @@ def state(target: Target) -> tuple[t.Any, ...]:
 
 
 def server(target: Target, scene: Scene) -> dict[str, t.Any]:
-    """Options for a cluster that is not a sandbox to the module."""
+    """Return options for a cluster that the module does not treat as a sandbox."""
     return {
         "login_unix_socket": target.info.socket_dir,
         "signing_key": str(scene.key("operator")),
@@ -128,7 +128,7 @@ def test_a_target_that_holds_something_is_replaced_only_when_it_is_named(scene: 
     assert target.execute("SELECT count(*) FROM s.v", database=kept["kept_as"]) == [(1,)]
     assert target.execute("SELECT count(*) FROM pg_class WHERE relname IN ('precious', 'v')") == [(0,)]
     assert scene.call("state_verify", sandbox=target.info.directory)["verdict"] == "pass"
-    # Again into what is full now: every database must be named, and all that are missing are.
+    # Restore again into the same cluster: every database must be confirmed, and the error lists all that are missing.
     scene.refused(RESTORE, TargetRefused, f"caracal@{identifier}, caracal_auth@{identifier}", **where)
     scene.refused(RESTORE, TargetRefused, "database caracal_auth at", **where, confirm=[f"caracal@{identifier}"])
 
@@ -143,7 +143,7 @@ def test_an_empty_database_is_an_empty_target(scene: Scene, target: Target) -> N
 
 @pytest.mark.mutation
 def test_a_cluster_that_is_backed_up_is_refused(scene: Scene, caracal_database: TwinCluster) -> None:
-    """Its name and address may be anything: the system identifier is what the journal knows."""
+    """Name and address do not matter: the journal knows the system identifier."""
     before, identifier = state(caracal_database), caracal_database.info.system_identifier
     words = (f"system_identifier {identifier}", "is backed up to", f"set confirm to caracal@{identifier}")
     where = server(caracal_database, scene)
@@ -238,7 +238,7 @@ def test_a_newer_inventory_is_refused(scene: Scene, empty: Target, monkeypatch: 
 def test_a_leaf_with_other_rows_than_recorded_is_refused_and_nothing_stays(
     scene: Scene, target: Target, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Signed, whole, and yet not what the inventory says: found after loading, so what was loaded goes again."""
+    """The set has a valid signature, but contradicts its inventory. This is found after loading, so the loaded data is removed."""
     seal = dump_set._seal_inventory
 
     def wrong(plan: t.Any, inventory: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -256,7 +256,7 @@ def test_a_leaf_with_other_rows_than_recorded_is_refused_and_nothing_stays(
 
 @pytest.mark.mutation
 def test_a_tool_that_fails_leaves_no_database(scene: Scene, target: Target, server_install: t.Any, tmp_path: Path) -> None:
-    """What was there before stays, even when it was confirmed to be replaced."""
+    """A database that existed before stays, even if its replacement was confirmed."""
     target.execute("CREATE DATABASE caracal", database="postgres")
     target.execute("CREATE TABLE precious (a int)")
     before = state(target)[:2]
@@ -277,7 +277,7 @@ def test_a_tool_that_fails_leaves_no_database(scene: Scene, target: Target, serv
 
 @pytest.mark.mutation
 def test_a_database_that_bears_the_working_name_stays(scene: Scene, target: Target) -> None:
-    """Also where another database of the set has been loaded already."""
+    """This also holds if another database of the set has already been loaded."""
     working = f"caracal_auth_restoring_{scene.sets()[-1][-4:]}"
     target.execute(f"CREATE DATABASE {working}", database="postgres")
     target.execute("CREATE TABLE precious (a int)", database=working)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The archive is hostile: what `pg_restore` could reach if the archive took it over, in a drill and on a live server."""
+"""A hostile archive takes over `pg_restore`: what it could reach, in a drill and on a live server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESTORE = "pg_encrypted_restore"
 
 
 def taken_over(folder: Path, real: str, script: str) -> str:
-    """A folder whose pg_restore runs `script` when it is given an archive."""
+    """Create a directory with a pg_restore that runs `script` when it gets an archive."""
     folder.mkdir(mode=0o755)
     program = folder / "pg_restore"
     program.write_text(f'#!/bin/bash\ncase "$*" in *--version*) exec echo "pg_restore (PostgreSQL) 17.99";; esac\n{script}\n')
@@ -39,7 +39,7 @@ def taken_over(folder: Path, real: str, script: str) -> str:
 
 @pytest.fixture
 def secret(tmp_path: Path) -> Path:
-    """A file that anybody may read, below folders that anybody may enter: only isolation hides it."""
+    """Yield a file that every user can read, in directories that every user may enter. Only isolation hides it."""
     path = Path(f"/var/tmp/caracal-secret-{os.urandom(4).hex()}")
     path.write_text("operator's")
     path.chmod(0o644)
@@ -78,7 +78,7 @@ def test_an_archive_that_takes_pg_restore_over_in_a_drill_reaches_nothing_outsid
 @pytest.mark.mutation
 def test_a_pg_restore_that_hangs_in_the_sandbox_dies_with_us(fresh_cluster: FreshCluster, server_install: Install, tmp_path: Path) -> None:
     target = fresh_cluster()
-    seconds = f"9876.{os.getpid()}"  # so that it is no other worker's
+    seconds = f"9876.{os.getpid()}"  # different for each worker
     bindir = taken_over(tmp_path / "bin", server_install.bindir, f"exec sleep {seconds}")
     words = confined.command(target, os.path.join(bindir, "pg_restore"))
     child = subprocess.Popen([*words, "--list"])
@@ -154,7 +154,7 @@ def test_a_drill_restores_through_the_sandbox(
 
 
 def old(folder: Path, program: str, real: str) -> str:
-    """A folder with a program that works, and calls itself a release with known flaws."""
+    """Return a directory with a working program that reports a release with known flaws."""
     folder.mkdir()
     (folder / program).write_text(
         f'#!/bin/sh\ncase "$*" in *--version*) exec echo "{program} (PostgreSQL) 17.5";; esac\nexec {real}/{program} "$@"\n'
@@ -200,7 +200,7 @@ def test_a_pg_restore_with_known_flaws_is_a_warning_in_a_drill_and_no_more(
     scene: Scene, fresh_cluster: FreshCluster, server_install: Install, tmp_path: Path
 ) -> None:
     target = fresh_cluster()
-    # Beside the real one, which a program in the sandbox must see, too.
+    # Next to the real installation, which a program in the sandbox must also see.
     own = tmp_path / "pginstall"
     shutil.copytree(os.path.dirname(server_install.bindir), own, symlinks=True)
     (own / "bin" / "pg_restore").rename(own / "bin" / "pg_restore.real")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Months that are over are read each night and sealed once: what did not change between sets is not sealed or sent again."""
+"""Past months are read each night and sealed once. Unchanged partitions are not sealed or sent again."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LEAF = "audit_events_y2026m06"
 
 
 class Sealers:
-    """Counts the leaves that anybody, in whatever process, begins to seal."""
+    """Counts the partitions that any process begins to seal."""
 
     def __init__(self, log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._log = log
@@ -44,7 +44,7 @@ class Sealers:
         monkeypatch.setattr(dump, "sealed_object", watched)
 
     def begun(self) -> int:
-        """Since it was asked last."""
+        """Return the count since the last call."""
         count = len(self._log.read_text().splitlines())
         self._log.write_text("")
         return count
@@ -79,7 +79,7 @@ def test_the_second_set_cannot_know_yet(empty_scene: Scene, sealers: Sealers) ->
 
 @dataclasses.dataclass(frozen=True)
 class Leaves:
-    """One leaf of a database of the test's own, and where it is sealed."""
+    """One partition of a database for one test, and the directory in which it is sealed."""
 
     cluster: TwinCluster
     database: str
@@ -87,7 +87,7 @@ class Leaves:
     identity: t.Any
 
     def seal(self, shared: t.Mapping[str, str], settled: bool, meanwhile: str = "", folder: str = "leaves") -> reading.Leaf:
-        """Under a snapshot of now; `meanwhile` is done after it was taken."""
+        """Seal under a new snapshot. `meanwhile` runs after the snapshot was taken."""
         client = client_binaries.find(None, minimum_major=17, tools=("pg_dump", "pg_restore", "psql"))
         with Snapshot(self.cluster.server, self.database) as held:
             to = tuple(recipients.load([str(self.identity.to_public())], []))
@@ -122,7 +122,7 @@ def test_a_settled_leaf_that_has_changed_is_sealed_after_all(own: Leaves, sealer
 
 
 def test_a_settled_leaf_with_a_column_of_its_own_is_sealed_each_time(own: Leaves, sealers: Sealers) -> None:
-    """The digest does not cover what it does not know."""
+    """The digest does not cover unknown columns."""
     own.cluster.execute("ALTER TABLE audit_events ADD COLUMN note text", database=own.database)
     before = own.seal({}, settled=False)
     again = own.seal({before.digest: t.cast(str, before.key)}, settled=True, folder="anew")

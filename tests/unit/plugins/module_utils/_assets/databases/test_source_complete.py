@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every kind of relation, through a dump and a restore: in the set and back again, or named with the reason why not."""
+"""Every kind of relation through a dump and a restore: it is in the set and restored, or named with a reason."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def check_of(result: Result) -> Result:
 
 @dataclasses.dataclass(frozen=True)
 class Every:
-    """A source with every kind of relation, its committed set, and what was restored. `counted`: one whose audit table has an identity."""
+    """A source with every kind of relation, its committed set, and the restored copy.
+
+    `counted` is a source whose audit table has an identity column.
+    """
 
     scene: Scene
     source: TwinCluster
@@ -49,7 +52,7 @@ class Every:
     copy: TwinCluster
 
     def both(self, query: str, database: str = "") -> tuple[list[tuple[t.Any, ...]], list[tuple[t.Any, ...]]]:
-        """Rows of the source, and of the copy."""
+        """Return the rows of the source and of the copy."""
         before, after = (cluster.execute(query, database=database or self.database) for cluster in (self.source, self.copy))
         return before, after
 
@@ -160,7 +163,7 @@ def test_the_copy_is_found_to_be_what_the_source_was(every: Every) -> None:
 
 @pytest.mark.mutation
 def test_tables_that_came_back_empty_are_told(every: Every) -> None:
-    """As after a restore of a set that an earlier version made."""
+    """For example, after a restore of a set that an earlier version created."""
     to = restore.Destination(every.copy.server, every.database, (), t.cast(t.Any, None), ())
     recorded = {"public.plain": 7, "public.later": 1, "public.nowhere": 2, "public.gone": 0, f"Deep Down.{relations.MONTH}_1": 3}
     every.copy.execute("CREATE TABLE public.later_on (n int)", database=every.database)
@@ -193,7 +196,7 @@ def test_a_twin_of_each_release_is_complete(release: str, twin_cluster: TwinFact
 
 @pytest.fixture
 def small(empty_scene: Scene, caracal_database: TwinCluster) -> t.Iterator[tuple[Scene, str]]:
-    """A repository and a database of nobody's, with an audit table of its own."""
+    """Return a repository and a small database with its own audit table."""
     name = f"small_{uuid.uuid4().hex[:12]}"
     caracal_database.execute(f"CREATE DATABASE {name}", database="postgres")
     caracal_database.execute(*relations.EVERY_KIND[:6], database=name)
@@ -261,7 +264,7 @@ def test_a_dump_of_an_earlier_version_is_not_committed(dumped: Scene, checks: t.
 
 
 def test_a_table_of_an_extension_is_as_the_extension_says(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
-    """As an extension whose script has made the two tables; one holds settings of the user, of which it wants some dumped."""
+    """The extension's script created the two tables. One contains user settings, of which the extension wants some dumped."""
     scene, name = small
     caracal_database.execute(
         "CREATE TABLE made (n int)",
@@ -284,7 +287,7 @@ def test_a_table_of_an_extension_is_as_the_extension_says(small: tuple[Scene, st
 
 @pytest.mark.mutation
 def test_an_owner_cannot_hide_a_table_of_caracals_in_an_extension(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
-    """Whoever owns a database owns the trusted extensions that they made in it."""
+    """The owner of a database also owns the trusted extensions that they created in it."""
     scene, name = small
     caracal_database.execute(
         "CREATE TABLE zones (n int)", "INSERT INTO zones VALUES (1)", "ALTER EXTENSION plpgsql ADD TABLE zones", database=name
@@ -303,7 +306,7 @@ def test_tables_of_other_sessions_are_nobody_elses(small: tuple[Scene, str], car
 
 
 def test_a_renamed_database_shares_objects_under_its_new_name(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
-    """Two sets have its partitions under the old name; a restore goes by the name in the manifest of the third."""
+    """Two sets have its partitions under the old name. The third set's manifest decides the name used by a restore."""
     name = caracal_copy()
     scene.backup(databases=[name])
     manifest = json.loads((scene.repository / "sets" / scene.sets()[-1] / "manifest.json").read_bytes())

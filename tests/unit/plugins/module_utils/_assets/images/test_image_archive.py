@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images that run, into sets: kept once, shared, sealed anew for other recipients, and refused where they are not what their ids say."""
+"""Running images in sets: stored once, shared, sealed again for other recipients, and refused if they do not match their IDs."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def hosted(scene: Scene, engine: Engine) -> tuple[Scene, Engine]:
 
 
 def keep(scene: Scene, engine: Engine, *images: Image, set_id: str | None = None, **given: t.Any) -> Result:
-    """Keep these images in an open set."""
+    """Store these images in an open set."""
     services = [ran(one, f"service-{number}") for number, one in enumerate(images)]
     options = {"set_id": set_id or scene.new_id(), "services": services, "engine": engine.address, **given}
     return scene.call("image_archive", **options)
 
 
 def commit(scene: Scene, engine: Engine, *images: Image, **given: t.Any) -> Result:
-    """The same of a whole set."""
+    """Do the same for a whole set."""
     set_id = scene.new_id()
     scene.call("pg_encrypted_dump", set_id=set_id)
     result = keep(scene, engine, *images, set_id=set_id, **given)
@@ -77,7 +77,7 @@ def test_an_image_comes_back_as_an_engine_saves_it(hosted: tuple[Scene, Engine])
     scene, engine = hosted
     result = commit(scene, engine, ONE, NEXT)
     assert [one["shared"] for one in result["images"]] == [False, False] and result["bytes"] == result["bytes_written"] > 0
-    # Two configurations; of three layers one is of both images, and one of them has it twice.
+    # Two configurations and three layers. One layer is in both images, and one image has it twice.
     assert len(scene.files(IMAGES)) == 5
     told = manifest(scene)
     assert [one["image_id"] for one in told["images"]] == sorted((ONE[0], NEXT[0]))
@@ -110,7 +110,7 @@ def test_what_the_newest_set_has_is_not_asked_for(hosted: tuple[Scene, Engine]) 
     assert len(engine.asked) == asked and again["images"][0]["shared"] and again["bytes_written"] == 0 and again["bytes"] == first["bytes"]
     shared = [one for one in manifest(scene)["artifacts"] if one["kind"] == "image"]
     assert {one["shared_from"] for one in shared} == {first["set_id"]} and len(scene.files(IMAGES)) == 3
-    # And from the third set on it is still the first that made them.
+    # From the third set on, the first set is still named as the creator.
     commit(scene, engine, ONE)
     assert [one for one in manifest(scene)["artifacts"] if one["kind"] == "image"] == shared
     assert scene.call("backup_set_verify")["verdict"] == "pass"
@@ -134,7 +134,7 @@ def test_other_recipients_get_objects_of_their_own(hosted: tuple[Scene, Engine])
     second = commit(scene, engine, ONE, recipients=[more])
     assert not second["images"][0]["shared"] and second["bytes_written"] == second["bytes"]
     assert len([path for path in scene.files(IMAGES) if second["set_id"] in path]) == 3
-    # Who is one of several opens what all of them do.
+    # The recipient is one of the recipients of the previous set and can decrypt its objects.
     assert commit(scene, engine, ONE)["images"][0]["shared"]
 
 
@@ -147,7 +147,7 @@ def test_a_lost_object_is_sealed_anew(hosted: tuple[Scene, Engine]) -> None:
     assert image_scene.hex_of(UPPER) in made
 
 
-# ---- check mode, and once more
+# ---- check mode, and a second run
 
 
 def test_check_mode_tells_what_is_kept(hosted: tuple[Scene, Engine]) -> None:
@@ -187,7 +187,7 @@ def test_an_image_that_the_engine_has_not_is_refused(hosted: tuple[Scene, Engine
     scene.refused("image_archive", OptionError, services=[{**ran(ONE), "image_id": "latest"}], **usual)
 
 
-# ---- what is not the image
+# ---- content that does not match the image
 
 
 def hostile() -> dict[str, bytes]:
@@ -232,7 +232,7 @@ def test_an_engine_that_hands_out_something_else_later_is_refused(hosted: tuple[
     with pytest.raises(TamperedData):
         keep(scene, engine, ONE, set_id=set_id)
     assert not [path for path in scene.files(IMAGES) if image_scene.hex_of(OTHER) in path or image_scene.hex_of(UPPER) in path]
-    # What was the image's own is there, in nobody's way, as after a kill.
+    # The image's own objects exist without harm, as after a kill.
     assert [path for path in scene.files(IMAGES) if set_id in path] and not scene.files(f"sets/{set_id}/parts/*")
     monkeypatch.undo()
     engine.images[ONE[0]] = ([], ONE[1])
@@ -242,7 +242,7 @@ def test_an_engine_that_hands_out_something_else_later_is_refused(hosted: tuple[
     assert scene.files(IMAGES) == []
 
 
-# ---- what is stored
+# ---- stored objects
 
 
 def flip(path: Path) -> None:
@@ -267,7 +267,7 @@ def test_a_stored_object_that_was_altered_is_found(hosted: tuple[Scene, Engine],
 
 @pytest.mark.mutation
 def test_what_was_sealed_as_something_else_is_found(hosted: tuple[Scene, Engine], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A backup host that signs other bytes than the id vouches for."""
+    """A backup host signs bytes that do not match the ID."""
     scene, engine = hosted
     look = passing.look
 

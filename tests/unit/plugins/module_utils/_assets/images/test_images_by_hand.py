@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""With nothing but what RECOVERY.md names: an archive as `docker load` takes it."""
+"""Only with the tools that RECOVERY.md names: an archive that `docker load` accepts."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_an_engine_can_load_what_comes_out(kept: Scene, recover: Recover, fresh_
     set_id = kept.sets()[-1]
     done = recover(kept, set_id, fresh_cluster(), commands(kept, set_id, 7), RESTORED=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
-    # Without the documents above it, an engine goes by the configuration.
+    # Without the documents above it, an engine uses the configuration.
     configuration = f"sha256:{image_scene.hex_of(image_scene.files(NEXT[1])[next(iter(_configurations(NEXT[1])))])}"
     for number, (image_id, layers) in enumerate([(ONE[0], [BASE, UPPER, BASE]), (configuration, [BASE, OTHER])]):
         folder = tmp_path / str(number)

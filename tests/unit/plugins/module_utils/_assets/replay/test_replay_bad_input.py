@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replay directories with bad things in them: each is archived or named, none is followed, and none stops the others."""
+"""Replay directories with invalid entries: each is archived or named, no link is followed, and none stops the others."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_lines_that_are_no_event_come_back_as_they_are(dumped: Scene, bad: Repla
     assert not any("padding" in one for one in warnings)
     set_id = commit(dumped, bad)
     noted = {one["name"]: one["noted"] for one in details(dumped, set_id)["files"]}
-    assert noted == {A: [2, 3, 4], B: [1], C: [1]}  # the garbage holds one newline of its own
+    assert noted == {A: [2, 3, 4], B: [1], C: [1]}  # the garbage contains one newline
     copy = folder(tmp_path / "copy")
     restore(dumped, copy)
     assert copy.content() == bad.content()
@@ -73,7 +73,7 @@ def test_what_is_no_replay_file_is_named_and_never_followed(
     (bad.path / "pending-1-2.ndjson").symlink_to("/etc/passwd")
     (bad.path / "pending-1-3.ndjson").mkdir()
     os.mkfifo(bad.path / "pending-1-4.ndjson")
-    monkeypatch.chdir(bad.path)  # a socket's path has 107 bytes at most
+    monkeypatch.chdir(bad.path)  # the path of a socket has at most 107 bytes
     listening = socket.socket(socket.AF_UNIX)
     listening.bind("pending-1-5.ndjson")
     Path(os.fsdecode(os.fsencode(bad.path) + b"/pending-\xff\n.ndjson")).write_bytes(event("odd"))
@@ -104,7 +104,7 @@ def test_directories_that_are_not_there(dumped: Scene, bad: ReplayFolder, tmp_pa
 
 @pytest.mark.mutation
 def test_a_file_that_we_may_not_read(bad: ReplayFolder) -> None:
-    """In a child that is nobody, where this test runs as root."""
+    """If the test runs as root, it uses a child process without privileges."""
     path = bad.file(A, event("a-1"), mode=0 if os.geteuid() else 0o600)
     for one in (bad.path, *bad.path.parents):
         if one.stat().st_uid == os.geteuid() and str(one).count("/") > 1:
@@ -133,7 +133,7 @@ def test_a_file_that_we_may_not_read(bad: ReplayFolder) -> None:
 
 @pytest.mark.mutation
 def test_a_file_that_shrinks_while_it_is_read(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once, and the second try reads what is there then; again and again, and the run stops without a part."""
+    """If it shrinks once, the second try reads the new content. If it shrinks repeatedly, the run stops without a part."""
     path = bad.file(A, event("a-1") * 3)
     whole_lines, times = LiveFile.whole_lines, [1]
 
@@ -197,7 +197,7 @@ def test_more_files_than_an_inventory_can_name(dumped: Scene, bad: ReplayFolder,
 
 @pytest.mark.no_false_alarm
 def test_a_writer_is_given_a_moment_to_finish_its_line(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line that grows while it is looked at again is in flight, and no event of this set."""
+    """A line that grows between two checks is still being written, and its event is not in this set."""
     archive(dumped, 1, bad)
     bad.file(D, event("d-1") + event("d-2")[:20])
     monkeypatch.setattr(replay_reading.time, "sleep", lambda _seconds: bad.append(D, event("d-2")[20:]))
@@ -209,7 +209,7 @@ def test_a_writer_is_given_a_moment_to_finish_its_line(dumped: Scene, bad: Repla
 def test_more_odd_names_than_an_inventory_can_hold(
     dumped: Scene, bad: ReplayFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A few of them are named and all are counted. Else the set could be made, and its replay files never read."""
+    """A few of them are named and all are counted. Otherwise the set could be created and its replay files never be read."""
     bad.file(A, event("a-1"))
     for number in range(1100):
         (bad.path / f"{number:04d}{'x' * 200}").touch()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replay files of sets that were tampered with, onto full disks, and restores that are killed: all of it or nothing."""
+"""Replay files from tampered sets or onto full disks, and killed restores: all files are restored or none."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def copy(tmp_path: Path) -> ReplayFolder:
 
 
 def refused(scene: Scene, copy: ReplayFolder, kind: type[BackupError], *words: str, **given: t.Any) -> None:
-    """With and without check mode; no file is there afterwards, not even half of one."""
+    """Run with and without check mode. No file exists afterwards, not even a partial one."""
     for check_mode in (True, False):
         with pytest.raises(BackupError) as raised:
             restore(scene, copy, check_mode=check_mode, **given)
@@ -66,7 +66,7 @@ def refused(scene: Scene, copy: ReplayFolder, kind: type[BackupError], *words: s
 
 
 def archived(scene: Scene, source: ReplayFolder) -> Path:
-    """A committed set; the folder of its sealed archives."""
+    """Commit a set and return the directory of its sealed archives."""
     archive(scene, 1, source)
     source.append(A, event("a-3"))
     archive(scene, 2, source)
@@ -99,7 +99,7 @@ def test_one_altered_byte(dumped: Scene, source: ReplayFolder, copy: ReplayFolde
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ["sts-1.1.tar.zst.age", "sts-1.2.json.zst.age"])
 def test_the_same_sealed_anew_by_somebody_else(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, name: str) -> None:
-    """Whoever knows the recipient can seal what he likes; only the signed SHA-256 tells."""
+    """An attacker who knows the recipient can seal any content. Only the signed SHA-256 shows it."""
     path = archived(dumped, source) / name
     size = path.stat().st_size
     with Opener(path.open("rb"), recipients.load_identities([str(dumped.identity)]), name) as opened:
@@ -135,7 +135,7 @@ tar_header = tar._header
 def test_a_signed_archive_that_holds(
     dumped: Scene, source: ReplayFolder, copy: ReplayFolder, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
-    """A signer who was taken over signs this too. The first file is right, and does not appear either."""
+    """A compromised signer signs this too. The first file is valid and is still not restored."""
     with monkeypatch.context() as patch:
         patch.setattr(tar, "_header", lambda member: HOSTILE[what](member) if member.name == B else tar_header(member))
         archive(dumped, 1, source)
@@ -208,7 +208,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(
 
 @pytest.mark.mutation
 def test_a_quarantine_that_was_planted(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, tmp_path: Path) -> None:
-    """Whoever owns the volume must not lead us elsewhere."""
+    """The owner of the volume must not redirect us to another directory."""
     source.append(A, b'{"torn')
     archived(dumped, source)
     source.append(A, b'{"torn')
@@ -221,7 +221,7 @@ def test_a_quarantine_that_was_planted(dumped: Scene, source: ReplayFolder, copy
 
 @pytest.mark.mutation
 def test_kill_minus_nine(dumped: Scene, tmp_path: Path) -> None:
-    """Whatever ends in .ndjson is whole at every moment, and the next run needs no help."""
+    """Every .ndjson file is complete at any time, and the next run needs no help."""
     source = folder(tmp_path / "source")
     for number in range(30):
         source.file(f"pending-1-{number}.ndjson", b"".join(event(f"{number}-{line}", 2000) for line in range(100)))
@@ -246,5 +246,5 @@ def test_kill_minus_nine(dumped: Scene, tmp_path: Path) -> None:
         some += 0 < len(found) < 30
         restore(dumped, copy)
         assert copy.content() == source.content()
-    # Else this test would have proved nothing.
+    # Otherwise this test would prove nothing.
     assert killed >= KILLS // 2 and some > 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A service that writes and drains at full speed while its directory is read: no event is lost, torn or doubled."""
+"""A service writes and drains at full speed while its directory is read: no event is lost, torn or duplicated."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WHOLE_SETS = 5
 
 
 class Service:
-    """The writer, and what it has said so far."""
+    """The writer and the lines of its log so far."""
 
     def __init__(self, folder: ReplayFolder, seed: int) -> None:
         self._log = folder.volume / "log"
@@ -42,7 +42,7 @@ class Service:
         self._process = subprocess.Popen(command)
 
     def said(self, kind: str) -> set[str]:
-        """The ids after which it said `kind`. A line that it is writing now is left out."""
+        """Return the IDs in the log's lines of `kind`. A line that is being written is left out."""
         with open(self._log, encoding="ascii") as log:
             log.seek(self._read)
             new = log.read().rpartition("\n")[0]
@@ -52,7 +52,7 @@ class Service:
         return set(self._said[kind])
 
     def wait_for(self, count: int) -> None:
-        """Until so many events are durable."""
+        """Wait until this many events are durable."""
         eventually(lambda: len(self.said("f")) >= count or self._process.poll() is not None, pause=0.01)
         assert self._process.poll() is None
 
@@ -73,12 +73,12 @@ def service(folder: ReplayFolder, seed: int) -> t.Iterator[Service]:
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The writer never rests, so a second look sees at once that somebody is at a line."""
+    """The writer never pauses, so a second check immediately shows that a line is being written."""
     monkeypatch.setattr(replay_reading, "PAUSE", 0.02)
 
 
 def read(folder: ReplayFolder, earlier: Found | None) -> tuple[Found, dict[str, bytes]]:
-    """One reading, unpacked by another reader of tar."""
+    """Run one pass and unpack it with another tar reader."""
     out = io.BytesIO()
     with Directory(str(folder.volume), replay.FOLDER) as directory:
         found = Reading(directory, earlier.seen if earlier else None, out).run()
@@ -88,7 +88,7 @@ def read(folder: ReplayFolder, earlier: Found | None) -> tuple[Found, dict[str, 
 
 
 def check(union: t.Mapping[str, bytes], durable: set[str], writer: Service) -> int:
-    """All that was durable at the start is there or was drained; each line is whole, once, and was written."""
+    """Assert that every event durable at the start is present or drained, and that each line is complete, unique and known."""
     found = events(content for name, content in union.items() if not name.startswith(INCOMPLETE))
     assert all(content.endswith(b"\n") for name, content in union.items() if content and not name.startswith(INCOMPLETE))
     assert len(found) == len(set(found))
@@ -105,14 +105,14 @@ def test_a_hundred_readings_of_a_busy_directory(tmp_path: Path) -> None:
         for pair in range(PAIRS):
             durable = writer.said("f")
             first, members = read(busy, None)
-            writer.wait_for(len(writer.said("f")) + (1, 400)[pair % 2])  # within a file, or many files later
-            between = writer.said("f")  # what is durable before reading 2 begins is in one of the two
+            writer.wait_for(len(writer.said("f")) + (1, 400)[pair % 2])  # in the same file, or many files later
+            between = writer.said("f")  # every event durable before pass 2 begins is in one of the two
             second, others = read(busy, first)
             assert second.other == [] and first.unparsable == second.unparsable == []
             seen += check({**members, **others}, durable | between, writer)
             drained += len(second.drained)
             longer += len(members.keys() & others.keys())
-    # Else this test would have proved nothing.
+    # Otherwise this test would prove nothing.
     print(f"{seen} events seen, {drained} files drained between two readings, {longer} files longer")
     assert seen > 10_000 and drained > 20 and longer > 0
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The replay directories of a Compose project: found with and without a container, told apart from none, read like any other directory."""
+"""The replay directories of a Compose project: found with and without a container, and read like any other directory."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def archive(scene: Scene, engine: Engine, reading: int, warnings: list[str] | No
 def test_both_volumes_of_a_project_are_read_and_come_back(
     dumped: Scene, engine: Engine, sts: ReplayFolder, gateway: ReplayFolder, tmp_path: Path
 ) -> None:
-    """Of a project whose containers are gone, as after `docker compose down`."""
+    """The project's containers are gone, as after `docker compose down`."""
     engine.volumes = [
         volume("stsReplay", "/nowhere", project="caracal-dev"),
         volume("postgresData", "/nowhere"),

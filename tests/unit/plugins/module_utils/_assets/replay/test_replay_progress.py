@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the reading of replay directories tells of how far it is."""
+"""Progress reports while replay directories are read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_each_directory_counts_with_all_its_files_in_both_readings(dumped: Scene
         one.file(name, event("a", 3000) + event("b"))
     one.file("unknown", b"it is not read")
     archive(dumped, 1, one, other)
-    # As it was, longer, another one, new, and one without the end of its line.
+    # Unchanged, longer, replaced, new, and one with an incomplete last line.
     one.append(B, event("c"))
     one.file(C, event("d", 5000))
     one.file(D, event("e") + b"torn")
@@ -43,7 +43,7 @@ def test_each_directory_counts_with_all_its_files_in_both_readings(dumped: Scene
 
 
 class Growing(Heard):
-    """One file grows and one goes, once it is known how large they are."""
+    """One file grows and one disappears after their sizes were determined."""
 
     def __init__(self, one: ReplayFolder) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host has staged comes whole and as it is, or not at all, whatever the host answers."""
+"""Files staged on a host are fetched complete and unchanged or not at all, even if the host gives wrong answers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Host:
-    """A host with a stage; `answers` go before what the module there says, and `asked` counts."""
+    """A host with staged files. `answers` replace results of its module, and `asked` counts the calls."""
 
     def __init__(self, folder: Path, files: t.Mapping[str, bytes]) -> None:
         self.stage, self.dest = folder / "stage", folder / "dest"
@@ -60,7 +60,7 @@ class Host:
         return replay_stage_fetch.bring(self.invocation(staged, **more), self.ask, "elsewhere", lambda: str(self.dest))
 
     def brought(self) -> dict[str, bytes]:
-        """All that lies in the destination, also half files."""
+        """Return all files in the destination, including partial ones."""
         return {str(path.relative_to(self.dest)): path.read_bytes() for path in self.dest.rglob("*") if path.is_file()}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replay directories into a set and back: every byte, time, mode and owner; and what check mode and second runs say."""
+"""Replay directories into a set and back: every byte, time, mode and owner. Also check mode and second runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def archive(scene: Scene, reading: int, *folders: ReplayFolder, warnings: list[s
 
 
 def commit(scene: Scene, *folders: ReplayFolder) -> str:
-    """With a second reading of `folders` first, where the test was about the first one."""
+    """Commit the set. If the test is about pass 1, run pass 2 of `folders` first."""
     set_id = open_id(scene)
     if folders:
         archive(scene, 2, *folders)
@@ -113,7 +113,7 @@ def test_nothing_in_the_source_is_touched(dumped: Scene, source: ReplayFolder) -
 
 
 def test_the_owner_of_the_files(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
-    """By default Caracal's own user, which only root can give; another user is told how to run it."""
+    """The default is Caracal's own user, which only root can set. For other users the message shows how to run it."""
     archive(dumped, 1, source)
     commit(dumped, source)
     caracals = {"owner": replay.OWNER, "group": replay.OWNER}
@@ -130,7 +130,7 @@ def test_check_mode_predicts_and_a_second_run_changes_nothing(dumped: Scene, sou
     before = dumped.files()
     predicted = archive(dumped, 1, source, check_mode=True)
     assert dumped.files() == before and predicted["artifacts"] == [] and predicted["changed"]
-    # The whole play in check mode: reading 1 was only predicted.
+    # The whole play runs in check mode: pass 1 was only predicted.
     assert archive(dumped, 2, source, check_mode=True)["volumes"] == predicted["volumes"]
     first = archive(dumped, 1, source)
     assert first["volumes"] == predicted["volumes"] and len(first["artifacts"]) == 2
@@ -199,7 +199,7 @@ def test_what_lies_in_the_target_stays(dumped: Scene, source: ReplayFolder, copy
     secret = tmp_path / "secret"
     secret.write_bytes(b"not to be touched")
     copy.file(A, event("live"))  # other content
-    copy.file(B, event("b-1") + event("b-2"))  # the same, and more since
+    copy.file(B, event("b-1") + event("b-2"))  # the same content, and more since
     (copy.path / C).symlink_to(secret)
     copy.file("pending-1-9.ndjson", event("mine"))
     copy.file(".restoring-pending-1-8.ndjson", b"half of a ki")

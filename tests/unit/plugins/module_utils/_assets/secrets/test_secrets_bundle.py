@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets of both families into sets and back; sharing, two readings, the rules of recipients; and no value anywhere else."""
+"""Secrets of both families into sets and back: sharing, two passes, the rules for recipients. No value appears elsewhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NEW_TOKEN = "5f" * 16 + "a7" * 16
 
 @pytest.fixture(scope="module")
 def older(server_install: t.Any) -> t.Iterator[TwinCluster]:
-    """A twin of the family zone_kek."""
+    """Yield a twin of the family zone_kek."""
     with make_twin(server_install, Spec(events=100, seed="older", now=NOW, release="v2026.06.21")) as made:
         yield made
 
@@ -210,7 +210,7 @@ def test_secrets_of_the_other_family_are_refused(deployment: Deployment) -> None
 
 def refused(made: Deployment, kind: type[t.Any], *words: str, check_mode: bool | None = None, **given: t.Any) -> str:
     if given["reading"] == 2 and check_mode is None and not made.scene.files(f"sets/{given['set_id']}/parts/*"):
-        check_mode = False  # a set without any part is one that check mode predicts
+        check_mode = False  # check mode predicts a set without any part
     return made.scene.refused("secrets_bundle", kind, *words, check_mode=check_mode, **made.sources(**given))
 
 
@@ -222,7 +222,7 @@ def test_nobody_opens_both_unless_that_is_allowed(deployment: Deployment) -> Non
     set_id = deployment.opened()
     shared = {"recipients_files": [str(deployment.scene.recipients), str(deployment.recipients)]}
     refused(deployment, KeyProblem, "decrypts the database and its secrets", set_id=set_id, reading=1, **shared)
-    # The second reading sees to whom the dump was sealed, whatever the option says.
+    # Pass 2 uses the recipients of the dump, not the option.
     deployment.bundle(set_id, 1, database_recipients_files=[], **shared)
     deployment.scene.call("pg_encrypted_dump", set_id=set_id)
     refused(deployment, KeyProblem, "decrypts the database", set_id=set_id, reading=2, database_recipients_files=[], **shared)
@@ -234,7 +234,7 @@ def test_nobody_opens_both_unless_that_is_allowed(deployment: Deployment) -> Non
 
 
 def test_no_value_leaves_the_module(deployment: Deployment) -> None:
-    """Neither in what ansible prints at its highest verbosity, nor in the repository, nor in an argument list or an environment."""
+    """No value is in Ansible's most verbose output, in the repository, in an argument list or in an environment."""
     deployment.put("console/smtpUrl", "smtp://operator:hunter2-hunter2@mail")
     deployment.file("caracal.env", "STS_ADMIN_TOKEN=token-of-the-sts-3141\n").chmod(0o600)
     retired = deployment.file("retired.key", "1d" + "e7" * 31)
@@ -274,7 +274,7 @@ def contents_of_parts(made: Deployment, set_id: str) -> dict[str, str]:
 
 
 def play(made: Deployment, name: str, **given: t.Any) -> str:
-    """The module as a user runs it, with everything that ansible can say."""
+    """Run the module like a user, with Ansible's most verbose output."""
     command = [sys.executable, "-m", "ansible.cli.adhoc", "localhost", "-i", "localhost,", "-c", "local", "-vvvvv", "--diff"]
     command += ["-e", f"ansible_python_interpreter={sys.executable}", "-m", f"caracal_ops.backup.{name}"]
     command += ["-a", json.dumps(made.scene.given(name, **given))]
@@ -289,7 +289,7 @@ def play(made: Deployment, name: str, **given: t.Any) -> str:
 
 
 class Watch:
-    """Argument lists and environments of all processes that live meanwhile."""
+    """Records the argument lists and environments of all processes that run in the meantime."""
 
     def __init__(self) -> None:
         self.seen: set[bytes] = set()

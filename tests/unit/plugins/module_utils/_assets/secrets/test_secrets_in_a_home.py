@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Root restores secrets into a project in the home of an ordinary user, who has put a link there."""
+"""Root restores secrets into a project in the home of an ordinary user, who has created a link there."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """In the user's home."""
+    """Return a project in the user's home."""
     project = tmp_path / "home" / "project"
     project.mkdir(parents=True)
     for folder in (project.parent, project):
@@ -41,7 +41,7 @@ def project(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def etc(tmp_path: Path) -> Path:
-    """A directory of root's."""
+    """Return a directory owned by root."""
     folder = tmp_path / "etc"
     folder.mkdir(mode=0o755)
     (folder / "passwd").write_text("root")
@@ -87,7 +87,7 @@ def test_a_restore_into_a_home_belongs_to_its_user(made: Deployment, project: Pa
 
 @pytest.mark.no_false_alarm
 def test_secrets_that_root_made_there_are_replaced_and_kept(made: Deployment, project: Path) -> None:
-    """As containers make them that run as root."""
+    """Containers that run as root create such files."""
     directory = project / "secrets"
     made.restore(directory=str(directory))
     for path in (directory, *directory.iterdir()):

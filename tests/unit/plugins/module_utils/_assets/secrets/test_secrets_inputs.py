@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the product would refuse or silently replace later, each with words of its own; and every way in which secrets come in."""
+"""Secrets that the product would refuse or silently replace, each with its own message, and every source of secrets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def made(tmp_path: Path, caracal_database: TwinCluster) -> Deployment:
 
 
 def refused(made: Deployment, kind: type[BackupError], *words: str, **given: t.Any) -> str:
-    """With words, and without any value."""
+    """Assert that the module refuses the input with these words and without any value. Return the message."""
     message = made.scene.refused("secrets_bundle", kind, *words, set_id=made.scene.new_id(), reading=1, **made.sources(**given))
     values = {path.read_text(errors="replace").strip() for path in made.directory.rglob("*") if path.is_file()} - {""}
     assert not [value for value in values if value in message]
@@ -119,7 +119,7 @@ def test_sources_that_contradict_each_other_are_refused(made: Deployment) -> Non
 
 
 def test_a_value_given_for_a_path_is_not_repeated(made: Deployment) -> None:
-    """The error names the option's entry, not what was written there."""
+    """The error names the option's entry, not the value."""
     assert KEY not in refused(made, OptionError, "files['metricsBearer']", files={"metricsBearer": KEY})
 
 
@@ -167,7 +167,7 @@ def test_the_leavings_of_a_killed_restore_are_no_secrets(made: Deployment) -> No
 
 
 def told_with(made: Deployment, environment: str) -> list[str]:
-    """Warnings about a `caracal.env`, none of which may show a value."""
+    """Return warnings about a `caracal.env`. None of them may contain a value."""
     warned: list[str] = []
     given = made.sources(environment_file=str(made.file("caracal.env", environment)))
     made.scene.call("secrets_bundle", warn=warned.append, set_id=made.scene.new_id(), reading=1, **given)

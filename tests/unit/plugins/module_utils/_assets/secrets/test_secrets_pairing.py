@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sets whose secrets do or do not open their database, in real databases of both families."""
+"""Sets with secrets that do or do not decrypt their database, in real databases of both families."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ SEALED = {
 
 @pytest.fixture(scope="module")
 def older(server_install: t.Any) -> t.Iterator[TwinCluster]:
-    """A twin of the family zone_kek."""
+    """Yield a twin of the family zone_kek."""
     with make_twin(server_install, Spec(events=100, seed="older", now=NOW, release="v2026.06.21")) as made:
         yield made
 
 
 class Case:
-    """A deployment, and a copy of its database that a test may break."""
+    """A deployment, and a copy of its database that a test may damage."""
 
     def __init__(self, root: Path, cluster: TwinCluster) -> None:
         self.made = secrets_scene.make(root, cluster)
@@ -61,7 +61,7 @@ class Case:
         self.made.cluster.execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)", database="postgres")
 
     def read(self, *statements: str, **given: t.Any) -> tuple[str, Result]:
-        """Both readings around the dump of the broken copy."""
+        """Run both passes around the dump of the damaged copy."""
         if statements:
             self.made.cluster.execute(FREELY, *statements, database=self.database)
         set_id = self.made.opened()
@@ -70,7 +70,7 @@ class Case:
         return set_id, self.made.bundle(set_id, 2, **given)
 
     def refused(self, *words: str, statements: tuple[str, ...] = (), **given: t.Any) -> None:
-        """No second part is written, so the set cannot be committed."""
+        """Assert that no second part is written, so that the set cannot be committed."""
         with pytest.raises(BackupError) as raised:
             self.read(*statements, **given)
         message = raised.value.msg
@@ -149,7 +149,7 @@ def test_without_a_signed_row_nothing_is_proved(either: Case) -> None:
     assert result["pairing"]["verdict"] == "unproven" and "no audit row is signed" in result["pairing"]["message"]
 
 
-# ---- keys that name themselves
+# ---- keys that contain their ID
 
 
 @pytest.mark.mutation
@@ -208,7 +208,7 @@ def test_a_secret_backend_elsewhere_is_flagged(case: Case, how: str) -> None:
     assert "vault" in case.made.manifest(set_id)["left_out"]["external secret values"]
 
 
-# ---- keys that do not
+# ---- keys without an ID
 
 
 @pytest.mark.mutation
@@ -232,7 +232,7 @@ def test_a_previous_kek_has_no_place_there(older_case: Case) -> None:
     )
 
 
-# ---- what the census tells
+# ---- results of the census
 
 
 def test_the_census_tells_no_number_and_goes_with_the_commit(either: Case) -> None:

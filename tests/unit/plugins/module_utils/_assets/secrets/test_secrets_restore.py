@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets back into directories that are empty, half full, or hold something else; sets that were altered; killed restores; by hand."""
+"""Secrets restored into empty, partly filled or foreign directories. Also altered sets, killed restores, and manual restores."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCl
 
 @pytest.fixture
 def made(made_once: tuple[Deployment, str], tmp_path: Path) -> Deployment:
-    """A copy of a deployment with one set that holds everything a bundle can hold."""
+    """Return a copy of a deployment with one set that contains everything that a bundle can contain."""
     return Deployment(made_once[0].scene.copy(tmp_path / "scene"), made_once[0].cluster)
 
 
@@ -83,7 +83,7 @@ def test_files_without_a_target_are_told(made: Deployment) -> None:
 
 
 def test_single_files_go_where_each_belongs(made: Deployment) -> None:
-    """As a Compose project mounts them, each from a directory of its own."""
+    """A Compose project mounts them like this, each from its own directory."""
     own = made.scene.root / "project" / "ca"
     own.mkdir(parents=True)
     result = made.restore(extra_directories={"ca.pem": str(own), "enabled": "/nowhere"}, extra_directory=str(made.scene.root / "extra"))
@@ -138,11 +138,11 @@ def test_what_is_no_plain_file_is_left_alone(made: Deployment, what: str) -> Non
     refused(made, TargetRefused, str(made.target), "restore elsewhere", replace=True)
 
 
-# ---- folders without a file
+# ---- directories without a file
 
 
 def with_folders(tmp_path: Path, database: TwinCluster) -> Deployment:
-    """A deployment as the installer leaves it: `allowlist` and `console` hold nothing."""
+    """Return a deployment as left by the installer: `allowlist` and `console` are empty."""
     made = secrets_scene.make(tmp_path / "installed", database)
     for name, mode in (("allowlist", 0o755), ("console", 0o750)):
         (made.directory / name).mkdir()
@@ -179,7 +179,7 @@ def test_folders_without_a_file_come_back(tmp_path: Path, caracal_database: Twin
 
 
 def test_a_folder_that_is_new_or_filled_is_another_state(tmp_path: Path, caracal_database: TwinCluster) -> None:
-    """An object of before, which does not have the folder, must not serve the next set."""
+    """The next set must not use an earlier object that does not have the directory."""
     made = secrets_scene.make(tmp_path / "installed", caracal_database)
     _first, before = made.backup()
     (made.directory / "console").mkdir()
@@ -285,7 +285,7 @@ def test_keys_other_than_the_manifest_names_are_refused(made: Deployment, key: s
     refused(made, TamperedData, f"contains {key}", "which the manifest does not list", set_id=set_id)
 
 
-# ---- whatever happens
+# ---- failures
 
 
 def test_a_killed_restore_leaves_each_file_whole(made: Deployment) -> None:
@@ -324,7 +324,7 @@ print("done", flush=True)
 
 
 def killed_restore(made: Deployment, after: float) -> bool:
-    """Whether the kill came before the end. The clock starts when the restore has read the set."""
+    """Kill a restore and return whether it was killed before its end. The delay starts when the restore has read the set."""
     given = {"directory": str(made.target), "identity_files": [str(made.identity)], "replace": True}
     command = [sys.executable, "-c", RUN, str(made.scene.root), json.dumps(given)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
@@ -343,7 +343,7 @@ def killed_restore(made: Deployment, after: float) -> bool:
 
 
 def test_by_hand(made: Deployment) -> None:
-    """With nothing of ours: the object is age, zstd and tar."""
+    """Without our software: the object is age, zstd and tar."""
     (name,) = made.scene.files("objects/secrets/*")
     script = """
         set -euo pipefail

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A set that is dumped and waits for its streams, and Redis servers."""
+"""A dumped set that waits for its streams, and Redis servers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Streams:
         self.scene.call("backup_set", state="committed", set_id=self.set_id, left_out={"secrets": "not part of this test"})
 
     def backup(self, source: RedisServer, **given: t.Any) -> None:
-        """Both readings of a source that stands still, committed."""
+        """Run both passes of an idle source and commit."""
         self.read(source, 1, **given)
         self.read(source, 2, **{**given, "dump_keys": []})
         self.commit()
@@ -51,13 +51,13 @@ def streams(dumped: Scene) -> Streams:
 
 @pytest.fixture
 def start() -> t.Iterator[Start]:
-    """Starts servers that are the test's alone: `start(7)`, `start(8, "--maxmemory", "1mb")`."""
+    """Return a function that starts servers for one test: `start(7)`, `start(8, "--maxmemory", "1mb")`."""
     with contextlib.ExitStack() as stack:
         yield lambda major=8, *arguments, **given: stack.enter_context(redis_server.start(major, *arguments, **given))
 
 
 def provisioned(server: RedisServer) -> RedisServer:
-    """As the product leaves a Redis before any event: each stream is there for its groups."""
+    """Create each stream with its groups, as the product does in Redis before any event."""
     for known in product.STREAMS:
         for group in known.groups:
             server.client.xgroup_create(known.name, group, id="$", mkstream=True)
@@ -67,7 +67,7 @@ def provisioned(server: RedisServer) -> RedisServer:
 
 @pytest.fixture
 def source(start: Start) -> RedisServer:
-    """A server with everything that streams can have."""
+    """Return a server with everything that streams can contain."""
     made = start()
     redis_server.fill(made)
     return made

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A connection that breaks: a relay to a real server that closes everything after so many bytes."""
+"""A connection that breaks: a relay to a real server that stops after a number of bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import threading
 
 
 class CutProxy:
-    """Listens on `port` of 127.0.0.1; `to_server` or `to_client` bytes are let through, then nothing for ever."""
+    """Listens on `port` of 127.0.0.1. It passes `to_server` or `to_client` bytes and then nothing more."""
 
     def __init__(self, path: str, *, to_server: int = 1 << 40, to_client: int = 1 << 40) -> None:
         self._path = path

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""With nothing but age, zstd and redis-cli."""
+"""Only with age, zstd and redis-cli."""
 
 from __future__ import annotations
 
@@ -41,5 +41,5 @@ def test_age_zstd_and_redis_cli_make_the_same(streams: Streams, source: RedisSer
     assert theirs.client.dbsize() == ours.client.dbsize() == 8
     found = [redis_server.state(one.client) for one in (ours, theirs)]
     for one in (group for state in found for stream in state.values() for group in stream["groups"]):
-        del one["lag"]  # each version reckons it in its own way
+        del one["lag"]  # each version computes it in its own way
     assert found[0] == found[1]

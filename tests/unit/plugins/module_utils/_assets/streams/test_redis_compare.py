@@ -24,10 +24,10 @@ AUDIT = "caracal.audit.events"
 
 @pytest.fixture
 def restored(streams: Streams, start: Start) -> t.Iterator[tuple[RedisServer, t.Callable[[], list[Check]]]]:
-    """A target as it is before its marker goes, and the comparison."""
+    """Return a target before its marker is removed, and the comparison."""
     source, target = start(), start()
     redis_server.fill(source)
-    source.run("XACK", AUDIT, "audit-ingestor", "1795564600000-96")  # the pending entry that has no entry
+    source.run("XACK", AUDIT, "audit-ingestor", "1795564600000-96")  # the pending entry that does not exist any more
     streams.backup(source)
     streams.restore(target)
     target.run("SET", commands.MARKER, streams.set_id)

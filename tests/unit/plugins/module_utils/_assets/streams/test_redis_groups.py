@@ -60,7 +60,7 @@ def test_what_is_there_stays(streams: Streams, source: RedisServer) -> None:
 
 
 def test_events_from_before_the_group_are_delivered(streams: Streams, start: Start) -> None:
-    """Events that replay files brought before anybody made the group."""
+    """Replay files added the events before the group was created."""
     server = start()
     server.run("XADD", "caracal.audit.events", "1-1", "id", "replayed")
     streams.scene.call(RESTORE, groups_only=True, **server.login)

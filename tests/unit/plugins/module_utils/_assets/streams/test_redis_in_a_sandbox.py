@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Redis in a sandbox as a drill has it: started, filled from a set."""
+"""A Redis in a drill's sandbox: started, and filled from a set."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Users with the rights that the guide for managed servers grants: enough, and none too many."""
+"""Users with the rights that the guide for managed servers grants: they are sufficient, and all are needed."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from unit.plugins.module_utils._assets.streams.conftest import Start, Streams
 PASSWORD = "login-at-the-provider"
 BACKUP, RESTORE = guide_pages.blocks("guide_managed_databases", "text")
 (ELSEWHERE,) = [one for one in guide_pages.indented("guide_redis_streams") if one.startswith("ACL SETUSER")]
-# Asked for where a service writes between two looks, which no test can wait for.
+# Needed only if a service writes between two checks, which a test cannot wait for.
 IN_A_RACE = "+unwatch"
 
 
 def login(streams: Streams, server: RedisServer, line: str, without: str = "") -> dict[str, t.Any]:
-    """The user made, and the options to log in as it."""
+    """Create the user and return the options to log in as it."""
     words = [word for word in line.replace("PASSWORD", PASSWORD).split() if word != without]
     server.run(*words)
     path = streams.scene.root / BACKUP_HOST / "redis_password"
@@ -33,7 +33,7 @@ def login(streams: Streams, server: RedisServer, line: str, without: str = "") -
 
 
 def provisioned(start: Start) -> RedisServer:
-    """As the product leaves a Redis that has just started."""
+    """Return a Redis as the product leaves it after its first start."""
     target = start(7)
     target.client.xgroup_create("caracal.audit.events", "audit-ingestor", id="$", mkstream=True)
     target.run("XADD", "caracal.providers.ratelimit", "MAXLEN", "~", "1", "*", "init", "1")
@@ -42,7 +42,7 @@ def provisioned(start: Start) -> RedisServer:
 
 @pytest.fixture
 def whole(source: RedisServer) -> RedisServer:
-    """No entry that is pending and gone, which no command can make again."""
+    """Return a source without a pending entry that was deleted, which no command can create again."""
     source.run("XACK", "caracal.audit.events", "audit-ingestor", "1795564600000-96")
     return source
 
@@ -71,7 +71,7 @@ def test_a_restore_needs_each_of_its_rights(streams: Streams, source: RedisServe
         target = provisioned(start)
         try:
             streams.restore(target, **login(streams, target, RESTORE, right))
-        except (PermissionMissing, StageFailed):  # of EXEC, Redis tells it as a failure of the transaction
+        except (PermissionMissing, StageFailed):  # Redis reports a missing right for EXEC as a failure of the transaction
             continue
         unneeded.append(right)
     assert unneeded == [IN_A_RACE]

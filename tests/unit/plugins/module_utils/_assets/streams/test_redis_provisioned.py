@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Groups that services lack, and keys that took the place of a stream, in a source and in its copy."""
+"""Missing groups, and keys of another type in place of a stream, in a source and in its copy."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scenes.redis_server import RedisServer
 from unit.plugins.module_utils._assets.streams.conftest import Start, Streams, provisioned
 
 READ = [(known.name, group) for known in product.STREAMS for group in known.consumed]
-# Types of keys, each with the command that makes one.
+# Types of keys, each with a command that creates one.
 TYPES: dict[str, tuple[t.Any, ...]] = {
     "string": ("SET", "{}", "v"),
     "list": ("RPUSH", "{}", "v"),
@@ -107,7 +107,7 @@ def test_a_login_that_may_not_ask_for_the_type_still_finds_the_key(start: Start)
 @pytest.mark.mutation
 def test_a_backup_and_a_restore_report_both(streams: Streams, start: Start) -> None:
     source, target = provisioned(start()), start()
-    put(source, "caracal.agents.lifecycle", "string")  # the first known stream, whose name the preflight asks for
+    put(source, "caracal.agents.lifecycle", "string")  # the first known stream, which the preflight queries by name
     source.client.xgroup_destroy("caracal.sessions.revoke", "sts-revocation")
     streams.read(source, 1)
     read = of(streams.read(source, 2)["checks"])

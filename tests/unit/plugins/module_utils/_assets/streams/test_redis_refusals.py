@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Servers that refuse or break: one line each, with the remedy, and nothing changed."""
+"""Servers that refuse or fail: one line each, with the remedy, and no change."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def password_file(streams: Streams, text: str) -> str:
 
 
 def failed(streams: Streams, kind: type[BackupError], words: str, **given: t.Any) -> None:
-    """A reading that began ends with an error, and no file of it is left."""
+    """Assert that a pass that began fails and leaves no file."""
     before = streams.scene.files()
     with pytest.raises(kind, match=words):
         streams.scene.call(SNAPSHOT, **given)
@@ -148,7 +148,7 @@ def test_a_target_needs_its_confirmation(streams: Streams, source: RedisServer, 
     message = streams.scene.refused(RESTORE, TargetRefused, f"set confirm to {target.confirmation}", **given)
     streams.scene.refused(RESTORE, TargetRefused, "set confirm to", confirm=[source.confirmation], **given)
     assert message.endswith(target.confirmation) and target.client.dbsize() == 0
-    # The address alone is whichever start of that Redis, and of no other.
+    # The address alone matches every start of that Redis, but no other Redis.
     address = target.confirmation.partition("@")[0]
     streams.scene.refused(RESTORE, TargetRefused, "set confirm to", confirm=[source.confirmation.partition("@")[0], address[:-1]], **given)
     streams.scene.call(RESTORE, check_mode=True, confirm=[address], **given)
@@ -165,7 +165,7 @@ def test_a_target_that_holds_anything_is_refused(streams: Streams, source: Redis
 
 
 def provision(target: RedisServer) -> None:
-    """As the product does when Redis first starts."""
+    """Create groups like the product when Redis first starts."""
     for name in ("caracal.audit.events", "caracal.never.in.the.set"):
         target.client.xgroup_create(name, "audit-ingestor", id="$", mkstream=True)
     target.run("XADD", "caracal.providers.ratelimit", "MAXLEN", "~", "1", "*", "init", "1")
@@ -215,7 +215,7 @@ def test_an_entry_that_comes_meanwhile_is_not_removed(
     looks, calls = replaying.Replay.provisioned, [0]
 
     def late(self: replaying.Replay) -> list[bytes]:
-        """The last look before they are removed; then a service writes."""
+        """Make a service write after the last check before the keys are removed."""
         found, calls[0] = looks(self), calls[0] + 1
         if calls[0] == 3:
             target.run("XADD", "caracal.audit.events", "1-1", "n", "x")

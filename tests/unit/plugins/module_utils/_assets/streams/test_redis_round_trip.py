@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What comes back is what was there."""
+"""Restored streams equal the source."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def test_streams_groups_and_pending_entries_come_back(streams: Streams, start: S
     before = redis_server.state(source.client)
     result = streams.restore(target)
     after = redis_server.state(target.client)
-    if from_major != to_major:  # each version reckons the lag in its own way
+    if from_major != to_major:  # each version computes the lag in its own way
         for found in (before, after):
             for one in found.values():
                 for group in one["groups"]:
                     del group["lag"]
-    # An entry that is gone cannot be pending: the source holds one such, which nobody can process.
+    # A deleted entry cannot be pending. The source has one, which no consumer can process.
     lost = (b"1795564600000-96", b"a-1", 1)
     audit = before["caracal.audit.events"]
     audit["pending"][b"audit-ingestor"].remove(lost)

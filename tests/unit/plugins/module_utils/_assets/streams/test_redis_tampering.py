@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sets that were damaged, forged or left incomplete: nothing reaches the target."""
+"""Damaged, forged or incomplete sets: nothing reaches the target."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RESTORE = "redis_stream_restore"
 
 
 def forge(streams: Streams, number: int, commands: t.Sequence[t.Sequence[bytes]]) -> None:
-    """Let the part of a reading name an artifact that holds `commands`, before the set is signed."""
+    """Make the part of a pass name an artifact that contains `commands`, before the set is signed."""
     given = streams.scene.options("redis_stream_snapshot", set_id=streams.set_id, reading=1)
     target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, False)
     part = streams.scene.repository / f"sets/{streams.set_id}/parts/redis.{number}.json"

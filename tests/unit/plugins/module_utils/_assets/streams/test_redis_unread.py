@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Streams that were not well before the backup: the backup says so, and so does a restore of its set."""
+"""Streams with problems before the backup: the backup and a restore of its set report them."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def verdict(one: dict[str, t.Any]) -> str:
 @pytest.mark.parametrize(
     "one",
     [
-        # All read, then trimmed, to nothing or to a part.
+        # All entries were read, then all or some were trimmed.
         stream(0, 20, "", {"last_delivered": "20-0", "entries_read": 20}),
         stream(5, 20, "16-0", {"last_delivered": "17-0", "entries_read": 17}),
-        # Nothing read and nothing trimmed.
+        # Nothing was read or trimmed.
         stream(20, 20, "1-0", {"last_delivered": "0-0", "entries_read": None}),
-        # Read up to what was trimmed.
+        # Read up to the trimmed entries.
         stream(5, 20, "16-0", {"last_delivered": "15-0", "entries_read": 15}),
-        # Redis does not know what was read.
+        # Redis does not know which entries were read.
         stream(5, 20, "16-0", {"last_delivered": "9-0", "entries_read": None}),
     ],
 )
@@ -96,7 +96,7 @@ def test_what_was_read_may_be_trimmed(streams: Streams, start: Start) -> None:
 
 
 def fill(server: RedisServer) -> None:
-    """Ten entries, two of them read; and streams without any."""
+    """Add ten entries, two of them read. Some streams have none."""
     for known in product.STREAMS:
         for group in known.groups:
             server.client.xgroup_create(known.name, group, "0", mkstream=True)

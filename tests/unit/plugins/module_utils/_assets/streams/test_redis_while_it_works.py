@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Readings of a Redis that goes on working: what is written, read, trimmed or deleted meanwhile."""
+"""Passes over a Redis in use: entries are written, read, trimmed or deleted in the meantime."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STREAM, GROUP = "caracal.audit.events", "audit-ingestor"
 
 
 class Work:
-    """A writer that also trims, and a consumer that acknowledges two entries of three, until `stop`."""
+    """A writer that also trims, and a consumer that acknowledges two of three entries, until `stop`."""
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
@@ -56,7 +56,7 @@ class Work:
                     self.acknowledged.add(entry_id)
 
     def more(self) -> None:
-        """Wait until another 500 entries were written, and another 100 acknowledged."""
+        """Wait until another 500 entries were written and another 100 acknowledged."""
         written, acknowledged = len(self.written), len(self.acknowledged)
         eventually(lambda: self._errors or (len(self.written) >= written + 500 and len(self.acknowledged) >= acknowledged + 100))
         assert not self._errors

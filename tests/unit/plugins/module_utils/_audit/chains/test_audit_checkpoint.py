@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checkpoints of a chain that grows: what they commit to, what they find, and what they leave to the next backup."""
+"""Checkpoints of a growing chain: the rows that they commit to, their findings, and their effect on the next backup."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ def opened(scene: Scene) -> access.Opened:
 
 
 def add(cluster: TwinCluster, zone: str, count: int, minutes: float, database: str = "caracal") -> int:
-    """True events at the end of a zone's chain, `minutes` after the twin was made; the new head."""
+    """Append valid events to a zone's chain, `minutes` after the twin's time, and return the new head."""
     with contextlib.closing(load.open_database(cluster.target, database)) as connection:
         release, later = RELEASES[cluster.spec.release], cluster.spec.now + dt.timedelta(minutes=minutes)
         return append(connection, keys.for_seed(cluster.spec.seed), release, zone, count, later)
 
 
 def zones(cluster: TwinCluster, database: str = "caracal") -> list[str]:
-    """The zone with most events first."""
+    """Return the zones, the zone with most events first."""
     query = "SELECT zone_id FROM audit_events GROUP BY 1 ORDER BY count(*) DESC, 1"
     return [zone for (zone,) in cluster.execute(query, database=database)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A database of the test's own whose zone `busy` has one closed block and an open one, and a repository with its first set."""
+    """A database of one test and a repository with its first set. The zone `busy` has one closed and one open block."""
 
     scene: Scene
     cluster: TwinCluster
@@ -77,13 +77,13 @@ class Source:
         return self.scene.call(MODULE, database=self.database, **given)
 
     def dump(self) -> Result:
-        """The check of the next set's dump."""
+        """Return the check `blocks.journal` of the next set's dump."""
         made = self.scene.call("pg_encrypted_dump", set_id=self.scene.new_id(), databases=[self.database])
         (check,) = (one for one in made["checks"] if one["id"] == "blocks.journal")
         return dict(check)
 
     def backup(self) -> Result:
-        """The result of the commit of a new set."""
+        """Commit a new set and return the result."""
         set_id = self.scene.new_id()
         self.scene.call("pg_encrypted_dump", set_id=set_id, databases=[self.database])
         return self.scene.call("backup_set", state="committed", set_id=set_id, left_out={"secrets": "not part of this test"})
@@ -119,7 +119,7 @@ def stored(scene: Scene, checkpoint: str) -> list[Block]:
 
 
 def everything(source: Source) -> set[Block]:
-    """The blocks of all rows, as the next set has them."""
+    """Return the blocks of all rows, as the next set contains them."""
     scene = source.scene.copy(source.scene.root.with_name(f"set-{uuid.uuid4().hex}"))
     set_id = scene.new_id()
     scene.backup(databases=[source.database], set_id=set_id)
@@ -233,7 +233,7 @@ def test_a_change_of_known_rows_is_found_and_recorded_and_no_blocks_are_entered(
     statement, kind = FAULTS[fault]
     values = {"leaf": LEAF, "open": row(source, 1), "closed": row(source, 0), "busy": source.busy, "quiet": source.quiet}
     source.execute(statement.format(**values))
-    if kind != "truncated":  # else the numbers would be taken again
+    if kind != "truncated":  # otherwise the numbers would be used again
         source.add(20, 5)
     files = tree(source.scene.repository)
     path = source.scene.root / "checkpoint.prom"
@@ -254,7 +254,7 @@ def test_a_change_of_known_rows_is_found_and_recorded_and_no_blocks_are_entered(
 
 @pytest.mark.mutation
 def test_a_row_of_a_closed_block_is_found_by_the_next_backup(source: Source) -> None:
-    """A checkpoint says that it has not read the block, and the set reads it."""
+    """A checkpoint reports that it did not read the block. The next set does read it."""
     source.add(20, 5)
     source.execute(f"UPDATE {LEAF} SET decision = 'deny' WHERE {row(source, 0)}")
     made = source.call()
@@ -266,7 +266,7 @@ def test_a_row_of_a_closed_block_is_found_by_the_next_backup(source: Source) -> 
 
 
 def places(check: Result) -> list[tuple[str, str, int, int]]:
-    """Kind, zone, first and last number of what was found."""
+    """Return kind, zone, first and last number of each finding."""
     return [(one["kind"], one["zone"], one["low"], one["high"]) for one in check["details"]["positions"]]
 
 
@@ -286,7 +286,10 @@ def open_ones(made: Result) -> set[str]:
 
 
 def look_again(source: Source, **drill: t.Any) -> dict[str, tuple[str, str]]:
-    """Overall verdict and that of `blocks.history` of everything that verifies: the next checkpoint, set, and verifications of both."""
+    """Run the next checkpoint, the next set and the verifications of both.
+
+    Return the overall verdict and the verdict of `blocks.history` of each.
+    """
     source.add(5, 5)
     found = {MODULE: source.call(), "backup_set": source.backup()}
     for name in ("backup_set_verify", "repository_verify", "audit_chain_verify"):
@@ -298,7 +301,7 @@ def look_again(source: Source, **drill: t.Any) -> dict[str, tuple[str, str]]:
 
 
 def drilled(source: Source, restored: str = "pass") -> set[str]:
-    """Digests of open findings after a drill of a new set; `restored` is the verdict on whether the rows are those of the set."""
+    """Drill a new set and return the digests of open findings. `restored` is the verdict of the comparison of rows with the set."""
     set_id = source.backup()["set_id"]
     verified = source.scene.call("audit_chain_verify", database=source.database, set_id=set_id, require_valid=False)
     checks = [{**one, "verdict": restored} if one["id"] == "inventory.audit_blocks" else one for one in verified["checks"]]
@@ -323,14 +326,14 @@ def test_a_changed_row_stays_a_failure_until_the_operator_acknowledges_it(
     again = look_again(source)
     assert {history for _overall, history in again.values()} == {"warn"}, again
     assert [name for name, (overall, _history) in again.items() if overall == "fail"] == ["audit_chain_verify"]
-    # It reads the rows themselves, so what it finds in them is recorded by a drill and acknowledged, too.
+    # This module reads the rows themselves. Its findings are also recorded by a drill and then acknowledged.
     assert drilled(source, restored="fail") == set()
     found = drilled(source)
     assert found and set(verdict[1] for verdict in look_again(source).values()) == {"fail"}
     source.scene.call("journal_correct", **{**given, "findings": sorted(found)})
     again = look_again(source)
     assert not [name for name, (overall, _history) in again.items() if overall == "fail"], again
-    # The very same change once more is another one.
+    # The same change made again is a new finding.
     source.execute(UNDO + row(source, block))
     source.backup()
     source.execute(EDIT + row(source, block))
@@ -368,7 +371,7 @@ def test_a_set_of_a_release_that_recorded_nothing_is_found_by_its_blocks(source:
 
 @pytest.mark.no_false_alarm
 def test_retention_and_growth_are_no_findings(source: Source, tmp_path: Path) -> None:
-    """All sets record 30 days, so the month may go."""
+    """All sets record 30 days, so the month may be dropped."""
     source.execute("UPDATE audit_retention SET retention_days = 30")
     source = dataclasses.replace(source, scene=scenes.make(tmp_path / "another", source.scene.socket))
     source.scene.backup(databases=[source.database])
@@ -390,7 +393,7 @@ def test_a_tail_that_only_a_checkpoint_knew_is_missed_by_the_next_backup(source:
 
 @pytest.mark.mutation
 def test_rows_that_came_while_a_set_was_written_stay_bound(source: Source) -> None:
-    """The set's snapshot is older than the checkpoint that was entered before it."""
+    """The set's snapshot is older than the checkpoint that was entered before the set."""
     set_id = source.scene.new_id()
     source.scene.call("pg_encrypted_dump", set_id=set_id, databases=[source.database])
     head = source.add(20, 5)
@@ -460,7 +463,7 @@ def test_a_run_killed_before_its_entry_leaves_nothing_that_counts(source: Source
 
 
 def test_of_two_at_once_the_slower_looks_again(source: Source) -> None:
-    """Both have read the journal before either could append: they wait for the same partition."""
+    """Both read the journal before either could append, because they wait for the same partition."""
     source.add(20, 5)
     context = multiprocessing.get_context("fork")
     results = context.Queue()
@@ -536,7 +539,7 @@ def test_an_upgrade_that_makes_the_chain_anew_is_a_warning_once(twin_cluster: Tw
 
 
 def test_the_playbook(twin_cluster: TwinFactory, tmp_path: Path) -> None:
-    """Check mode, a run, and one with nothing to do; then one that must fail."""
+    """Check mode, a normal run, a run without changes, and a run that must fail."""
     cluster = twin_cluster()
     scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)
     scene.call("backup_set", state="open", create_repository=True)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every damage of the corpus is found: exactly its own finding, at its own place, and nothing else anywhere."""
+"""Every damage of the corpus is reported as exactly its own finding at its own position, without other findings."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scenes.twin_database import TwinCluster, TwinFactory
 from twin import keys
 from twin.releases.known import RELEASES
 
-# Retention keeps every month of 2026, whatever today is.
+# Retention keeps every month of 2026, independent of today's date.
 RETENTION_DAYS = (dt.datetime.now(dt.timezone.utc) - dt.datetime(2026, 1, 15, tzinfo=dt.timezone.utc)).days
 
 
@@ -39,7 +39,7 @@ def verify(scene: Scene, world: World, **given: t.Any) -> scenes.Result:
 
 
 def found(result: scenes.Result) -> set[Found]:
-    """All findings of all checks."""
+    """Return all findings of all checks."""
     positions = [(check["id"], one) for check in result["checks"] for one in check["details"].get("positions", [])]
     return {(check, one["kind"], one["zone"], one["low"], one["high"], one["leaf"]) for check, one in positions}
 
@@ -136,7 +136,10 @@ def test_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(("release", "required", "verdict"), [("v2026.06.21", False, "pass"), ("v1.0.0", True, "unproven")])
 def test_admin_rows_without_a_key(release: str, required: bool, verdict: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
-    """The Compose file of the older family gives the API none. What was committed to and loses its HMACs later was tampered with."""
+    """In the Compose file of the older family the API has no key.
+
+    If rows that were committed to with HMACs lose them later, they were tampered with.
+    """
     cluster = twin_cluster(events=600, release=release)
     kept = copied(cluster)
     world = world_of(cluster, "caracal")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Both chains of a real database: in one go or in pieces of leaves, the same is seen and committed to."""
+"""Both chains of a real database: read whole or in parts of partitions, they give the same rows and commitments."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_pieces_cover_every_page_once_and_none_is_more_than_a_share(size: int, o
     assert jobs > 1
     assert ranges[0][0] == 0
     assert [after for _start, after in ranges[:-1]] == [start for start, _after in ranges[1:]]
-    assert ranges[-1][1] is None  # pages that came since the size was asked for
+    assert ranges[-1][1] is None  # pages that were added after the size was queried
     ends = [pages if after is None else after for _start, after in ranges]
     assert all(0 < end - start <= share for (start, _after), end in zip(ranges, ends, strict=True))
     assert len(ranges) <= jobs * chain_reading.PIECES + 1
@@ -76,7 +76,7 @@ def lines(found: Chains) -> list[bytes]:
 
 @pytest.fixture(scope="module")
 def whole(caracal_database: TwinCluster) -> Chains:
-    """The twin, each leaf in one go."""
+    """Return the chains of the twin, with each partition read in one part."""
     return read(caracal_database, "caracal", plan_of(caracal_database))
 
 
@@ -84,7 +84,7 @@ def whole(caracal_database: TwinCluster) -> Chains:
 def test_the_chains_of_the_twin_are_right(whole: Chains, caracal_database: TwinCluster) -> None:
     assert whole.admin
     assert faults(whole.events) == {}
-    assert set(faults(whole.admin)) <= {"unkeyed"}  # rows whose writer has no key
+    assert set(faults(whole.admin)) <= {"unkeyed"}  # rows of a writer without a key
     assert sum(zone.rows for zone in whole.events.values()) == caracal_database.spec.events == sum(leaf.rows for leaf in whole.leaves)
     heads = caracal_database.execute("SELECT zone_id, max(chain_seq), count(*) FROM audit_events GROUP BY 1")
     seen = [(name.decode(), [(run.low, run.high) for run in zone.links.runs], zone.rows) for name, zone in whole.events.items()]
@@ -114,7 +114,7 @@ def test_pages_of_leaves_read_by_several_are_as_whole_leaves(
     cut: list[list[t.Any]] = []
     monkeypatch.setattr(chain_reading, "pieces", lambda *size: cut.append(pieces(*size)) or cut[-1])
     found = read(caracal_database, "caracal", plan_of(caracal_database, jobs=2))
-    assert max(map(len, cut)) > 2  # or nothing is tested
+    assert max(map(len, cut)) > 2  # otherwise the test proves nothing
     assert answer(found.events) == answer(whole.events)
     assert answer(found.admin or {}) == answer(whole.admin or {})
     assert (lines(found), found.leaves) == (lines(whole), whole.leaves)
@@ -174,7 +174,7 @@ def test_a_row_outside_of_its_month_is_misplaced(caracal_database: TwinCluster, 
         f"ALTER TABLE {leaf} DISABLE TRIGGER USER",
         f"ALTER TABLE audit_events DETACH PARTITION {leaf}",
         f"UPDATE {leaf} SET occurred_at = '2026-06-01' WHERE zone_id = '{zone}' AND chain_seq = {number}",
-        # So that the server does not look at the rows again.
+        # With this constraint the server does not scan the rows again.
         f"ALTER TABLE {leaf} ADD CONSTRAINT promised CHECK (occurred_at IS NOT NULL AND occurred_at >= '2026-05-01' "
         "AND occurred_at < '2026-06-01') NOT VALID",
         f"UPDATE pg_constraint SET convalidated = true WHERE conname = 'promised' AND conrelid = '{leaf}'::regclass",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Histories of a healthy deployment that look like tampering, and the tampering that they must not hide."""
+"""Histories of a healthy deployment that look like tampering, and tampering that they must not hide."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Copy = t.Callable[[], str]
 
 
 def checks(committed: Committed, world: World, **given: t.Any) -> dict[str, dict[str, t.Any]]:
-    """Without a repository, so that the rows alone say what happened."""
+    """Return the checks without a repository, so that only the rows count."""
     alone = dict.fromkeys(("repository", "deployment", "allowed_signers", "high_water_mark"))
     return {one["id"]: one for one in verify(committed.scene, world, **{**alone, **given})["checks"]}
 
@@ -37,7 +37,7 @@ def failed(found: dict[str, dict[str, t.Any]]) -> list[str]:
 
 
 def months(world: World) -> list[str]:
-    """Names of the leaves with rows of the zone, the oldest first."""
+    """Return the partitions with rows of the zone, the oldest first."""
     query = f"SELECT DISTINCT tableoid::regclass::text FROM audit_events WHERE zone_id = '{world.zone}' ORDER BY 1"
     return [str(name) for (name,) in world.execute(query)]
 
@@ -56,7 +56,7 @@ def first_number(world: World, leaf: str, place: int) -> int:
 
 
 def came_late(world: World, number: int, occurred: dt.datetime) -> None:
-    """The event of a row happened before its month, and was ingested when the row was; the chain is as the product would have made it."""
+    """Make the event of a row occur before its month without changing its ingestion time. The chain is as the product builds it."""
     event_id = uuid7(int(occurred.timestamp() * 1000), number)
     row = f"zone_id = '{world.zone}' AND chain_seq"
     world.execute(f"UPDATE audit_events SET id = '{event_id}', occurred_at = '{occurred.isoformat()}' WHERE {row} = {number}")
@@ -103,8 +103,11 @@ def test_a_row_deleted_among_retained_ones_fails_after_a_drop_too(
 
 
 def key_change(world: World) -> tuple[int, list[int]]:
-    """Two replicas whose key changed one after the other: rows a millisecond apart take turns, then all have the new key. The first new
-    row, and the rows of the old key after it."""
+    """Add rows of two replicas that change their key one after the other.
+
+    Rows a millisecond apart alternate between the keys. Later rows all have the new key. Return the number of the first
+    new row, and the numbers of the rows after it with the old key.
+    """
     start = world.head + 1
     world.append(20)
     world.append(10, world.cluster.spec.now + dt.timedelta(hours=1))

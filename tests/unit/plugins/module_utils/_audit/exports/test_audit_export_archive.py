@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The archive as it is filled: what is copied, what is left alone, what is refused, and what the journal says of it."""
+"""Filling the archive: exports that are copied, skipped or refused, and its journal entries."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def in_bucket(archive_twin: TwinCluster, s3: S3Server, tmp_path: Path) -> Archiv
 
 
 def newest(place: ArchiveScene) -> Path:
-    """The last export at the source."""
+    """Return the last export at the source."""
     return max(place.source.rglob("*.parquet"))
 
 
@@ -288,7 +288,7 @@ def test_a_source_that_somebody_wrote_over_is_archived_as_it_was(place: ArchiveS
 
 @pytest.mark.mutation
 def test_the_policies_of_the_guide_are_enough_and_no_more(archive_twin: TwinCluster, s3: S3Server, tmp_path: Path) -> None:
-    """Repository and archive in one bucket: the backup host fills it and cannot take anything out, the drill host verifies."""
+    """Repository and archive share one bucket. The backup host fills the archive and cannot remove anything; the drill host verifies it."""
     place = archive_scene.new(tmp_path, archive_twin)
     place.scene.mark(BACKUP_HOST).unlink()
     bucket = s3.bucket()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The archive as it is verified, bent in every way: in a directory, and in a bucket with versions and locks."""
+"""Verification of an archive with every kind of damage: in a directory, and in a bucket with versions and locks."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def destroyed(place: ArchiveScene, key: str) -> set[Finding]:
 
 
 def exchanged(place: ArchiveScene, key: str) -> set[Finding]:
-    """By somebody who could bypass the lock, with the true bytes of another hour."""
+    """Replace an export with the valid content of another hour, as an attacker can who may bypass the lock."""
     other = place.stored()[0]
     body = place.client.get_object(**place.named(other))["Body"].read()
     _remove(place, key)

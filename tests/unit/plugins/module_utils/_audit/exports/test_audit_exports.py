@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Database, journal and exports in one report: what a restore cut off is no false alarm, what somebody cut off is."""
+"""Database, journal and exports in one report: rows removed by a restore are not a finding, rows removed by an attacker are."""
 
 from __future__ import annotations
 

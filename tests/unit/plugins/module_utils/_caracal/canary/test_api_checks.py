@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API over restored data: zones, policy and audit events, in the lists of every generation."""
+"""The API over restored data: zones, policies and audit events, in the list formats of every release."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def zones(status: int, body: t.Any, known: t.Sequence[str]) -> Check:
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("body", [[{"id": "z-1"}], {"items": [{"id": "z-1"}], "next_cursor": None}])
 def test_zones_are_listed(body: t.Any) -> None:
-    # The product's own zone is in no list.
+    # The product's own zone is not listed.
     assert zones(200, body, ["z-1", "caracal-sys-internal"]).verdict == PASS
 
 
@@ -67,7 +67,7 @@ def test_policy_is_active_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert policy(status(ONE)).verdict == PASS
     waiting = status(ONE, "waiting_for_sts", sts="not_loaded")
     assert policy(waiting, waiting, status(ONE), seconds=30).verdict == PASS
-    # Of several sets of one zone the STS loads one.
+    # If a zone has several sets, the STS loads one.
     assert policy(status(ONE), status(TWO, "waiting_for_sts", sts="not_loaded"), sets=(ONE, TWO)).verdict == PASS
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is told of an answer: no secret, one short line; and what is refused."""
+"""The report about an answer: no secret, and one short line. Also answers that are refused."""
 
 from __future__ import annotations
 

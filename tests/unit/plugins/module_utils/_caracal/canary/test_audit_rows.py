@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""C3: rows that landed as the next ones, and every way in which they did not."""
+"""rows that were written as the next ones of the chain, and every way in which they were not."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_rows_landed_as_the_next_ones() -> None:
     ("rows", "reason"),
     [
         (ROWS[:1], "not_landed"),
-        # Its exchange is there, the Gateway's own event is not.
+        # The row of its exchange exists, the Gateway's own event does not.
         (ROWS[:3], "not_landed"),
         (ROWS[1:], "sequence"),
         ([*ROWS[:1], dataclasses.replace(ROWS[1], previous="content 40"), *ROWS[2:]], "link"),

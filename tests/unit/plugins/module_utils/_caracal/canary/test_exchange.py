@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""C1: a token, a refusal by policy, and everything that is broken."""
+"""a token, a refusal by policy, and every kind of wrong answer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def judge(
 @pytest.mark.no_false_alarm
 def test_a_token_of_a_key_of_the_backup() -> None:
     assert judge(ISSUED).verdict == PASS
-    # A zone that we made has a key that no backup knows.
+    # A zone that we created has a key that is not in any backup.
     assert judge(answer(200, access_token=token("kid-9")), OURS).verdict == PASS
 
 

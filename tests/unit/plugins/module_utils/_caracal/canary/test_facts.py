@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is read of a copy before it is asked: served keys by the product's rule, revoked sessions that are remembered, chains."""
+"""Facts read from a copy before requests: the keys that the product serves, remembered revoked sessions, chains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_how_a_release_is_asked(
     with Session(cluster.server, "caracal") as session:
         found = dialect.detect(session, family)
         assert (found.contract, found.bindings, found.one_shot) == (contract, bindings, one_shot)
-        # Every query is one that the release understands.
+        # Every query must be valid in this release.
         zones = facts.zones(session)
         assert {key.zone for key in facts.served_keys(session, family)} == set(zones)
         assert {one.zone for one in facts.active_sets(session)} <= set(zones)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""C2: what an answer of the Gateway means, and what it must refuse."""
+"""the meaning of the Gateway's answers, and the requests that it must refuse."""
 
 from __future__ import annotations
 

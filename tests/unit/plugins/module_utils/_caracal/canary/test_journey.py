@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way of a protected request in both policies: what is asked in which order, and that what was begun is ended."""
+"""A protected request under both policies: the order of the requests, and the end of everything that was started."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""C0: every way in which the STS serves other keys than those of the backup."""
+"""every way in which the STS can serve keys that differ from the keys in the backup."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A canary of our own: every step of the API in both families, and the name of the one that fails."""
+"""A canary that we create: every API step in both families, and the name of a failed step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scenes.scripted_services import ADMIN_TOKEN, Line, Script, services
 NEW, MIDDLE, OLD = Dialect(SECRET_STORE, True), Dialect(ZONE_KEK, True), Dialect(ZONE_KEK, False)
 Z = "/v1/zones/z-1"
 STATUS_URL = f"{Z}/policy-sets/s-1/activation-status?version_id=v-1&outbox_id=o-1"
-# The bodies have the fields of the product's own answers, and those that are read.
+# The bodies have the fields of the product's answers that are read.
 STEPS = {
     "zone": Line(API, "POST", "/v1/zones", 201, {"id": "z-1", "name": "canary", "slug": "canary"}),
     "application": Line(API, "POST", f"{Z}/applications", 201, {"id": "a-1", "zone_id": "z-1", "client_secret": "cs_made"}),

@@ -24,7 +24,7 @@ def failed(check_id: str, message: str = "not so", verdict: str = FAIL, **detail
 
 
 def swept(verdict: str = FAIL, **counted: float | None) -> Check:
-    """The check of the audit service's sweep. Its reason names rows without an HMAC of the key, when there are such."""
+    """Return the check of the audit service's sweep. Its reason names rows without a valid HMAC, if there are any."""
     metrics = {f"{TAMPER}{name}_total": value for name, value in counted.items()}
     reason = f"{TAMPER}hmac_failures_total" if counted.get("hmac_failures") else ""
     return failed("settled.tamper_sweep", "found rows", verdict, metrics=metrics, reason=reason)
@@ -41,7 +41,7 @@ def kek(reason: str, **foreign: int) -> Check:
 DECRYPT = {"service": "sts", "status": 500, "error": "internal_error", "description": "signing key decryption failed"}
 SIGNATURE = "invalid gateway exchange signature"
 
-# What a drill sees of each trouble → the causes that it must name, in this order.
+# What a drill reports of each problem → the causes that it must name, in this order.
 SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "wrong KEK by the rows": ([kek(reasons.WRONG_KEK)], {}, ["kek.wrong"]),
     "wrong KEK by JWKS": ([failed("canary.jwks", **DECRYPT)], {}, ["kek.wrong"]),
@@ -449,7 +449,7 @@ def test_the_services_are_named() -> None:
 
 @pytest.mark.no_false_alarm
 def test_a_clean_drill_has_no_cause() -> None:
-    """Whatever words its checks have, and with all that a clean drill leaves unproven."""
+    """This holds for any words in its messages, and with everything that a clean drill leaves unproven."""
     ids = [check.id for checks, _other, _causes in SEEN.values() for check in checks]
     words = "no AUDIT_HMAC_KEY problem, signing key decryption failed never, wrong KEK not seen, 500, outbox_dead_messages: 0"
     clean = [Check(name, verdict, words) for name in ids for verdict in (PASS, NOT_APPLICABLE)]
@@ -472,7 +472,7 @@ def test_a_clean_drill_has_no_cause() -> None:
 
 @pytest.mark.mutation
 def test_hmac_failures_beside_breaks_are_no_wrong_key() -> None:
-    """Only the pattern of a wrong key is one: not one row fits. A metric that was not read proves no zero."""
+    """A wrong key is reported only if no row matches it. A missing metric does not count as zero."""
     few = {"hmac_failures": 9, "checked": 10, "chain_breaks": 0}
     assert causes_of(swept(**few)) == ["chain.hmac"]
     assert causes_of(swept(PASS, **few)) == [], "rows of an earlier key"
@@ -488,7 +488,7 @@ METRICS = {*settling.FINDINGS, settling.SWEEP_MISMATCH, settling.CHECKED}
 
 
 def named(sign: object) -> set[str]:
-    """The metrics that a sign looks at."""
+    """Return the metrics that a sign checks."""
     if isinstance(sign, symptoms.Together):
         return {name for one in sign.signs for name in named(one)}
     return {name for name in (getattr(sign, "metric", ""), getattr(sign, "of", "")) if name}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Causes are recognised by reasons that checks have, and by words of others; never by a message of this collection."""
+"""Causes are recognised by the reasons of checks and by words of other software, never by a message of this collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.causes
 from tools.rules import asserted, tree
 
 REASONS = {name: value for name, value in vars(_reasons).items() if name.isupper()}
-# Their checks show the result of a request, which has many causes; other checks of the same drill name the cause.
+# Their checks show the result of a request, which has many causes. Other checks of the same drill name the cause.
 WITHOUT_CAUSE = {
     _reasons.ACCEPTED,
     _reasons.BROKEN,
@@ -32,7 +32,7 @@ WITHOUT_CAUSE = {
     _reasons.REFUSED,
     _reasons.SWEEP_CHAIN_BREAKS,
 }
-# Words of Caracal's services that the twin does not have, of PostgreSQL, of the kernel, and answers with their status.
+# Messages of Caracal's services that the twin does not have, of PostgreSQL, of the kernel, and HTTP status lines.
 FOREIGN = {
     r"violates foreign key constraint",
     r"could not create unique index",
@@ -67,7 +67,7 @@ def signs(kind: type[Sign], given: t.Iterable[object]) -> t.Iterator[Sign]:
 
 
 def alternatives(pattern: str) -> list[str]:
-    """The parts of a pattern between those `|` that are in no group."""
+    """Return the alternatives of a pattern, split at each `|` outside a group."""
     parts, depth = [""], 0
     for one in pattern:
         depth += (one == "(") - (one == ")")
@@ -83,7 +83,7 @@ PATTERNS = sorted({one for cause in diagnosis.CAUSES for sign in signs(symptoms.
 
 @pytest.fixture(scope="module")
 def answers() -> list[str]:
-    """All strings of the services that stand in for Caracal's."""
+    """Return all strings of the services that stand in for Caracal's."""
     return [text for path in tree.python(tree.ROOT, "tests/twin") for text in asserted.texts(tree.parse(tree.ROOT, path))]
 
 
@@ -105,7 +105,7 @@ def test_the_list_names_what_causes_use() -> None:
 
 
 def unused(sources: t.Iterable[str]) -> list[str]:
-    """Reasons that none of the sources names."""
+    """Return reasons that none of the sources names."""
     texts = list(sources)
     return [name for name in REASONS if not any(re.search(rf"\b{name}\b", text) for text in texts)]
 

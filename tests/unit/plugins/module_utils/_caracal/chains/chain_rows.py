@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows of the two chains as COPY text: made by the twin's own hashing, or written by the product."""
+"""Rows of the two chains as COPY text, hashed by the twin or written by the product."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ BOUNDS = b"2026-06-01 00:00:00+00", b"2026-07-01 00:00:00+00"
 
 
 def when(us: int) -> str:
-    """Unix microseconds as PostgreSQL writes them in UTC."""
+    """Return Unix microseconds in PostgreSQL's UTC format."""
     text = (EPOCH + dt.timedelta(microseconds=us)).isoformat(" ").removesuffix("+00:00")
     return (text.rstrip("0").rstrip(".") if "." in text else text) + "+00"
 
 
 def events(count: int, zone: str = "a", keys: t.Sequence[AuditKey | None] = (KEY,), first: int = 1, step: int = 1_250_000) -> list[Row]:
-    """A clean chain, `step` microseconds from row to row. Of several keys, each signs its part; None signs nothing."""
+    """Return a valid chain with `step` microseconds between rows. Each key signs its part; None signs nothing."""
     rows: list[Row] = []
     head = None
     for number in range(first, first + count):
@@ -50,7 +50,7 @@ def events(count: int, zone: str = "a", keys: t.Sequence[AuditKey | None] = (KEY
 
 
 def product_rows(release: str) -> list[Row]:
-    """Admin rows that a run of the product left."""
+    """Return the admin rows of a product run."""
     return [dict(zip(FIXTURE["admin_columns"], row, strict=True)) for row in FIXTURE["admin"][release]["rows"]]
 
 
@@ -59,12 +59,12 @@ def product_key(release: str) -> AuditKey:
 
 
 def line(row: Row, columns: t.Sequence[str]) -> bytes:
-    """COPY text without newline."""
+    """Return COPY text without a newline."""
     return "\t".join(copytext.NULL if row[name] is None else copytext.escape(str(row[name])) for name in columns).encode()
 
 
 def examine(rows: t.Iterable[Row], keys: t.Sequence[AuditKey] = (KEY,), columns: t.Sequence[str] = audit.COLUMNS, **terms: t.Any) -> Seen:
-    """What a pass over audit events sees."""
+    """Return the result of a pass over audit events."""
     examiner = Examiner(Terms(AUDIT, tuple(columns), tuple(keys), **{"recompute": True, "bounds": BOUNDS, **terms}))
     examiner.take([line(row, columns) for row in rows])
     return examiner.finish()
@@ -78,7 +78,7 @@ def examine_admin(rows: t.Iterable[Row], keys: t.Sequence[AuditKey]) -> Seen:
 
 
 def faults(seen: Seen) -> dict[str, set[tuple[str, int]]]:
-    """Kind → (zone, number) of all that is wrong, and nothing that is right."""
+    """Return kind → (zone, number) of every fault. Valid rows must have none."""
     found: dict[str, set[tuple[str, int]]] = {}
     for name, zone in seen.items():
         kinds = {kind: getattr(zone, kind) for kind in chain_examiner.POSITIONS}
@@ -95,7 +95,7 @@ def runs(seen: Seen) -> dict[str, list[tuple[int, int]]]:
 
 
 def answer(seen: Seen) -> dict[bytes, t.Any]:
-    """All that was seen, comparable."""
+    """Return the whole result in a comparable form."""
     texts = {}
     for name, zone in seen.items():
         places = {kind: getattr(zone, kind) for kind in chain_examiner.POSITIONS}

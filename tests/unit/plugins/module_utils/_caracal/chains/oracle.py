@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Audit blocks once more, written from the description of the format only: slow, plain, all in memory."""
+"""A second implementation of audit blocks, written only from the format's description: slow, simple, all in memory."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _digest(rows: t.Iterable[Row], columns: t.Sequence[str]) -> str:
 
 
 def lines(name: str, leaf: str, rows: t.Iterable[Row]) -> list[bytes]:
-    """The lines of one leaf's blocks, from rows of COPY text by column name."""
+    """Return the lines of one partition's blocks, from rows of COPY text by column name."""
     content, chain = (CONTENT, CHAIN) if name == "audit" else (ADMIN_CONTENT, ADMIN_CHAIN)
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:

@@ -22,7 +22,7 @@ COLUMNS = {
     "admin": [*oracle.ADMIN_CONTENT, *oracle.ADMIN_CHAIN[1:]],
 }
 CHAINS = {"audit": AUDIT, "admin": ADMIN}
-# COPY text never holds a bare tab, newline or carriage return; every other character may stand in it.
+# COPY text never contains an unescaped tab, newline or carriage return. Every other character is possible.
 ZONES = ["a", "b", r"\N", r"tab\there", r"line\nend", r"back\\slash", r"\\N", "quote'\"", "ä\u2028\u0085\x1c"]
 
 
@@ -141,7 +141,7 @@ def test_a_number_that_comes_twice_and_one_that_is_missing_make_no_full_block() 
 
 
 def parts_of(rows: t.Iterable[Row], limit: int = audit_blocks.MEMORY_LIMIT) -> audit_blocks.Parts:
-    """What a reader of these rows found."""
+    """Return the blocks that a reader of these rows finds."""
     collector = Collector(AUDIT, "leaf", COLUMNS["audit"], limit=limit)
     for one in rows:
         collector.write(line("audit", one))
@@ -203,7 +203,7 @@ BASE = [row("audit", number, zone) for zone in ("a", "b", r"\N") for number in (
 
 
 def changed(rows: list[Row]) -> set[tuple[str, str]]:
-    """(zone, block) of the blocks that are not as in BASE."""
+    """Return (zone, block) of the blocks that differ from BASE."""
     before, now = ({block.key: block for block in collect(which)[0]} for which in (BASE, rows))
     return {key[1:4:2] for key in before.keys() | now.keys() if before.get(key) != now.get(key)}
 

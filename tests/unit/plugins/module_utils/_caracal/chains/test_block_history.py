@@ -22,7 +22,7 @@ COLUMNS = sorted({*oracle.CONTENT, *oracle.CHAIN})
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """A row: its leaf, zone, number and one column of each kind."""
+    """A row: its partition, zone, number and one column of each kind."""
 
     leaf: str
     zone: str
@@ -38,7 +38,7 @@ class Event:
 
 
 def blocks_of(events: t.Iterable[Event], head: int | None = None) -> list[Block]:
-    """What a reading gives; with `head`, only of rows up to that number."""
+    """Return the blocks of a pass. With `head`, only rows up to that number count."""
     found: list[Block] = []
     kept = [event for event in events if head is None or (event.sequence or 0) <= head]
     for leaf in sorted({event.leaf for event in kept}):

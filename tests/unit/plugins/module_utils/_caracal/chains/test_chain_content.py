@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hashed bytes of a row, from its COPY text: as the product, the vectors and the twin make them."""
+"""The hashed bytes of a row, from its COPY text, equal the bytes of the product, the vectors and the twin."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXT, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=5
 )
-# What the product knows: years of four digits.
+# The product supports four-digit years.
 MICROSECONDS = st.integers(0, 253402300799_999999)
 
 
 def fields(values: t.Iterable[str | None]) -> list[bytes]:
-    """As a line of COPY holds them."""
+    """Return the fields as in a line of COPY."""
     return copytext.line(values).encode()[:-1].split(b"\t")
 
 
@@ -57,7 +57,7 @@ def test_several_values_with_something_between_them(texts: list[str | None], nul
 
 def test_the_vector_of_an_event() -> None:
     vector = FIXTURE["event"]
-    # In the vector an absent value is already the text that is hashed for it.
+    # In the vector, an absent value is already replaced by the text that is hashed for it.
     values = [text if text not in ("", "null") else None for text in vector["texts"]]
     assert when(vector["occurred_at_unix_nano"] // 1000) == vector["occurred_at"]
     assert digest(chain_content.event()(fields([*values, vector["occurred_at"]]))) == vector["content_sha256"]

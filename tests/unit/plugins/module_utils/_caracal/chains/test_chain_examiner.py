@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One pass: what is right passes, and each thing that is done to a row is found at its place and nowhere else."""
+"""A valid chain passes in one pass, and each change of a row is found at exactly its position."""
 
 from __future__ import annotations
 
@@ -80,14 +80,14 @@ def test_any_order_split_over_any_readers_is_as_one_pass(dice: random.Random, re
     assert whole[b"a"][2]["edited"] == (1, [(4, 4)])
 
 
-# Column → its new value and what is found, each as kind → (zone, number).
+# Column → its new value and the findings, each as kind → (zone, number).
 AT = {TARGET}
 NEXT = {("b", 6)}
 CHANGES: dict[str, tuple[str | None, dict[str, set[tuple[str, int]]]]] = {
     **{name: ("forged", {"edited": AT}) for name in AUDIT.content if name not in ("zone_id", "occurred_at")},
     "zone_id": ("a", {"edited": {("a", 5)}, "twice": {("a", 5)}}),
     "occurred_at": (when(START + 5), {"edited": AT}),
-    "ingested_at": (when(0), {"early": AT, "backwards": AT}),  # a smaller change is bound by the blocks alone
+    "ingested_at": (when(0), {"early": AT, "backwards": AT}),  # only the blocks detect a smaller change
     "ingest_signature": ("forged", {}),
     "content_sha256": (HASH, {"edited": AT, "broken": NEXT, "unmatched": AT}),
     "prev_content_sha256": (HASH, {"broken": AT, "unmatched": AT}),
@@ -205,7 +205,7 @@ def test_each_admin_row_with_a_broken_chain_is_found(release: str) -> None:
         for column, kind in (("content_sha256", "edited"), ("prev_content_sha256", "broken"), ("chain_hmac", "unmatched")):
             damaged = [*rows[:index], {**row, column: HASH}, *rows[index + 1 :]]
             found = faults(examine_admin(damaged, [product_key(release)]))
-            # Before the first row there is none; see the check of links.
+            # The first row has no previous row; see the check of links.
             assert place in found.get(kind, set()) or (kind, place[1]) == ("broken", 1)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Missing numbers: what dropped leaves account for, what somebody deleted, and where leaves should be."""
+"""Missing numbers: explained by dropped partitions, deleted by an attacker, and the expected position of partitions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def zone(*runs: Range, twice: t.Iterable[int] = (), unnumbered: int = 0) -> Zone
 
 
 def block(leaf: str, low: int, high: int, rows: int | None = None, **other: str) -> Block:
-    """A line of numbers that lie in one block."""
+    """Return the line of a block with these numbers."""
     fields = {"chain": "audit", "zone": "a", "block": str((low - 1) // BLOCK_ROWS), **other}
     return Block(
         **fields,
@@ -123,7 +123,7 @@ def test_a_hole_is_a_hole_however_young_the_journal_is() -> None:
     assert (check.verdict, places(check)) == (FAIL, [("hole", "a", 5, 6)])
 
 
-# Rows that were ingested in July and August 2026, of a chain whose beginning is gone.
+# Rows ingested in July and August 2026, in a chain without its beginning.
 JULY, AUGUST = b"2026-07-05 00:00:00+00", b"2026-08-20 00:00:00+00"
 
 
@@ -223,7 +223,7 @@ CUTS = st.integers(1, 3 * BLOCK_ROWS) | st.integers(1, 3).flatmap(
 
 
 def lines_of(leaf: str, ranges: t.Sequence[Range]) -> list[Block]:
-    """The journal's lines of a leaf that held these numbers."""
+    """Return the journal's lines of a partition that contained these numbers."""
     found = []
     for number in range(4):
         low, high = number * BLOCK_ROWS + 1, (number + 1) * BLOCK_ROWS

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Rows to runs, against an oracle that knows all rows at once."""
+"""Rows joined to runs, compared with an oracle that has all rows at once."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def content(number: int) -> bytes:
 
 
 def rows_of(numbers: t.Iterable[int], broken: t.Collection[int] = ()) -> list[Row]:
-    """A row of each number; those in `broken` do not hold on to the row before."""
+    """Return one row for each number. Rows in `broken` do not link to the previous row."""
     return [(number, b"x" if number in broken else content(number - 1) if number > 1 else b"\\N", content(number)) for number in numbers]
 
 
@@ -46,7 +46,7 @@ def answer(links: Links) -> tuple[list[tuple[int, int, bytes, bytes]], set[int],
 
 
 def expected(rows: t.Sequence[Row]) -> tuple[list[tuple[int, int, bytes, bytes]], set[int], set[int]]:
-    """The same with all rows at hand."""
+    """Return the same result, computed from all rows at once."""
     by_number = {row[0]: row for row in rows}
     twice = {number for number in by_number if sum(row[0] == number for row in rows) > 1}
     broken = {number for number, before, _content in rows if number - 1 in by_number and by_number[number - 1][2] != before}
@@ -59,7 +59,7 @@ def in_order(stretches: list[tuple[int, int]]) -> list[int]:
     return [number for start, length in stretches for number in range(start, start + length)]
 
 
-# Rows in order, broken off anywhere and begun again anywhere: what a heap looks like, and more.
+# Ordered rows that stop and restart anywhere, which includes every order of a heap.
 NUMBERS = st.lists(st.tuples(st.integers(1, 14), st.integers(1, 4)), max_size=12).map(in_order)
 BROKEN = st.sets(st.integers(1, 14), max_size=3)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Times of audit rows: what a healthy deployment writes is right, and a time that was moved is found at its row."""
+"""Times of audit rows: a healthy deployment's times pass, and a changed time is found at its row."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CHANCE = random.Random(46)
 
 
 def rows(count: int = 9, **changes: t.Callable[[int], str | None]) -> list[Row]:
-    """A healthy chain of token exchanges ten minutes apart, as a service writes them: the id is of the event's time."""
+    """Return a healthy chain of token exchanges ten minutes apart. The ID of each row has the event's time, as in a service."""
     made = events(count)
     for number, row in enumerate(made):
         occurred = at(number)
@@ -44,7 +44,7 @@ def found(seen: Seen, allowance: int = chain_times.ALLOWANCE) -> set[tuple[str, 
 
 
 def ingested(number: int, moved: int) -> t.Callable[[int], str]:
-    """Row `number` alone was ingested `moved` microseconds after its event."""
+    """Return a function for ingestion times in which row `number` was ingested `moved` microseconds after its event."""
     return lambda index: when(at(index) + (moved if index == number else 5000))
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was seen as verdicts: each check fails for its reason, names the place, and passes clean chains."""
+"""Results of a pass as verdicts: each check fails for its reason, names the position, and passes valid chains."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_of_an_unknown_release_all_or_some_contents_differ(edited: t.Iterable[in
     rows = events(4)
     for number in edited:
         rows = edit(rows, number, decision="forged")
-    # A row without number was hashed in no way.
+    # A row without a number has no known hash.
     check = chain_verdict.content(AUDIT, examine([*rows, {**rows[0], **NO_NUMBERS}]), None, "an unknown release")
     assert check.verdict == verdict
 
@@ -130,7 +130,7 @@ def test_only_the_first_row_has_none_before_it(nothing: str | None) -> None:
     rows = events(9)
     first = chain_verdict.links(AUDIT, examine(edit(rows, 1, prev_content_sha256=HASH)))
     assert (first.verdict, places(first)) == (FAIL, [("genesis", "a", 1, 1)])
-    # The chain begins anew above rows that were deleted.
+    # The chain starts again after rows that were deleted.
     later = chain_verdict.links(AUDIT, examine(edit(rows[4:], 5, prev_content_sha256=nothing)))
     assert (later.verdict, places(later)) == (FAIL, [("genesis", "a", 5, 5)])
     assert chain_verdict.links(AUDIT, examine(edit(rows, 1, prev_content_sha256=nothing))).verdict == PASS
@@ -207,7 +207,7 @@ def test_a_number_that_two_keys_signed_is_where_the_newer_one_begins() -> None:
     assert (check.verdict, places(check)) == (FAIL, [("retired_key", "a", 5, 9)])
 
 
-# Who signs rows 30 seconds apart, `o` with the old key and `n` with the new one: two replicas, one of which restarts later.
+# The signers of rows 30 seconds apart, `o` with the old key and `n` with the new key: two replicas, one restarts later.
 TURNS = ["oooonononnoonnnnnnnn", "oooono", "o" + "n" * 30 + "o" + "n" * 9]
 
 
@@ -286,7 +286,7 @@ def test_each_admin_row_of_the_product_fails_its_check(release: str, column: str
         assert (found.verdict, {place[2] for place in places(found)}) == (FAIL, {int(row["chain_seq"] or 0)})
 
 
-# A damage of row 4, or of row 1, and another one of the same row.
+# A change of row 4 or of row 1, and another change of the same row.
 DAMAGES: dict[str, tuple[int, str, str | None, str | None]] = {
     "content": (4, "decision", "forged", "forged again"),
     "content hash": (4, "content_sha256", "1" * 64, "2" * 64),
@@ -298,7 +298,7 @@ DAMAGES: dict[str, tuple[int, str, str | None, str | None]] = {
 
 
 def failed_ones(rows: list[Row], acknowledged: t.Collection[str] = ()) -> dict[str, set[str]]:
-    """Digests of what failed, by check."""
+    """Return the digests of failed items, by check."""
     seen = examine(rows, [KEY])
     checks = [
         chain_verdict.content(AUDIT, seen, True, "v1.0.0", acknowledged),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys of a set against what its snapshot is sealed with: every verdict, and words that tell no number."""
+"""Keys of a set compared with the sealed values in its snapshot: every verdict, and messages without numbers."""
 
 from __future__ import annotations
 

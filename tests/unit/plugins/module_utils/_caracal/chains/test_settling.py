@@ -60,7 +60,7 @@ def test_a_sweep_that_proves_nothing_or_found_something(change: dict[str, float]
 def test_rows_of_an_earlier_key_are_no_finding_of_the_sweep() -> None:
     rotated = {**SWEPT, settling.SWEEP_HMAC_FAILURES: 120.0}
     assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=120).check.verdict == PASS
-    assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=200).check.verdict == PASS  # some are older than what is swept
+    assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=200).check.verdict == PASS  # some are older than the sweep covers
 
 
 @pytest.mark.mutation
@@ -119,7 +119,7 @@ def test_a_consumer_group_that_is_missing(left_out: str) -> None:
 
 
 def behind(now: int, still: float = 0.5) -> tuple[list[Group], dict[tuple[str, str], Backlog]]:
-    """The audit service with `now` of 1000 entries before it after 100 s, and all others with none."""
+    """Return the state after 100 s: the audit service has `now` of 1000 entries left, all other services have none."""
     groups = [dataclasses.replace(group, lag=now) if group.name == streams.AUDIT_GROUP else group for group in GROUPS]
     return groups, {(AUDIT, streams.AUDIT_GROUP): Backlog(1000, now, 100.0, still)}
 
@@ -194,7 +194,7 @@ HEAD = {"a": (5, str(ROWS[4]["content_sha256"]))}
 
 
 def changed(number: int, **values: str | None) -> list[chain_rows.Row]:
-    """The rows after the head, one of them changed."""
+    """Return the rows after the head, one of them changed."""
     return [{**row, **values} if row["chain_seq"] == str(number) else row for row in ROWS[5:]]
 
 

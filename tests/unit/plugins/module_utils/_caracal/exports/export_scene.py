@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A chain in hourly Parquet files and, apart from them, in a database of dictionaries: each can be broken without the other."""
+"""A chain in hourly Parquet files and, separately, in a database of dictionaries. Each can be damaged on its own."""
 
 from __future__ import annotations
 
@@ -41,7 +41,10 @@ class Cut:
 
 @dataclasses.dataclass
 class Scene:
-    """`archive` are the rows of each hour since `FIRST` as exported, `stored` those of the database with their hours."""
+    """Exported and stored rows.
+
+    `archive` has the exported rows of each hour since `FIRST`. `stored` has the database's rows by hour.
+    """
 
     path: pathlib.Path
     archive: dict[int, list[Row]] = dataclasses.field(default_factory=dict)
@@ -53,7 +56,7 @@ class Scene:
     salt: str = ""
 
     def ingest(self, hour: int, zone: str, count: int, *, export: bool = True, key: AuditKey | None = KEY) -> None:
-        """`count` events at the end of the database's chain of a zone."""
+        """Append `count` events to a zone's chain in the database."""
         for _number in range(count):
             last = max((row for rows in self.stored.values() for row in rows if row["zone_id"] == zone), key=seq, default=None)
             row = self._row(zone, hour, seq(last) + 1 if last else 1)
@@ -72,11 +75,11 @@ class Scene:
         return row
 
     def row(self, zone: str, number: int) -> Row:
-        """An exported row, to be changed."""
+        """Return an exported row, which the test may change."""
         return next(row for rows in self.archive.values() for row in rows if (row["zone_id"], seq(row)) == (zone, number))
 
     def restore(self, head: int) -> None:
-        """The database loses all above a number, in every zone; the archive keeps it."""
+        """Remove all rows above a number from the database, in every zone. The archive keeps them."""
         self.stored = {hour: [row for row in rows if seq(row) <= head] for hour, rows in self.stored.items()}
 
     def save(self) -> None:
@@ -103,7 +106,7 @@ class Scene:
         )
 
     def examine(self, cuts: t.Sequence[Cut] = (), *, alone: bool = False) -> dict[str, Check]:
-        """Save, examine; the checks by id. `alone` is without a database."""
+        """Save and examine. Return the checks by ID. `alone` means without a database."""
         if not os.path.exists(self.path / "audit"):
             self.save()
         return {check.id: check for check in exports.examine(self.folder(), self.keys, None if alone else self.database(), cuts)}
@@ -118,7 +121,7 @@ def hour_name(hour: int) -> str:
 
 
 def findings(check: Check) -> list[tuple[str, str, int, int]]:
-    """(kind, zone, low, high) of all its findings."""
+    """Return (kind, zone, low, high) of all findings."""
     return [(one["kind"], one["zone"], one["low"], one["high"]) for one in check.details["positions"]]
 
 
@@ -128,7 +131,7 @@ def not_passed(checks: dict[str, Check]) -> dict[str, str]:
 
 @pytest.fixture
 def scene(tmp_path: pathlib.Path) -> Scene:
-    """Six hours, the fourth without events; five events an hour in each of two zones."""
+    """Return six hours, the fourth without events, with five events an hour in each of two zones."""
     made = Scene(tmp_path)
     for hour in (0, 1, 2, 4, 5, 6):
         for zone in ZONES:

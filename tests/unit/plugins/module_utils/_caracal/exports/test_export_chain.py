@@ -20,7 +20,7 @@ KEYS = (AuditKey(b"1" * 32), AuditKey(b"2" * 32))
 
 
 def rows(count: int, *, first: int = 1, before: str | None = None, salt: str = "") -> list[Archived]:
-    """A true chain that continues `before`, signed with the second key up to number 5 and with the first from there on."""
+    """Return a valid chain that continues `before`. The second key signs up to number 5, the first key signs the rest."""
     made = []
     for number in range(first, first + count):
         content = hashlib.sha256(f"{number}{salt}".encode()).hexdigest()
@@ -41,7 +41,7 @@ def zone(found: list[Archived], keys: tuple[AuditKey, ...] = KEYS) -> Zone:
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 25), st.sets(st.integers(1, 25)), st.randoms(use_true_random=False), st.booleans())
 def test_rows_in_any_order(count: int, gone: set[int], dice: random.Random, keyed: bool) -> None:
-    """What is missing is a hole or beyond the ends; every row that has the one before it is verified, whenever that comes."""
+    """Missing rows are a hole or beyond the ends. Every row with a previous row is verified, in any order of arrival."""
     kept = [row for row in rows(count) if row.chain_seq not in gone]
     numbers = {row.chain_seq for row in kept}
     dice.shuffle(kept)
@@ -62,7 +62,7 @@ def test_rows_in_any_order(count: int, gone: set[int], dice: random.Random, keye
 @settings(max_examples=100, deadline=None)
 @given(st.integers(2, 10), st.integers(1, 10), st.integers(1, 20))
 def test_two_branches_are_verified_each_by_itself(head: int, cut_off: int, after: int) -> None:
-    """A restore to `head`: numbers come twice, and the new branch may end before the old one or go on after it."""
+    """After a restore to `head`, numbers occur twice. The new branch may be shorter or longer than the old one."""
     old = rows(head + cut_off)
     new = rows(after, first=head + 1, before=old[head - 1].content_sha256, salt="'")
     found = zone([*old, *new])

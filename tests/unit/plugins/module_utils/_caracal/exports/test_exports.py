@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the exports alone say, and whether all of them are there."""
+"""Findings from the exports alone, and whether all exports exist."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_removed_row_is_missed_twice(scene: Scene) -> None:
 
 @pytest.mark.no_false_alarm
 def test_rows_on_both_sides_of_a_full_hour_out_of_order(scene: Scene) -> None:
-    """A transaction may begin before the hour ends and get its number after one that began later."""
+    """A transaction may start before the hour ends and get its number after one that started later."""
     late, early = scene.row(A, 11), scene.row(A, 10)
     for where in (scene.archive, scene.stored):
         for hour, number in ((2, 11), (1, 10)):
@@ -196,7 +196,7 @@ def test_a_file_that_cannot_be_read_is_never_a_pass(scene: Scene, damage: str) -
 
 def _damage(path: str, damage: str) -> None:
     data, rows = pathlib.Path(path).read_bytes(), files.read(path)
-    # Neither the lowest nor the highest, which stand in the file's statistics too.
+    # The statistics of the file contain the lowest and the highest value too, so use neither.
     middle = data.index(sorted(row["content_sha256"] for row in rows)[5].encode())
     changed = {
         "truncated": data[:-100],
@@ -261,7 +261,7 @@ def test_a_library_that_is_too_old_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 def rewritten(path: str, footer: str = "") -> None:
-    """An hour whose every document is a text of 32 KiB, in few bytes."""
+    """Rewrite an hour with documents of 32 KiB that compress to few bytes."""
     table = pyarrow.parquet.read_table(path)
     wide = pyarrow.array(["x" * (32 << 10)] * 4000)
     table = pyarrow.table(
@@ -278,7 +278,7 @@ def rewritten(path: str, footer: str = "") -> None:
     ("limit", "words"), [("BATCH_LIMIT", "rows larger than any event"), ("COLUMN_LIMIT", "has a column of more than"), ("", "")]
 )
 def test_a_file_that_is_much_larger_unpacked_is_refused(scene: Scene, monkeypatch: pytest.MonkeyPatch, limit: str, words: str) -> None:
-    """With a small limit in place of the large one. Without any of them it is a file as any."""
+    """With a smaller limit in place of the large one. Without a smaller limit it is read like any file."""
     scene.save()
     rewritten(scene.file(0))
     assert os.path.getsize(scene.file(0)) < 1 << 20

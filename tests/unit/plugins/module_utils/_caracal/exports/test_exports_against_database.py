@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The exports against a database that is not what it was when they were made, or against one that is."""
+"""The exports compared with a database that has changed since the export, or has not."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_an_edited_column_is_found_by_name(scene: Scene, column: str, where: str
 @pytest.mark.mutation
 @pytest.mark.parametrize(("time", "missing"), [((1 << 63) - 1, [("missing_in_database", A, 31, 31)]), (-(1 << 63), [])])
 def test_an_invented_event_of_an_impossible_time(scene: Scene, time: int, missing: list[tuple[str, str, int, int]]) -> None:
-    """Before all leaves only the HMAC tells: of that time, retention may have dropped events."""
+    """Before the first partition only the HMAC shows it, because retention may have dropped events of that time."""
     scene.archive[6].append({**scene.row(A, 30), "time": time, "event_id": "invented", "chain_seq": 31})
     checks = scene.examine()
     assert findings(checks["exports.database"]) == missing
@@ -120,7 +120,7 @@ def test_a_database_without_watermark_is_unproven(scene: Scene) -> None:
 
 
 def restored(scene: Scene) -> list[Cut]:
-    """A restore to number 20, and 15 other events afterwards; as the journal tells it."""
+    """Restore to number 20, add 15 other events, and return the restore as the journal records it."""
     scene.restore(20)
     scene.salt = "'"
     for zone in ZONES:
@@ -179,7 +179,7 @@ def test_one_restore_explains_two_versions_and_not_three(scene: Scene) -> None:
 
 @pytest.mark.no_false_alarm
 def test_events_that_came_in_again_after_a_restore(scene: Scene) -> None:
-    """Redis delivers them anew: the same events, the same numbers, another hour, and perhaps another order."""
+    """Redis delivers them again: the same events and numbers, in another hour and perhaps in another order."""
     scene.restore(20)
     for zone in ZONES:
         scene.ingest(7, zone, 10)

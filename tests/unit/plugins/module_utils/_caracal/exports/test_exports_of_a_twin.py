@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Exports of a running database, against that database."""
+"""Exports of a running database, compared with that database."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def database_of(connection: t.Any) -> Database:
 
 
 class Exported:
-    """A twin's database that is the test's alone, exported into a folder."""
+    """A twin's database for one test, exported into a directory."""
 
     def __init__(self, cluster: TwinCluster, connection: t.Any, folder: pathlib.Path) -> None:
         self.cluster, self.connection, self.folder = cluster, connection, folder
         self.keys = keys.for_seed(cluster.spec.seed)
         with connection.cursor() as cursor:
-            # Three months are enough, and what is before them has been dropped as retention does.
+            # Three months are enough. Earlier months were dropped, as by retention.
             cursor.execute(LEAVES)
             for (name,) in cursor.fetchall():
                 if re.search("_y2025|_y2026m0[123]", name):

@@ -25,7 +25,7 @@ SOFT = Invariant("zones.named", "zones", "have no name", "name them", "public.zo
         (HARD, Seen(), False, UNPROVEN, True, "there are no zones in the copy, and its tables differ from the set; nothing was checked"),
         (HARD, Seen(), True, NOT_APPLICABLE, False, "there are no zones, and the set records none either"),
         (HARD, Seen(problem="table zones is missing"), True, UNPROVEN, True, "zones cannot be checked: table zones is missing"),
-        # What is broken is broken, whatever else could not be seen.
+        # A broken rule fails, even if other rows could not be read.
         (HARD, Seen(0, 1, ("a",), "gone"), True, FAIL, True, "1 of 0 zones have no name; first: a; name them"),
     ],
 )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The words of a rule make one sentence in messages and in the reference of checks."""
+"""The texts of a rule form one sentence in messages and in the reference of checks."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ SECTIONS = (
 def compare(
     change: t.Callable[[Inventory], None] | None = None, expected: Inventory | None = None, located: Located | None = None
 ) -> dict[str, Check]:
-    """Checks by section, of a copy that `change` has been at."""
+    """Return the checks, by section, of a copy that `change` altered."""
     actual = copy.deepcopy(RECORDED)
     if change:
         change(actual)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which changes between two inventories are listed, and which loss of rows is a finding."""
+"""Changes between two inventories that are listed, and losses of rows that are findings."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def caracal(raw: Inventory) -> Inventory:
 
 
 def replaced(part: str, old: str, *new: str) -> Change:
-    """Lines that begin with `old` become others."""
+    """Return a function that replaces lines beginning with `old`."""
 
     def change(raw: Inventory) -> None:
         kept = [one for one in caracal(raw)[part] if not one.startswith(old)]
@@ -300,7 +300,7 @@ def test_each_change_is_one_line(name: str) -> None:
 
 
 def grown(raw: Inventory) -> None:
-    """What a day of healthy work leaves."""
+    """Apply the changes of a healthy day."""
     database = caracal(raw)
     for counted in (*database["tables"].values(), *database["leaves"].values()):
         counted.update(rows=counted["rows"] + 5, digest="other")

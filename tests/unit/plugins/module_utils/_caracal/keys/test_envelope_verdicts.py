@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The words of the checks of envelopes. Whether they are asked rightly of a database is another test's subject."""
+"""The messages of the envelope checks. Another test covers the database queries."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sealed values of the product open; whatever is done to one is noticed and named."""
+"""The product's sealed values are decrypted, and any change to one is detected and named."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A KEK is taken as the product takes it, and refused in one line that does not tell it."""
+"""A KEK is accepted in the product's formats. A refusal is one line that does not contain the key."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Judgements about the audit log at one moment, each with what it says when something is wrong."""
+"""Verdicts about the audit log at one point in time, and the message of each finding."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOUR = dt.timedelta(hours=1)
 BUDGET = 6 * HOUR
 MONTHS = partitions.wanted(dt.date(2025, 11, 1), 15)
 KNOWN = settings.effective({settings.BUCKET: "b"})
-OLDEST = MONTHS[0]  # goes on 2026-12-01 with 365 days
+OLDEST = MONTHS[0]  # is dropped on 2026-12-01 with 365 days
 
 
 def facts(**changes: t.Any) -> Facts:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Days of retention as sets recorded them, and months that are gone: what expired legally is no finding, what went for fewer days is."""
+"""Retention days recorded by sets, and dropped months. A month that expired is not a finding; one dropped early is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAY = "audit_events_y2026m05"  # ended 178 days ago
 
 
 def nights(*days: int | None, known: bool = True) -> list[Recorded]:
-    """A set each night, the last one yesterday."""
+    """Return a set for each night, the last one from yesterday."""
     return [Recorded(f"set-{age}", NOW - age * DAY, one, known) for age, one in enumerate(days[::-1], 1)]
 
 
@@ -89,7 +89,7 @@ def test_a_month_that_may_have_expired_is_no_finding(days: int | None, earlier: 
 @pytest.mark.mutation
 @pytest.mark.parametrize("days", [-(10**30), -1, 10**30])
 def test_any_number_of_days_can_be_written(days: int) -> None:
-    """Into the table by its owner, into an entry by who has the key of a backup host."""
+    """The table's owner can write any number into the table, and a thief of a backup host's key into an entry."""
     assert judge(days, [MAY], nights(400)).verdict == "fail"
     assert judge(90, [MAY], nights(days)).verdict == ("fail" if days > 0 else "pass")
 

@@ -20,12 +20,12 @@ def stream(name: str, length: int = 1, *waiting: Waiting, groups: tuple[str, ...
 
 
 def old(group: str, hours: float, idle: float | None = 0.0) -> Waiting:
-    """Entries, and a consumer that asked, so many hours ago."""
+    """Return entries, and a consumer that last asked, this many hours ago."""
     return Waiting(group, 3, NOW - int(hours * 3_600_000), None if idle is None else int(idle * 3_600_000))
 
 
 def judged(*found: Stream) -> list[str]:
-    """Beside groups that every deployment has, and that have nothing to do."""
+    """Return the verdicts. The groups that every deployment has are added, without waiting entries."""
     found += tuple(Stream(known.name, 0, None, known.consumed, ()) for known in product.STREAMS if known.consumed)
     return [f"{one.verdict}: {one.message}" for one in streams.judge(found, NOW, HOUR)]
 

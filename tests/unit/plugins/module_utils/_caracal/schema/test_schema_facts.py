@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Facts as text and back, and what a comparison says when there is nothing to compare."""
+"""Facts as text and back, and the result of a comparison with nothing to compare."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Constraints of a source that do not hold, on a server; and healthy databases that look odd."""
+"""Violated constraints of a source, found on a server, and healthy databases that look odd."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_a_healthy_database_passes(caracal_database: TwinCluster, database: str)
 
 
 def by_index(database: Broken, name: str, rows: int | None = None) -> bool:
-    """Whether the index alone proves that its keys are unique."""
+    """Return whether the index alone proves that its keys are unique."""
     session = database.session
     (index,) = (one for one in source_checks.indexes(session) if one.name == name)
     counted = session.value(f"SELECT count(*) FROM {index.table.qualified}")
@@ -265,7 +265,7 @@ def test_one_more_row_of_an_acknowledged_key_is_another_finding(own: Broken) -> 
 
 
 class Full:
-    """A server that has no memory for a digest of all keys, with one foreign key and three rows that break it."""
+    """A server without memory for a digest of all keys, with one foreign key and three rows that violate it."""
 
     def rows(self, sql: str, _parameters: t.Sequence[t.Any] = ()) -> list[tuple[t.Any, ...]]:
         if "string_agg(k" in sql:

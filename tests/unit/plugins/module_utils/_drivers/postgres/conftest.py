@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Client programs, logins of their own, places that hang between two of our calls."""
+"""Client programs, separate logins, and points at which a call between two statements pauses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgr
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
 from scenes.twin_database import TwinCluster
 
-# Everything that a password file, a shell or a connection string gives a meaning to.
+# Every character that has a meaning in a password file, a shell or a connection string.
 PASSWORD = "p\\w:d 'x\" $HOME %s {ö} #\t`id`"
 
 
@@ -28,7 +28,7 @@ def client() -> ClientTools:
 
 @pytest.fixture
 def login(caracal_database: TwinCluster, tmp_path: Path) -> t.Iterator[t.Callable[..., Server]]:
-    """Makes roles with a password that are the test's alone: `login("BYPASSRLS")`; they own nothing afterwards."""
+    """Return a function that creates roles with a password for one test: `login("BYPASSRLS")`. They own nothing afterwards."""
     made: list[str] = []
 
     def make(attributes: str = "", password: str = PASSWORD) -> Server:

@@ -26,7 +26,7 @@ Place = t.Callable[..., Candidate]
 
 @pytest.fixture
 def place(tmp_path: pathlib.Path) -> Place:
-    """Makes a folder that looks like an install of one release."""
+    """Return a function that creates a directory which looks like an installation of one release."""
 
     def make(name: str, version: str, *, tools: t.Sequence[str] = ("initdb", "postgres"), extension: bool = True) -> Candidate:
         root = tmp_path / name
@@ -131,7 +131,7 @@ def test_client_tools_with_known_holes_are_refused(place: Place) -> None:
         client_binaries.find(None, minimum_major=17, tools=("pg_dump",), places=[place("a", "17.5", tools=("pg_dump",))])
 
 
-# The releases before and of each mending, as PostgreSQL's security page has them.
+# The releases before and with each fix, from PostgreSQL's security page.
 FLAWED = [
     ("pg_dump", (16, 3), {"CVE-2024-7348", "CVE-2025-8714", "CVE-2025-8715", "CVE-2025-12818", "CVE-2026-6477"}),
     ("pg_dump", (16, 4), {"CVE-2025-8714", "CVE-2025-8715", "CVE-2025-12818", "CVE-2026-6477"}),

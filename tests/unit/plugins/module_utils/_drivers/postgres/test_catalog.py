@@ -19,7 +19,7 @@ ROLE = "catalog_reader"
 
 @pytest.fixture(scope="module")
 def copy(caracal_database: TwinCluster) -> t.Iterator[str]:
-    """A copy for tests that roll back, and a role that owns nothing."""
+    """Return a copy for tests that roll back, and a role that owns nothing."""
     name = f"catalog_{uuid.uuid4().hex[:12]}"
     caracal_database.execute(
         f"CREATE DATABASE {name} TEMPLATE caracal OWNER caracal STRATEGY file_copy", f"CREATE ROLE {ROLE}", database="postgres"
@@ -30,7 +30,7 @@ def copy(caracal_database: TwinCluster) -> t.Iterator[str]:
 
 @pytest.fixture
 def session(caracal_database: TwinCluster, copy: str) -> t.Iterator[Session]:
-    """Whatever happens in it is undone."""
+    """Yield a session with a transaction that is rolled back."""
     with Session(caracal_database.server, copy) as session:
         session.rows("BEGIN")
         yield session
@@ -42,7 +42,7 @@ def read(session: Session) -> dict[str, set[str]]:
 
 FUNCTION = "CREATE FUNCTION public.f(a int) RETURNS int LANGUAGE sql AS 'SELECT {}'"
 
-# What is done first (may be nothing), the change, the list that shows it, and a part of a line that comes or goes.
+# A first statement (may be empty), the change, the list that shows it, and a part of a line that appears or disappears.
 CHANGES: list[tuple[str, str, str, str]] = [
     ("", "ALTER TABLE public.zones ALTER COLUMN name TYPE varchar(300)", "schema", "column public.zones.name at "),
     ("", "ALTER TABLE public.zones ALTER COLUMN name SET DEFAULT 'x'", "schema", " default 'x'::text"),
@@ -136,7 +136,7 @@ def test_a_change_is_seen(session: Session, first: str, change: str, where: str,
     after = read(session)
     lines = before[where] ^ after[where]
     assert any(part in line for line in lines), lines
-    # No more than the thing itself changes, in this list and in the others.
+    # Only the changed object differs, in this list and in the others.
     assert len(lines) <= 15
     if where == "schema" and not change.startswith("CREATE"):
         assert before["owners"] == after["owners"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Databases that are named like connection strings, and servers that ask for more than they should get: the password stays."""
+"""Databases with names like connection strings, and servers that ask for too much: the password is not sent."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ NAMES = {
 
 @pytest.fixture(params=NAMES)
 def named(request: pytest.FixtureRequest, caracal_database: TwinCluster, listener: Listener) -> t.Iterator[str]:
-    """A database with a name that leads to the listener."""
+    """Return a database with a name that leads to the listener."""
     name = NAMES[request.param].format(port=listener.port)
     caracal_database.execute(f"CREATE DATABASE {quote(name)} TEMPLATE template0", database="postgres")
     yield name
@@ -79,7 +79,7 @@ def test_a_database_named_like_a_connection_string_never_gets_the_password_of_th
 
 
 def _feed_archive(to: restore.Destination, archive: bytes) -> None:
-    """What `restore.archive` does, with an archive that is not sealed."""
+    """Do the same as `restore.archive`, with an archive that is not sealed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(restore, "_open", lambda _to, _key: contextlib.nullcontext(io.BytesIO(archive)))
         restore.archive(to, "any")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an archive holds, by its own table of contents, and what the catalog shows."""
+"""The table of contents of an archive, compared with the catalog."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A schema archive piece by piece: which indexes are whose, and everything once."""
+"""A schema archive in parts: the indexes belong to the right table, and everything is created once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info i
 from scenes.twin_database import TwinFactory
 from twin.releases.known import RELEASES
 
-# Table → its indexes that come after the rows, sorted; of a partitioned table too.
+# Table → its indexes that are created after the rows, sorted. Includes partitioned tables.
 INDEXES = """
     SELECT n.nspname, c.relname, i.indexrelid::regclass::text FROM pg_index i
       JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -62,7 +62,7 @@ def drop(server: Server, name: str) -> None:
 
 
 def restored_in_pieces(client: ClientTools, server: Server, source: str, first: t.Collection[tuple[str, str]]) -> None:
-    """Indexes of the tables in `first` before all others. Each step makes what is its own; what was made twice would be an error."""
+    """Restore the indexes of the tables in `first` before all others. Creating an index twice would be an error."""
     wanted = indexes(server, source)
     name = create(server)
     try:
@@ -98,7 +98,7 @@ def test_the_indexes_of_every_leaf_of_every_release_are_found(release: str, twin
 
 @pytest.fixture
 def odd(postgres_server: SandboxInfo) -> t.Iterator[tuple[Server, str]]:
-    """A database in which everything has an odd name."""
+    """Return a database in which everything has an odd name."""
     server = Server(postgres_server.socket_dir, postgres_server.port, postgres_server.superuser)
     name = create(server)
     names = [

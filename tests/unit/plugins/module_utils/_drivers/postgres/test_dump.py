@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One database into sealed objects, and out of them into another cluster."""
+"""One database into sealed objects, and from them into another cluster."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ Facts = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A store and whoever opens what lies in it."""
+    """A store and an identity that decrypts its objects."""
 
     store: LocalStore
     identity: t.Any
@@ -249,7 +249,7 @@ def test_a_server_that_ends_the_session_leaves_no_object(caracal_database: TwinC
         thread.start()
         try:
             with pytest.raises(StageFailed, match=r"^database caracal: pg_dump failed "):
-                for number in range(50):  # it has to be met in a COPY
+                for number in range(50):  # the damage must be found in a COPY
                     dump.archive(source, "sets", f"sets/{number}", PARTITIONED)
                     own.store.delete(f"sets/{number}")
         finally:
@@ -287,7 +287,7 @@ def test_a_full_store_leaves_no_object(caracal_database: TwinCluster, client: Cl
 
 @pytest.fixture
 def working(dumped: Dumped, caracal_database: TwinCluster) -> t.Iterator[str]:
-    """An empty database in the source's own cluster, where the roles are."""
+    """Return an empty database in the source's own cluster, which has the roles."""
     name = f"work_{os.urandom(4).hex()}"
     target.create(caracal_database.server, name, dumped.settings)
     yield name
@@ -295,7 +295,7 @@ def working(dumped: Dumped, caracal_database: TwinCluster) -> t.Iterator[str]:
 
 
 def damaged(place: Place, own: Place, key: str, change: t.Callable[[bytes], bytes]) -> None:
-    """`own` becomes a copy of `place` in which one object is not what it was."""
+    """Make `own` a copy of `place` in which one object is damaged."""
     for stat in place.store.list(""):
         data = place.store.read(stat.key)
         own.store.put(stat.key, change(data) if stat.key == key else data)
@@ -352,7 +352,7 @@ def test_a_leaf_without_its_table_is_refused(
 
 
 def test_leaves_load_side_by_side(dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str) -> None:
-    """As long as a leaf is loaded, nobody else may even look at its table: whoever did would load nothing meanwhile."""
+    """While a partition is loaded, its table is locked exclusively. Another load must not need that table."""
     to = destination(caracal_database.server, client, place, working)
     full = [leaf for leaf in dumped.leaves if leaf.size][:2]
     with restore.definitions(to, "sets/caracal.schema") as made:
@@ -396,7 +396,7 @@ def test_lines_come_whole_whatever_the_pieces() -> None:
 
 
 def grow(cluster: TwinCluster, database: str, leaf: str) -> None:
-    """More rows than fit into pipes and socket buffers, so that a COPY of them waits for us."""
+    """Add more rows than fit into pipes and socket buffers, so that a COPY of them waits for us."""
     month = leaf.removeprefix("audit_events_y").replace("m", "-") + "-02"
     cluster.execute(
         "INSERT INTO audit_events (id, zone_id, event_type, occurred_at, metadata_json) "

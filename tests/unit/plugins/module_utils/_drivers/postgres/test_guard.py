@@ -30,7 +30,7 @@ def name(caracal_copy: Copier) -> str:
 
 
 class Others:
-    """Statements of other sessions, each in a thread of its own."""
+    """Statements of other sessions, each in its own thread."""
 
     def __init__(self, cluster: TwinCluster, database: str) -> None:
         self._cluster = cluster
@@ -60,7 +60,7 @@ class Others:
 
 
 def reading(server: Server, name: str) -> Session:
-    """A session that holds what a COPY of the leaf holds."""
+    """Yield a session that holds the same lock as a COPY of the partition."""
     session = Session(server, name)
     session.rows("BEGIN")
     session.rows(f"SELECT count(*) FROM public.{LEAF}")
@@ -73,7 +73,7 @@ def test_a_partition_change_that_stalls_others_ends_our_session_at_once(caracal_
         others = Others(caracal_database, name)
         others.start(DROP)
         others.start(INSERT)
-        # The guard itself has a patience of 600 s here.
+        # The guard would wait 600 s here.
         assert others.finish() in ([DROP, INSERT], [INSERT, DROP])
         assert watch.ended == 1
         with pytest.raises(Unreachable):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A column that our queries know gets a type of the owner's, whose casts are functions of his."""
+"""The owner gives a known column a type of their own, with casts that are the owner's functions."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CASTS = {"text": "'1'", "bigint": "1"}
 
 @pytest.fixture(params=sorted(CASTS))
 def cast(request: pytest.FixtureRequest, caracal_database: TwinCluster, caracal_copy: Copier, login: Login) -> t.Iterator[str]:
-    """A database whose owner has made a type, a cast of it, and a column of it, which has a sequence."""
+    """Return a database with a type and a cast of its owner, and a column of that type with a sequence."""
     to = request.param
     name, owner = caracal_copy(), login()
     caracal_database.execute(f"ALTER DATABASE {name} OWNER TO {owner.user}", database="postgres")
@@ -51,7 +51,7 @@ def cast(request: pytest.FixtureRequest, caracal_database: TwinCluster, caracal_
 @pytest.mark.mutation
 @pytest.mark.parametrize("settings", [None, {}])
 def test_a_cast_of_the_owner_is_not_run(caracal_database: TwinCluster, cast: str, settings: dict[str, str] | None) -> None:
-    """Of the state in a backup's inventory, and of the lowest value that a sequence may have."""
+    """The casts would run for the state in a backup's inventory, and for the lowest value of a sequence."""
     with (
         pytest.raises(PermissionMissing, match=r"^database \w+: the cast \(public.pair AS \w+\) calls a function of role login_.*; drop"),
         Session(caracal_database.server, cast, settings=settings) as session,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The owner of a database is no superuser and wants to be one: whatever of his runs in a session of ours does what it likes."""
+"""A database owner who is not a superuser wants to become one. Code of the owner must not run in our sessions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from scenes.twin_database import Copier, TwinCluster
 
 Login = t.Callable[..., Server]
 
-# Only a superuser gets a file written, and nothing that is rolled back, or read-only, takes it away again.
+# Only a superuser can write this file, and a rollback or a read-only transaction does not remove it.
 _TAKE = """
     CREATE FUNCTION public.take() RETURNS void LANGUAGE plpgsql AS $take$
     BEGIN
@@ -42,7 +42,7 @@ _TAKE = """
     EXCEPTION WHEN insufficient_privilege THEN RETURN;
     END $take$"""
 
-# Every operator and function that a query of ours could mean, in schema public: it does what the true one does, and takes first.
+# Every operator and function that our queries could mean, in the schema public. Each attacks first and then works normally.
 _OPERATORS = """
     DO $do$ DECLARE one record; BEGIN
     FOR one IN SELECT o.oid::pg_catalog.int8 AS number, oprname AS name, format_type(oprleft, NULL) AS l, format_type(oprright, NULL) AS r,
@@ -78,7 +78,7 @@ def taken(cluster: TwinCluster) -> bool:
 
 @pytest.fixture
 def swapped(caracal_database: TwinCluster, caracal_copy: Copier) -> t.Iterator[t.Callable[[str, str], str]]:
-    """Makes a database whose `public.<table>` is, from now on, what `statement` makes; `take()` is there to be called."""
+    """Return a function that creates a database whose `public.<table>` is created by `statement`. `take()` is the attacker's function."""
 
     def swap(table: str, statement: str) -> str:
         name = caracal_copy()
@@ -91,7 +91,7 @@ def swapped(caracal_database: TwinCluster, caracal_copy: Copier) -> t.Iterator[t
 
 @pytest.fixture
 def hostile(caracal_database: TwinCluster, caracal_copy: Copier, login: Login) -> t.Iterator[str]:
-    """A database with code of its owner's wherever a name could be looked for, and `search_path` set to find it first."""
+    """Return a database with its owner's code under every name that could be resolved, and a `search_path` that finds it first."""
     name, owner = caracal_copy(), login()
     caracal_database.execute(f"ALTER DATABASE {name} OWNER TO {owner.user}", database="postgres")
     caracal_database.execute(
@@ -188,7 +188,7 @@ def test_a_view_in_the_place_of_a_table_is_not_run(
 def test_a_table_that_becomes_a_view_between_looking_and_reading(
     caracal_database: TwinCluster, caracal_copy: Copier, swapped: t.Callable[[str, str], str]
 ) -> None:
-    """The names are those of the snapshot; what is read under them is what is there now."""
+    """The names come from the snapshot, but the current relation is read under them."""
     name = caracal_copy()
     with snapshot.Snapshot(caracal_database.server, name) as held:
         zones = next(table for table in database_layout.read(held.session).tables if table.qualified == "public.zones")
@@ -203,7 +203,7 @@ def test_a_table_that_becomes_a_view_between_looking_and_reading(
 def test_an_audit_leaf_that_becomes_a_view(
     caracal_database: TwinCluster, caracal_copy: Copier, client: ClientTools, swapped: t.Callable[[str, str], str], pages: t.Any
 ) -> None:
-    """Some pages of a leaf are read by a query, which a view would answer."""
+    """Some pages of a partition are read by a query, which a view would answer."""
     name = caracal_copy()
     with snapshot.Snapshot(caracal_database.server, name) as held:
         leaf = next(one for one in database_layout.read(held.session).leaves)
@@ -242,7 +242,7 @@ def test_a_server_that_would_run_the_view_is_refused(caracal_database: TwinClust
 def test_a_cast_of_the_owner_sorts_no_rows(
     caracal_database: TwinCluster, caracal_copy: Copier, swapped: t.Callable[[str, str], str], column: str
 ) -> None:
-    """A table without a key is sorted by the text of its columns, and how a type becomes text is up to whoever made the type."""
+    """A table without a key is sorted by the text of its columns, and the owner of a type controls its text form."""
     name = caracal_copy()
     cast = column.replace("moody", "mood")
     caracal_database.execute(

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever may make a database of encoding SQL_ASCII may give names of any bytes; those of databases and roles are seen from everywhere."""
+"""A user who may create a database of encoding SQL_ASCII can use names with any bytes.
+
+Names of databases and roles are visible in every database.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ ONE_LINE = "a name or text is not UTF-8"
 
 @pytest.fixture
 def server(fresh_cluster: FreshCluster) -> Server:
-    """With databases `ascii`, `b\\xff` and `caracal`, a role of no text in `pg_monitor`, and `caracal` knows nothing of these."""
+    """Return a server with the databases `ascii`, `b\\xff` and `caracal`, and a role in `pg_monitor` whose name is not text."""
     info = fresh_cluster()
     made = Server(info.socket_dir, info.port, info.superuser)
     execute(made, "postgres", "CREATE DATABASE ascii ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0", "CREATE DATABASE caracal")
@@ -46,7 +49,7 @@ def server(fresh_cluster: FreshCluster) -> Server:
 
 
 def execute(server: Server, database: str, *statements: str) -> None:
-    """In bytes: `\\xff` of a statement is this byte."""
+    """Execute a statement of bytes: `\\xff` is this byte."""
     target_of = {"host": server.host, "port": server.port, "user": server.user, "password": None}
     with contextlib.closing(load.open_database(target_of, database)) as connection:
         connection.set_client_encoding("LATIN1")
@@ -117,7 +120,7 @@ def test_a_name_that_cannot_be_sent_is_one_line(server: Server) -> None:
 
 @pytest.mark.mutation
 def test_a_preflight_with_such_neighbours(server: Server, tmp_path: Path) -> None:
-    """It goes on until it finds no Caracal, whoever else is on the server."""
+    """The preflight continues until it finds that there is no Caracal, with any other databases on the server."""
     scene = scenes.make(tmp_path / "scene", server.host)
     set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]
     scene.refused("pg_encrypted_dump", VersionMismatch, "is not a Caracal database", set_id=set_id, login_port=server.port)

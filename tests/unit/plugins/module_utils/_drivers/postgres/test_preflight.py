@@ -24,7 +24,7 @@ def sight(server: Server, database: str) -> str:
 
 
 def counts(server: Server, database: str) -> dict[str, int]:
-    """Rows of every table, as this login sees them."""
+    """Return the row counts of every table that this login sees."""
     with Session(server, database) as session:
         return {table.qualified: digest(session, table)["rows"] for table in read_tables(session)}
 

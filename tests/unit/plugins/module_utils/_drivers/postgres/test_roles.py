@@ -83,7 +83,7 @@ def test_only_roles_that_the_database_refers_to(fresh_cluster: FreshCluster) -> 
     run(server, "ALTER ROLE tuned IN DATABASE ours SET work_mem = '1MB'", "ALTER ROLE stranger IN DATABASE theirs SET work_mem = '1MB'")
     run(
         server,
-        "GRANT grantee TO member",  # a member of a role that is referred to
+        "GRANT grantee TO member",  # a member of a role that is referenced
         "GRANT grp TO grantee",  # a group of one
         "GRANT pg_monitor TO monitor, grantee",  # only a role of the server joins these two
         "CREATE TABLE public.t (a int)",
@@ -197,7 +197,7 @@ def test_a_right_that_no_grant_shows_is_told(fresh_cluster: FreshCluster) -> Non
 
 
 def test_rights_of_the_server_come_back_in_a_sandbox_only(fresh_cluster: FreshCluster) -> None:
-    """Programs, files and all rows of a cluster are nothing that a set may give away."""
+    """A set may not grant access to programs, files and all rows of a cluster."""
     info = fresh_cluster()
     strong: Recorded = {"roles": {"a": role()}, "members": [["a", "pg_execute_server_program"], ["a", "pg_of_another_major"]]}
     absent = "role a is not a member of pg_of_another_major"
@@ -207,7 +207,7 @@ def test_rights_of_the_server_come_back_in_a_sandbox_only(fresh_cluster: FreshCl
 
 
 def test_the_superuser_of_a_sandbox_is_not_compared(fresh_cluster: FreshCluster) -> None:
-    """On managed servers the owner of the database, whose name it bears, is none."""
+    """On managed servers the database owner, who has the same name, is not a superuser."""
     info = fresh_cluster()
     managed = role(login=True, createdb=True, createrole=True, set=["work_mem=64MB"], connection_limit=50)
     recorded: Recorded = {

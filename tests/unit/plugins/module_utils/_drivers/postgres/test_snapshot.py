@@ -28,7 +28,7 @@ FORK = multiprocessing.get_context("fork")
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What never ends is waited for, too, but not for long."""
+    """Shorten the patience, so that waiting for something that never ends takes little time."""
     monkeypatch.setattr(snapshot, "PATIENCE", 0.3)
 
 
@@ -142,7 +142,7 @@ def test_writes_go_on_and_are_not_seen(twin_cluster: TwinFactory) -> None:
 
 
 def test_a_dump_waits_for_an_earlier_one_that_ends(caracal_database: TwinCluster) -> None:
-    """As a killed one does, of which the server has yet to notice."""
+    """The server has not noticed yet that the earlier dump was killed."""
     both = "SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name LIKE '% alone'"
     met: list[str] = []
 
@@ -176,7 +176,7 @@ def test_a_lock_whose_session_was_ended_is_given_up_without_a_word(caracal_datab
 
 @pytest.mark.mutation
 def test_a_login_that_may_read_nothing_cannot_keep_a_backup_out(caracal_database: TwinCluster, login: Login) -> None:
-    """It takes any lock and bears any name; neither is anything that only a backup has."""
+    """It can take any lock and use any name, but neither is limited to backups."""
     server = caracal_database.server
     with Session(login().named("caracal_ops.backup alone"), "caracal") as other:
         other.rows("SELECT pg_advisory_lock(4848191003372101)")
@@ -187,7 +187,7 @@ def test_a_login_that_may_read_nothing_cannot_keep_a_backup_out(caracal_database
 @pytest.mark.mutation
 @pytest.mark.usefixtures("impatient")
 def test_a_backup_by_another_login_is_told_by_its_name(caracal_database: TwinCluster, login: Login) -> None:
-    """Who has not pg_read_all_stats is not shown since when."""
+    """A login without pg_read_all_stats does not see the start time."""
     servers = [login("BYPASSRLS"), login("BYPASSRLS")]
     for one in servers:
         caracal_database.execute(f"GRANT pg_read_all_data TO {one.user}")
@@ -201,7 +201,7 @@ def test_a_backup_by_another_login_is_told_by_its_name(caracal_database: TwinClu
 @pytest.mark.mutation
 @pytest.mark.usefixtures("impatient")
 def test_of_two_that_begin_at_once_one_goes_on(caracal_database: TwinCluster) -> None:
-    """Who came later sees who came earlier, and is not seen as one."""
+    """The later one sees the earlier one, and does not count as a running backup itself."""
     with Snapshot(caracal_database.server, "caracal") as held, Session(caracal_database.server.named("x alone"), "caracal") as later:
         with pytest.raises(Busy, match=r"caracal_ops\.backup alone"):
             _enter(later, caracal_database.server)

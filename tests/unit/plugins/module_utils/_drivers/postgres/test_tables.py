@@ -26,7 +26,7 @@ EMPTY = hashlib.sha256(b"").hexdigest()
 
 
 def psql(client: ClientTools, cluster: TwinCluster, database: str, query: str) -> bytes:
-    """COPY text of a query, by psql on its own, with the settings that the format asks for."""
+    """Return the COPY text of a query from psql itself, with the settings that the format requires."""
     options = "-c TimeZone=UTC -c DateStyle=ISO,YMD -c IntervalStyle=postgres -c bytea_output=hex -c extra_float_digits=3 -c search_path="
     environment = {**os.environ, "PGOPTIONS": options, "PGCLIENTENCODING": "UTF8"}
     argv = [client.paths["psql"], "-X", "-q", "-h", cluster.info.socket_dir, "-U", cluster.info.superuser, "-d", database]
@@ -203,7 +203,7 @@ def test_a_setting_as_the_catalog_keeps_it(recorded: str, statement: str) -> Non
 
 @pytest.mark.mutation
 def test_rows_of_any_size_are_not_kept() -> None:
-    """A row may have 1 GiB, and a database has as many of them as its owner likes."""
+    """A row may have 1 GiB, and a database can have any number of them."""
     lines = tables.LineHash()
     tracemalloc.start()
     for number in range(100):

@@ -53,7 +53,7 @@ def server(postgres_server: SandboxInfo) -> Server:
 
 @pytest.fixture
 def name(server: Server) -> t.Iterator[str]:
-    """A database name that is the test's alone."""
+    """Yield a database name for one test."""
     found = f"target_{uuid.uuid4().hex[:8]}"
     yield found
     for (left,) in run(server, f"SELECT datname FROM pg_database WHERE datname LIKE '{found}%'"):
@@ -204,7 +204,7 @@ def test_a_setting_of_a_role_that_the_server_refuses_is_told(server: Server, nam
 
 @pytest.mark.mutation
 def test_a_value_that_the_server_refuses_is_in_no_message(server: Server, name: str) -> None:
-    """Its own words repeat the value, which may be anybody's."""
+    """The server's message repeats the value, which may be confidential."""
     target.create(server, name, SETTINGS)
     wrong = "work_mem=hunter2"
     refused = target.set_for_roles(server, name, {**SETTINGS, "role_sets": {"caracal": [wrong]}})
@@ -227,7 +227,7 @@ def test_a_database_with_usual_rights_keeps_them(server: Server, name: str) -> N
 
 
 def prepared(server: Server, name: str, table: str) -> str:
-    """A whole database that waits for its name; its working name."""
+    """Create a complete database that waits for its final name, and return its working name."""
     working = target.working_name(name, "x-abcd")
     target.create(server, working, SETTINGS)
     run(server, f"CREATE TABLE {table} (a int)", database=working)
@@ -265,7 +265,7 @@ def test_two_databases_that_are_replaced_within_a_second_do_not_meet(server: Ser
 
 
 def test_sessions_that_take_their_time_to_end_are_waited_for(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After 5 s the server gives up; here its own words stand for it."""
+    """After 5 s the server gives up. Here its message is simulated."""
     target.create(server, name, SETTINGS)
     rows, refused = Session.rows, [True]
 
@@ -289,7 +289,7 @@ def test_publishing_drops_an_empty_database(server: Server, name: str) -> None:
 
 @pytest.mark.mutation
 def test_all_databases_get_their_names_or_none(server: Server, name: str) -> None:
-    """The second cannot be renamed, so the first keeps its working name, and what it would replace keeps its own."""
+    """The second rename fails, so the first database keeps its working name, and the database that it would replace keeps its own."""
     run(server, f"CREATE DATABASE {name}")
     run(server, "CREATE TABLE old (a int)", database=name)
     working = prepared(server, name, "new")
@@ -319,7 +319,7 @@ def test_somebody_who_comes_back_at_once_is_ended_again(server: Server, name: st
 
 @pytest.mark.mutation
 def test_somebody_who_never_leaves_is_told_and_nothing_changes(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A prepared transaction holds its database and has no session that could be ended; here the server's own words stand for it."""
+    """A prepared transaction locks its database and has no session to end. Here the server's message is simulated."""
     run(server, f"CREATE DATABASE {name}")
     run(server, "CREATE TABLE old (a int)", database=name)
     working = prepared(server, name, "new")
@@ -380,7 +380,7 @@ def test_how_text_sorts_and_what_a_letter_is_are_recorded_apart(
 @pytest.mark.mutation
 @pytest.mark.parametrize(("provider", "locale"), [("icu", "en-US"), ("builtin", "PG_UNICODE_FAST")])
 def test_a_provider_that_the_server_does_not_have_is_replaced_with_a_warning(server: Server, name: str, provider: str, locale: str) -> None:
-    """Ours is 17 and knows no ICU."""
+    """Our server is 17 without ICU."""
     assert target.create(server, name, {**SETTINGS, "provider": provider, "locale": locale, "collate": "C"}) == [
         f"the server does not have locale {locale} of {provider}; database {name} uses C.UTF-8, so text sorts differently"
     ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names that a restore derives, and that it drops nothing but what it made."""
+"""Names that a restore derives, and that a restore drops only databases that it created."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def server(postgres_server: SandboxInfo) -> Server:
 
 @pytest.fixture
 def start(server: Server) -> t.Iterator[str]:
-    """How the names of the test's own databases begin."""
+    """Yield the prefix of the test's database names."""
     found = f"t{uuid.uuid4().hex[:7]}"
     yield found
     for (left,) in run(server, f"SELECT datname FROM pg_database WHERE datname LIKE '{found}%'"):

@@ -53,7 +53,7 @@ def script(tmp_path: Path, text: str) -> str:
 
 
 def running(marker: str) -> bool:
-    """Whether a process with this argument lives."""
+    """Return whether a process with this argument runs."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if marker.encode() in path.read_bytes():

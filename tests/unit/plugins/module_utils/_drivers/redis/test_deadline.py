@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that never stops sending the same answer, byte by byte, so that no timeout of a socket ever comes."""
+"""A server that sends the same answer forever, byte by byte, so that a socket timeout never occurs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.redis.
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import Unreachable
 
 PAUSE = 0.01
-# Bytes; many times as long as the bound of these tests.
+# Bytes. Sending them takes many times as long as the limit in these tests.
 LONGEST = 2000
 BOUND = 0.3
 
 
 class Trickling:
-    """Says OK to every command before `at`, and answers that one with `head` and then `length` bytes, each after a pause."""
+    """Answers OK to every command before `at`. It answers `at` with `head` and then `length` bytes, with a pause after each byte."""
 
     def __init__(self, at: bytes, head: bytes, length: int = LONGEST) -> None:
         self._at, self._head, self._length = at, head, length
@@ -102,7 +102,7 @@ def test_answers_to_a_batch_without_an_end() -> None:
 
 @pytest.mark.no_false_alarm
 def test_each_answer_has_its_own_time() -> None:
-    """Several that are slow, and take longer than one may in all."""
+    """Several slow answers together take longer than the limit for one answer."""
     length = int(BOUND / PAUSE / 4)
     with trickling(b"SLOW", b"+", length) as (server, address), Session(address, "s") as session:
         for _number in range(6):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that would keep a backup busy for ever."""
+"""A server that would keep a backup busy forever."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GROUP = Group(b"g", "9-0", None, None, 3, ())
 
 
 class Hostile:
-    """What it answers, one after the other, and then again."""
+    """Gives these answers in order, and then repeats them."""
 
     address = "hostile:6379"
 
@@ -71,7 +71,7 @@ def test_entries_that_come_to_no_end(page: list[t.Any]) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("first", ["3-0", "2-0"])
 def test_a_second_page_that_begins_anew(first: str) -> None:
-    """Each page is in order, and no longer than was asked for."""
+    """Each page is in order and not longer than requested."""
     page = entries(*(f"{int(first[0])}-{one}" for one in range(reading.FIRST_PAGE)))
     with pytest.raises(TamperedData):
         list(reading.entries(t.cast("t.Any", Hostile(page)), stream(1000), "1-0"))

@@ -18,7 +18,7 @@ COMMANDS = some.lists(some.lists(some.binary(max_size=40), min_size=1, max_size=
 
 
 class Dribble:
-    """A source that gives as little at once as a pipe may."""
+    """A source that returns as few bytes at once as a pipe may."""
 
     def __init__(self, data: bytes, step: int) -> None:
         self._stream, self._step = io.BytesIO(data), step

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An archive of secrets against its index, and names of states that tell nothing."""
+"""An archive of secrets compared with its index, and names of states that reveal nothing."""
 
 from __future__ import annotations
 

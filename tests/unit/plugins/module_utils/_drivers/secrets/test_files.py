@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets are read in the directory that was named, whatever its owner puts in its place meanwhile."""
+"""Secrets are read from the named directory, even if its owner replaces the directory in the meantime."""
 
 from __future__ import annotations
 

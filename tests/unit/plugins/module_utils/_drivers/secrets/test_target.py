@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets back into a directory that a service owns, which moves in it while root writes there."""
+"""Secrets restored into a service's directory. The service moves files in it while root writes."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_no_file_behind_a_link_changes_its_owner(wanted: Wanted, tmp_path: Path)
 
 @pytest.mark.mutation
 def test_a_file_that_was_exchanged_keeps_its_owner_and_mode(wanted: Wanted, tmp_path: Path) -> None:
-    """By a hard link, which looks like any other file."""
+    """A hard link, which looks like any other file, replaced the file."""
     target.put(wanted, 0o700, 0o755, US)
     assert target.examine(replace(wanted, mode=0o400), US) == MODE
     elsewhere = tmp_path / "shadow"

@@ -19,7 +19,7 @@ from harness.waiting import PATIENCE
 
 
 class Echo(http.server.BaseHTTPRequestHandler):
-    """Says what it was asked, in words that a test can read."""
+    """Returns the request in a form that a test can read."""
 
     def _answer(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
@@ -29,7 +29,7 @@ class Echo(http.server.BaseHTTPRequestHandler):
         self.send_header("Location", "/elsewhere")
         self.end_headers()
         if self.path == "/long":
-            with contextlib.suppress(OSError):  # who asked reads no more than the limit
+            with contextlib.suppress(OSError):  # the client reads no more than the limit
                 self.wfile.write(b"x" * (client.BODY_LIMIT + 5000))
         else:
             self.wfile.write(body)
@@ -50,7 +50,7 @@ def service() -> t.Iterator[str]:
 
 @contextlib.contextmanager
 def saying(words: bytes | None) -> t.Iterator[str]:
-    """A server that says this to whoever connects and closes, or with None says nothing."""
+    """Run a server that sends this to every client and closes the connection. With None it sends nothing."""
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -73,7 +73,7 @@ def saying(words: bytes | None) -> t.Iterator[str]:
 
 @contextlib.contextmanager
 def dripping(words: bytes, drop: bytes) -> t.Iterator[str]:
-    """A server that says this, and then a drop now and then until nobody listens."""
+    """Run a server that sends this, and then single bytes until the client has gone."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def speak() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading a live directory: what is seen of it, and that nothing is left in it."""
+"""Reading a live directory: the files that are found, and that nothing is written to it."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_the_end_of_the_last_whole_line(tmp_path: Path, content: bytes, whole: i
     ("written", "whole"), [({}, 0), ({1 << 41: b"x"}, 0), ({0: b"one\n", 1 << 41: b"two"}, 4), ({1 << 41: b"one\ntwo"}, (1 << 41) + 4)]
 )
 def test_holes_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: dict[int, bytes], whole: int) -> None:
-    """An attacker who can write to a replay directory makes a file of 8 TiB at once, and reading it takes an hour."""
+    """An attacker with write access to a replay directory can create a sparse file of 8 TiB at once. Reading it would take an hour."""
     with open(tmp_path / "file", "wb") as out:
         out.truncate(1 << 43)
         for at, data in written.items():
@@ -138,7 +138,7 @@ def test_what_is_no_file_by_now_is_not_opened(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 def test_a_directory_that_cannot_be_entered_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for a user who is not root; root enters any."""
+    """This simulates a user who is not root, because root can enter any directory."""
     before = len(os.listdir("/proc/self/fd"))
 
     def refused(_folder: Folder, _name: str) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing into a service's directory: added, whole, and under no name that was taken."""
+"""Writing into a service's directory: files are only added, are complete, and never replace an existing name."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Repositories that exist only as facts: written by hand, drawn at random, and as they are after a plan was carried out."""
+"""Repositories that exist only as facts: written by hand, drawn at random, and in the state after a plan was executed."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def own_keys(set_id: str) -> frozenset[str]:
 
 
 def a_set(number: int, age: datetime.timedelta, shared: t.Iterable[str] = (), **more: t.Any) -> SetFacts:
-    """Committed so long before NOW; with a leaf of its own and `shared` objects of others."""
+    """Return a set committed this long before NOW, with a partition of its own and `shared` objects of other sets."""
     set_id = an_id(NOW - age, number)
     keys = own_keys(set_id) | {leaf(set_id)} | frozenset(shared)
     usual = {"size": 1000, "contents": CONTENTS, "artifacts": keys}
@@ -59,7 +59,7 @@ def repository(*sets: SetFacts, extra: t.Iterable[str] = (), **more: t.Any) -> F
 
 
 def nightly(count: int, **more: t.Any) -> list[SetFacts]:
-    """One set a day, the newest an hour old."""
+    """Return one set a day, the newest an hour old."""
     return [a_set(number, (count - 1 - number) * DAY + HOUR, **more) for number in range(count)]
 
 
@@ -75,7 +75,7 @@ def carried_out(facts: Facts, plan: Plan) -> Facts:
 
 
 def interrupted(facts: Facts, plan: Plan, after: int) -> Facts:
-    """The same, killed when the entry was written and `after` objects were deleted."""
+    """Return the facts if the run was killed after it wrote the entry and deleted `after` objects."""
     whole = carried_out(facts, plan)
     gone = set(plan.keys[:after])
     claims = {one: keys for one, keys in facts.claims.items() if layout.part_key(one, "postgres") not in gone}
@@ -99,9 +99,10 @@ policies = st.builds(
 
 @st.composite
 def histories(draw: st.DrawFn, *, poisoned: bool = False) -> Facts:
-    """Up to 16 sets that share objects, are held, locked, held by the store, broken, drilled; some pruned before; garbage of killed runs.
+    """Draw up to 16 sets that are shared, held, locked, broken or drilled.
 
-    Unless `poisoned`, the newest set passed its drill, so that nothing looks wrong.
+    Some are held by the store, some were pruned before, and there are leftovers of killed runs. Unless `poisoned`, the
+    newest set passed its drill, so that nothing looks wrong.
     """
     gaps = draw(st.lists(st.integers(0, 40 * 24), min_size=1, max_size=16))
     ages = [sum(gaps[number:]) * HOUR for number in range(len(gaps))]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each rule by itself."""
+"""Each retention rule on its own."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ONE = Policy(last=1, minimum=1, grace=HOUR)
 
 
 def kept(sets: t.Sequence[SetFacts], **policy: t.Any) -> list[int]:
-    """Indices of the sets that stay; the newest passed its drill, so that it is the anchor."""
+    """Return the indices of the sets that are kept. The newest set passed its drill, so it is the anchor."""
     sets = [*sets[:-1], dataclasses.replace(sets[-1], drill="pass")]
     plan = plans.make(repository(*sets), Policy(**{"minimum": 1, "grace": HOUR, **policy}))
     assert not plan.stopped
@@ -39,7 +39,7 @@ def kept(sets: t.Sequence[SetFacts], **policy: t.Any) -> list[int]:
 
 
 def of_days(*ages: float) -> list[SetFacts]:
-    """The newest last; ages in days."""
+    """Return sets with these ages in days, the newest last."""
     return [a_set(number, age * DAY) for number, age in enumerate(ages)]
 
 
@@ -87,7 +87,7 @@ def test_bad_sets_do_not_count_and_do_not_push_good_ones_out() -> None:
 @pytest.mark.parametrize("change", [{"drill": "fail"}, {"failed": True}, {"drill": "fail", "ever_passed": True}])
 @pytest.mark.parametrize("policy", [{"last": 10}, {"daily": 14}, {"within": 30 * DAY}, {"last": 1, "minimum": 10}])
 def test_no_failure_that_somebody_entered_shortens_retention(change: dict[str, t.Any], policy: dict[str, t.Any]) -> None:
-    """A wrong program path, a wrong identity, two drills at once, a stolen drill key: nine of ten sets."""
+    """A wrong program path, a wrong identity, two drills at once or a stolen drill key marks nine of ten sets as failed."""
     sets = nightly(10)
     assert kept([*(dataclasses.replace(one, **change) for one in sets[:-1]), sets[-1]], **policy) == list(range(10))
 
@@ -161,7 +161,7 @@ def test_garbage_is_what_no_entry_names_after_the_grace_time() -> None:
     assert found == {key for key in keys if old in key} | {layout.dump_key(known, "x")}
 
 
-# ---- poison: sets newer than the newest that passed a drill
+# ---- poison: sets newer than the newest set that passed a drill
 
 
 def stopped(sets: t.Sequence[SetFacts], **policy: t.Any) -> tuple[str, ...]:

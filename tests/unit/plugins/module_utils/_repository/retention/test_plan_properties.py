@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for every history: thousands are drawn."""
+"""Properties of every history: thousands are drawn."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_what_is_stopped_deletes_nothing_and_says_why(facts: Facts, policy: Poli
 @thousands
 @given(histories(), policies, policies)
 def test_wanting_more_keeps_more(facts: Facts, one: Policy, other: Policy) -> None:
-    """But for the minimum, which only fills up what the rules leave."""
+    """The minimum is the exception, because it only adds to the sets that the rules keep."""
     names = ("last", "hourly", "daily", "weekly", "monthly", "yearly", "within", "grace")
     both = Policy(**{name: max(getattr(one, name), getattr(other, name)) for name in names}, minimum=0)
     for policy in (one, other):
