@@ -83,11 +83,10 @@ def published(port: str, address: str = "127.0.0.1", at: int = 15432) -> Seen:
 class Engine:
     """`asked` are the requested paths. `images` have an environment and the bytes that `save` returns.
 
-    - `broken` replaces every answer except that of the version. Without a status there is no answer.
-    - Containers in `gone` disappear after they were listed.
-    - A container in `started` moves with every request to the next of its service's states in `becomes`, and stays in the last.
-    - `baked` are labels of the image of all containers.
-    - The function in `runs` is called when the container of its service is started.
+    `broken` replaces every answer except the version's. Without a status there is no answer. Containers in `gone`
+    disappear after they were listed. A container in `started` moves with every request to the next of its service's
+    states in `becomes`, and stays in the last. `baked` are labels of the image of all containers. The function in
+    `runs` is called when the container of its service is started.
     """
 
     socket: Path

@@ -58,7 +58,7 @@ http.server.HTTPServer(("127.0.0.1", int(environment["PORT"])), Answer).serve_fo
 
 
 def service(name: str, **environment: str) -> dict[str, t.Any]:
-    """Return the settings of a service as an operator writes them. The environment sets its behaviour."""
+    """Return the settings of a service as an operator writes them. The environment sets its behavior."""
     return {"name": name, "command": python(SERVICE), "environment": environment}
 
 
