@@ -69,7 +69,7 @@ class Service:
         return self.process.wait(timeout=PATIENCE)
 
     def call(self, method: str, path: str, body: t.Any = None, **headers: str) -> Answer:
-        """Return status, body (parsed if it is JSON, else text) and headers in lower case. A `form` is sent as a form, all else as JSON."""
+        """Return status, body (parsed if it is JSON, else text) and headers in lower case. A list is sent as a form, all else as JSON."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         data = None
         if body is not None:
