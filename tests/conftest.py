@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every test has, and the scenes that many share."""
+"""Fixtures of all tests, and the scenes that many of them share."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`make bench`: speed as ratios within one run, since machines are noisy, and memory. Nothing here is a test.
+"""`make bench`: speeds as ratios within one run, because machines differ, and memory. Not a test.
 
 Prints `bench: NAME VALUE UNIT target TARGET ok|short` for each figure and writes them to `bench.json`.
 """
@@ -39,12 +39,12 @@ MEBIBYTE = 1 << 20
 ALL = ("dump", "chains", "streams", "replay", "bucket", "journal", "plays", "starts")
 WITHOUT_DATABASE = {"bucket", "journal", "plays", "starts"}
 
-# Two thirds of the 35 and 102 that they were when a step of a drill was a handful of tasks.
+# Two thirds of the former 35 and 102 tasks, when a step of a drill was several tasks.
 MOST_TASKS = {"backup": 23, "drill": 68}
 
 
 def pipeline(place: Scene) -> None:
-    """The yardstick: what an administrator types."""
+    """Back up with the pipeline that an administrator would type, as the yardstick."""
     stages = (
         [f"{place.bindir}/pg_dump", "--host", place.socket, "--username", "caracal", "-Fc", "-Z0", "caracal"],
         ["zstd", "-q", "-1", "-T0"],
@@ -71,7 +71,7 @@ def _plain_leaf(source: dump.Source, leaf: Table, folder: str) -> Sealed:
 
 
 def bare_restore(place: Scene) -> None:
-    """The yardstick of restores: both databases from plaintext files, by `pg_restore` with two jobs."""
+    """Restore both databases from plaintext files with `pg_restore` and two jobs, as the yardstick of restores."""
     socket = str(pathlib.Path(place.sandbox) / "socket")
     login = ["--host", socket, "--username", "caracal"]
     for role in ("caracalapi", "caracalaudit", "caracalauth", "caracalcoordinator", "caracalgateway", "caracalsts"):
@@ -83,8 +83,11 @@ def bare_restore(place: Scene) -> None:
 
 
 def bare_reading(place: Scene) -> None:
-    """What every verification of the audit rows takes at least: each leaves the server once, two leaves side by side, and each of the
-    five digests that the formats ask for is made of as many bytes; nobody takes a row apart, and nothing is compared."""
+    """Do the minimum of a verification of the audit rows, as its yardstick.
+
+    Each row leaves the server once, with two partitions in parallel. Each of the five digests that the formats need is
+    computed over as many bytes. Rows are not parsed, and nothing is compared.
+    """
     socket = str(pathlib.Path(place.sandbox) / "socket")
     psql = [f"{place.bindir}/psql", "--host", socket, "--username", "caracal", "--no-psqlrc", "--quiet", "--tuples-only", "caracal", "-c"]
     leaves = subprocess.run(
@@ -109,7 +112,7 @@ def _hash_leaf(argv: list[str]) -> None:
 
 
 def artifacts(place: Scene, jobs: int) -> None:
-    """The same rows as our artifacts, `jobs` streams side by side, without inventory and blocks."""
+    """Write the same rows as our artifacts, in `jobs` parallel streams, without inventory and blocks."""
     store = place.folder / "artifacts"
     shutil.rmtree(store, ignore_errors=True)
     to = tuple(recipients.load([place.recipient], []))
@@ -125,7 +128,7 @@ def artifacts(place: Scene, jobs: int) -> None:
 
 
 def source_checks(place: Scene) -> float:
-    """Seconds that the checks of a source take, two workers side by side as in a dump. The dump knows the number of rows of each leaf."""
+    """Return the seconds of the checks of a source, with two workers as in a dump. A dump knows the number of rows of each partition."""
     with snapshot.Snapshot(Server(host=place.socket), "caracal") as held:
         read = database_layout.read(held.session)
         rows = {leaf.sql: held.session.value(f"SELECT count(*) FROM {leaf.sql}") for leaf in read.leaves}
@@ -141,20 +144,20 @@ def seconds(work: t.Callable[[], object]) -> float:
 
 
 class Figures:
-    """Prints each figure as it comes and keeps it; a target of None asks for nothing."""
+    """Prints each figure at once and keeps it. A target of None means that there is no requirement."""
 
     def __init__(self) -> None:
         self.all: list[dict[str, t.Any]] = []
 
     def add(self, name: str, value: float, unit: str, target: float, *, more: bool = False) -> None:
-        """`more` is for figures that should be at least their target."""
+        """Add a figure. `more` is set if the figure must be at least its target."""
         verdict = "ok" if (value >= target if more else value <= target) else "short"
         self.all.append({"name": name, "value": round(value, 3), "unit": unit, "target": target, "verdict": verdict})
         print(f"bench: {name} {value:.3f} {unit} target {target:g} {verdict}", flush=True)
 
 
 def measure(place: Scene, pairs: int, figures: Figures) -> None:
-    """Interleaved, so that a slow minute of the machine hits every contestant."""
+    """Measure all contestants in turns, so that a slow minute of the machine affects every one."""
     times: dict[str, list[float]] = {"pipeline": [], "artifacts": [], "two_streams": [], "module": []}
     for _pair in range(pairs):
         times["pipeline"].append(seconds(functools.partial(pipeline, place)))
@@ -197,7 +200,7 @@ def _restores(place: Scene, pairs: int, dumped: float, figures: Figures) -> None
 
 
 def _chains(place: Scene, pairs: int, events: int, figures: Figures) -> None:
-    """`audit_chain_verify` with one and with two workers, and the straightforward loop."""
+    """Measure `audit_chain_verify` with one and with two workers, and the straightforward loop."""
     times: dict[str, list[float]] = {"naive": [], "one": [], "two": []}
     for _pair in range(pairs):
         times["naive"].append(seconds(functools.partial(naive.verify, place.socket, place.audit_key)))
@@ -213,13 +216,13 @@ def _chains(place: Scene, pairs: int, events: int, figures: Figures) -> None:
 
 
 def _peak(place: Scene, case: str) -> float:
-    """Bytes that a use case and its children have at most."""
+    """Return the peak memory of a use case and its children, in bytes."""
     env = {**os.environ, "BENCH_FOLDER": str(place.folder), "BENCH_SOCKET": place.socket, "BENCH_BINDIR": place.bindir}
     return memory.peak([sys.executable, "-m", "bench.one", case], env)
 
 
 def _module_alone(place: Scene) -> None:
-    """Into a repository of its own each time: an unchanged leaf would not be stored again."""
+    """Use a new repository each time, because an unchanged partition would not be stored again."""
     place.backup()
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A stream of some MiB into a bucket and back, and what that takes; and a long journal that lies there.
+"""A stream of some MiB into a bucket and back, with its speed and memory, and a long journal in a bucket.
 
-Run as a program: the stream itself, in a process of its own.
+Run as a program, this is the stream itself in a separate process.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KEY = "objects/audit/bench/stream"
 
 
 def measure(mebibytes: int) -> tuple[float, float]:
-    """MiB per second of writing and reading together, and the largest memory in bytes."""
+    """Return MiB per second of writing and reading together, and the peak memory in bytes."""
     with s3_server.start() as server:
         place = json.dumps({"repository": f"s3://{server.bucket()}/bench", **server.options(), "lock_mode": "GOVERNANCE"})
         started = time.monotonic()
@@ -37,7 +37,7 @@ def measure(mebibytes: int) -> tuple[float, float]:
 
 
 def journal(entries: int) -> float:
-    """Entries per second of reading and verifying all of them, which every module does first."""
+    """Return entries per second of reading and verifying all of them, which every module does first."""
     with s3_server.start() as server, tempfile.TemporaryDirectory() as folder:
         for role in ROLES:
             scene.new_ssh_key(Path(folder) / role)
@@ -54,7 +54,7 @@ def journal(entries: int) -> float:
 
 
 def stream(mebibytes: int) -> None:
-    """Bytes that differ from part to part; what comes back must be what went in. The key is known only at the end, so it is copied."""
+    """Write and read bytes that differ in every part, and compare them. The key is known only at the end, so the object is copied."""
     given = json.loads(os.environ["BENCH_BUCKET"])
     store = open_store(given.pop("repository"), BucketOptions(**given))
     piece, there, back = os.urandom(MEBIBYTE), hashlib.sha256(), hashlib.sha256()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A journal of ten years of hourly checkpoints and nightly sets, and what a call costs that finds one new entry in it."""
+"""A journal of ten years of hourly checkpoints and nightly sets, and the cost of a call that finds one new entry in it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HOUR = datetime.timedelta(hours=1)
 
 @dataclasses.dataclass(frozen=True)
 class Figures:
-    """Seconds of a call on the wall and of the processor, and entries per second of the reading that verifies all."""
+    """Wall-clock and processor seconds of a call, and entries per second of a pass that verifies all."""
 
     wall: float
     processor: float
@@ -47,7 +47,7 @@ class Figures:
 
 
 class Quick:
-    """Signs as `Signer` does, which starts a program for each signature."""
+    """Signs like `Signer`, which starts a program for each signature."""
 
     def __init__(self, path: Path, principal: str) -> None:
         self.principal = principal
@@ -63,7 +63,7 @@ class Quick:
 
 
 class Long:
-    """A repository whose entries are written past our own code, which would judge all of them at each."""
+    """A repository with entries written without our own code, which would verify all of them before each new entry."""
 
     def __init__(self, folder: Path, count: int) -> None:
         for role in ROLES:
@@ -78,7 +78,7 @@ class Long:
             self.grow()
 
     def grow(self) -> list[Path]:
-        """One more entry: 23 checkpoints, a set, and now and then a drill. Its signature first."""
+        """Add one more entry: 23 checkpoints, a set, and sometimes a drill. Its signature comes first."""
         number = self._last.sequence + 1
         self.world.clock.now += HOUR
         made_id = f"{self.world.clock.now:%Y%m%dT%H%M%SZ}-aaaa"
@@ -113,12 +113,12 @@ class Long:
 
 
 def _checkpoint(made_id: str, now: datetime.datetime) -> dict[str, t.Any]:
-    """One that extends the one before, as nearly all do."""
+    """Return a checkpoint that extends the one before, as nearly all do."""
     return Checkpoint(made_id, 1, "caracal", "7711926877081726986", "secret_store", "v1.0.0", now, "0/16B3748", False).to_body()
 
 
 def measure(count: int) -> dict[str, Figures]:
-    """Of a directory and of a bucket."""
+    """Measure a directory and a bucket."""
     with tempfile.TemporaryDirectory(prefix="caracal-bench-", dir="/var/tmp") as folder, s3_server.start() as server:
         long = Long(Path(folder), count)
         whole = count / _seconds(long.options(), "everything")[0]
@@ -139,7 +139,7 @@ def measure(count: int) -> dict[str, Figures]:
 
 
 def _calls(long: Long, given: dict[str, t.Any], carry: t.Callable[[list[Path]], t.Any]) -> tuple[float, float]:
-    """Medians of some calls, each of which finds one entry more."""
+    """Return the medians of some calls, each of which finds one entry more."""
     found = []
     for _call in range(CALLS):
         carry(long.grow())

@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One call on the journal of `bench.journal`, in a process that has read nothing but what the module reads: a library that is imported
-for the bucket counts. Prints seconds on the wall and of the processor."""
+"""One call on the journal of `bench.journal`, in a process that has imported only what the module imports.
+
+A library that is imported for the bucket counts. Prints wall-clock and processor seconds.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import ba
 
 
 def main() -> None:
-    """What comes before is the start of any module, which has a figure of its own."""
+    """Measure the call only. The start of the process is the start of any module, which has a figure of its own."""
     given = complete(backup_set.Options, json.loads(os.environ["BENCH_JOURNAL"]))
     started, used = time.monotonic(), time.process_time()
     if sys.argv[1] == "everything":

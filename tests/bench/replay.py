@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A replay directory of one GiB, and what its archive takes."""
+"""A replay directory of one GiB, and the cost of its archive."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FILE_MEBIBYTES = 128
 
 
 def fill(volume: pathlib.Path) -> None:
-    """Files of events of half a KiB, whose ids no compressor packs, as the real ones."""
+    """Write files of events of half a KiB. Their IDs cannot be compressed, like real ones."""
     (volume / "audit-replay").mkdir(parents=True)
     rest = {"zone_id": "zone", "event_type": "token_exchange", "decision": "allow", "evaluation_status": "complete"}
     for number in range(FILES):
@@ -33,7 +33,7 @@ def fill(volume: pathlib.Path) -> None:
 
 
 def measure(place: Scene) -> tuple[float, float]:
-    """MiB per second, and the largest memory in bytes, of the first reading."""
+    """Return MiB per second, and the peak memory in bytes, of the first pass."""
     volume = place.folder / "replay"
     fill(volume)
     try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is measured: a cluster with a twin, a repository with its keys, and the modules' use cases called on them."""
+"""The objects of the measurements: a cluster with a twin, a repository with its keys, and the modules' use cases called on them."""
 
 from __future__ import annotations
 
@@ -62,35 +62,35 @@ class Scene:
         }
 
     def backup(self) -> str:
-        """One whole set, as the role makes it, in a repository of its own; its id."""
+        """Create one whole set, like the role, in a new repository; return its ID."""
         shutil.rmtree(self.repository, ignore_errors=True)
         (self.folder / "mark").unlink(missing_ok=True)
         return self.another()
 
     def another(self) -> str:
-        """One more set in the repository that there is; its id."""
+        """Create one more set in the existing repository; return its ID."""
         set_id = self.open()
         self.dump(set_id)
         self._run(backup_set, {"state": "committed", "set_id": set_id, **self._signing()})
         return set_id
 
     def open(self) -> str:
-        """A new set id, in a repository that is made if there is none."""
+        """Open a new set; return its ID. The repository is created if there is none."""
         return str(self._run(backup_set, {"state": "open", "create_repository": True, **self._signing()})["set_id"])
 
     def read_streams(self, redis_socket: str) -> None:
-        """The module redis_stream_snapshot, both readings, into an open set."""
+        """Run the module redis_stream_snapshot, both passes, into an open set."""
         options = {"set_id": self.open(), "redis_unix_socket": redis_socket, **self._sealing()}
         for reading in (1, 2):
             self._run(redis_stream_snapshot, {**options, "reading": reading})
 
     def read_replay(self) -> None:
-        """The module replay_volume_archive, the first reading, into an open set."""
+        """Run the module replay_volume_archive, the first pass, into an open set."""
         volume = {"service": "sts", "replica": "1", "path": str(self.folder / "replay")}
         self._run(replay_volume_archive, {"set_id": self.open(), "reading": 1, "volumes": [volume], **self._sealing()})
 
     def dump(self, set_id: str) -> dict[str, t.Any]:
-        """The module pg_encrypted_dump, with its defaults."""
+        """Run the module pg_encrypted_dump, with its defaults."""
         return self._run(pg_encrypted_dump, {"set_id": set_id, "jobs": 2, **self._source(), **self._sealing()})
 
     def _signing(self) -> dict[str, t.Any]:
@@ -103,23 +103,23 @@ class Scene:
         return {"login_user": "caracal", "login_unix_socket": self.socket}
 
     def empty_sandbox(self) -> str:
-        """A new sandbox; the folder of its socket."""
+        """Create a sandbox; return the folder of its socket."""
         lifecycle.destroy(self.sandbox)
         spec = SandboxSpec(self.sandbox, server_binaries.find(None, minimum_major=17), allow_shared_filesystem=True)
         return lifecycle.create(spec).info.socket_dir
 
     def restore(self) -> dict[str, t.Any]:
-        """The module pg_encrypted_restore, into the sandbox."""
+        """Run the module pg_encrypted_restore, into the sandbox."""
         return self._run(pg_encrypted_restore, self._copy())
 
     def verify(self) -> dict[str, t.Any]:
-        """The module state_verify, on the sandbox."""
+        """Run the module state_verify, on the sandbox."""
         return self._run(state_verify, {**self._copy(), "audit_rows": True})
 
     def verify_all(self, *, chains: bool = True) -> None:
-        """What a drill verifies of the copy before a service starts, as the role does it: the audit rows are read once.
+        """Verify the copy like the role of a drill before a service starts: the audit rows are read once.
 
-        Without `chains`, all but what takes the audit rows.
+        Without `chains`, skip everything that reads the audit rows.
         """
         database = {"sandbox": self.sandbox}
         self._run(migration_verify, database)
@@ -132,7 +132,7 @@ class Scene:
         return {"audit_hmac_key_files": keys.files(self.folder, self.audit_key.hex())}
 
     def verify_chains(self, jobs: int) -> dict[str, t.Any]:
-        """The module audit_chain_verify, on the source."""
+        """Run the module audit_chain_verify, on the source."""
         return self._run(audit_chain_verify, {**self._source(), **self._chains(), "jobs": jobs})
 
     @property
@@ -152,7 +152,7 @@ class Scene:
 
 
 def _keys(folder: pathlib.Path) -> None:
-    """A signing key in a folder of its own, and an identity that lies elsewhere."""
+    """Create a signing key in a separate folder, and an identity in another place."""
     (folder / "signing").mkdir(mode=0o700)
     key = folder / "signing" / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
@@ -164,12 +164,12 @@ def _keys(folder: pathlib.Path) -> None:
 
 @contextlib.contextmanager
 def scene(events: int) -> t.Iterator[Scene]:
-    """A source with `events` audit events; everything is gone afterwards."""
+    """Yield a source with `events` audit events; remove everything afterwards."""
     os.umask(0o077)
     folder = pathlib.Path(tempfile.mkdtemp(prefix="caracal-bench-", dir="/var/tmp"))
     source, install = str(folder / "source"), server_binaries.find(None, minimum_major=17)
     try:
-        os.chmod(folder, 0o711)  # the servers run under a uid of their own
+        os.chmod(folder, 0o711)  # the servers run under another uid
         _keys(folder)
         info = lifecycle.create(SandboxSpec(source, install, allow_shared_filesystem=True)).info
         made = Scene(folder, info.socket_dir, install.bindir)

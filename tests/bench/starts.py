@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long a module takes until it looks at its options: the start of Python and all that is imported, as on a managed host."""
+"""The time until a module checks its options: the start of Python and all imports, as on a managed host."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools import area
 from tools.rules import documented
 
 STARTS = 3
-# What Ansible does around a module, without its archive. It ends by its options, of which there are none.
+# What Ansible does around a module, without its archive. The module fails because it has no options.
 START = """
 import json, sys
 from ansible.module_utils import basic
@@ -27,7 +27,7 @@ module.main()
 
 
 def measure() -> dict[str, float]:
-    """Median seconds of the processor by module. One start before makes the bytecode."""
+    """Return the median processor seconds by module. One earlier start creates the bytecode."""
     return {name: statistics.median([_start(name) for _start_ in range(STARTS + 1)][1:]) for name in documented.modules(area.CLONE)}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An archive of exports in a directory or in a bucket with Object Lock, the database that they came from, and ways to bend it."""
+"""An archive of exports in a directory or in a bucket with Object Lock, the source database, and ways to damage the archive."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Options = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class ArchiveScene:
-    """`source` is a folder with the exports of `database`; `s3` has the archive, at `archive`, unless that is a directory."""
+    """`source` is a folder with the exports of `database`. `archive` is a directory, or a location on `s3`."""
 
     scene: Scene
     cluster: TwinCluster
@@ -43,7 +43,7 @@ class ArchiveScene:
         return paths
 
     def place(self, **own: t.Any) -> Options:
-        """Where the archive is; the lock as the operator has set it."""
+        """Return the location of the archive, and the lock that the operator has set."""
         if self.s3 is None:
             return {"archive": self.archive, **own}
         return {"archive": self.archive, **self.s3.options(lock_mode="GOVERNANCE", lock_days={"archive": DAYS}), **own}
@@ -53,7 +53,7 @@ class ArchiveScene:
         return self.scene.call("audit_export_archive", check_mode=check_mode, warn=warn, **given)
 
     def verify(self, *, alone: bool = False, **own: t.Any) -> scenes.Result:
-        """`alone` is without a database."""
+        """Verify the archive. With `alone`, there is no database."""
         key = keys.for_seed(self.cluster.spec.seed).audit_hmac_key.hex()
         given = {
             "audit_hmac_key_files": keys.files(self.scene.root, key),
@@ -64,12 +64,12 @@ class ArchiveScene:
         return self.scene.call("audit_export_verify", **{**given, **own})
 
     def entries(self) -> list[t.Any]:
-        """The journal's entries about archived days."""
+        """Return the journal's entries about archived days."""
         opened = access.open_repository(self.scene.access())
         return opened.journal.of_kind("archive-day")
 
     def stored(self) -> list[str]:
-        """Keys of the archived exports."""
+        """Return the keys of the archived exports."""
         if self.s3 is None:
             root = Path(self.archive)
             return sorted(str(path.relative_to(root)) for path in root.glob("archive/**/*.parquet"))
@@ -83,7 +83,7 @@ class ArchiveScene:
         return bucket, prefix
 
     def named(self, key: str) -> dict[str, str]:
-        """An object of the archive in a request."""
+        """Return an object of the archive as parameters of a request."""
         bucket, prefix = self.bucket
         return {"Bucket": bucket, "Key": f"{prefix}/{key}"}
 
@@ -92,12 +92,12 @@ class ArchiveScene:
 
     @property
     def client(self) -> t.Any:
-        """The owner of the bucket's account."""
+        """Return the client of the owner of the bucket's account."""
         assert self.s3
         return self.s3.client
 
     def copy(self, root: Path) -> ArchiveScene:
-        """The same with folders of its own; the archive only where it is a directory."""
+        """Return a scene with copied folders. The archive is copied only if it is a directory."""
         archive = str(root / "archive")
         if self.s3 is None:
             shutil.copytree(self.archive, archive)
@@ -107,7 +107,7 @@ class ArchiveScene:
 
 
 def new(root: Path, cluster: TwinCluster, s3: S3Server | None = None, database: str = "caracal") -> ArchiveScene:
-    """With exports, a repository, and no archive yet."""
+    """Return a scene with exports and a repository, but no archive yet."""
     root.mkdir(exist_ok=True)
     scene = scenes.make(root / "scene", cluster.info.socket_dir)
     scene.call("backup_set", state="open", create_repository=True)
@@ -118,7 +118,7 @@ def new(root: Path, cluster: TwinCluster, s3: S3Server | None = None, database: 
 
 
 def found(result: scenes.Result) -> set[Finding]:
-    """(check, kind) of all findings of all checks."""
+    """Return (check, kind) of all findings of all checks."""
     return {(check["id"], one["kind"]) for check in result["checks"] for one in check["details"].get("positions", [])}
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every way that we know to bend an audit chain, as damage to a twin's database and exactly what must be found then.
+"""All known ways to damage an audit chain, each with the damage to a twin's database and the exact findings.
 
-A finding is (check, kind, zone, lowest and highest sequence number, leaf). Zones are named by who has most rows: `big`.
+A finding is (check, kind, zone, lowest and highest sequence number, partition). The zone with the most rows is `big`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FREELY = "SET session_replication_role = replica"
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """A database of its own on the twin's server, with what the damages need to know of it."""
+    """A database on the twin's server for one test, with the values that the damages need."""
 
     cluster: TwinCluster
     database: str
@@ -45,24 +45,26 @@ class World:
         return self.head // 2
 
     def leaf(self, number: int) -> str:
-        """Name of the leaf that holds a row of the zone."""
+        """Return the name of the partition with a row of the zone."""
         where = f"zone_id = '{self.zone}' AND chain_seq = {number}"
         return str(self.execute(f"SELECT tableoid::regclass::text FROM audit_events WHERE {where}")[0][0])
 
     def block(self, leaf: str, zone: str | None = None) -> tuple[int, int, str]:
-        """(lowest, highest, leaf) of a zone's numbers in a leaf; a twin's zones have one block a leaf."""
+        """Return (lowest, highest, partition) of a zone's numbers in a partition. A twin's zones have one block in each partition."""
         low, high = self.execute(f"SELECT min(chain_seq), max(chain_seq) FROM {leaf} WHERE zone_id = '{zone or self.zone}'")[0]
         return low, high, leaf
 
     def set(self, number: int, what: str) -> Found:
-        """Change columns of one row; the finding in its block, which `kind` completes."""
+        """Change columns of one row; return the finding in its block."""
         block = self.block(self.leaf(number))
         self.execute(f"UPDATE audit_events SET {what} WHERE zone_id = '{self.zone}' AND chain_seq = {number}")
         return BLOCKS, "block_chain_changed", self.zone, *block
 
     def rehash(self, start: int, edited: int, end: int, key: bytes | None) -> None:
-        """What somebody with (or without) the key does after an edit of rows `start` to `edited`: their content hashes anew, and
-        links and HMACs up to `end`."""
+        """Hide an edit of the rows `start` to `edited`, as an attacker with or without the key would.
+
+        Recomputes the content hashes of these rows, and the links and (with the key) HMACs of all rows up to `end`.
+        """
         columns = "id, zone_id, event_type, request_id, decision, policy_set_id, policy_set_version_id, manifest_sha, evaluation_status"
         documents = "determining_policies_json::text, diagnostics_json::text, metadata_json::text"
         where = f"zone_id = '{self.zone}' AND chain_seq BETWEEN {start} AND {end} ORDER BY chain_seq"
@@ -91,7 +93,7 @@ class World:
 
 Damage = t.Callable[[World], "set[Found]"]
 
-# What a changed value of each column of one row must lead to: checks on the row itself, and the kind of its block.
+# The findings of a changed value, for each column of one row: checks of the row itself, and the kind of its block.
 COLUMNS: dict[str, tuple[str, str]] = {
     "event_type": ("'other'", "content"),
     "request_id": ("request_id || '0'", "content"),
@@ -111,7 +113,7 @@ COLUMNS: dict[str, tuple[str, str]] = {
 
 
 def column(name: str) -> Damage:
-    """One column of one row in the middle."""
+    """Change one column of one row in the middle."""
     value, kind = COLUMNS[name]
 
     def damage(world: World) -> set[Found]:
@@ -125,7 +127,7 @@ def column(name: str) -> Damage:
 
 
 def ingested_early(world: World) -> set[Found]:
-    """A row that was ingested a year before its event, and so before the row before it."""
+    """Set the ingestion time of a row to a year before its event, and so before the row before it."""
     block = world.set(world.middle, "ingested_at = ingested_at - interval '1 year'")
     here = (world.zone, world.middle, world.middle, "")
     return {block, ("audit.times", "ingested_early", *here), ("audit.times", "ingested_backwards", *here)}
@@ -172,7 +174,7 @@ def genesis(world: World) -> set[Found]:
 
 
 def deleted(number: t.Callable[[World], int], *expected: tuple[str, str]) -> Damage:
-    """One row; `expected` are (check, kind) at its own number, its block lacks a row besides."""
+    """Delete one row. `expected` are (check, kind) at its number; in addition, its block lacks a row."""
 
     def damage(world: World) -> set[Found]:
         gone = number(world)
@@ -184,7 +186,7 @@ def deleted(number: t.Callable[[World], int], *expected: tuple[str, str]) -> Dam
 
 
 def tail(share: float) -> Damage:
-    """The newest rows of a zone."""
+    """Delete the newest rows of a zone."""
 
     def damage(world: World) -> set[Found]:
         head = world.head - max(1, int(world.head * share))
@@ -200,7 +202,7 @@ def zone_removed(world: World) -> set[Found]:
 
 
 def swapped(world: World) -> set[Found]:
-    """Two rows change places: their numbers only, everything else stays with its row."""
+    """Exchange the numbers of two rows, and nothing else."""
     low = world.middle
     block = world.block(world.leaf(low))
     world.execute(
@@ -214,7 +216,7 @@ def swapped(world: World) -> set[Found]:
 
 
 def doubled(world: World) -> set[Found]:
-    """A second row with the same number, everything else right."""
+    """Add a second row with the same number; everything else is correct."""
     block = world.block(world.leaf(world.middle))
     world.execute(
         f"INSERT INTO audit_events SELECT (jsonb_populate_record(x, jsonb_build_object('id', id || '0'))).* FROM audit_events x "
@@ -225,7 +227,7 @@ def doubled(world: World) -> set[Found]:
 
 
 def rewritten(with_key: bool) -> Damage:
-    """All rows of the last third edited and hashed anew: by somebody without the key, or by an insider with it."""
+    """Edit all rows of the last third and hash them again, as an attacker without the key, or as an insider with it."""
 
     def damage(world: World) -> set[Found]:
         start = world.head * 2 // 3
@@ -241,7 +243,10 @@ def rewritten(with_key: bool) -> Damage:
 
 
 def insider(world: World) -> set[Found]:
-    """One row in the middle: its content, hash and HMAC, the link and HMAC of the next; head, counts, links and HMACs stay right."""
+    """Edit one row in the middle: its content, hash and HMAC, and link and HMAC of the next row.
+
+    Head, counts, links and HMACs remain correct.
+    """
     number = world.middle
     first, second = world.leaf(number), world.leaf(number + 1)
     blocks = {leaf: world.block(leaf) for leaf in (first, second)}
@@ -252,7 +257,7 @@ def insider(world: World) -> set[Found]:
 
 
 def forked(world: World) -> set[Found]:
-    """The newest rows cut off, and as many others put in their place: what a restore does that nobody recorded."""
+    """Replace the newest rows with as many others, as after a restore that was not recorded."""
     leaf = world.leaf(world.head)
     block = world.block(leaf)
     world.execute(f"DELETE FROM audit_events WHERE zone_id = '{world.zone}' AND chain_seq > {world.head - 3}")
@@ -261,7 +266,7 @@ def forked(world: World) -> set[Found]:
 
 
 def leaf_dropped(name: str, *, kept: bool) -> Damage:
-    """A whole month. Within retention it is a loss, below it the journal accounts for the rows."""
+    """Drop a whole month. Within the retention time this is a loss; otherwise the journal accounts for the rows."""
 
     def damage(world: World) -> set[Found]:
         world.execute(f"DROP TABLE {name}")
@@ -273,13 +278,13 @@ def leaf_dropped(name: str, *, kept: bool) -> Damage:
 
 
 def default_row(world: World) -> set[Found]:
-    """A true event of a month that has no leaf."""
+    """Add a genuine event of a month without a partition."""
     world.append(1, dt.datetime(2031, 1, 1, tzinfo=dt.timezone.utc))
     return {("audit.partitions", "default_rows", "", 0, 0, "audit_events_default")}
 
 
 def misplaced(world: World) -> set[Found]:
-    """An event in the leaf of another month, which takes a hand in the catalog."""
+    """Move an event to the partition of another month, which needs a change of the catalog."""
     number = world.middle
     leaf = world.leaf(number)
     block = world.block(leaf)
@@ -310,7 +315,7 @@ def marker_removed(world: World) -> set[Found]:
 
 
 def admin(what: str, *expected: tuple[str, str, int]) -> Damage:
-    """One row of the admin chain; `expected` are (check, kind, distance to the row)."""
+    """Damage one row of the admin chain. `expected` are (check, kind, distance to the row)."""
 
     def damage(world: World) -> set[Found]:
         where = f"zone_id = '{world.zone}' AND chain_hmac IS NOT NULL AND chain_seq > 1"
@@ -368,7 +373,7 @@ DAMAGES: dict[str, Damage] = {
 
 # They name partitions of one date.
 OF_A_DATE = ("partition dropped that retention keeps", "partition dropped that retention does not keep")
-# What needs no content hash that can be made again: in every release.
+# They need no recomputed content hash, so they exist in every release.
 EVERYWHERE = (
     "one row rewritten by an insider with the key",
     "last row cut",

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The two commands of AWS's command line that RECOVERY.md uses, with just the arguments that it gives; anything else is refused.
+"""The two commands of AWS's command line that RECOVERY.md uses, with only the arguments that it uses. Others are refused.
 
-Like the real one it takes an expression of `--query` on all pages. The program asks this process, since a set has many objects.
+Like the real program, it applies the expression of `--query` to all pages. The program sends its call to this process,
+because a set has many objects.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import jmespath
 
-# Arguments, each with a NUL after it and one more at the end; then the status on a line, and what it prints.
+# It sends the arguments, each followed by NUL, and one more NUL at the end. The answer is the status on a line, then the output.
 PROGRAM = """\
 #!/usr/bin/env bash
 exec 3<>/dev/tcp/127.0.0.1/{port}
@@ -49,14 +50,14 @@ class _Handler(socketserver.StreamRequestHandler):
 
 
 def act(client: t.Any, arguments: list[str]) -> str:
-    """What it prints."""
+    """Run the call; return its output."""
     given = _parser().parse_args(arguments)
     if given.action == "get-object":
         said = client.get_object(Bucket=given.bucket, Key=given.key, VersionId=given.version_id)
         Path(given.outfile).write_bytes(said.pop("Body").read())
         return json.dumps(said, default=str)
     pages = client.get_paginator("list_object_versions").paginate(Bucket=given.bucket, Prefix=given.prefix)
-    # Times are text to an expression.
+    # In an expression, times are text.
     return json.dumps(jmespath.search(given.query, json.loads(json.dumps(pages.build_full_result(), default=str))))
 
 
@@ -75,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 @contextlib.contextmanager
 def start(client: t.Any, folder: Path) -> t.Iterator[None]:
-    """Put `aws` into the folder; it works as long as this lasts."""
+    """Write `aws` into the folder. It works within the context."""
     with _Server(("127.0.0.1", 0), _Handler) as server:
         server.client = client
         program = folder / "aws"

@@ -1,10 +1,11 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""AWX, by the answers that a real one gave.
+"""A stand-in for AWX that replays recorded answers of a real one.
 
-A recording is what one play asked and what it was told, in order. Played back, the same question gets the same answers one after the
-other, and the last of them from then on; a question that was never asked gets status 599, and is in `strange`.
+A recording contains the requests of one play and their answers, in order. If a request is repeated, it gets its
+recorded answers one after the other, and then always the last of them. An unrecorded request gets status 599 and is
+added to `strange`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pathlib import Path
 
 @dataclasses.dataclass(frozen=True)
 class Exchange:
-    """A question with its body, empty for none, and what came back."""
+    """A request with its body (empty for none), and its answer."""
 
     method: str
     path: str
@@ -40,12 +41,12 @@ def read(path: Path) -> list[Exchange]:
     return [Exchange(*row) for row in json.loads(gzip.decompress(path.read_bytes()))]
 
 
-# Of a job: how it was started, and where on that machine, for which nobody asks.
+# Fields of a job with its start and its path on the recorded machine. They are not used.
 _OF_ITS_MACHINE = ("job_args", "job_cwd", "job_env")
 
 
 def _anywhere(answer: str) -> str:
-    """Without what is of that machine alone."""
+    """Return an answer without the fields that are specific to that machine."""
 
     def bare(value: t.Any) -> t.Any:
         if isinstance(value, dict):
@@ -63,7 +64,7 @@ def write(path: Path, exchanges: t.Iterable[Exchange]) -> None:
 
 @dataclasses.dataclass
 class Awx:
-    """Who answers at `address`."""
+    """The server at `address`."""
 
     answer: t.Callable[[str, str, str, str], tuple[int, str]]
     address: str = ""
@@ -71,7 +72,7 @@ class Awx:
     strange: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)
 
     def sent(self, method: str, path: str) -> list[t.Any]:
-        """The bodies that came for one kind of object."""
+        """Return the bodies of the requests for one kind of object."""
         return [json.loads(one.body) for one in self.asked if one.method == method and one.path == path and one.body]
 
 
@@ -86,7 +87,7 @@ def _serving(awx: Awx) -> t.Iterator[Awx]:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
-            # As the product says which it is.
+            # The product identifies itself like this.
             self.send_header("X-API-Product-Name", "AWX")
             self.send_header("X-API-Product-Version", "24.6.1")
             self.end_headers()
@@ -129,7 +130,7 @@ def replaying(path: Path) -> t.Iterator[Awx]:
 
 @contextlib.contextmanager
 def recording(path: Path, upstream: str) -> t.Iterator[Awx]:
-    """All goes on to a real AWX, and into `path` at the end."""
+    """Forward all requests to a real AWX, and write the recording to `path` at the end."""
 
     def answer(method: str, where: str, body: str, authorization: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection(urllib.parse.urlsplit(upstream).netloc, timeout=120)

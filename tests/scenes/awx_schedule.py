@@ -1,10 +1,11 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plays of `schedule` whose answers by a real AWX are kept, and how they were recorded.
+"""The plays of `schedule` with recorded answers of a real AWX, and the program that records them.
 
-`python -m scenes.awx_schedule http://awx.internal:8052` records them anew, with `CONTROLLER_OAUTH_TOKEN` in the environment. That AWX has a
-credential `hosts of caracal`, nothing whose name begins with `Caracal prod`, and reaches a Git repository at the address below.
+`python -m scenes.awx_schedule http://awx.internal:8052` records them again, with `CONTROLLER_OAUTH_TOKEN` in the
+environment. That AWX has a credential `hosts of caracal` and no object with a name that begins with `Caracal prod`. It
+reaches a Git repository at the address below.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from scenes import awx_recording
 from scenes.playing import Play
 
-# Where the tree lies that the tests run on a copy of.
+# The clone. The tests run on a copy of it.
 _CLONE = Path(os.environ["CARACAL_OPS_BUILD"]).parent
 RECORDINGS = _CLONE / "tests" / "data" / "awx"
 AWX_COLLECTION = _CLONE / ".tools" / "collections"
@@ -39,7 +40,7 @@ SETTINGS: dict[str, t.Any] = {
     "caracal_schedule_awx_time_zone": "Europe/Berlin",
     "caracal_schedule_jobs": {"audit_checkpoint": "", "retention": "Mon,Thu 07:00"},
 }
-# Without restores, and with a drill each week in place of one after each backup.
+# Without restores, and with a weekly drill instead of one after each backup.
 FEWER = {
     **SETTINGS,
     "caracal_schedule_awx_credentials": {"backup": ["hosts of caracal"], "drill": ["hosts of caracal"]},
@@ -56,7 +57,7 @@ STEPS: dict[str, tuple[dict[str, t.Any], tuple[str, ...]]] = {
 
 @contextlib.contextmanager
 def access(address: str, token: str) -> t.Iterator[None]:
-    """What tells awx.awx where its AWX is."""
+    """Set the address and token of AWX for awx.awx."""
     own = {"CONTROLLER_HOST": address, "CONTROLLER_OAUTH_TOKEN": token}
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
@@ -68,7 +69,7 @@ def access(address: str, token: str) -> t.Iterator[None]:
 
 
 def play(step: str, awx: awx_recording.Awx, token: str, folder: Path) -> Play:
-    """The step, played against that AWX to its end."""
+    """Run the step with that AWX to its end."""
     settings, options = STEPS[step]
     with access(awx.address, token):
         played = Play("schedule", settings, folder, options, collections=(AWX_COLLECTION,))

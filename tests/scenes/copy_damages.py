@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a restore can lose or change: rows, definitions, rights. SQL by name, for each family."""
+"""Possible losses and changes of a restore: rows, definitions, rights. SQL by name, for each family."""
 
 from __future__ import annotations
 

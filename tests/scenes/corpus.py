@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every breakage of a database that the tests know, by a name that stays, as something done to a cluster."""
+"""Every breakage of a database that the tests know, by a stable name, as a function that changes a cluster."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FREELY = "SET session_replication_role = replica"
 
 @dataclasses.dataclass(frozen=True)
 class Breakage:
-    """Done to a healthy deployment of `release`. It gets the server with the database `caracal`."""
+    """A change of a healthy deployment of `release`. Its argument is the server with the database `caracal`."""
 
     release: str
     do: t.Callable[[TwinCluster], object]
 
 
 def _statements(release: str, *statements: str) -> Breakage:
-    """Constraints protect nothing when triggers are off, as in a restore, so they are off."""
+    """Return a breakage by statements. As in a restore, triggers are off, so constraints do not prevent it."""
     return Breakage(release, lambda cluster: cluster.execute(FREELY, *statements))
 
 
@@ -112,7 +112,7 @@ _CHANGES = {
 
 
 def corpus() -> dict[str, Breakage]:
-    """All of them."""
+    """Return all breakages."""
     older = state_damages.of(BARE)
     return {
         **{f"state {name}": _statements(STORE, damage.sql) for name, damage in state_damages.of(STORE).items()},

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a drill, written as the step `report` writes it, without a drill before it."""
+"""The report of a drill, written like the step `report`, without a drill before it."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ GROUPS: dict[str, type[Options]] = {"recipients": RecipientOptions, "report": Re
 
 
 def passed(*names: str) -> list[dict[str, t.Any]]:
-    """Checks of these names, as steps of a drill return them."""
+    """Return passed checks with these names, as steps of a drill return them."""
     return [Check(name, PASS, "as it should be").to_result() for name in names]
 
 
 def found(set_id: str, **own: t.Any) -> Findings:
-    """Those of a drill that has begun just now."""
+    """Return the findings of a drill that has just begun."""
     return Findings(**{"set_id": set_id, "started": access.now().isoformat(), **own})
 
 
 def report(place: t.Mapping[str, t.Any], findings: Findings, *, check_mode: bool = False, **own: t.Any) -> dict[str, t.Any]:
-    """The result. `place` has the options of the repository, among others; `own` are options."""
+    """Write the report; return the result. `place` has the options of the repository, among others; `own` are further options."""
     known = {name: place[name] for name in REPOSITORY if place.get(name) is not None}
     groups: dict[str, t.Any] = {field: kind(**{one: own.pop(one) for one in kind.spec() if one in own}) for field, kind in GROUPS.items()}
     given = DrillOptions(access=complete(RepositoryOptions, known), step="report", **groups, **own)
@@ -46,7 +46,7 @@ def report(place: t.Mapping[str, t.Any], findings: Findings, *, check_mode: bool
 
 
 def of_scene(scene: Scene, findings: Findings, place: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
-    """As the drill host of a scene writes it; `place` is where the repository is, if not in the scene's folder."""
+    """Write the report as the drill host of a scene. `place` is the location of the repository, if it is not in the scene's folder."""
     known = {
         "repository": str(scene.repository),
         "deployment": DEPLOYMENT,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A twin in a sandbox with Redis and its services beside it, as a drill has them."""
+"""A twin in a sandbox with Redis and its services, as in a drill."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ SERVICES = ("audit", "sts", "api", "coordinator", "gateway")
 
 @dataclasses.dataclass(frozen=True)
 class Drilled:
-    """`secrets` is the directory that services were started with, and that belongs to their user."""
+    """`secrets` is the directory with which services were started; it belongs to their user."""
 
     cluster: TwinCluster
     secrets: Path
 
     @property
     def replay(self) -> Path:
-        """Folders of unsent audit events."""
+        """Return the folder of unsent audit events."""
         return self.secrets.parent / "replay"
 
     @property
@@ -61,12 +61,12 @@ class Drilled:
         os.chown(path, self.cluster.info.uid, self.cluster.info.uid)
 
     def terms(self, services: t.Sequence[t.Mapping[str, t.Any]], **own: t.Any) -> Terms:
-        """How these start; they are named as an operator names them."""
+        """Return the settings of these services, which have the names that an operator gives them."""
         restored, sources = Restored(str(self.secrets), str(self.replay)), Sources(ImageOptions().images_directory, None)
         return dataclasses.replace(Terms(tuple(ServiceStart(**one) for one in services), restored, sources, ready_timeout=120), **own)
 
     def start(self, *names: str, **environment: str) -> Started:
-        """Those services, by default all."""
+        """Start these services, by default all."""
         services = [command(name, environment) for name in names or SERVICES]
         with socket.create_server(("127.0.0.1", 0)) as outside:
             started = service_sandbox.start(self.bundle, self.terms(services, production=[f"127.0.0.1:{outside.getsockname()[1]}"]))
@@ -84,7 +84,7 @@ class Drilled:
 
 
 def command(name: str, environment: t.Mapping[str, str]) -> dict[str, t.Any]:
-    """How to start the twin's service of that name, as our modules and roles take it."""
+    """Return the start options of the twin's service with this name, as our modules and roles use them."""
     return {
         "name": name,
         "command": [sys.executable, "-m", f"twin.services.{name}"],
@@ -95,7 +95,7 @@ def command(name: str, environment: t.Mapping[str, str]) -> dict[str, t.Any]:
 
 @contextlib.contextmanager
 def drill(cluster: TwinCluster) -> t.Iterator[Drilled]:
-    """Secrets and Redis, no service yet; what was started is gone afterwards."""
+    """Yield a copy with secrets and Redis, without services. What was started is removed afterwards."""
     made = Drilled(cluster, Path(cluster.info.directory) / "secrets")
     try:
         replays = [made.replay / name / "audit-replay" for name in ("sts", "gateway")]
@@ -104,7 +104,7 @@ def drill(cluster: TwinCluster) -> t.Iterator[Drilled]:
             os.chown(folder, cluster.info.uid, cluster.info.uid)
         for name, content in keys.for_seed(cluster.spec.seed).as_files(made.family).items():
             made.put(name, content)
-        # The API takes a token that it has never seen; of those that the twin holds only hashes are there.
+        # The API accepts a token that it has not seen before. The twin has only hashes of its own tokens.
         made.put("caracalAdminToken", keys.derive(cluster.spec.seed, "never used").hex())
         if made.family == SECRET_STORE:
             made.put("caracalAuthSecret", "0" * 64)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A whole deployment with a committed set, and drills of it in this process, step by step, with hooks to break something."""
+"""A complete deployment with a committed set, and drills of it in this process, step by step, with hooks to break something."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ SERVICES = ("audit", "sts", "api", "coordinator", "gateway")
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A deployment that runs, with everything that a set can hold. `backup` makes a set of it."""
+    """A running deployment with everything that a set can contain. `backup` creates a set of it."""
 
     deployment: Deployment
     redis: RedisServer
@@ -56,7 +56,7 @@ class Source:
         return self.deployment.scene
 
     def backup(self, services: t.Sequence[t.Mapping[str, t.Any]] = (), **secrets: t.Any) -> str:
-        """A committed set, read in the order in which the role does it; its id. `services` are what is said to have run."""
+        """Create a committed set in the same order as the role; return its ID. `services` are recorded as the running ones."""
         set_id = self.deployment.opened()
         volumes = [{"service": name, "path": str(self.replay / name)} for name in surroundings.IN_FILES]
         own = {
@@ -75,7 +75,7 @@ class Source:
 
 @contextlib.contextmanager
 def source(install: server_binaries.Install, root: Path, release: str) -> t.Iterator[Source]:
-    """A small deployment of that release, on its way since a moment ago."""
+    """Yield a small deployment of this release that was started just now."""
     spec = Spec(events=200, zones=2, seed=f"drill {release}", months=3, release=release)
     with make_twin(install, spec) as cluster, redis_server.start() as redis:
         client = surroundings.connect(f"unix://{redis.socket}", None)
@@ -85,7 +85,7 @@ def source(install: server_binaries.Install, root: Path, release: str) -> t.Iter
 
 
 def command(name: str, **environment: str) -> dict[str, t.Any]:
-    """A stand-in for a service of Caracal, as the option `services` wants it."""
+    """Return a stand-in for a service of Caracal, in the form of the option `services`."""
     return {
         "name": name,
         "command": [sys.executable, "-m", f"twin.services.{name}"],
@@ -95,13 +95,13 @@ def command(name: str, **environment: str) -> dict[str, t.Any]:
 
 
 def services(**environments: dict[str, str]) -> list[dict[str, t.Any]]:
-    """All of them; some with more in their environment."""
+    """Return all services, some of them with more variables."""
     return [command(name, **environments.get(name, {})) for name in SERVICES]
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What a drill said. `document` is its report, None when there could be none; `error` is why the play ended with a failure."""
+    """The result of a drill. `document` is its report, or None if there could be none; `error` is the reason of a failed play."""
 
     document: dict[str, t.Any] | None
     error: str
@@ -117,7 +117,7 @@ class Outcome:
         return {one["id"]: one for one in self.document["checks"]} if self.document else {}
 
     def of(self, *verdicts: str, required: bool = True) -> set[str]:
-        """Ids of the checks with one of these verdicts, those that count or those that do not."""
+        """Return the IDs of the checks with one of these verdicts, either the required or the other ones."""
         return {name for name, one in self.checks.items() if one["verdict"] in verdicts and one["required"] is required}
 
     @property
@@ -126,7 +126,7 @@ class Outcome:
 
     @property
     def unproven(self) -> set[str]:
-        """But the steps that the test left out."""
+        """Return the unproven checks, except for steps that the test left out."""
         return self.of("unproven") - {f"drill.{step}" for step in self.left_out}
 
     @property
@@ -134,7 +134,7 @@ class Outcome:
         return [one["id"] for one in self.document["diagnosis"]] if self.document else []
 
     def told(self) -> str:
-        """For the message of an assertion."""
+        """Return a text for the message of an assertion."""
         bad = [one for one in self.checks.values() if one["verdict"] not in ("pass", "not_applicable")]
         lines = [f"{one['verdict']} {'' if one['required'] else '(not required) '}{one['id']}: {one['message']}" for one in bad]
         return "\n".join([f"{self.verdict} {self.causes} {self.error}", *lines])
@@ -161,20 +161,20 @@ class Drill:
 
     @property
     def bundle(self) -> Bundle:
-        """The sandbox, once it is there."""
+        """Return the sandbox, once it exists."""
         return Bundle.of(self.directory)
 
     @property
     def cluster(self) -> TwinCluster:
-        """The copy, once it is there."""
+        """Return the copy, once it exists."""
         return TwinCluster(lifecycle.attach(self.directory), self.spec)
 
     def damage(self, *statements: str) -> None:
-        """Change the copy. Constraints protect nobody whose restore has the triggers off, so they are off here too."""
+        """Change the copy. As in a restore, triggers are off, so constraints do not prevent the change."""
         self.cluster.execute("SET session_replication_role = replica", *statements)
 
     def put(self, name: str, content: str | None) -> None:
-        """Replace or remove a restored secret, as if the set held that."""
+        """Replace or remove a restored secret, as if the set had this content."""
         self._put(self.secrets / name, content)
         mark, directory = (self._own()[name] for name in ("high_water_mark", "sandbox_directory"))
         drill = json.loads(Path(drill_state.place_in(mark, directory)).read_text(encoding="utf-8"))["drill"]
@@ -197,7 +197,7 @@ class Drill:
         os.chown(path, about.st_uid, about.st_gid)
 
     def run(self, until: str = "settle", without: t.Collection[str] = (), stays: bool = False, check_mode: bool = False) -> Outcome:
-        """Take its steps, no further than `until` and without some others. `stays`: the sandbox there is not its own."""
+        """Run the steps up to `until`, without some of them. With `stays`, the sandbox belongs to another drill and is not removed."""
         assert {until, *without, *self.before, *self.after} <= {*STEPS, "report"}
         left_out = {*STEPS[STEPS.index(until) + 1 :], *without}
         begun = self.take("verify", check_mode=check_mode)
@@ -216,7 +216,7 @@ class Drill:
         return outcome
 
     def take(self, step: str, drill: str | None = None, check_mode: bool = False) -> dict[str, t.Any]:
-        """One step, as the module takes it; its result."""
+        """Run one step like its module; return its result."""
         self.before.get(step, _nothing)()
         given = {**self._own(), "step": step, **({"drill": drill} if drill else {})}
         found = answer(engine.run, Invocation(complete(engine.Options, given), check_mode, lambda _text: None))
@@ -228,11 +228,11 @@ class Drill:
 
 
 def _nothing() -> None:
-    """No hook."""
+    """Do nothing, as a hook."""
 
 
 def drill(of: Source, root: Path) -> Drill:
-    """A drill with a copy of the repository and of all hosts."""
+    """Return a drill with a copy of the repository and of all hosts."""
     scene = of.scene.copy(root / "scene")
     directory = sandbox_path()
     (root / "reports").mkdir()
@@ -251,13 +251,13 @@ def drill(of: Source, root: Path) -> Drill:
 
 
 def remove(made: Drill) -> None:
-    """Whatever a drill that could not end has left."""
+    """Remove the remains of a drill that could not end."""
     lifecycle.destroy(made.directory)
     shutil.rmtree(made.directory, ignore_errors=True)
 
 
 def _document(reports: Path) -> dict[str, t.Any] | None:
-    """The one report that was written there."""
+    """Return the only report in the folder."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in reports.glob("*/report.json")]
     assert len(found) < 2
     return found[0] if found else None

@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A socket that answers what we ask of a container engine, as Docker 20 does of a project of Caracal v1.0.0, and starts containers; it
-refuses all else."""
+"""A socket that answers our requests to a container engine, as Docker 20 does for a project of Caracal v1.0.0, and starts containers.
+
+It refuses all other requests.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ Seen = dict[str, t.Any]
 
 
 def container(service: str, number: int = 1, project: str = "caracal", **changes: t.Any) -> Seen:
-    """As `GET /containers/<id>/json` shows one that runs. `changes` are `env`, `mounts`, `ports`, `addresses`, `labels`, `running`."""
+    """Return a running container as `GET /containers/<id>/json` shows it.
+
+    `changes` are `env`, `mounts`, `ports`, `addresses`, `labels`, `running`.
+    """
     labels = {
         f"{LABEL}project": project,
         f"{LABEL}service": service,
@@ -53,12 +58,12 @@ def container(service: str, number: int = 1, project: str = "caracal", **changes
 
 
 def state(status: str, exit_code: int = 0, health: str = "") -> Seen:
-    """As a container's, of which nothing checks the health unless it is given."""
+    """Return the state of a container. It has no health check unless `health` is given."""
     return {"Running": status == "running", "Status": status, "ExitCode": exit_code, **({"Health": {"Status": health}} if health else {})}
 
 
 def volume(name: str, path: str, project: str = "caracal", driver: str = "local") -> Seen:
-    """As `GET /volumes` lists one; `name` is what the project calls it, none where it has no such label."""
+    """Return a volume as `GET /volumes` lists it. `name` is the project's name of it; without a name it has no such label."""
     labels = {f"{LABEL}project": project, **({f"{LABEL}volume": name} if name else {})}
     return {
         "Name": f"{project}_{name or 'unnamed'}",
@@ -76,11 +81,12 @@ def published(port: str, address: str = "127.0.0.1", at: int = 15432) -> Seen:
 
 @dataclasses.dataclass
 class Engine:
-    """`asked` are the paths so far. `images` have an environment, and what is saved of them.
+    """`asked` are the requested paths. `images` have an environment and the bytes that `save` returns.
 
-    With `broken`, every answer but that of its version is this one, without a status none at all. What is `gone` went after it was listed.
-    What was `started` comes, with every look at it, to the next of the states that `becomes` has for its service, and stays in the last.
-    `baked` are labels of the image of all containers. What `runs` is called when the container of that service is started.
+    `broken` replaces every answer except the version's. Without a status there is no answer. Containers in `gone`
+    disappear after they were listed. A container in `started` moves with every request to the next of its service's
+    states in `becomes`, and stays in the last. `baked` are labels of the image of all containers. The function in
+    `runs` is called when the container of its service is started.
     """
 
     socket: Path
@@ -197,7 +203,7 @@ def start(folder: Path) -> t.Iterator[Engine]:
 
 
 def deployment(folder: Path, replay: Path) -> list[Seen]:
-    """Those of a whole project in `folder`, which has its secrets; `replay` has the volumes."""
+    """Return the containers of a complete project in `folder`, which has its secrets; `replay` has the volumes."""
     secrets = folder / "secrets"
     of_project = {f"{LABEL}project.working_dir": str(folder), f"{LABEL}project.environment_file": str(folder / "caracal.env")}
 

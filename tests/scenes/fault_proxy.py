@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Between a client and an S3 server: passes every request on, but for those that a fault is meant for."""
+"""A proxy between a client and an S3 server. It forwards every request, except those that a fault matches."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ Headers = t.Sequence[tuple[str, str]]
 
 @dataclasses.dataclass
 class Answer:
-    """What the server said."""
+    """The server's answer."""
 
     status: int
     headers: Headers
     body: bytes
 
     def header(self, name: str, value: str) -> Answer:
-        """The same with one header changed, if it was there."""
+        """Return the answer with one header changed, if it was present."""
         return Answer(self.status, [(key, value if key.lower() == name else old) for key, old in self.headers], self.body)
 
 
 @dataclasses.dataclass
 class Fault:
-    """For requests whose `METHOD path?query` matches: after `skip` of them, `times` of them (None: all others).
+    """A fault for requests that match as `METHOD path?query`: after `skip` of them, for `times` of them (None: all others).
 
-    One of: `status` and `code` instead of asking the server; `cut` the connection after so many bytes of the request's body;
-    `lost`: the server acts, and its answer never comes; `change` its answer; `short`: so many bytes of its body, then the end.
+    Exactly one of these is set. `status` and `code` answer without the server. `cut` closes the connection after this
+    number of bytes of the request's body. With `lost`, the server acts, but its answer is not delivered. `change`
+    modifies the answer. `short` ends the answer after this number of bytes of its body.
     """
 
     request: str
@@ -64,7 +65,7 @@ class Fault:
 
 
 class FaultProxy(http.server.ThreadingHTTPServer):
-    """`faults` may be added and cleared while it runs; `seen` has every request."""
+    """`faults` may be added and cleared while it runs; `seen` contains every request."""
 
     daemon_threads = True
 
@@ -92,7 +93,7 @@ class FaultProxy(http.server.ThreadingHTTPServer):
             return next((one for one in self.faults if one.meets(line)), None)
 
     def handle_error(self, *_arguments: t.Any) -> None:
-        """A client that gave up is what tests are about."""
+        """Do nothing: the tests close connections on purpose."""
 
 
 @contextlib.contextmanager
@@ -112,7 +113,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     server: FaultProxy
 
     def log_message(self, *_arguments: t.Any) -> None:
-        """Nobody reads it."""
+        """Do not log requests."""
 
     def _any(self) -> None:
         fault = self.server.choose(f"{self.command} {self.path}")
@@ -164,7 +165,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._break()
 
     def _break(self) -> None:
-        """A reset, not an orderly end."""
+        """Reset the connection instead of closing it."""
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.rfile.close()
         self.connection.close()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two committed sets of a twin, copies of their repository, and a cluster that holds what was restored."""
+"""Two committed sets of a twin, copies of their repository, and a cluster with the restored data."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ from unit.plugins.module_utils._repository.conftest import ROLES
 
 @pytest.fixture(scope="session", autouse=True)
 def no_home(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[None]:
-    """The user's own keys are no part of these tests."""
+    """Hide the user's own keys from these tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("SSH_AUTH_SOCK", raising=False)
-        before = os.umask(0o022)  # so that what should be private is made so by the code
+        before = os.umask(0o022)  # so that only the code makes files private
         yield
         os.umask(before)
 
 
 @pytest.fixture
 def engine() -> t.Iterator[engine_stand_in.Engine]:
-    """A container engine, whose socket has a short path."""
+    """Yield a container engine with a short socket path."""
     with tempfile.TemporaryDirectory(prefix="caracal-test-", dir="/var/tmp") as folder, engine_stand_in.start(Path(folder)) as started:
         yield started
 
 
 @pytest.fixture
 def recover(server_install: server_binaries.Install) -> Recover:
-    """Run the commands of a set's RECOVERY.md."""
+    """Return a function that runs the commands of a set's RECOVERY.md."""
     return recoverer(server_install)
 
 
 @dataclasses.dataclass(frozen=True)
 class Committed:
-    """A repository with two sets of one unchanged source, and what the two dumps returned."""
+    """A repository with two sets of one unchanged source, and the results of the two dumps."""
 
     scene: Scene
     first: scenes.Result
@@ -64,14 +64,14 @@ class Committed:
 
 @pytest.fixture(scope="session")
 def committed(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> Committed:
-    """Read it only; `scene` is a copy to work with."""
+    """Return the repository. It is read-only; `scene` is a copy to work with."""
     made = scenes.make(tmp_path_factory.mktemp("committed") / "scene", caracal_database.info.socket_dir)
     return Committed(made, made.backup(), made.backup())
 
 
 @pytest.fixture
 def scene(committed: Committed, tmp_path: Path) -> Scene:
-    """A copy of the repository with two sets, and of all hosts."""
+    """Return a copy of the repository with two sets, and of all hosts."""
     return committed.scene.copy(tmp_path / "scene")
 
 
@@ -84,29 +84,29 @@ def _dumped(committed: Committed, tmp_path_factory: pytest.TempPathFactory) -> S
 
 @pytest.fixture
 def dumped(_dumped: Scene, tmp_path: Path) -> Scene:
-    """The same with a third set that is dumped and not committed."""
+    """Return such a copy with a third set that is dumped and not committed."""
     return _dumped.copy(tmp_path / "dumped")
 
 
 @pytest.fixture
 def empty_scene(tmp_path: Path, caracal_database: TwinCluster) -> Scene:
-    """Hosts with keys, and no repository yet."""
+    """Return hosts with keys, without a repository."""
     return scenes.make(tmp_path / "empty", caracal_database.info.socket_dir)
 
 
 @dataclasses.dataclass(frozen=True)
 class Copy(TwinCluster):
-    """A cluster into which the newest set was restored. `settings` are those that were recorded of each database."""
+    """A cluster with the restored newest set. `settings` are the recorded settings of each database."""
 
     settings: dict[str, dict[str, t.Any]]
 
     def keep(self) -> None:
-        """Remember this state, for `reset`."""
+        """Save this state, for `reset`."""
         for name in self.settings:
             self.execute(f"CREATE DATABASE pristine_{name} TEMPLATE {name} STRATEGY file_copy", database="postgres")
 
     def reset(self, *databases: str) -> None:
-        """Bring databases back to that state, whatever became of them."""
+        """Reset databases to that state, also dropped ones."""
         for name in databases:
             owner = self.settings[name]["owner"]
             self.execute(f"CREATE DATABASE again TEMPLATE pristine_{name} OWNER {owner} STRATEGY file_copy", database="postgres")
@@ -116,7 +116,7 @@ class Copy(TwinCluster):
 
 @pytest.fixture(scope="session")
 def restored(committed: Committed, server_install: server_binaries.Install, caracal_database: TwinCluster) -> t.Iterator[Copy]:
-    """What the newest set gave. Whoever changes it calls `reset` afterwards."""
+    """Yield the restored newest set. A test that changes it calls `reset` afterwards."""
     directory = sandbox_path()
     try:
         info = lifecycle.create(SandboxSpec(directory, server_install)).info
@@ -139,7 +139,7 @@ def role_keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def old(role_keys: Path, tmp_path: Path) -> OldRepository:
-    """Six nightly sets, the newest an hour old; the fifth passed a drill."""
+    """Return six nightly sets, the newest an hour old; the fifth passed a drill."""
     made = OldRepository(tmp_path, role_keys, 145)
     for _night in range(5):
         made.add()
@@ -150,14 +150,17 @@ def old(role_keys: Path, tmp_path: Path) -> OldRepository:
 
 @pytest.fixture(scope="session")
 def archive_twin(server_install: server_binaries.Install) -> t.Iterator[TwinCluster]:
-    """A twin with so few events that an archive of its exports is soon filled. Read it, or copy it with `caracal_archive_copy`."""
+    """Yield a twin with few events, so that an archive of its exports is filled quickly.
+
+    It is read-only; `caracal_archive_copy` is a copy.
+    """
     with make_twin(server_install, Spec(events=36, zones=2, months=2, seed="archive", now=NOW)) as made:
         yield made
 
 
 @pytest.fixture
 def caracal_archive_copy(archive_twin: TwinCluster) -> t.Iterator[str]:
-    """A database of that cluster that begins as its `caracal`."""
+    """Yield a copy of `caracal` as another database of that cluster."""
     name = f"copy_{uuid.uuid4().hex[:12]}"
     archive_twin.execute(f"CREATE DATABASE {name} TEMPLATE caracal OWNER caracal STRATEGY file_copy", database="postgres")
     yield name

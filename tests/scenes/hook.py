@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever is told: a small HTTP server that keeps what it is sent."""
+"""A small HTTP server that receives notifications and stores them."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ import threading
 import time
 import typing as t
 
-# For what has to come; on a busy machine a playbook takes its time.
+# Seconds to wait for a notification. On a busy machine a playbook takes long.
 LONGEST = 120
 MOVED = re.compile("/moved/([0-9]+)")
 
 
 @dataclasses.dataclass
 class Hook:
-    """`paths` and `bodies` in the order in which they came. An answer waits while `hold` is set. A path that begins with `/moved/` and a
-    status leads to `/elsewhere`."""
+    """`paths` and `bodies` in order of arrival. Answers wait while `hold` is set.
+
+    A path that begins with `/moved/` and a status redirects to `/elsewhere`.
+    """
 
     address: str = ""
     sent: list[tuple[str, str]] = dataclasses.field(default_factory=list)
@@ -35,14 +37,14 @@ class Hook:
         return [path for path, _body in self.sent]
 
     def body(self, path: str) -> str:
-        """The last one that went there."""
+        """Return the last body that was sent to this path."""
         return [body for one, body in self.sent if one == path][-1]
 
     def json(self, path: str) -> t.Any:
         return json.loads(self.body(path))
 
     def wait(self, path: str) -> None:
-        """Until something has come there."""
+        """Wait for a request to this path."""
         with self.come:
             assert self.come.wait_for(lambda: path in self.paths, LONGEST), f"nothing came to {path}: {self.paths}"
 
@@ -67,11 +69,11 @@ def listening() -> t.Iterator[Hook]:
                     self.send_header("Location", f"{hook.address}/elsewhere")
                 self.end_headers()
 
-        # What a redirect can make of it.
+        # A redirect can change the method to GET.
         do_GET = do_POST
 
         def log_message(self, *_given: t.Any) -> None:
-            """Not in the output of tests."""
+            """Do not write to the output of tests."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     hook.address = f"http://127.0.0.1:{server.server_port}"

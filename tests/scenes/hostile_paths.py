@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What root reads, writes or trusts, below a path on which another user has changed something: each operation, component and change."""
+"""Paths that root reads, writes or trusts, with a part that another user has changed: each operation, component and change."""
 
 from __future__ import annotations
 
@@ -41,8 +41,10 @@ SECRET = b"a secret of root"
 
 @dataclasses.dataclass(frozen=True)
 class Operation:
-    """`run` gets the path, and what it reads is its result. `content` is what the file holds before, None for a directory. `owner`: whose
-    new files are, if it says so."""
+    """`run` gets the path, and its result is what it reads. `content` is the file's content before, None for a directory.
+
+    `owner` is the owner of new files, if the operation sets one.
+    """
 
     run: t.Callable[[str], object]
     content: str | None = ""
@@ -143,7 +145,7 @@ OPERATIONS: dict[str, Operation] = {
 
 
 class World:
-    """A path of root's own directories, and `elsewhere`, root's as well, with the same names in it."""
+    """A path in root's own directories, and `elsewhere`, also root's, with the same names in it."""
 
     def __init__(self, root: Path, operation: Operation) -> None:
         self.root, self.operation = root, operation
@@ -163,7 +165,7 @@ class World:
         return (top or self.top) / Path(*COMPONENTS[: number + 1])
 
     def give(self, number: int) -> None:
-        """The user owns the directory that a component is in, so that the user can change the component."""
+        """Give the directory of a component to the user, so that the user can change the component."""
         os.chown(self.component(number).parent, USER, USER)
 
     def link(self, number: int) -> None:
@@ -192,7 +194,7 @@ def everybody(world: World, number: int) -> None:
 
 
 def hard_link(world: World, number: int) -> None:
-    """Of a file alone."""
+    """Replace the file with a hard link. Only for files."""
     world.give(len(COMPONENTS) - 1)
     if world.path.is_file():
         world.path.unlink()
@@ -200,21 +202,21 @@ def hard_link(world: World, number: int) -> None:
 
 
 def missing(world: World, number: int) -> None:
-    """Nothing is there, in a directory of the user's."""
+    """Remove the component in a directory of the user's."""
     world.give(number)
     place = world.component(number)
     place.rename(place.with_name("aside"))
 
 
 def swapped(world: World, number: int) -> None:
-    """A link takes the place of a component right after it was entered; see `racing`."""
+    """Replace a component with a link right after it was entered; see `racing`."""
     world.give(number)
 
 
 CHANGES: dict[str, t.Callable[[World, int], None]] = {
     one.__name__: one for one in (link, foreign, group, everybody, hard_link, missing, swapped)
 }
-# Whoever trusts a file accepts none of these; the others may be harmless.
+# An operation that trusts a file accepts none of these; the other changes may be harmless.
 DISTRUSTED = ("link", "foreign", "group", "everybody")
 
 
@@ -234,7 +236,7 @@ def racing(world: World, number: int) -> t.Iterator[None]:
 
 
 def play(root: Path, name: str, number: int, change: str) -> str | None:
-    """What is wrong with the outcome, or None. `root` does not exist before and is removed again."""
+    """Return the fault of the outcome, or None. `root` must not exist before, and is removed."""
     world = World(root, OPERATIONS[name])
     try:
         CHANGES[change](world, number)
@@ -270,7 +272,7 @@ def _fault(world: World, change: str, refusal: str, before: object, inodes: set[
 
 
 def _look(folder: Path) -> object:
-    """Everything that must stay as it is."""
+    """Return everything that must not change."""
     found = {}
     for path in [folder, *folder.rglob("*")]:
         about = path.lstat()

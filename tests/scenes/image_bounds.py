@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images as large as they may be and larger, and what a process needs that unpacks one: `python -m … DIRECTORY ARCHIVE IMAGE`."""
+"""Images at and above the permitted size, and the resources of unpacking them: `python -m … DIRECTORY ARCHIVE IMAGE`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MIB = 1 << 20
 
 @dataclasses.dataclass(frozen=True)
 class Unpacking:
-    """`memory` is what it took beyond what its process had before, in bytes; `error` the words with which the image was refused."""
+    """`memory` is the additional memory of the process, in bytes; `error` is the message with which the image was refused."""
 
     seconds: float
     memory: int
@@ -36,14 +36,14 @@ class Unpacking:
 
 
 def unpack(directory: Path, archive: Path, image: str) -> Unpacking:
-    """In a process of its own, with the bounds as they are."""
+    """Unpack in a separate process, with the real limits."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", __name__, str(directory), str(archive), image]
     return Unpacking(**json.loads(subprocess.run(command, env=environment, check=True, capture_output=True).stdout))
 
 
 def empty_files(number: int, folder: str) -> t.Iterator[bytes]:
-    """A tar archive of so many in one directory, in pieces; made by hand, since `tarfile` takes its time."""
+    """Yield a tar archive of so many files in one directory, in pieces. It is built by hand because `tarfile` is slow."""
     first = tarfile.TarInfo(f"{folder}/{0:07}").tobuf(tarfile.USTAR_FORMAT)
     start, end = len(folder) + 1, len(folder) + 8
     rest = sum(first[:start]) + sum(first[end:148]) + 8 * ord(" ") + sum(first[156:])
@@ -54,7 +54,7 @@ def empty_files(number: int, folder: str) -> t.Iterator[bytes]:
 
 
 def image(path: Path, pieces: t.Iterable[bytes]) -> str:
-    """What an engine saves of an image with that one layer, packed; its id."""
+    """Write what an engine saves of an image with this one layer, compressed; return its ID."""
     digest, layer = hashlib.sha256(), path.with_suffix(".layer")
     with gzip.open(layer, "wb", compresslevel=1) as out:
         for piece in pieces:
@@ -64,7 +64,7 @@ def image(path: Path, pieces: t.Iterable[bytes]) -> str:
 
 
 def of_layer(path: Path, layer: Path, digest: str) -> str:
-    """The same of a layer that is packed already."""
+    """Write an image with a layer that is compressed already."""
     config = json.dumps({"rootfs": {"diff_ids": [f"sha256:{digest}"]}}).encode()
     texts = {"config.json": config, "manifest.json": json.dumps([{"Config": "config.json", "Layers": ["layer"]}]).encode()}
     with open(path, "wb") as out, open(layer, "rb") as packed:
@@ -77,7 +77,7 @@ def of_layer(path: Path, layer: Path, digest: str) -> str:
 
 
 def zeros(path: Path, files: int, size: int) -> None:
-    """A layer of so many files of zeros, in gzip: as many members as pieces, so that it is made at once."""
+    """Write a gzip layer of so many files of zeros. Each piece is a gzip member, so that it is created quickly."""
     header = tarfile.TarInfo("zeros")
     header.size = size
     piece = gzip.compress(bytes(MIB), 9) * (size // MIB)
@@ -97,7 +97,7 @@ def _main(directory: str, archive: str, image_id: str) -> None:
 
 
 def _memory(field: str) -> int:
-    """`VmRSS`, what we have now, or `VmHWM`, the most that we had since we began as this program."""
+    """Return `VmRSS`, the current memory, or `VmHWM`, the peak since this program started."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{field}:"))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Images of containers, made here: honest ones and others, as `docker image save` writes them."""
+"""Container images, valid and invalid ones, as `docker image save` writes them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from pathlib import Path
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import tools
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 
-# Its id, and what is saved of it.
+# Its ID, and its saved bytes.
 Image = tuple[str, bytes]
 Entries = t.Sequence[tarfile.TarInfo | tuple[str, bytes]]
 
 
 def entry(kind: bytes, path: str, target: str = "", mode: int = 0o755) -> tarfile.TarInfo:
-    """One without bytes."""
+    """Return an entry without content."""
     info = tarfile.TarInfo(path)
     info.type, info.linkname, info.mode = kind, target, mode
     return info
@@ -46,7 +46,7 @@ def hard_link(path: str, target: str) -> tarfile.TarInfo:
 
 
 def archive(entries: Entries, mode: int = 0o755, kind: int = tarfile.PAX_FORMAT) -> bytes:
-    """A tar archive of these entries; a file is its path and its bytes."""
+    """Return a tar archive of these entries; a file is its path and its bytes."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=kind) as made:
         for one in entries:
@@ -68,7 +68,7 @@ def packed(data: bytes) -> bytes:
 
 
 def saved(layers: t.Sequence[bytes], environment: t.Sequence[str] = (), pack: t.Callable[[bytes], bytes] = bytes) -> tuple[str, bytes]:
-    """The id of an image, and what an engine saves of it. `layers` are tar archives, the lowest first."""
+    """Return the ID of an image, and its saved bytes. `layers` are tar archives, the lowest first."""
     config = json.dumps(
         {"config": {"Env": list(environment)}, "rootfs": {"diff_ids": [f"sha256:{hex_of(one)}" for one in layers]}}
     ).encode()
@@ -80,18 +80,18 @@ def saved(layers: t.Sequence[bytes], environment: t.Sequence[str] = (), pack: t.
 
 
 def files(data: bytes) -> dict[str, bytes]:
-    """What an archive holds, by name."""
+    """Return the content of an archive, by name."""
     with tarfile.open(fileobj=io.BytesIO(data)) as read:
         return {one.name: t.cast("io.BufferedReader", read.extractfile(one)).read() for one in read.getmembers()}
 
 
 def changed(image: Image, **by_name: bytes) -> bytes:
-    """What is saved of it, with other files."""
+    """Return the saved bytes of an image with some files replaced."""
     return archive(list({**files(image[1]), **by_name}.items()), 0o644)
 
 
 def described(image: Image) -> Image:
-    """As an engine that keeps images by their manifests saves it: the id is the digest of an index."""
+    """Return the image as an engine that stores images by manifest saves it: the ID is the digest of an index."""
     names = files(image[1])
     config = next(name for name in names if name.endswith(".json") and name != "manifest.json")
     manifest = json.dumps({"config": {"digest": f"sha256:{hex_of(names[config])}"}, "layers": []}).encode()
@@ -101,8 +101,11 @@ def described(image: Image) -> Image:
 
 
 def layout(folder: Path, *images: Image, configured: bool = True, nested: int = 0) -> list[str]:
-    """Images in an OCI layout, as skopeo writes it: each by the id of its configuration, or by that of its manifest; `nested` indexes
-    above these, or the one above all has the id."""
+    """Write images in an OCI layout, like skopeo; return their IDs.
+
+    The ID is the digest of the configuration, or of the manifest if not `configured`. With `nested` index levels above
+    the manifests, it is the digest of the top index.
+    """
     (folder / "blobs/sha256").mkdir(parents=True)
     (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
 
@@ -124,18 +127,18 @@ def layout(folder: Path, *images: Image, configured: bool = True, nested: int = 
 
 
 def saver(data: bytes) -> t.Callable[[], t.ContextManager[io.BytesIO]]:
-    """An engine that saves this, whatever it is asked for."""
+    """Return an engine call that saves these bytes for any request."""
     return lambda: contextlib.nullcontext(io.BytesIO(data))
 
 
 def programs(names: t.Sequence[str], path: str, *others: tuple[str, bytes]) -> Image:
-    """These programs of this host with their libraries, as a distribution without /usr merged lays them out."""
+    """Return an image with these programs of this host and their libraries, in the layout of a distribution without a merged /usr."""
     files = {f"{path}/{os.path.basename(program)}": os.path.realpath(program) for program in names}
     return _of_host(files, [path], others)
 
 
 def ran(service: str, image: str) -> dict[str, t.Any]:
-    """As a set says that a service ran, of an image that no registry has."""
+    """Return the record in a set that a service ran, with an image that no registry has."""
     about = {"image": f"{service}:1", "digest": image, "image_id": image}
     return {"service": service, "replica": "1", **about, "command": [], "working_directory": "/"}
 
@@ -144,7 +147,7 @@ PGSQL = "/usr/local/pgsql"
 
 
 def postgres(install: Install, environment: t.Sequence[str] = ()) -> Image:
-    """PostgreSQL as this host has it, and what it needs of a system: a shell, a time zone, a locale."""
+    """Return an image with this host's PostgreSQL and what it needs from a system: a shell, a time zone, a locale."""
     root = os.path.commonpath(install.folders)
     found = [install.program(name) for name in ("initdb", "postgres", *tools.PROGRAMS)]
     found += [os.path.join(install.libdir, name) for name in os.listdir(install.libdir) if ".so" in name]
@@ -159,9 +162,9 @@ def _files(folder: str) -> list[str]:
 
 
 def _of_host(files: dict[str, str], path: t.Sequence[str], others: Entries, environment: t.Sequence[str] = ()) -> Image:
-    """Files of this host, by their places in the image, and the libraries of those that have some."""
+    """Return an image with files of this host, by their paths in the image, and with the libraries that they need."""
     linked = [source for source in files.values() if os.access(source, os.X_OK) or ".so" in source]
-    # The second path of a line, if it has two, is where the first is found.
+    # If a line has two paths, the first is found at the second.
     told = subprocess.run(["ldd", *linked], check=False, capture_output=True, text=True).stdout
     for name, where in re.findall(r"^\s*(?:(\S+) => )?(/\S+) \(", told, re.MULTILINE):
         files.setdefault(where if not name else f"/lib/{os.path.basename(name)}", where)

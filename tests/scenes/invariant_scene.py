@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A twin of each release in which something may be broken, and what state_verify's rules say of it; nothing of it stays."""
+"""A twin of each release with some damage, and the results of state_verify's rules. All changes are rolled back."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _LEAVES = (
 
 @dataclasses.dataclass(frozen=True)
 class Broken:
-    """A database within a transaction that is undone at the end."""
+    """A database within a transaction that is rolled back at the end."""
 
     session: Session
     database: str
 
     def run(self, *statements: str) -> None:
-        """As whoever restores with the triggers off."""
+        """Run statements with triggers off, as in a restore."""
         for statement in (FREELY, "SET LOCAL search_path = public", *statements, "SET LOCAL search_path = ''"):
             self.session.rows(statement)
 
@@ -48,7 +48,7 @@ class Broken:
         return database_layout.read(self.session)
 
     def record(self) -> tuple[Inventory, list[Block]]:
-        """What a backup of this moment would say, as far as the rules ask for it."""
+        """Return what a backup would record now, as far as the rules use it."""
         read = self.layout()
         blocks = []
         if read.leaves:
@@ -65,13 +65,13 @@ class Broken:
         return recorded, blocks
 
     def of_source(self) -> Scan:
-        """What a backup finds in it as a source."""
+        """Return the findings of a backup of this database as a source."""
         read = self.layout()
         assert read.detected
         return source_checks.state(self.session, self.database, read.detected.family, read.detected.release, read.public)
 
     def verify(self, recorded: tuple[Inventory, list[Block]] | None = None, acknowledged: frozenset[str] = frozenset()) -> dict[str, Check]:
-        """Check by id without `state.`, of this moment against what was `recorded`, or is recorded now."""
+        """Return checks by ID without `state.`, of the current state against what was `recorded`, or against the current record."""
         actual, blocks = self.record()
         expected, known = recorded or (actual, blocks)
         wanted = invariant_reading.Wanted.of(expected, known)
@@ -81,7 +81,7 @@ class Broken:
 
 @contextlib.contextmanager
 def twin_of_each(install: server_binaries.Install) -> t.Iterator[Twins]:
-    """The twin of a release, made when it is first asked for."""
+    """Yield a function that returns the twin of a release, created at first use."""
     made: dict[str, TwinCluster] = {}
     with contextlib.ExitStack() as stack:
 
@@ -102,5 +102,5 @@ def broken(cluster: TwinCluster, database: str = "caracal") -> t.Iterator[Broken
 
 
 def bad(checks: t.Mapping[str, Check]) -> dict[str, tuple[str, int]]:
-    """Id → verdict and number of rows, of whatever is not in order."""
+    """Return ID → verdict and number of rows, for all checks without a pass."""
     return {name: (check.verdict, check.details.get("broken", 0)) for name, check in checks.items() if check.verdict in BAD}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process that a test will kill: `python -m … CASE ROOT SOCKET ARGUMENT` says `ready`, waits for `go`, works, says `done`."""
+"""A process that a test will kill: `python -m … CASE ROOT SOCKET ARGUMENT` prints `ready`, waits for `go`, works, prints `done`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEFT_OUT = {"secrets": "not part of this test"}
 
 
 def backup(scene: Scene, argument: str) -> None:
-    """All databases, or those that are named after the set's id."""
+    """Back up all databases, or those that are named after the set's ID."""
     set_id, *databases = argument.split()
     scene.call("backup_set", state="open", create_repository=True, set_id=set_id)
     scene.call("pg_encrypted_dump", set_id=set_id, databases=databases)
@@ -41,7 +41,7 @@ def backup(scene: Scene, argument: str) -> None:
 
 
 def backup_by_image(scene: Scene, argument: str) -> None:
-    """The same by client programs of an image: their folder, the set's id, databases or none."""
+    """Back up with client programs of an image: their folder, the set's ID, databases or none."""
     pg_bin, set_id, *databases = argument.split()
     scene.call("backup_set", state="open", create_repository=True, set_id=set_id)
     scene.call("pg_encrypted_dump", set_id=set_id, databases=databases, pg_bin=pg_bin)
@@ -53,7 +53,7 @@ def restore(scene: Scene, directory: str) -> None:
 
 
 def before_its_part(scene: Scene, argument: str) -> None:
-    """One module, killed when its objects are published and its part is about to name them."""
+    """Run one module, which is killed when its objects are published and before it writes its part."""
     name, options = json.loads(argument)
     parts.write = lambda *_part: os.kill(os.getpid(), signal.SIGKILL)
     scene.call(name, **options)
@@ -65,7 +65,7 @@ def sandbox(_scene: Scene, directory: str) -> None:
 
 
 def bare_sandbox(_scene: Scene, directory: str) -> None:
-    """The same on a host without bubblewrap."""
+    """Create a sandbox on a host without bubblewrap."""
     preflight.find_bwrap = lambda: None
     install = tools.find(None, OLDEST_MAJOR, AUTO)
     made(SandboxSpec(directory, install, isolation=AUTO, unisolated_reason="a test"))
@@ -73,13 +73,13 @@ def bare_sandbox(_scene: Scene, directory: str) -> None:
 
 
 def image_unpacked(_scene: Scene, argument: str) -> None:
-    """As every step does that starts something from an image."""
+    """Unpack an image, like every step that starts a program of an image."""
     given: dict[str, t.Any] = json.loads(argument)
     unpacked(given["directory"], given["archives"], given["image"])
 
 
 def image_sandbox(_scene: Scene, argument: str) -> None:
-    """PostgreSQL and Redis, each of its image."""
+    """Start PostgreSQL and Redis, each from its image."""
     given: dict[str, t.Any] = json.loads(argument)
     postgres, redis = (unpacked(given["images"], given["archives"], given[name]) for name in ("postgres", "redis"))
     made(SandboxSpec(given["directory"], image_server.find(postgres, OLDEST_MAJOR)))
@@ -88,20 +88,20 @@ def image_sandbox(_scene: Scene, argument: str) -> None:
 
 
 def unpacked(directory: str, archives: t.Sequence[str], image: str) -> cache.Unpacked:
-    """An image that is in one of these archives and nowhere else."""
+    """Unpack an image that is only in one of these archives."""
     found, _new = cache.unpacked(directory, image, Sources(directory, "unix:///no/such/socket", archives).of(image))
     return found
 
 
 def sandbox_state(directory: str, state: str) -> bool:
-    """Make sure that a sandbox is `present` or `absent`, as a drill does; whether something changed."""
+    """Make sure that a sandbox is `present` or `absent`, like a drill; return whether something changed."""
     if state == "absent":
         return lifecycle.destroy(directory)
     return made(SandboxSpec(directory, tools.find(None, OLDEST_MAJOR, REQUIRED)))
 
 
 def made(spec: SandboxSpec) -> bool:
-    """Make it, and prove that it is isolated; whether something changed."""
+    """Create the sandbox, and verify its isolation; return whether something changed."""
     changed = lifecycle.create(spec).changed
     probe.verify(Bundle.of(spec.directory), [], spec.unisolated_reason)
     return changed

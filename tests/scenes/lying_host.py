@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host that answers the controller with what it likes."""
+"""A host that sends arbitrary answers to the controller."""
 
 from __future__ import annotations
 
@@ -43,22 +43,22 @@ if name and b"{" in said:
 sys.stdout.buffer.write(said)
 sys.exit(status)
 """
-# By module; those of `*` are of all.
+# By module; `*` applies to all modules.
 Answers = dict[str, dict[str, t.Any]]
 
 
 def python(folder: Path, answers: Answers, instead: Answers | None = None) -> Path:
-    """An interpreter that adds `answers` to what modules say. A module in `instead` does not run: that is what it says."""
+    """Write an interpreter that adds `answers` to the answers of modules. A module in `instead` does not run: its answer is there."""
     return _made(folder, more=answers, instead=instead or {})
 
 
 def with_texts(folder: Path, text: str, but: t.Sequence[str] = (), instead: Answers | None = None) -> Path:
-    """An interpreter that says `text` in each field of every answer, `but` in those of these names."""
+    """Write an interpreter that puts `text` into each field of every answer, `but` not into the fields with these names."""
     return _made(folder, texts=text, but=[*but], instead=instead or {})
 
 
 def with_junk(folder: Path, junk: str) -> Path:
-    """An interpreter that says `junk` after each answer."""
+    """Write an interpreter that prints `junk` after each answer."""
     return _made(folder, junk=junk)
 
 

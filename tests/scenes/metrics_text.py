@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A reader of Prometheus' text format that knows nothing of our writer, and is stricter than Prometheus."""
+"""A parser of Prometheus' text format that is independent of our writer, and stricter than Prometheus."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ Labels = tuple[tuple[str, str], ...]
 
 
 def parse(text: str) -> dict[str, dict[Labels, float]]:
-    """Name → labels → value. Every name has its HELP and TYPE before its first sample, and no other name between its samples."""
+    """Return name → labels → value.
+
+    Every name has HELP and TYPE before its first sample, and its samples are not mixed with another name's.
+    """
     assert text.endswith("\n")
     found: dict[str, dict[Labels, float]] = {}
     lines = iter(text[:-1].split("\n"))

@@ -18,14 +18,14 @@ OF_FAMILY = {ZONE_KEK: "v2026.06.21", SECRET_STORE: "v1.0.0"}
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """`also` are the rules that warn of it by right. `{agents}` and `{subjects}` stand for the family's tables."""
+    """`also` are the rules that warn about it correctly. `{agents}` and `{subjects}` stand for the family's tables."""
 
     statements: tuple[str, ...]
     families: tuple[str, ...] = (ZONE_KEK, SECRET_STORE)
     also: frozenset[str] = frozenset()
 
     def of(self, family: str) -> list[str]:
-        """The statements for a family."""
+        """Return the statements for a family."""
         names = {"{agents}": agents_of(family), "{subjects}": subjects_of(family)}
         return [_replaced(statement, names) for statement in self.statements]
 
@@ -40,7 +40,7 @@ DENIED = frozenset({"policy_activation.zone_has_active_set"})
 
 
 def told(row: str, created: str, version: str, policy_set: str = ACTIVE_SET, available: str = "now()") -> str:
-    """An event that announces an activation."""
+    """Return an event that announces an activation."""
     return f"""
         INSERT INTO event_outbox (id, stream_name, payload_json, available_at, created_at)
         SELECT '{row}', 'caracal.policy.invalidate', jsonb_build_object(
@@ -65,7 +65,7 @@ PARENT = f"(SELECT parent_edge_id FROM delegation_edges WHERE id = {CHILD})"
 EVENT = "INSERT INTO event_outbox (id, stream_name, payload_json, available_at, created_at) SELECT 'odd', 'caracal.sessions.revoke', {}"
 
 HISTORIES = {
-    # Of two activations at once, the transaction that began first may be the last to get the lock.
+    # If two activations overlap, the transaction that began first may be the last to get the lock.
     "the last activation began first": History((told(NEWEST, EARLY, OTHER), ACTIVATE)),
     "the last activation came from a host with a slow clock": History((told(OLDEST, LATE, OTHER), ACTIVATE)),
     "the newest activation was given up": History((told(NEWEST, LATE, "b.active_version_id", available="'infinity'"),), also=frozenset(

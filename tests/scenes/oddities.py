@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Odd but healthy deployments, by a name that stays, each as something done to a plain one. No check may fail there."""
+"""Odd but healthy deployments, by a stable name, each as a change of a plain one. No check may fail there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OWN_TABLE = "CREATE TABLE public.mine (id int PRIMARY KEY, note text)"
 _LAST_PARTITION = """(SELECT max(c.relname) FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
                        WHERE i.inhparent = 'audit_events'::regclass AND c.relname ~ '_y')"""
 
-# What an operator adds to the schema.
+# Additions of an operator to the schema.
 ADDED = {
     "own table": ("CREATE TABLE public.mine (id int PRIMARY KEY, zone_id text REFERENCES public.zones)",),
     "own index": ("CREATE INDEX mine ON public.zones (slug, id)",),
@@ -81,7 +81,7 @@ ADDED = {
     "another database": ("CREATE ROLE reporter", "ALTER DATABASE caracal CONNECTION LIMIT 500"),
 }  # fmt: skip
 
-# What happens in years of use.
+# Effects of years of use.
 LIVED = {
     "tables were rewritten": ("VACUUM FULL public.sessions", "CLUSTER public.zones USING zones_pkey", "ANALYZE"),
     "indexes were rebuilt": ("REINDEX TABLE public.zones",),
@@ -101,9 +101,9 @@ LIVED = {
     "everything was sent": ("UPDATE event_outbox SET dispatched_at = now() WHERE dispatched_at IS NULL AND available_at <> 'infinity'",),
     "accounts signed out": ('DELETE FROM "session"',),
 }  # fmt: skip
-# They rewrite the chained admin log, which a drill rightly reports.
+# They rewrite the chained admin log, which a drill correctly reports.
 REWRITTEN = ("the log names no tokens",)
-# In the database of the accounts.
+# They are in the database of the accounts.
 _IN_AUTH = ("accounts signed out",)
 
 
@@ -112,7 +112,7 @@ def _statements(*statements: str, database: str = "caracal") -> t.Callable[[Twin
 
 
 def oddities() -> dict[str, Breakage]:
-    """All of them."""
+    """Return all oddities."""
     lived = {name: _statements(*sql, database="caracal_auth" if name in _IN_AUTH else "caracal") for name, sql in LIVED.items()}
     return {
         **{

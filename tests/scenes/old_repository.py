@@ -2,7 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A repository that is weeks old: real keys, signatures and journal, sets of small artifacts that share leaves, and the modules on it."""
+"""A repository that is weeks old: real keys, signatures and journal, sets of small artifacts that share partitions, and
+the modules on it.
+"""
 
 from __future__ import annotations
 
@@ -41,9 +43,9 @@ PAIRED = Pairing("pass", "its own secrets open it")
 
 
 class OldRepository(World):
-    """`begin` is when it was made, in hours before now. Everything sealed is so to `identity`.
+    """`begin` is the time of its creation, in hours before now. Everything is encrypted for `identity`.
 
-    In a directory, or at `location`, reached with the options `reach`.
+    The repository is in a directory, or at `location`, with the access options `reach`.
     """
 
     def __init__(self, folder: Path, keys: Path, begin: float, location: str | None = None, reach: dict[str, t.Any] | None = None) -> None:
@@ -58,7 +60,7 @@ class OldRepository(World):
 
     @property
     def verifier(self) -> Verifier:
-        """Reads at the present time, or later where the test's clock is ahead."""
+        """Return a verifier at the present time, or later if the test's clock is ahead."""
         return Verifier.load(str(self.allowed), str(self.revoked), lambda: max(self.clock.now, utc_now()))
 
     @staticmethod
@@ -74,8 +76,10 @@ class OldRepository(World):
         return Artifact(path, kind, len(stored), hashlib.sha256(stored).hexdigest(), "zstd", (self.recipient.fingerprint,), **more)
 
     def add(self, hours: float = 24, *, size: int = 5000, share: bool = True, secrets: bool = True, pairing: Pairing = PAIRED) -> str:
-        """A set, so many hours after the last one; it shares the first leaf of the set before it. Its dump has `size` bytes: age adds some
-        hundred random ones to each object, which must not tell."""
+        """Add a set, so many hours after the last one; it shares the first partition of the set before it.
+
+        Its dump has `size` bytes. That must be much more than the few hundred random bytes that age adds to each object.
+        """
         self.clock.add(hours=hours)
         set_id = layout.new_set_id(self.clock.now, len(self.made).to_bytes(5, "little"))
         recovery = f"# Set {set_id}\n".encode()
@@ -119,7 +123,7 @@ class OldRepository(World):
         return [one.set_id for one in self.catalog().sets()]
 
     def drill(self, set_id: str, verdict: str = "pass") -> None:
-        """Entered at the time of the newest set."""
+        """Add a drill entry at the time of the newest set."""
         drill_id = layout.new_set_id(self.clock.now, os.urandom(5))
         digest = self.catalog().get(set_id).manifest_sha256
         report = f"drill {drill_id}".encode()
@@ -133,7 +137,7 @@ class OldRepository(World):
         self.append(entries.DRILL, "drill", subjects=subjects, body=body)
 
     def archive(self, *, here: bool = True) -> str:
-        """A day of audit exports, entered; its only object, which is stored in the repository or elsewhere."""
+        """Add the entry of a day of audit exports; return its only object, which is stored in the repository or elsewhere."""
         key, content = "archive/audit/2026/06/01/2026-06-01T00.parquet", b"an hour"
         if here:
             self.store.put(key, content)
@@ -145,7 +149,7 @@ class OldRepository(World):
         return self.folder / f"{role}_mark"
 
     def given(self, name: str, role: str, **own: t.Any) -> t.Any:
-        """Options of a module as it gets them, called by `role`."""
+        """Return the options of a module, called by `role`."""
         options = importlib.import_module(f"{PLUGINS}.modules.{name}").Options
         known = options.spec()
         usual = {
@@ -165,7 +169,7 @@ class OldRepository(World):
         return result
 
     def prune(self, *, check_mode: bool = False, seen: bool = True, **own: t.Any) -> Result:
-        """By a host that has `seen` the repository before."""
+        """Prune on a host that has `seen` the repository before."""
         if seen:
             self.see("prune")
         return self.call("backup_prune", "prune", check_mode=check_mode, **{"keep_last": 2, "minimum": 1, **own})
@@ -174,7 +178,7 @@ class OldRepository(World):
         self.call("backup_set_info", role)
 
     def refused(self, kind: type[BackupError], *words: str, call: t.Callable[..., Result], **own: t.Any) -> str:
-        """In both modes, in one line, with nothing changed in the repository."""
+        """Check that the call is refused in both modes, with one line and without a change of the repository."""
         before, message = tree(Path(self.store.location)), ""
         for check_mode in (True, False):
             with pytest.raises(BackupError) as raised:
@@ -186,7 +190,7 @@ class OldRepository(World):
         return message
 
     def killed_at(self, number: int, **own: t.Any) -> bool:
-        """Prune in a process that gets SIGKILL right before its `number`-th change of the store; whether it came to that."""
+        """Prune in a process that gets SIGKILL right before its `number`-th change of the store; return whether it was killed."""
         self.see("prune")
         child = os.fork()
         if child == 0:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A database of the test's own on a shared server, with a repository."""
+"""A database for one test on a shared server, with a repository."""
 
 from __future__ import annotations
 

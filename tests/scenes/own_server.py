@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PostgreSQL servers that can be what no sandbox is: a primary with its standby, or one that is reached over TLS."""
+"""PostgreSQL servers in configurations that a sandbox cannot have: a primary with its standby, or one with TLS."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ UID = 65534
 
 @contextlib.contextmanager
 def folder(install: Install) -> t.Iterator[tuple[Path, Install]]:
-    """A folder for servers, and the install as their user can reach it."""
+    """Yield a folder for servers, and the installation as their user can access it."""
     made = Path(sandbox_path())
     made.mkdir(mode=0o755)
     try:
@@ -42,7 +42,7 @@ def folder(install: Install) -> t.Iterator[tuple[Path, Install]]:
 
 
 class Cluster:
-    """One server in `folder`, whose superuser may log in at its socket."""
+    """One server in `folder`. Its superuser may log in through its socket."""
 
     def __init__(self, folder: Path, install: Install, port: int, superuser: str = "caracal") -> None:
         self.folder, self.install, self.port, self.superuser = folder, install, port, superuser
@@ -61,7 +61,7 @@ class Cluster:
         self.run("initdb", "-D", str(self.data), "-U", self.superuser, "-E", "UTF8", "--locale=C.UTF-8", "-A", "trust", "--no-sync")
 
     def put(self, name: str, content: bytes) -> str:
-        """A file in the data directory, which its user alone can read."""
+        """Write a file in the data directory that only the server's user can read."""
         path = self.data / name
         path.write_bytes(content)
         path.chmod(0o600)

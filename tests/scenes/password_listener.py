@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A server that is none: it asks whoever comes for a password, and keeps what it is told."""
+"""A fake server that asks every client for a password, and stores the answers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ASK = {"clear": struct.pack("!ciI", b"R", 8, 3), "md5": struct.pack("!ciI", b"R"
 
 
 class Listener:
-    """Plays a server that asks whoever comes for a password; `heard` is what it was told, `visits` how often a client of PostgreSQL began.
+    """A server that asks every client for a password. `heard` are the answers, `visits` the number of startup packets.
 
-    A sandbox of another test may look at the port, too, and says nothing.
+    A sandbox of another test may also connect to the port, but it sends nothing.
     """
 
     def __init__(self, ask: bytes = ASK["clear"]) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbooks of this collection, played by a real ansible-playbook with the keys and the repository of a scene."""
+"""The playbooks of this collection, run by a real ansible-playbook with the keys and the repository of a scene."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from scenes.scene import BACKUP_HOST, DEPLOYMENT, DRILL_HOST, Scene
 from scenes.terminal import Terminal
 
 COLLECTIONS = Path(_errors.__file__).parents[5]
-# Whatever a play starts inherits it, in whatever session and group it is.
+# All processes of a play inherit it, in any session and process group.
 MARK = "CARACAL_TEST_PLAY"
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-# Of a play, in seconds; on a busy machine a drill takes minutes.
+# Seconds of a play. On a busy machine a drill takes minutes.
 LONGEST = 900
 
 
@@ -59,10 +59,10 @@ def drill_settings(scene: Scene, sandbox: str) -> dict[str, t.Any]:
 
 @dataclasses.dataclass
 class Play:
-    """`ansible-playbook caracal_ops.backup.<name>`, in a process group of its own; its output goes to a file in `folder`.
+    """`ansible-playbook caracal_ops.backup.<name>`, in a separate process group, with its output in a file in `folder`.
 
-    Without an `inventory` it is played on this machine alone; with one, that says how its hosts are reached. `collections` are folders
-    with collections of others. With `on_terminal` it shows its output to one.
+    Without an `inventory` it runs on this machine only. With one, the inventory also sets how its hosts are reached.
+    `collections` are folders with other collections. With `on_terminal` its output goes to a terminal.
     """
 
     name: str
@@ -110,14 +110,14 @@ class Play:
             return log.read()
 
     def ended(self) -> int:
-        """Wait; the exit status."""
+        """Wait for the end; return the exit status."""
         status = self.process.wait(LONGEST)
         if self._terminal:
             self._terminal.ended()
         return status
 
     def kill(self, group: bool) -> bool:
-        """Now, by SIGKILL: the controller alone or its whole group. Whether that was before its end."""
+        """Kill with SIGKILL now: the controller alone or its whole group. Return whether it was still running."""
         before = self.process.poll() is None
         if group:
             os.killpg(self.process.pid, signal.SIGKILL)
@@ -127,16 +127,16 @@ class Play:
         return before
 
     def environments(self) -> list[str]:
-        """Of each process that was started by this play and still runs."""
+        """Return the environment of each running process that this play started."""
         return [found for one in processes.everyone() if self.mark in (found := _environ(one.pid))]
 
     def left(self) -> list[str]:
-        """What still runs and was started by this play."""
+        """Return the running processes that this play started."""
         return [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if self.mark in _environ(one.pid)]
 
 
 def stats_of(output: str) -> dict[str, t.Any]:
-    """What a play with `show_custom_stats` has left by `set_stats`."""
+    """Return the statistics that a play with `show_custom_stats` has set by `set_stats`."""
     _before, found, after = output.partition("CUSTOM STATS:")
     stats: dict[str, t.Any] = json.loads(after.partition("RUN:")[2]) if found else {}
     return stats

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a use case tells of its progress, phase by phase, where somebody looks."""
+"""The progress that a use case reports, phase by phase, to an observer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Phase = tuple[str, int, int]
 
 
 class Heard(Progress):
-    """Cells that forked workers share. Of phases that a worker begins only the last is known."""
+    """Memory cells that forked workers share. If a worker begins several phases, only the last is known."""
 
     def __init__(self) -> None:
         super().__init__(memoryview(mmap.mmap(-1, 8 * 66)).cast("Q"))
@@ -29,13 +29,13 @@ class Heard(Progress):
         super().begin(phase, total)
 
     def phases(self) -> list[Phase]:
-        """The word of each, the bytes that it was to be, and those that were counted when it was over."""
+        """Return the name of each phase, its expected bytes, and the bytes that were counted at its end."""
         found = [one.decode().split() for one in (*self._over, self.told())]
         return [(one[0], int(one[1]), int(one[2])) for one in found if one]
 
 
 def listen(monkeypatch: pytest.MonkeyPatch) -> Heard:
-    """To what is called from now on."""
+    """Observe everything that is called from now on."""
     heard = Heard()
     monkeypatch.setattr(progress, "shown", lambda: contextlib.nullcontext(heard))
     return heard

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules of `monitoring/prometheus`, by the real promtool: which alerts fire for series that a test names."""
+"""The rules of `monitoring/prometheus` with the real promtool: the alerts that fire for a test's series."""
 
 from __future__ import annotations
 
@@ -18,17 +18,19 @@ from tools.rules import tree
 
 FOLDER = tree.ROOT / "monitoring" / "prometheus"
 LIMITS, ALERTS = FOLDER / "caracal_backup_limits.rules.yml", FOLDER / "caracal_backup_alerts.rules.yml"
-# At each step there is a sample, and the rules are looked at; the longest of them waits two hours.
+# There is a sample and an evaluation of the rules at each step. The longest rule waits two hours.
 STEP, STEPS = 240, 36
 END = STEP * STEPS
-# Whose the series of a case are, and where they come from, until each case gets a name of its own.
+# Deployment and instance of the series of a case, replaced by a separate name for each case.
 DEPLOYMENT, INSTANCE = "prod", "backup:9100"
 OF_HOSTS = "CaracalTextfileUnreadable"
 
 
 class Case(t.NamedTuple):
-    """`series` are metrics with their labels and the one value that they have all the time, or a change in promtool's own notation.
-    `fired` are alerts about it; `others`, those about somebody else, with their names."""
+    """`series` are metrics with their labels and their constant value, or a sequence in promtool's own notation.
+
+    `fired` are the expected alerts for the case; `others` are alerts for other deployments, with the deployment's name.
+    """
 
     name: str
     series: t.Mapping[str, float | str]
@@ -47,7 +49,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test(folder: Path, cases: t.Sequence[Case], *limits: Path) -> str:
-    """What promtool has against the cases, each of which is a deployment in one Prometheus; empty when it finds all of them true."""
+    """Return promtool's errors, or an empty string if all cases are true. Each case is a deployment in one Prometheus."""
     path = folder / "cases.yml"
     files = [str(one) for one in (*limits, ALERTS)]
     path.write_text(json.dumps({"rule_files": files, "evaluation_interval": f"{STEP}s", "tests": [_test(cases)]}))
@@ -57,7 +59,7 @@ def test(folder: Path, cases: t.Sequence[Case], *limits: Path) -> str:
 
 
 def limits_for(folder: Path, cases: t.Sequence[Case]) -> Path:
-    """The limits as they are delivered, for each case."""
+    """Return the delivered limits, for each case."""
     text = LIMITS.read_text(encoding="utf-8")
     start = text.index("  - name: ")
     path = folder / "limits.yml"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A play of several hosts, and what it ran on each of them."""
+"""A play of several hosts, and the tasks that it ran on each of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tools.rules import tree
 
 CALLBACKS = Path(__file__).parent / "callbacks"
 NAME = re.compile(r"\b_*(?:caracal|doctor|notify|quickstart)_[a-z0-9_]+\b")
-# What differs from run to run: ids of sets, random names, processes and times.
+# Parts that differ between runs: IDs of sets, random names, processes and times.
 _RANDOM = (
     (re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z0-9]{4}"), "<id>"),
     (re.compile(r"caracal_backup\.[A-Za-z0-9_]+"), "caracal_backup.<random>"),
@@ -32,21 +32,21 @@ _RANDOM = (
 
 
 def names() -> list[str]:
-    """Every name of a setting, a variable and a result in the roles and playbooks."""
+    """Return every name of a setting, a variable and a result in the roles and playbooks."""
     files = [path for folder in ("roles", "playbooks") for path in (tree.ROOT / folder).rglob("*") if path.suffix in (".yml", ".j2")]
     return sorted({name for path in files for name in NAME.findall(path.read_text(encoding="utf-8"))})
 
 
 @dataclasses.dataclass(frozen=True)
 class Ran:
-    """`tasks` are by host: task and arguments, without what differs from run to run."""
+    """`tasks` are by host: task and arguments, without the parts that differ between runs."""
 
     status: int
     output: str
     tasks: dict[str, list[str]]
 
     def elsewhere(self, host: str) -> set[str]:
-        """Of all hosts but this one."""
+        """Return the tasks of all other hosts."""
         return {f"{name}: {task}" for name, tasks in self.tasks.items() if name != host for task in tasks}
 
 
@@ -63,10 +63,14 @@ def play(
     collections: tuple[Path, ...] = (),
     stand_ins: bool = False,
 ) -> Ran:
-    """`hosts` are the interpreters of the inventory's hosts, where it is not this one; the settings are variables of the inventory, but for
-    those that say which hosts are played, which no play takes from there. `forced` outrank a role's own variables, which an inventory does
-    not: paths of the machine itself. `callbacks` are more of those in `scenes/callbacks`. With `stand_ins` for modules, they need no files
-    of their own on a host, which is quicker, and do not answer what they were called with."""
+    """Run a playbook and record its tasks.
+
+    `hosts` are the interpreters of the inventory's hosts; None stands for this machine's. The settings are variables of
+    the inventory, except those that select hosts, which no play reads from an inventory. `forced` are extra variables:
+    they take precedence over a role's own variables, such as paths on the machine, which inventory variables do not.
+    `callbacks` are additional ones in `scenes/callbacks`. With `stand_ins`, modules do not need files of their own on a
+    host, which is faster, and their answers do not contain their arguments.
+    """
     folder.mkdir(exist_ok=True)
     of = {one: {"ansible_connection": "local", "ansible_python_interpreter": str(at or sys.executable)} for one, at in hosts.items()}
     inventory = folder / "inventory.yml"

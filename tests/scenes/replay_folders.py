@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replay directories for tests: what a service leaves in them, and a service that is at work while they are read."""
+"""Replay directories for tests: a service's files in them, and a service that writes while they are read."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BUFFER = 4096
 
 
 def event(identifier: str, size: int = 0) -> bytes:
-    """A line, as the services write it, with `size` bytes of padding."""
+    """Return a line as the services write it, with `size` bytes of padding."""
     found: dict[str, t.Any] = {
         "id": identifier,
         "zone_id": "zone-1",
@@ -67,13 +67,13 @@ def folder(volume: Path) -> ReplayFolder:
 
 
 def events(contents: t.Iterable[bytes]) -> list[str]:
-    """The ids of all lines, each of which must be whole."""
+    """Return the IDs of all lines. Each line must be complete."""
     lines = [line for content in contents for line in content.split(b"\n")]
     return [json.loads(line)["id"] for line in lines if line]
 
 
 def serve(path: Path, log: Path, seed: int) -> None:
-    """A service at full speed until it is killed: it appends events in pieces of 4 KiB, makes files, and now and then drains some.
+    """Run a service at full speed until it is killed. It appends events in pieces of 4 KiB, creates files, and sometimes drains some.
 
     In `log`: `w <id>` before an event is written, `d <id>` when a file with it was deleted, `f <id>` once it is durable.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A deployment that keeps what it should: a twin of today, a Redis, a repository with a set and a drill that passed."""
+"""A deployment with correct retention: a twin of today, a Redis, a repository with a set and a drill that passed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from scenes.scene import DEPLOYMENT, DRILL_HOST, OPERATOR_HOST, Result, Scene
 from scenes.twin_database import TwinCluster
 
 VERIFY = "retention_verify"
-# The twin's database asks for 400 days.
+# The twin's database is configured for 400 days.
 ENVIRONMENT = {"AUDIT_RETENTION_DAYS": 500, "AUDIT_EXPORT_S3_BUCKET": "caracal-audit"}
 GRANT = "GRANT DELETE ON public.delegation_edges, public.caracal_outbox TO caracalcoordinator"
 WATERMARK = "UPDATE audit_export_watermark SET last_exported_hour = date_trunc('hour', now(), 'UTC') - interval '{}'"
@@ -40,7 +40,10 @@ GROUPS = {
 
 @dataclasses.dataclass(frozen=True)
 class Deployment:
-    """All three, and how to ask about them. `scene.socket` is that of `cluster`, whose database `name` is the test's own."""
+    """Twin, Redis and repository, and methods that run checks on them.
+
+    `scene.socket` belongs to `cluster`, and its database `name` exists only for the test.
+    """
 
     scene: Scene
     cluster: TwinCluster
@@ -54,7 +57,7 @@ class Deployment:
         return self.scene.call(VERIFY, check_mode=check_mode, **{**usual, **given})
 
     def check(self, name: str, **given: t.Any) -> dict[str, t.Any]:
-        """One check of a new look."""
+        """Run the checks again; return one of them."""
         return the_check(self.ask(**given), name)
 
     def execute(self, *statements: str) -> list[tuple[t.Any, ...]]:
@@ -62,17 +65,17 @@ class Deployment:
 
     @property
     def fingerprint(self) -> str:
-        """Of the one recipient of all sets."""
+        """Return the fingerprint of the one recipient of all sets."""
         return recipients.load([], [str(self.scene.recipients)])[0].fingerprint
 
     def drill(self, verdict: str = "pass") -> None:
-        """An entry as a drill makes it."""
+        """Add a journal entry like a drill's."""
         drill_id, (set_id, manifest) = layout.new_set_id(access.now(), os.urandom(5)), self._newest()
         subjects = [entries.subject(layout.drill_report_key(drill_id), "0" * 64), entries.subject(layout.manifest_key(set_id), manifest)]
         self._append(DRILL_HOST, entries.DRILL, subjects, {"drill": drill_id, "set": set_id, "verdict": verdict})
 
     def prove(self) -> None:
-        """An entry as a proof of the recipient's identity makes it."""
+        """Add a journal entry like that from a proof of the recipient's identity."""
         set_id, manifest = self._newest()
         body = Escrow(set_id, (self.fingerprint,), 3).to_body()
         self._append(OPERATOR_HOST, entries.ESCROW, [entries.subject(layout.manifest_key(set_id), manifest)], body)
@@ -94,12 +97,12 @@ def the_check(result: Result, name: str) -> dict[str, t.Any]:
 
 
 def spoken(result: Result) -> dict[str, str]:
-    """Verdict of each check that did not pass."""
+    """Return the verdict of each check that did not pass."""
     return {one["id"].removeprefix("retention."): one["verdict"] for one in result["checks"] if one["verdict"] != "pass"}
 
 
 def serve(redis: RedisServer) -> None:
-    """Streams as a deployment has them whose readers keep up."""
+    """Add streams like those in a deployment whose consumers keep up."""
     for stream, group in GROUPS.items():
         redis.run("XGROUP", "CREATE", stream, group, "0", "MKSTREAM")
         redis.run("XADD", stream, "*", "n", 1)
@@ -108,12 +111,12 @@ def serve(redis: RedisServer) -> None:
 
 
 def later(patch: pytest.MonkeyPatch, **span: float) -> None:
-    """The same host some time from now; the database's clock stays."""
+    """Move the host's clock forward; the database's clock stays."""
     patch.setattr(access, "now", lambda: dt.datetime.now(dt.timezone.utc) + dt.timedelta(**span))
 
 
 def retention_settings(here: Deployment) -> dict[str, t.Any]:
-    """Of the role."""
+    """Return settings of the role."""
     scene = here.scene
     given = {
         **{name: value for name, value in scene.given(VERIFY).items() if name != "identity_files"},

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which modules an entry point of a role calls, and with what options, as Ansible's own templates and our own specs make them.
+"""The modules that an entry point of a role calls, and their options, from Ansible's own templates and our own specs.
 
-No module is run. What an earlier one would have answered is given, so that every task has its turn.
+No module runs. The answers of earlier modules are given, so that every task is reached.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ REHEARSED = {"backup_preflight": backup_preflight.LOOKS, "restore_preflight": re
 
 @dataclasses.dataclass(frozen=True)
 class Around:
-    """What a task has from what it stands in."""
+    """The context of a task: what it inherits from the blocks and files around it."""
 
     vars: Values = dataclasses.field(default_factory=dict)
     defaults: tuple[Values, ...] = ()
@@ -47,7 +47,7 @@ class Around:
 
 
 def made(role: str, entry: str, given: Values) -> dict[str, Values]:
-    """By task: the options that its module gets; what a look at the settings says, which ends it all when it refuses one."""
+    """Return, by task, the options of its module, or the refusal of a check of the settings. A refusal ends the role."""
     variables = {**role_templates.variables(role), **given}
     found: dict[str, Values] = {}
     for task, one in _tasks(role, role_templates.tasks(role, entry), variables, Around(), entry):
@@ -70,11 +70,11 @@ def _tasks(role: str, tasks: list[Values], variables: Values, above: Around, whe
 
 def _task(task: Values, variables: Values, around: Around, here: str) -> t.Iterator[tuple[str, Values]]:
     templates = role_templates.Templates(variables)
-    # Modules of Ansible, which `guarded` runs, have no options of ours.
+    # Ansible's modules, which `guarded` runs, do not have options of ours.
     module = next((name.removeprefix(PREFIX) for name in task if name.startswith(PREFIX) and name != f"{PREFIX}guarded"), None)
     if module is not None and templates.hold(around.when):
         given = templates.filled({**_defaults(module, around, templates), **(task[PREFIX + module] or {})})
-        # A preflight is told what is wrong with the settings, and refuses them with all the rest.
+        # A preflight gets the faults of the settings, and refuses them together with all other problems.
         wrong = given.get("earlier", {}).get("settings", [])
         yield f"{here} {module}", {"refused": " ".join(wrong)} if wrong else _options(module, given)
     look = task.get("ansible.builtin.assert", {})
@@ -84,7 +84,7 @@ def _task(task: Values, variables: Values, around: Around, here: str) -> t.Itera
 
 def _defaults(module: str, around: Around, templates: role_templates.Templates) -> Values:
     groups = {f"group/{PREFIX}{name}" for name, members in _groups().items() if module in members}
-    # What stands nearer to the task takes the place of what is meant for the same group.
+    # Defaults that are nearer to the task replace outer defaults for the same group.
     merged = {name: options for defaults in around.defaults for name, options in defaults.items()}
     found: Values = {}
     for name in (*sorted(groups & merged.keys()), *({PREFIX + module} & merged.keys())):
@@ -99,7 +99,7 @@ def _groups() -> dict[str, list[str]]:
 
 
 def _options(module: str, given: Values) -> Values:
-    """As the module's use case gets them; those of a preflight as each of its looks does."""
+    """Return options as the module's use case gets them; for a preflight, as each of its checks gets them."""
     kind = importlib.import_module(f"{PLUGINS}.{module}").Options
     options = complete(kind, given).flat()
     looks = REHEARSED.get(module, {})

@@ -12,10 +12,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import
 
 
 def named(role: str, name: str) -> str:
-    """The variable of this setting: of the role alone, or the one that several roles share."""
+    """Return the variable of this setting: the role's own, or the one that several roles share."""
     return role_variables.variable(name, role) or f"{role}_{name}"
 
 
 def of(role: str, given: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """These settings, by their variables."""
+    """Return these settings, by their variables."""
     return {named(role, name): value for name, value in given.items()}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files of a role, and Ansible's own templates over its variables."""
+"""Files of a role, and Ansible's own templates with its variables."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible.template import Templar
 from tools.rules import tree
 
 Values = dict[str, t.Any]
-# Where a variable says to leave an option out. From ansible-core 2.19 on the engine does so itself.
+# Marks an option that a variable leaves out. From ansible-core 2.19 on the engine leaves it out itself.
 OMITTED = "__left_out__"
 _PACKAGE = "ansible_collections.caracal_ops.backup.plugins.filter"
 _OWN = [importlib.import_module(f"{_PACKAGE}.{path.stem}") for path in sorted((tree.ROOT / "plugins/filter").glob("*.py"))]
@@ -26,7 +26,7 @@ FILTERS: dict[str, t.Any] = {name: function for one in _OWN for name, function i
 
 @functools.cache
 def _loaded(path: str) -> t.Any:
-    """From ansible-core 2.19 on templates are only what is said to be trusted."""
+    """Load a YAML file. From ansible-core 2.19 on, only strings that are marked as trusted are templates."""
     loader = DataLoader()
     trusted = {"trusted_as_template": True} if "trusted_as_template" in inspect.signature(loader.load_from_file).parameters else {}
     return loader.load_from_file(path, **trusted) if (tree.ROOT / path).is_file() else {}
@@ -38,7 +38,7 @@ def tasks(role: str, file: str) -> list[Values]:
 
 
 def variables(role: str) -> Values:
-    """Those of the role and of the roles that it depends on."""
+    """Return the variables of the role and of the roles that it depends on."""
     folder = tree.ROOT / "roles" / role
     needed = [one["role"].rpartition(".")[2] for one in _loaded(str(folder / "meta/main.yml")).get("dependencies", [])]
     found = {name: value for one in needed for name, value in variables(one).items()}
@@ -58,16 +58,16 @@ def _compiled(compile_it: t.Callable[..., t.Any], source: t.Any, *more: t.Any, *
 
 
 class Templates:
-    """With these variables."""
+    """Templates with these variables."""
 
     def __init__(self, variables: Values) -> None:
         self._new = hasattr(Templar, "evaluate_conditional")
         self._templar = Templar(loader=DataLoader(), variables=variables if self._new else {**variables, "omit": OMITTED})
         environment = (self._templar._engine if self._new else self._templar).environment
-        # Found by their full name only where Ansible's own loader of collections has taken the place of Python's.
+        # They are found by their full name only if Ansible's own loader of collections has replaced Python's.
         for name, function in FILTERS.items():
             environment.filters[f"caracal_ops.backup.{name}"] = function
-        # Most of the time goes into it, for the same few templates again and again.
+        # Compiling takes most of the time, and the same few templates are compiled many times.
         environment.compile = functools.partial(_compiled, environment.compile)
 
     def filled(self, given: t.Any) -> t.Any:

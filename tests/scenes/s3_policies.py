@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The policies of the guide, word for word, put in force on a bucket of a test."""
+"""The policies of the guide, unchanged, applied to a bucket of a test."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CAPTIONS = {
 
 
 def policy(user: str, bucket: str, prefix: str) -> dict[str, t.Any]:
-    """What the guide gives to a host."""
+    """Return the policy that the guide gives to a host."""
     found = re.search(rf"   :caption: {CAPTIONS[user]}\n\n((?:   .*\n)+)", GUIDE.read_text(encoding="utf-8"))
     assert found, f"the guide has no '{CAPTIONS[user]}'"
     text = textwrap.dedent(found[1]).replace("BUCKET", bucket).replace("PREFIX", prefix)
@@ -33,7 +33,7 @@ def policy(user: str, bucket: str, prefix: str) -> dict[str, t.Any]:
 
 
 def enforce(server: S3Server, bucket: str, prefix: str) -> None:
-    """Each host may do what the guide says, and nothing else. A policy of a bucket names whom it is for; one of a user does not."""
+    """Give each host exactly the permissions of the guide. A bucket policy names its users; a user policy does not."""
     statements = [
         {**statement, "Sid": f"{user}{statement['Sid']}", "Principal": {"AWS": f"arn:aws:iam::000000000000:user/{user}"}}
         for user in CAPTIONS

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A throw-away SeaweedFS: a real S3 server that enforces versions, Object Lock and policies."""
+"""A temporary SeaweedFS: a real S3 server that enforces versions, Object Lock and policies."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class S3Server:
 
     @functools.cached_property
     def client(self) -> t.Any:
-        """The owner of the account."""
+        """Return the client of the owner of the account."""
         return self.client_of(ADMIN)
 
     def client_of(self, user: str) -> t.Any:
@@ -68,7 +68,7 @@ class S3Server:
         )
 
     def options(self, user: str = ADMIN, **own: t.Any) -> dict[str, t.Any]:
-        """Options of our modules."""
+        """Return options of our modules."""
         usual = {
             "s3_endpoint": self.endpoint,
             "s3_region": REGION,
@@ -80,11 +80,11 @@ class S3Server:
 
     @functools.cached_property
     def shared(self) -> str:
-        """A bucket with Object Lock, for all that use a prefix of their own: each bucket costs the server some volumes."""
+        """Return a bucket with Object Lock for all tests that use a separate prefix, because each bucket costs the server some volumes."""
         return self.bucket()
 
     def bucket(self, *, lock: bool = True, versions: bool = True) -> str:
-        """A new bucket of the test's own."""
+        """Create a bucket for one test."""
         name = f"test-{uuid.uuid4().hex[:12]}"
         self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
         if versions and not lock:
@@ -97,7 +97,7 @@ def secret(user: str) -> str:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Below those that the system gives to others, and with room for the second port of each service, 10,000 above."""
+    """Return free ports below the system's ephemeral range. The second port of each service, 10,000 above, must be possible too."""
     found: list[int] = []
     start = 12_000 + (os.getpid() * 37) % 9_000
     for port in range(start, start + 1000):
@@ -115,7 +115,7 @@ def _free_ports(count: int) -> list[int]:
 
 @contextlib.contextmanager
 def start() -> t.Iterator[S3Server]:
-    """A server that answers; everything is gone afterwards."""
+    """Yield a server that answers; it is removed afterwards."""
     folder = Path(runs.folder("s3"))
     identities = [
         {
@@ -137,7 +137,7 @@ def start() -> t.Iterator[S3Server]:
 
 @contextlib.contextmanager
 def _answering(folder: Path) -> t.Iterator[S3Server]:
-    """A port that was free may be somebody else's when the server takes it, which then ends; others are tried."""
+    """Start the server on free ports. If another process takes one of them first, the server ends, and other ports are tried."""
     for attempt in range(ATTEMPTS):
         made = _begun(folder, folder / f"data{attempt}")
         try:
@@ -177,12 +177,12 @@ def _log(folder: Path) -> str:
 
 
 def _die_with_parent() -> None:
-    """Also when the tests are killed."""
+    """End the server with its parent, also if the tests are killed."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _answers(server: S3Server) -> bool:
-    """Wait until a bucket can be made and written; whether the server lives to see it."""
+    """Wait until a bucket can be created and written; return whether the server was still running."""
     until = time.monotonic() + PATIENCE
     while server.process.poll() is None:
         try:

@@ -19,7 +19,7 @@ _OF_FAILURES = ("msg", "problems")
 
 
 def by_module() -> dict[str, dict[str, t.Any]]:
-    """Of every module: the answer to a call that went well."""
+    """Return the answer of every module to a successful call."""
     names = sorted(path.stem for path in (tree.ROOT / "plugins" / "modules").glob("*.py") if path.stem != "__init__")
     return {name: of_module(name) for name in names}
 

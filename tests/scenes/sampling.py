@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What everybody on a host could see while something runs: Ansible's temporary files, argument lists and environments of all processes."""
+"""What every user of a host can see while something runs: Ansible's temporary files, all processes' arguments and environments."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PAUSE = 0.002
 
 
 def forms(value: str) -> list[bytes]:
-    """A secret as somebody might show it."""
+    """Return the encodings in which a secret could be exposed."""
     text = value.strip()
     found = [text.encode(), text.upper().encode(), base64.b64encode(text.encode()), text.encode().hex().encode()]
     try:
@@ -28,25 +28,28 @@ def forms(value: str) -> list[bytes]:
 
 
 class Needles:
-    """Secrets by name, looked for in all their forms at once."""
+    """Secrets by name, searched in all their encodings at once."""
 
     def __init__(self, secrets: t.Mapping[str, str]) -> None:
         self._names = {form: name for name, value in secrets.items() for form in forms(value)}
         self._pattern = re.compile(b"|".join(re.escape(form) for form in sorted(self._names, key=len, reverse=True)))
 
     def within(self, data: bytes) -> set[str]:
-        """Names of the secrets that `data` holds."""
+        """Return the names of the secrets in `data`."""
         return {self._names[found] for found in self._pattern.findall(data)}
 
     def below(self, *folders: Path, but: t.Collection[Path] = ()) -> set[tuple[str, str]]:
-        """Names of secrets, and the file of each, in all files of some folders."""
+        """Return the names of secrets, and the file of each, in all files of some folders."""
         files = {path for folder in folders for path in folder.rglob("*") if path.is_file() and path not in but}
         return {(name, str(path)) for path in files for name in self.within(path.read_bytes())}
 
 
 class Sampler:
-    """Looks all the time, in a thread of its own. `found` are pairs of a secret's name and where it was seen; the rest is the control:
-    names of the files below `folder` and of programs that were seen, and how many environments were read that hold `mark`."""
+    """Samples continuously, in a thread. `found` are pairs of a secret's name and the location where it was found.
+
+    The other fields are the control: names of the files below `folder` and of programs that were found, and the number
+    of environments that contain `mark`.
+    """
 
     def __init__(self, folder: Path, needles: Needles, mark: str) -> None:
         self._folder, self._needles, self._mark = folder, needles, mark.encode()
@@ -81,7 +84,7 @@ class Sampler:
                 self.environments += self._mark in environment
 
     def _read(self, path: str, where: str) -> bytes:
-        """The content, empty for what is gone; searched once for each different content."""
+        """Return the content, or nothing if the file is gone. Each different content is searched once."""
         try:
             data = Path(path).read_bytes()
         except OSError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A repository, the keys of three hosts, and the use cases called as their modules call them."""
+"""A repository, the keys of three hosts, and the use cases called like their modules call them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ DEPLOYMENT = "prod"
 BACKUP_HOST, DRILL_HOST, OPERATOR_HOST, PRUNE_HOST = "backup", "drill", "operator", "prune"
 HOSTS = (BACKUP_HOST, DRILL_HOST, OPERATOR_HOST, PRUNE_HOST)
 Result = dict[str, t.Any]
-# Fields in which a restore differs from its prediction: it takes time, and makes an entry.
+# Fields in which a restore differs from its prediction: it takes time, and adds a journal entry.
 ENTERED = {"seconds": 0, "journal_head": ""}
 
 # Module, its use case, and the host on which it runs.
@@ -159,26 +159,26 @@ class Scene:
         return self.root / host / "high_water_mark"
 
     def copy(self, root: Path, socket: str | None = None) -> Scene:
-        """The same with folders of its own."""
+        """Return a scene with copied folders."""
         shutil.copytree(self.root, root, symlinks=True)
         return Scene(root, socket or self.socket)
 
     def given(self, name: str, **own: t.Any) -> dict[str, t.Any]:
-        """Options of a module as a user writes them: the usual ones, and `own` ones."""
+        """Return options of a module as a user writes them: the usual ones, and `own` ones."""
         module, _case, host = MODULES[name]
         usual = {option: value for option, value in self._usual(host).items() if option in module.Options.spec()}
         if own.get("sandbox") or own.get("login_host"):
             usual.pop("login_unix_socket", None)
-        if own.get("stage"):  # on a host that has neither repository nor signing key
+        if own.get("stage"):  # the host has no repository and no signing key
             usual = {option: value for option, value in usual.items() if option == "recipients_files"}
         return {**usual, **own}
 
     def options(self, name: str, **own: t.Any) -> t.Any:
-        """The same as the use case gets them, defaults included. Raises OptionError for what the module would refuse."""
+        """Return options as the use case gets them, defaults included. Raises OptionError for options that the module would refuse."""
         return complete(MODULES[name][0].Options, self.given(name, **own))
 
     def access(self, **own: t.Any) -> RepositoryOptions:
-        """How the drill host reaches the repository."""
+        """Return the drill host's access to the repository."""
         found: RepositoryOptions = self.options("backup_set_verify", **own).access
         return found
 
@@ -196,14 +196,14 @@ class Scene:
         return {**usual, **signing, "identity_files": [str(self.identity)]}
 
     def call(self, name: str, *, check_mode: bool = False, warn: t.Callable[[str], None] = lambda _text: None, **given: t.Any) -> Result:
-        """The use case of module `name`."""
+        """Call the use case of module `name`."""
         result: Result = MODULES[name][1].run(Invocation(self.options(name, **given), check_mode, warn))
         return result
 
     def refused(self, name: str, kind: type[BackupError], *words: str, check_mode: bool | None = None, **given: t.Any) -> str:
-        """The use case must raise exactly `kind` in one line with `words`, tell no secret and leave the repository as it was.
+        """Check that the use case raises exactly `kind`, in one line with `words`, without a secret, and does not change the repository.
 
-        Both with and without check mode, unless `check_mode` says which.
+        This is checked with and without check mode, unless `check_mode` selects one.
         """
         before, message = tree(self.root), ""
         for mode in (True, False) if check_mode is None else (check_mode,):
@@ -218,17 +218,17 @@ class Scene:
         return message
 
     def is_clean(self, text: str) -> None:
-        """No private key, identity or password of this scene is in `text`."""
+        """Check that no private key, identity or password of this scene is in `text`."""
         assert not [secret for secret in self.secrets() if secret in text]
 
     def secrets(self) -> list[str]:
-        """Lines of every private file; passwords lie in files named `*password*`."""
+        """Return the lines of every private file. Passwords are in files named `*password*`."""
         private = [path for host in HOSTS for path in (self.root / host).iterdir()]
         texts = [path.read_text(errors="replace") for path in private if is_private(path)]
         return [line for text in texts for line in text.split("\n") if line and not line.startswith("-----")]
 
     def backup(self, **given: t.Any) -> Result:
-        """A whole set: open, dump, commit; the result of the dump."""
+        """Create a whole set: open, dump, commit; return the result of the dump."""
         self.call("backup_set", state="open", create_repository=True)
         set_id = given.pop("set_id", None) or self.new_id()
         result = self.call("pg_encrypted_dump", set_id=set_id, **given)
@@ -236,21 +236,21 @@ class Scene:
         return result
 
     def new_id(self) -> str:
-        """A set id that nobody has."""
+        """Return an unused set ID."""
         return str(self.call("backup_set", state="open")["set_id"])
 
     def sets(self) -> list[str]:
-        """The committed sets."""
+        """Return the committed sets."""
         opened = access.open_repository(self.access())
         return [one.set_id for one in opened.catalog.sets()]
 
     def inventory(self, set_id: str = "latest") -> dict[str, t.Any]:
-        """The sealed inventory of a set, opened."""
+        """Return the decrypted inventory of a set."""
         opened = access.open_repository(self.access())
         return sealed_set.SealedSet(opened, set_id, [str(self.identity)]).inventory()
 
     def files(self, pattern: str = "**/*") -> list[str]:
-        """Files of the repository, relative to it, hidden ones too."""
+        """Return the files of the repository, relative to it, with hidden ones."""
         return sorted(str(path.relative_to(self.repository)) for path in self.repository.glob(pattern) if path.is_file())
 
 
@@ -259,7 +259,7 @@ def is_private(path: Path) -> bool:
 
 
 def tree(root: Path) -> dict[str, tuple[int, int, str]]:
-    """Path → mode, time of change and content's digest, of all files and folders below `root`."""
+    """Return path → mode, modification time and content's digest, of all files and folders below `root`."""
     found = {}
     for path in [root, *root.rglob("*")]:
         about = path.lstat()
@@ -269,12 +269,12 @@ def tree(root: Path) -> dict[str, tuple[int, int, str]]:
 
 
 def outside(found: dict[str, tuple[int, int, str]], folder: str) -> dict[str, tuple[int, int, str]]:
-    """A tree without one of its folders."""
+    """Return a tree without one of its folders."""
     return {path: one for path, one in found.items() if path != folder}
 
 
 def make(root: Path, socket: str) -> Scene:
-    """Keys of all hosts, no repository yet."""
+    """Create a scene with keys of all hosts, without a repository."""
     scene = Scene(root, socket)
     root.mkdir(mode=0o700)
     signers = []
@@ -292,7 +292,7 @@ def new_ssh_key(path: Path) -> None:
 
 
 def new_identity(path: Path) -> str:
-    """Write an age identity; its public recipient."""
+    """Write an age identity; return its public recipient."""
     identity = pyrage.x25519.Identity.generate()
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as out:
         out.write(f"{identity}\n")
@@ -300,14 +300,17 @@ def new_identity(path: Path) -> str:
 
 
 def part_content(path: Path) -> Result:
-    """What a part of an open set says."""
+    """Return the content of a part of an open set."""
     document = json.loads(path.read_bytes())
     content: Result = json.loads(document["part"])["content"]
     return content
 
 
 def rewrite_parts(scene: Scene, set_id: str, change: t.Callable[[str, Result], object]) -> None:
-    """`change` gets name and content of each part, which the backup host then signs: a fault of its own, or a stolen key."""
+    """Change the parts of an open set and sign them as the backup host, as after a fault of it or with its stolen key.
+
+    `change` gets name and content of each part.
+    """
     signer = Signer(str(scene.key(BACKUP_HOST)), f"backup@{DEPLOYMENT}")
     for path in sorted((scene.repository / "sets" / set_id / "parts").iterdir()):
         part = json.loads(json.loads(path.read_bytes())["part"])

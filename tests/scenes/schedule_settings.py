@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Settings of a schedule, as the role `caracal_schedule` gives them to its plan."""
+"""Settings of a schedule, as the role `caracal_schedule` passes them to its plan."""
 
 from __future__ import annotations
 
@@ -35,5 +35,5 @@ _HOST: Settings = {
 
 
 def of(awx: Settings | None = None, **own: t.Any) -> Settings:
-    """Valid settings, with some of them replaced."""
+    """Return valid settings, with some of them replaced."""
     return {**_HOST, "awx": {**_AWX, **(awx or {})}, **own}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Services that answer by a script, over real HTTP: what is asked and what is made of an answer, without a product behind it."""
+"""Services that answer from a script, over real HTTP, to test requests and the use of answers without the product."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ADMIN_TOKEN = "admin-token-of-the-script"
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """One request as it came."""
+    """One received request."""
 
     service: str
     method: str
@@ -37,7 +37,7 @@ class Question:
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """What is answered to requests to `service` that fit `method` and the pattern of a whole path with its query."""
+    """An answer to requests to `service` that match `method` and the pattern of the whole path with its query."""
 
     service: str
     method: str
@@ -48,7 +48,7 @@ class Line:
 
 
 class Script:
-    """Lines are used in their order, each once, the last that fits again and again. No line: 404 with `unscripted`."""
+    """Matching lines are used in order, each once; the last one is used repeatedly. Without a line the answer is 404 with `unscripted`."""
 
     def __init__(self, *lines: Line) -> None:
         self.lines = list(lines)
@@ -71,13 +71,13 @@ class Script:
 
 
 def ask(method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> client.Answer:
-    """As a module asks outside a sandbox."""
+    """Send a request like a module outside a sandbox."""
     return client.ask(client.Request(method, url, headers, body, timeout=60))
 
 
 @contextlib.contextmanager
 def play(script: Script) -> t.Iterator[dict[str, str]]:
-    """Base URLs of the services while they play: one server, a folder for each."""
+    """Yield the base URLs of the services while they run: one server, a folder for each."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def _any(self) -> None:
@@ -108,7 +108,7 @@ def play(script: Script) -> t.Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def services(*lines: Line) -> t.Iterator[tuple[Services, Script]]:
-    """Both sides of a script."""
+    """Yield the client side and the script."""
     script = Script(*lines)
     with play(script) as urls:
         yield Services(ask, urls, ADMIN_TOKEN), script

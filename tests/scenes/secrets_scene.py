@@ -21,7 +21,7 @@ from twin.releases.known import RELEASES
 
 @dataclasses.dataclass(frozen=True)
 class Deployment:
-    """`scene` with a secrets directory of `cluster`. Secrets are sealed to a recipient of their own."""
+    """`scene` with a secrets directory of `cluster`. Secrets are encrypted for a separate recipient."""
 
     scene: Scene
     cluster: TwinCluster
@@ -58,7 +58,7 @@ class Deployment:
         return self.scene.new_id()
 
     def dumped(self, **given: t.Any) -> str:
-        """A set with a first reading and a dump."""
+        """Create a set with a first pass over the secrets and a dump."""
         set_id = self.opened()
         self.bundle(set_id, 1, **given)
         self.scene.call("pg_encrypted_dump", set_id=set_id)
@@ -68,7 +68,7 @@ class Deployment:
         self.scene.call("backup_set", state="committed", set_id=set_id)
 
     def backup(self, **given: t.Any) -> tuple[str, Result]:
-        """A committed set, and what its second reading returned."""
+        """Create a committed set; return its ID and the result of its second pass."""
         set_id = self.dumped(**given)
         result = self.bundle(set_id, 2, **given)
         self.commit(set_id)
@@ -83,7 +83,7 @@ class Deployment:
         return t.cast("dict[str, t.Any]", json.loads(text))
 
     def first_ids(self, set_id: str) -> dict[str, str]:
-        """Ids of keys that the first reading found."""
+        """Return the IDs of the keys that the first pass found."""
         content = scenes.part_content(self.scene.repository / "sets" / set_id / "parts" / "secrets.1.json")
         return t.cast("dict[str, str]", content["key_ids"])
 
@@ -97,7 +97,7 @@ class Deployment:
         return path
 
     def file(self, name: str, content: str) -> Path:
-        """A file elsewhere on the host."""
+        """Write a file outside the secrets directory."""
         path = self.scene.root / name
         path.write_text(content, encoding="utf-8")
         return path
@@ -113,7 +113,7 @@ def make(root: Path, cluster: TwinCluster) -> Deployment:
 
 
 def contents(root: Path) -> dict[str, tuple[int, bytes]]:
-    """Mode and bytes of every file below."""
+    """Return mode and bytes of every file below."""
     return {
         str(path.relative_to(root)): (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) for path in root.rglob("*") if path.is_file()
     }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tiny services that say what a test tells them, started as a drill starts them."""
+"""Tiny services with answers that a test sets, started like in a drill."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from harness.small_programs import python
 from scenes.drilled_services import SERVICES, Drilled, drill
 from scenes.twin_database import TwinCluster
 
-# `/ready` answers as ANSWER_STATUS and ANSWER_BODY say, `/seen` tells its environment and its files; SIGTERM makes it write its
-# unsent events. With LAST_WORDS it says those, its database's address and ends.
+# `/ready` answers with ANSWER_STATUS and ANSWER_BODY; `/seen` returns its environment and its files. On SIGTERM it writes its
+# unsent events. With LAST_WORDS it prints them and its database's address, and exits.
 SERVICE = r"""
 import http.server, json, os, signal, sys
 environment = dict(os.environ)
@@ -58,12 +58,12 @@ http.server.HTTPServer(("127.0.0.1", int(environment["PORT"])), Answer).serve_fo
 
 
 def service(name: str, **environment: str) -> dict[str, t.Any]:
-    """How an operator would name it; the environment says how it is to behave."""
+    """Return the settings of a service as an operator writes them. The environment sets its behavior."""
     return {"name": name, "command": python(SERVICE), "environment": environment}
 
 
 def all_but(*left_out: str, **changed: dict[str, str]) -> list[dict[str, t.Any]]:
-    """Every service but some; a few with an environment of their own."""
+    """Return every service except some, a few with their own environment."""
     return [service(name, **changed.get(name, {})) for name in SERVICES if name not in left_out]
 
 
@@ -78,7 +78,7 @@ class Stage:
         return self.drilled.bundle
 
     def run(self, services: t.Sequence[dict[str, t.Any]] = (), **own: t.Any) -> dict[str, t.Any]:
-        """Start them: checks and their verdict, names and addresses of those that run; or the error as a module has it."""
+        """Start the services; return checks, verdict, and names and addresses of running services, or the error that a module returns."""
 
         def start(_invocation: Invocation) -> dict[str, t.Any]:
             started = service_sandbox.start(self.bundle, self.drilled.terms(services, **own))
@@ -88,14 +88,14 @@ class Stage:
         return answer(start, Invocation(Options(), check_mode=False, warn=lambda _text: None))
 
     def stop(self) -> None:
-        """Whatever was started, as its own end would be asked for."""
+        """Stop everything that was started, as at the end of a drill."""
         self.drilled.stop("web", *SERVICES[::-1])
 
     def running(self) -> list[str]:
         return [name for name in SERVICES if programs.alive(self.bundle, name)]
 
     def seen(self, url: str) -> tuple[dict[str, str], dict[str, list[t.Any]], int]:
-        """Environment, files (content, mode, owner) by variable, and uid of a service."""
+        """Return environment, files (content, mode, owner) by variable, and uid of a service."""
         answer = self.bundle.run(http.ask, http.Request("GET", f"{url}/seen"))
         assert answer.status == 200, answer
         environment, files, uid = json.loads(answer.body)

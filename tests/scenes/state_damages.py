@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One piece of damage for each rule of state_verify, by the rule's id without `state.`, for each release.
+"""One piece of damage for each rule of state_verify, by the rule's ID without `state.`, for each release.
 
-Constraints protect nobody who restores with the triggers off, so the damage is done that way.
+As in a restore, triggers are off, so constraints do not prevent the damage.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ANNOUNCED = frozenset({"policy_activation.announced"})
 
 @dataclasses.dataclass(frozen=True)
 class Damage:
-    """`also` is what cannot help speaking too. `later` damage came after the backup; other damage was in the source already."""
+    """`also` are other rules that must report it too. `later` damage occurred after the backup, other damage before it."""
 
     sql: str
     also: frozenset[str] = frozenset()
@@ -34,7 +34,7 @@ def _one(table: str, where: str = "true", column: str = "id") -> str:
 
 
 def _manifest(text: str) -> str:
-    """One manifest anew, with its right digest; `text` is SQL."""
+    """Change one manifest, with the matching digest; `text` is SQL."""
     return f"""UPDATE policy_set_versions v
                   SET manifest_json = m.text::jsonb, manifest_sha256 = encode(sha256(convert_to(m.text, 'UTF8')), 'hex')
                  FROM (SELECT {text} AS text) m WHERE v.id = {_one("policy_set_versions")}"""
@@ -205,7 +205,7 @@ def _agents(agents: str, subjects: str, subject: str) -> dict[str, Damage]:
 
 
 def of(release: str) -> dict[str, Damage]:
-    """Every piece of damage that the release can take."""
+    """Return every piece of damage that is possible in the release."""
     if RELEASES[release].family == ZONE_KEK:
         found = {**COMMON, **BARE, **_agents("agent_sessions", "sessions", "subject_session_id")}
     else:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A terminal for a program, and a file that gets what it shows."""
+"""A terminal for a program, and a file with its output."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import typing as t
 
 
 class Terminal:
-    """Use `fd` for the program, then `given`: the terminal ends with the last process that has it."""
+    """Use `fd` for the program, then `given`. The terminal ends with the last process that has it open."""
 
     def __init__(self, log: t.BinaryIO) -> None:
         self._seen, self.fd = pty.openpty()
@@ -26,7 +26,7 @@ class Terminal:
         self._reader.start()
 
     def _read(self) -> None:
-        # What remains of a terminal that nobody has any more is an error of its reader.
+        # When no process has the terminal open any more, its reader gets an error.
         with contextlib.suppress(OSError):
             while data := os.read(self._seen, 1 << 16):
                 os.write(self._log, data)

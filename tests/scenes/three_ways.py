@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A deployment that is broken in three ways, one breakage after another, and what a drill reports each time.
+"""A deployment that is broken in three ways, one breakage after another, and the report of a drill each time.
 
-The ways: in the restored copy, in the source before its first set, and in the source after a first set. Databases are copied from
-templates, so each breakage begins with a healthy deployment; when one has changed a role, the deployment is made again.
+The ways: in the restored copy, in the source before its first set, and in the source after a first set. Databases are
+copied from templates, so each breakage begins with a healthy deployment. After a breakage that changed a role, the
+deployment is created again.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ _ACCESS = f"""
     UPDATE pg_catalog.pg_database d SET datacl = o.datacl FROM pg_catalog.pg_database o
      WHERE d.datname = '{DATABASE}' AND o.datname = '{TEMPLATE}'"""
 
-# By check id: the verdict, and how many rows break the rule, where the check counts them.
+# By check ID: the verdict, and the number of rows that break the rule, if the check counts them.
 Seen = dict[str, tuple[str, int]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """`verdict` is the worst that was reported beyond what a healthy deployment has; `checks` are the ids that have it."""
+    """`verdict` is the worst one that a healthy deployment does not have; `checks` are the IDs with this verdict."""
 
     verdict: str
     checks: frozenset[str]
@@ -67,20 +68,20 @@ def _is_known(verdict: str, broken: int, before: tuple[str, int] | None) -> bool
 
 
 def _seen(checks: t.Iterable[t.Mapping[str, t.Any]]) -> Seen:
-    """Verdicts by check, of what counts: a failure that is not required is a warning."""
+    """Return verdicts by check. A failure that is not required counts as a warning."""
     bad = {one["id"]: one for one in checks if one["verdict"] in (FAIL, UNPROVEN, WARN)}
     return {name: (one["verdict"] if one.get("required", True) else WARN, _broken(one)) for name, one in bad.items()}
 
 
 def _broken(check: t.Mapping[str, t.Any]) -> int:
-    """The number at the beginning of a message, as in `2 of 15 rows`. A report has no details of checks."""
+    """Return the number at the beginning of a message, as in `2 of 15 rows`. A report has no details of checks."""
     found = re.match(r"(\d+) of \d+ ", check["message"])
     return int(found[1]) if found else 0
 
 
 @dataclasses.dataclass
 class Template:
-    """A server whose database `caracal` can be made healthy again."""
+    """A server with a database `caracal` that can be reset to a healthy state."""
 
     cluster: TwinCluster
     shared: object = None
@@ -95,7 +96,7 @@ class Template:
         self.cluster.execute(_ACCESS, database="postgres")
 
     def is_spoilt(self) -> bool:
-        """Whether something changed that all databases share."""
+        """Return whether something changed that all databases share."""
         return self._shared() != self.shared
 
     def _shared(self) -> object:
@@ -107,7 +108,7 @@ class Template:
 
 
 class Deployment:
-    """Of one release, with a healthy set in one repository and none in another, and a restored copy of that set."""
+    """A deployment of one release, with a healthy set in one repository and none in another, and a restored copy of that set."""
 
     def __init__(self, install: server_binaries.Install, root: Path, release: str) -> None:
         self.root = root
@@ -131,14 +132,14 @@ class Deployment:
         return outcome(self._broken(way, breakage), self._healthy[way])
 
     def _of(self, scene: Path) -> Source:
-        """The same deployment with a repository and keys below another folder."""
+        """Return the same deployment with a repository and keys below another folder."""
         deployment = self.source.deployment
         return dataclasses.replace(
             self.source, deployment=dataclasses.replace(deployment, scene=dataclasses.replace(deployment.scene, root=scene))
         )
 
     def _begin_copy(self) -> None:
-        """A drill that has restored, and waits there."""
+        """Start a drill that stops after the restore."""
         self._drill = drilling.drill(self.source, self._folder())
         self._stack.callback(drilling.remove, self._drill)
         self._begun = self._drill.take("verify")["drill"]
@@ -173,7 +174,7 @@ class Deployment:
         return _seen(json.loads(self._state.read_text(encoding="utf-8"))["checks"])
 
     def _of_source(self, source: Source) -> Seen:
-        """A set of the broken source, and a drill of it, both in folders that go."""
+        """Create a set of the broken source, and drill it, both in temporary folders."""
         folder = self._folder()
         scene = source.scene.copy(folder / "own")
         own = dataclasses.replace(source, deployment=dataclasses.replace(source.deployment, scene=scene))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A timestamp authority (RFC 3161) with keys of its own, which answers as a test tells it, also wrongly."""
+"""A timestamp authority (RFC 3161) with keys of its own. Tests can make it give wrong answers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Signed:
 
 
 def certificate(name: str, issuer: Signed | None = None, *, usage: t.Sequence[x509.ObjectIdentifier] | None = None) -> Signed:
-    """One that may sign others, or, with a `usage`, one that may do that and nothing else; of three years ago, and valid for one more."""
+    """Return a CA certificate, or with `usage` a certificate for that use only. It is three years old, and valid for one more."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -63,7 +63,7 @@ def certificate(name: str, issuer: Signed | None = None, *, usage: t.Sequence[x5
         .not_valid_after(now + YEAR)
         .add_extension(x509.BasicConstraints(ca=usage is None, path_length=None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        # From Python 3.13 on, a certificate of a server needs to say whose key signed it, and one that signs what it may.
+        # From Python 3.13 on, a server's certificate must identify its signer's key, and a CA certificate its permitted uses.
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key((issuer.key if issuer else key).public_key()), critical=False)
         .add_extension(_key_usage(signs=usage is None), critical=True)
     )
@@ -89,7 +89,7 @@ def _key_usage(signs: bool) -> x509.KeyUsage:
 
 
 class Authority:
-    """A root, an intermediate and the certificate that stamps. Set an attribute to make the next answers wrong."""
+    """A root, an intermediate and the signing certificate. Set an attribute to make the next answers wrong."""
 
     def __init__(self, name: str = "Test", usage: t.Sequence[x509.ObjectIdentifier] = (ExtendedKeyUsageOID.TIME_STAMPING,)) -> None:
         self.root = certificate(f"{name} Root")
@@ -104,18 +104,18 @@ class Authority:
         self.certificates: t.Sequence[Signed] = (self.stamper, self.between)
 
     def roots(self, folder: Path, *more: Signed) -> str:
-        """A PEM file with its root, and what else is given."""
+        """Write a PEM file with its root, and other given certificates."""
         path = folder / f"{self.root.certificate.serial_number}-{len(more)}.pem"
         path.write_bytes(b"# certificates of the authority\n" + b"".join(one.pem for one in (self.root, *more)))
         return str(path)
 
     def stamp(self, data: bytes) -> bytes:
-        """A timestamp of `data` that nobody asked for over the network."""
+        """Return a timestamp of `data` without a request over the network."""
         imprint = {"hash_algorithm": {"algorithm": "sha256"}, "hashed_message": hashlib.sha256(data).digest()}
         return self.answer(tsp.TimeStampReq({"version": "v1", "message_imprint": imprint}).dump())
 
     def answer(self, request: bytes) -> bytes:
-        """What the authority says to a request in DER."""
+        """Return the authority's answer to a request, in DER."""
         status: dict[str, t.Any] = {"status": self.status}
         if self.words is not None:
             status["status_string"] = [self.words]
@@ -171,14 +171,16 @@ class Authority:
 
 
 class _Refusal(core.Sequence):
-    """An answer without a timestamp, for which the library's own class has no room."""
+    """An answer without a timestamp, which the library's own class cannot represent."""
 
     _fields: t.ClassVar = [("status", tsp.PKIStatusInfo)]
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """At `url`, with TLS by the certificate and key in file `tls`. `asked` are the requests; with `body`, that is the answer; `pause` is
-    how long it waits before each of two halves."""
+    """A server at `url`, with TLS if `tls` is a file with certificate and key.
+
+    `asked` are the requests. If `body` is set, it is the answer. `pause` is the delay before each of two halves.
+    """
 
     daemon_threads = True
 
@@ -208,7 +210,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         for name, value in {**self.server.headers, "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
         self.end_headers()
-        with contextlib.suppress(OSError):  # who asked may have gone
+        with contextlib.suppress(OSError):  # the client may have disconnected
             self.wfile.write(body[:10])
             time.sleep(self.server.pause)
             self.wfile.write(body[10:])

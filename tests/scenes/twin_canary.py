@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A client of the twin's services: a canary that makes its own zone and goes all the way to a resource and back."""
+"""A client of the twin's services: a canary that creates its own zone and sends requests to a resource through all services."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ result := {"decision": "allow", "evaluation_status": "complete", "determining_po
 
 @contextlib.contextmanager
 def upstream() -> t.Iterator[str]:
-    """A resource that tells what it was asked; its address."""
+    """Yield the address of a resource that returns the request that it received."""
 
     class Echo(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -57,7 +57,7 @@ def upstream() -> t.Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: t.Any) -> None:
-            """Nothing."""
+            """Do not log."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -68,7 +68,7 @@ def upstream() -> t.Iterator[str]:
 
 @dataclasses.dataclass
 class Canary:
-    """The ids of what was made, and what it can be used for."""
+    """The IDs of the created objects, and the requests that use them."""
 
     deployed: Deployment
     zone: str = ""
@@ -89,7 +89,7 @@ class Canary:
         return dict(found)
 
     def make(self, target: str) -> None:
-        """Zone, application, provider, resource, policy and the set that governs the zone, until the STS has loaded it."""
+        """Create zone, application, provider, resource, policy and policy set, and wait until the STS has loaded it."""
         newer = secret_store(self.deployed)
         self.zone = self.add("/zones", name="Canary")["id"]
         base = f"/zones/{self.zone}"
@@ -106,14 +106,14 @@ class Canary:
         self.version = self.add(f"{base}/policy-sets/{self.policy_set}/versions", manifest=manifest)["id"]
         self.activated = self.add(f"{base}/policy-sets/{self.policy_set}/activate", version_id=self.version)
         eventually(lambda: self.propagation() == "loaded")
-        # Its bindings are looked at every half minute, and whenever somebody asks whether it is ready.
+        # Its bindings are loaded every half minute, and for every readiness request.
         eventually(lambda: self.deployed["gateway"].call("GET", "/ready")[0] == 200)
 
     def propagation(self) -> str:
         return str(self.api("GET", self.activated["status_url"].removeprefix("/v1"))[1]["propagation_status"])
 
     def exchange(self, request: str = "", **changes: str) -> Answer:
-        """C1: a session token, with changes to the form (an empty text leaves the field out)."""
+        """C1: request a session token, with changes to the form (an empty text leaves the field out)."""
         scope = "agent:lifecycle" if secret_store(self.deployed) else SCOPE
         form = {
             "grant_type": GRANT,
@@ -136,7 +136,7 @@ class Canary:
         return self.deployed["coordinator"].call(method, f"/zones/{self.zone}{path}", body, Authorization=f"Bearer {token}")
 
     def delegate(self, token: str) -> tuple[str, str, str]:
-        """Two agents and a delegation between them: source, target, edge."""
+        """Create two agents and a delegation between them; return source, target and edge."""
         start = {"application_id": self.application, "labels": ["canary"], "ttl_seconds": 600}
         source, target = (self.coordinator("POST", "/agents", token, start)[1]["agent_session_id"] for _turn in range(2))
         status, edge, _headers = self.coordinator(
@@ -157,7 +157,7 @@ class Canary:
         return source, target, edge["delegation_edge_id"]
 
     def gateway_token(self) -> str:
-        """What the gateway takes: in the newer family a token for one use, which a delegation leads to."""
+        """Return a token that the gateway accepts: in the newer family a one-time token, which needs a delegation."""
         token = self.token()
         if not secret_store(self.deployed):
             return token
@@ -167,12 +167,12 @@ class Canary:
         return str(answer["access_token"])
 
     def fetch(self, token: str, request: str = "", path: str = "/probe") -> Answer:
-        """C2: a protected request."""
+        """C2: send a protected request."""
         given = {"X_Caracal_Resource": RESOURCE, **({"Authorization": f"Bearer {token}"} if token else {})}
         return self.deployed["gateway"].call("GET", path, None, **given, **({"X_Request_Id": request} if request else {}))
 
     def events(self, request: str) -> list[tuple[t.Any, ...]]:
-        """C3: what landed of a request, in the order of the chain."""
+        """C3: return the stored events of a request, in the order of the chain."""
         return self.deployed.sql(
             "SELECT event_type, decision, evaluation_status, chain_seq, determining_policies_json, diagnostics_json, metadata_json"
             f" FROM audit_events WHERE zone_id = '{self.zone}' AND request_id = '{request}' ORDER BY chain_seq"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the fixtures `caracal_database` and `twin_cluster` hand to a test."""
+"""The values of the fixtures `caracal_database` and `twin_cluster`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twin.spec import Spec
 
 @dataclasses.dataclass(frozen=True)
 class TwinCluster:
-    """A server with the twin's databases, and what they were made from."""
+    """A server with the twin's databases, and the specification from which they were created."""
 
     info: SandboxInfo
     spec: Spec
@@ -29,11 +29,11 @@ class TwinCluster:
 
     @property
     def target(self) -> dict[str, t.Any]:
-        """The same for the twin's own functions."""
+        """Return the connection in the form that the twin's own functions use."""
         return {"host": self.info.socket_dir, "port": self.info.port, "user": self.info.superuser, "password": None}
 
     def execute(self, *statements: str, database: str = "caracal") -> list[tuple[t.Any, ...]]:
-        """Run statements, each on its own; the rows of the last."""
+        """Run statements one by one; return the rows of the last one."""
         with contextlib.closing(load.open_database(self.target, database)) as connection, connection.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)

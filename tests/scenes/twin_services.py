@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The twin's services against a twin's database and a Redis: started on free ports, stopped at the end."""
+"""The twin's services with a twin's database and a Redis: started on free ports, stopped at the end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from twin.facts import SECRET_STORE
 from twin.releases.known import RELEASES
 
 TESTS = Path(__file__).resolve().parents[1]
-# As they have to be started: audit first, so that its group is there before anybody adds an event.
+# The order of starts: audit first, so that its group exists before the first event.
 SERVICES = ("audit", "sts", "api", "coordinator", "gateway")
 ISSUER = "https://sts.twin.example"
 SECRETS = {
@@ -50,7 +50,7 @@ Answer = tuple[int, t.Any, dict[str, str]]
 
 @dataclasses.dataclass
 class Service:
-    """One running service. `log` is everything that it has said so far."""
+    """One running service. `log` is its output so far."""
 
     name: str
     url: str
@@ -63,13 +63,13 @@ class Service:
         return self.log_file.read_text(encoding="utf-8")
 
     def stop(self) -> int:
-        """Ask it to end as an orchestrator does; its exit code."""
+        """Stop it like an orchestrator; return its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=PATIENCE)
 
     def call(self, method: str, path: str, body: t.Any = None, **headers: str) -> Answer:
-        """Status, body (JSON where it is some, else text) and headers in lower case. A `form` goes as such, the rest as JSON."""
+        """Return status, body (parsed if it is JSON, else text) and headers in lower case. A list is sent as a form, all else as JSON."""
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         data = None
         if body is not None:
@@ -95,7 +95,7 @@ AUDITOR = "auditor-of-the-twin"
 
 @dataclasses.dataclass
 class Deployment:
-    """A database, a Redis and a folder with secrets; the services that were started are found by name."""
+    """A database, a Redis and a folder with secrets. Started services are in `services` by name."""
 
     cluster: TwinCluster
     redis: RedisServer
@@ -128,11 +128,11 @@ class Deployment:
         return int(self._held[service].getsockname()[1])
 
     def replay(self, service: str) -> Path:
-        """The folder in which a service keeps the events that it could not send."""
+        """Return the folder in which a service keeps the events that it could not send."""
         return self.folder / f"replay-{service}"
 
     def variables(self, service: str) -> dict[str, str]:
-        """What the service finds in its environment: secrets only as names of files."""
+        """Return the environment of the service. Secrets are only names of files."""
         info = self.cluster.info
         query = urllib.parse.urlencode({"host": info.socket_dir, "port": info.port})
         found = {
@@ -154,11 +154,11 @@ class Deployment:
         return {**found, **files, **self.environment}
 
     def start(self, *names: str, wait: bool = True, **changes: str) -> None:
-        """Start these services (or all), with changes to their environment; until each is ready, if so asked."""
+        """Start these services (or all), with changes to their environment; with `wait`, wait until each is ready."""
         order = names or SERVICES
         for name in order:
             service = self._spawn(name, changes)
-            # The group of the audit service has to be there before anybody adds an event.
+            # The group of the audit service must exist before the first event.
             if wait and name == "audit":
                 self.wait_ready(service)
         for name in order if wait else ():
@@ -209,7 +209,7 @@ class Deployment:
 def deployment(
     cluster: TwinCluster, redis: RedisServer, folder: Path, database: str = "caracal", **environment: str
 ) -> t.Iterator[Deployment]:
-    """Nothing is started yet; whatever is running at the end is stopped."""
+    """Yield a deployment without running services; those that run at the end are stopped."""
     made = Deployment(cluster, redis, folder, database, environment)
     try:
         yield made
@@ -223,7 +223,7 @@ def secret_store(deployed: Deployment) -> bool:
 
 
 def _reserved() -> socket.socket:
-    """A port that is nobody else's for as long as this socket is open, and that a service may listen on all the same."""
+    """Return an open socket that reserves its port against other processes, but lets a service listen on it."""
     held = socket.socket()
     held.bind(("127.0.0.1", 0))
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A program for the inside of a sandbox that tries every way out that we know, and prints how each one ended."""
+"""A program for the inside of a sandbox that tries every known way out, and prints the result of each."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream.process import run
 from harness import small_programs
 
-# Without an error, a way leads out.
+# There was no error, so this way leads out.
 OUT = "it leads out"
 CODE = r"""
 import ctypes, fcntl, json, os, socket, stat, sys
@@ -221,7 +221,7 @@ SECRET = "a secret of the host"
 
 @contextlib.contextmanager
 def host(folder: Path) -> t.Iterator[dict[str, t.Any]]:
-    """What there is on this host to be reached, as the program is told of it."""
+    """Yield the addresses and paths of this host that the program tries to reach."""
     folder.chmod(0o755)
     file = folder / "file"
     file.write_text("of the host")
@@ -248,7 +248,7 @@ def host(folder: Path) -> t.Iterator[dict[str, t.Any]]:
 
 
 def tried(given: dict[str, t.Any]) -> dict[str, str]:
-    """How each way ended for the user that we are."""
+    """Return the result of each way for the current user."""
     os.environ["CARACAL_WAY_OUT"] = SECRET
     bwrap = isolation.find_bwrap()
     identity = users.server_identity()

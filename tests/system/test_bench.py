@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each part of `make bench`, at a size that says nothing about speed: a change of options must not break it."""
+"""Each part of `make bench` at a size without meaning for speed: a change of options must not break it."""
 
 from __future__ import annotations
 

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the gates work: a folder outside the clone that ends in `ansible_collections/caracal_ops/backup`.
+"""The folder in which the gates work: outside the clone, ending in `ansible_collections/caracal_ops/backup`.
 
-Ansible finds a collection only at such a path, ansible-test follows no symbolic link to it, and inside a git-ignored
-folder of a clone it skips every target with exit 0. So each run works on a mirror of the tree (see `mirror`).
+Ansible finds a collection only at such a path. The tool `ansible-test` does not follow a symbolic link to it. Inside a
+git-ignored folder of a clone it skips every target and exits with status 0. So each run works on a mirror of the tree
+(see `mirror`).
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ class AreaRefused(Exception):
 
 
 def path_of(clone: Path) -> Path:
-    """The work area of this user and this clone; `TMPDIR` moves it. Nothing is made."""
+    """Return the path of the work area of this user and this clone; `TMPDIR` moves it. Does not create it."""
     name = hashlib.sha256(os.fsencode(clone)).hexdigest()[:12]
     root = Path(os.environ.get("TMPDIR") or "/var/tmp").resolve()
     return root / f"caracal-ops-{os.getuid()}-{name}"
 
 
 def make(clone: Path = CLONE) -> Path:
-    """The work area, made with mode 0700 if need be. The name can be guessed, so a foreign one is refused."""
+    """Create the work area with mode 0700 if it does not exist. Its name can be guessed, so a folder of another user is refused."""
     area = path_of(clone)
     if area.is_relative_to(clone):
         raise AreaRefused(f"{area} lies inside the clone, where ansible-test would test nothing: set TMPDIR to a folder outside")

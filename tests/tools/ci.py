@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a change must pass: `make lint`, then `make test`. The last line reports the processor time.
+"""The gates of a change: `make lint`, then `make test`. The last line reports the processor time.
 
-Servers that outlive the test that started them count too, so this process adopts orphans and reaps them.
+Servers that outlive their test count too, so this process adopts orphans and reaps them.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import sys
 import typing as t
 
 TARGETS = ("lint", "test")
-# Seconds of processor time: what a gate should take, and from when on it warns.
+# Seconds of processor time: the target, and the value above which a warning is printed.
 WANTED, WARNED = 600, 720
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def run(command: list[str]) -> int:
-    """Status of a command; every process that ends meanwhile is reaped."""
+    """Run a command and return its status. Every process that ends meanwhile is reaped."""
     started = os.posix_spawnp(command[0], command, os.environ)
     while True:
         pid, status = os.wait()
@@ -31,13 +31,13 @@ def run(command: list[str]) -> int:
 
 
 def spent() -> float:
-    """Seconds of processor time of all processes that were reaped."""
+    """Return the seconds of processor time of all reaped processes."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def closing(seconds: t.Mapping[str, float]) -> str:
-    """The last line."""
+    """Return the last line of the output."""
     total = sum(seconds.values())
     parts = ", ".join(f"{name} {took:.0f} s" for name, took in seconds.items())
     verdict = "ok" if total <= WANTED else f"more than {WANTED / 60:.0f} minutes"
@@ -46,7 +46,7 @@ def closing(seconds: t.Mapping[str, float]) -> str:
 
 
 def main(commands: t.Mapping[str, list[str]]) -> int:
-    """Run the commands until one fails; its status."""
+    """Run the commands until one fails; return its status."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
     seconds: dict[str, float] = {}
     status = 0

@@ -19,9 +19,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releas
 from tools.rules import sizes, tree
 
 GUIDES = "docs/docsite/rst/*.rst"
-# Guides whose lists contain names of other things: changes after a restore, files, metrics.
+# Guides with lists of other names: changes after a restore, files, metrics.
 OTHER_LISTS = ("guide_after_a_restore", "guide_formats", "guide_monitoring", "guide_plain_hosts")
-# In an ID, in the place of what the code computes.
+# Stands for a computed part of an ID.
 COMPUTED = "<name>"
 _ID = re.compile(r"(?:[a-z_]+|<[a-z_ ]+>)(?:\.(?:[a-z_]+|<[a-z_ ]+>))+")
 _LABEL = re.compile(r"^\.\. _ansible_collections\.([\w.]+):\n\n(.+)\n=+\n", re.MULTILINE)
@@ -35,7 +35,7 @@ _RELEASES = {SECRET_STORE: "v1.0.0", ZONE_KEK: "v2026.06.25-rc.1"}
 
 
 class Described(t.NamedTuple):
-    """A check, or a family of checks with `<…>` in its ID, as a guide describes it. `label` and `title` are the guide's."""
+    """A check as a guide describes it, or a family of checks with `<…>` in its ID. `label` and `title` are those in the guide."""
 
     id: str
     label: str
@@ -45,7 +45,7 @@ class Described(t.NamedTuple):
 
 
 class StateRule(t.NamedTuple):
-    """A rule of `state_verify`: what is wrong when it is broken, the verdict then, and the remedy."""
+    """A rule of `state_verify`: what a violation means, its verdict, and the remedy."""
 
     id: str
     wrong: str
@@ -54,7 +54,7 @@ class StateRule(t.NamedTuple):
 
 
 def described(root: Path) -> list[Described]:
-    """Checks that a guide describes in a list or a table, in the order of their IDs."""
+    """Return the checks that a guide describes in a list or a table, sorted by ID."""
     found: list[Described] = []
     for path in tree.files(root, GUIDES):
         if Path(path).stem not in OTHER_LISTS:
@@ -77,7 +77,7 @@ def _sentence(text: str) -> str:
 
 
 def state_rules() -> list[StateRule]:
-    """In the order of the code. A verdict that differs in the older family is named after the newer one's."""
+    """Return the rules in the order of the code. If the older family has another verdict, it follows the newer family's verdict."""
     by_family = [{one.check_id: one for one in table.rules(family, release)} for family, release in _RELEASES.items()]
     found = []
     for name in dict.fromkeys(name for family in by_family for name in family):
@@ -90,12 +90,12 @@ def state_rules() -> list[StateRule]:
 
 @functools.cache
 def known(root: Path) -> frozenset[str]:
-    """IDs on the page of checks."""
+    """Return the IDs on the page of checks."""
     return frozenset([*(one.id for one in described(root)), *(one.id for one in state_rules())])
 
 
 def shown_by(cause: Cause) -> list[str]:
-    """IDs and patterns of the checks whose result shows a cause."""
+    """Return IDs and patterns of the checks with a result that shows a cause."""
     return list(dict.fromkeys(found.id for sign in cause.signs for found in _found(sign)))
 
 
@@ -108,12 +108,12 @@ def _found(sign: Sign) -> t.Iterator[Found]:
 
 
 def causes_of(check_id: str, causes: t.Iterable[Cause]) -> list[str]:
-    """IDs of the causes that a check can show."""
+    """Return the IDs of the causes that a check can show."""
     return [cause.id for cause in causes if any(fnmatch.fnmatchcase(check_id, pattern) for pattern in shown_by(cause))]
 
 
 def used(root: Path) -> set[str]:
-    """IDs that the code gives to checks, with `<…>` in the place of what is computed. An ID that is passed as an argument is not found."""
+    """Return the IDs that the code gives to checks, with `<…>` for each computed part. An ID that is passed as an argument is not found."""
     modules = {Path(path): tree.parse(root, path) for path in tree.files(root, "plugins/**/*.py") if not path.startswith(sizes.DATA)}
     constants = {path.stem: dict(_constants(module)) for path, module in modules.items()}
     found = set()
@@ -125,7 +125,7 @@ def used(root: Path) -> set[str]:
 
 
 def written(root: Path) -> set[str]:
-    """IDs that are whole strings of the code, with `<…>` in the place of what is computed."""
+    """Return the IDs that are whole strings in the code, with `<…>` for each computed part."""
     nodes = (node for path in tree.files(root, "plugins/**/*.py") for node in ast.walk(tree.parse(root, path)))
     strings = (_template(node, {}, {}) for node in nodes if isinstance(node, (ast.Constant, ast.JoinedStr)))
     return {one for one in strings if _ID.fullmatch(one) and not one.startswith(f"{COMPUTED}.{COMPUTED}")}
@@ -161,7 +161,7 @@ def _template(node: ast.expr, own: t.Mapping[str, str], others: t.Mapping[str, t
 
 
 def undescribed(ids: t.Iterable[str], known: t.Collection[str]) -> list[str]:
-    """IDs that no known ID describes, sorted. A name in `<…>`, on either side, stands for one or more parts of an ID."""
+    """Return the IDs that no known ID describes, sorted. A name in `<…>`, on either side, stands for one or more parts of an ID."""
     return sorted(one for one in set(ids) if not any(_fits(one, other) or _fits(other, one) for other in known))
 
 

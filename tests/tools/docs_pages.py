@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Pages of the documentation that are made from code: all settings, all checks, and all causes of a failed drill."""
+"""Pages of the documentation that are generated from code: all settings, all checks, and all causes of a failed drill."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ from tools import docs_checks
 from tools.docs_checks import Described, StateRule
 
 NAMESPACE = "ansible_collections.caracal_ops.backup"
-# The role whose variables are settings of all other roles.
+# The variables of this role are settings of all other roles.
 SHARED = "caracal_ops"
 TITLE = "Backups of Caracal, proved by restore drills"
 ABOUT = (
     "``caracal_ops.backup`` is an Ansible collection. It backs up a Caracal deployment into signed, encrypted backup sets, and it proves "
     "on a schedule that these sets restore."
 )
-# antsibull-docs refers to the label on every page.
+# antsibull-docs refers to this label on every page.
 HELP = """
 .. _communication_for_caracal_ops.backup:
 
@@ -55,7 +55,7 @@ _END_OF_SENTENCE = re.compile(r"(?<=[.!?]) +(?=[A-Z])")
 
 
 class Setting(t.NamedTuple):
-    """A variable of roles. `role` is the first role that has it, in order of their names; the other fields are from that role."""
+    """A variable of roles. `role` is the first role that has it, in alphabetical order; the other fields are from that role."""
 
     name: str
     role: str
@@ -66,7 +66,7 @@ class Setting(t.NamedTuple):
 
 
 def settings(root: Path) -> list[Setting]:
-    """Options of the entry point `main` of every role, sorted by name."""
+    """Return the options of the entry point `main` of every role, sorted by name."""
     found: dict[str, Setting] = {}
     for path in sorted(root.glob("roles/*/meta/argument_specs.yml")):
         role = path.parents[1].name
@@ -84,7 +84,7 @@ def _setting(name: str, role: str, option: t.Mapping[str, t.Any]) -> Setting:
 
 
 def pages(root: Path) -> dict[str, str]:
-    """The text of each page by its name."""
+    """Return the text of each page by its name."""
     return {
         "settings": _settings_page(settings(root)),
         "checks": _checks_page(docs_checks.described(root), docs_checks.state_rules()),
@@ -93,7 +93,7 @@ def pages(root: Path) -> dict[str, str]:
 
 
 def front_page(sections: t.Sequence[t.Mapping[str, t.Any]], reference: t.Mapping[str, t.Sequence[str]]) -> str:
-    """The first page of the site. `sections` are those of `extra-docs.yml`, `reference` has names of pages by their caption."""
+    """Return the first page of the site. `sections` are those in `extra-docs.yml`; `reference` maps captions to names of pages."""
     text = f"{_title(TITLE)}\n{ABOUT}\n\n.. image:: {PICTURE}\n   :alt: {PICTURE_WORDS}\n"
     for one in sections:
         text += _contents(one["title"], [f"docsite/{name}" for name in one["toctree"]])
@@ -160,7 +160,7 @@ def _checks_page(found: t.Sequence[Described], rules: t.Sequence[StateRule]) -> 
 
 
 def _can_show(check_id: str) -> str:
-    """The causes that a result of this check can show."""
+    """Return the causes that a result of this check can show."""
     causes = docs_checks.causes_of(check_id, diagnosis.CAUSES)
     return f"*Possible causes:* {', '.join(_code(one) for one in causes)}, see :ref:`{NAMESPACE}.docsite.causes`." if causes else ""
 
@@ -190,5 +190,5 @@ def _escaped(text: str) -> str:
 
 
 def _markup(text: str) -> str:
-    """Ansible's markup as reStructuredText."""
+    """Return Ansible's markup as reStructuredText."""
     return rst.to_rst_plain(parser.parse(text, parser.Context()))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Build the documentation as a site, into `build/docs/html`: the guides, a page for each module, role and filter, and pages made from code.
+"""Build the documentation as a site in `build/docs/html`: guides, generated pages, and a page for each module, role and filter.
 
 antsibull-docs writes the pages of modules and roles, Sphinx the site. A warning of Sphinx is an error.
 """
@@ -24,9 +24,9 @@ from tools.rules import tree
 
 DOCSITE = Path("docs/docsite")
 COLLECTION = "caracal_ops.backup"
-# Captions of the lists of pages that antsibull-docs writes, and the ends of their names.
+# Captions of the lists of pages that antsibull-docs writes, and the suffixes of their names.
 KINDS = {"Roles": "role", "Modules": "module", "Filters": "filter"}
-# Labels of Ansible's own documentation that pages refer to, and where they are below its address.
+# Labels of Ansible's own documentation that pages refer to, and their paths below its address.
 LABELS = {
     "action_plugins": "plugins/action.html#action-plugins",
     "ansible_configuration_settings": "reference_appendices/config.html#ansible-configuration-settings",
@@ -43,14 +43,14 @@ class BuildFailed(Exception):
 
 
 def inventory(labels: t.Mapping[str, str]) -> bytes:
-    """The labels as an object inventory of Sphinx, version 2."""
+    """Return the labels as an object inventory of Sphinx, version 2."""
     lines = "".join(f"{label} std:label -1 {address} {label}\n" for label, address in sorted(labels.items()))
     head = "# Sphinx inventory version 2\n# Project: ansible\n# Version: latest\n# The remainder of this file is compressed using zlib.\n"
     return head.encode() + zlib.compress(lines.encode())
 
 
 def prepare(root: Path) -> list[dict[str, t.Any]]:
-    """Write the pages made from code next to the guides of this mirror, and list them in the reference; returns the sections."""
+    """Write the generated pages next to the guides of this mirror, and list them in the reference; return the sections."""
     listed = root / DOCSITE / "extra-docs.yml"
     content = yaml.safe_load(listed.read_text(encoding="utf-8"))
     sections: list[dict[str, t.Any]] = content["sections"]
@@ -64,7 +64,7 @@ def prepare(root: Path) -> list[dict[str, t.Any]]:
 
 
 def build(root: Path, target: Path) -> Path:
-    """The folder of the site. Raises BuildFailed."""
+    """Build the site and return its folder. Raises BuildFailed."""
     sections = prepare(root)
     shutil.rmtree(target, ignore_errors=True)
     pages = target / "rst"
@@ -77,7 +77,7 @@ def build(root: Path, target: Path) -> Path:
     if "\n===" in releases.read_text(encoding="utf-8"):
         kinds["Releases"] = [releases.stem]
     else:
-        # Before the first release it has no title.
+        # Before the first release the page of releases has no title.
         releases.unlink()
     (pages / "index.rst").write_text(docs_pages.front_page(sections, kinds), encoding="utf-8")
     shutil.copy2(root / "docs/images" / docs_pages.PICTURE, pages)
@@ -94,7 +94,7 @@ def _run(*command: str, **variables: str) -> None:
 
 
 def main() -> str | None:
-    """Returns the error in one line."""
+    """Build the site; return the error in one line."""
     try:
         site = build(tree.ROOT, Path(os.environ["CARACAL_OPS_BUILD"]) / "docs")
     except BuildFailed as exc:

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record of how long each test takes, `tests/durations.json`. A run with `--record` writes it.
+"""The record of the duration of each test, `tests/durations.json`. A run with `--record` writes it.
 
-A checksum over all rows refuses a record that was edited by hand. Each file has a digest of its source, so that `make record` finds the
-files that changed since they were measured.
+A checksum over all rows detects a record that was edited by hand. Each file has a digest of its source, so that `make
+record` finds the files that changed since they were measured.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import typing as t
 from pathlib import Path
 
 PATH = Path(__file__).parents[1] / "durations.json"
-# Seconds that a test without a row counts.
+# Seconds counted for a test without a row.
 NEW = 0.1
-# Seconds that a test counts whose row is rounded to 0.0.
+# Seconds counted for a test with a row that is rounded to 0.0.
 ROUNDED = 0.025
 
 
@@ -30,7 +30,7 @@ class EditedByHand(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A test file as it was measured: a digest of its source, and the seconds of each test."""
+    """A measured test file: a digest of its source, and the seconds of each test."""
 
     source: str
     tests: dict[str, float]
@@ -44,7 +44,7 @@ class Record:
 
     @classmethod
     def read(cls, path: Path = PATH) -> Record:
-        """Raises EditedByHand."""
+        """Read the record. Raises EditedByHand."""
         if not path.exists():
             return cls({})
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -54,7 +54,7 @@ class Record:
 
     @classmethod
     def of(cls, seconds: t.Mapping[str, float], shared: t.Mapping[str, float], root: Path) -> Record:
-        """From the seconds of each test by node id, and by file those of the fixtures that its tests share; `root` has the files."""
+        """Create a record from the seconds of each test by node ID and the seconds of shared fixtures by file; `root` has the files."""
         number = collections.Counter(map(file_of, seconds))
         files: dict[str, File] = {}
         for node, own in seconds.items():
@@ -64,18 +64,20 @@ class Record:
         return cls(files)
 
     def seconds(self, node: str) -> float | None:
-        """Of one test; None if it has no row."""
+        """Return the seconds of a test, or None if it has no row."""
         file = self.files.get(file_of(node))
         return file.tests.get(test_of(node)) if file else None
 
     def total(self, name: str) -> float:
-        """Of all tests of a file."""
+        """Return the seconds of all tests of a file."""
         file = self.files.get(name)
         return sum(file.tests.values()) if file else NEW
 
     def quickest(self, nodes: t.Iterable[str], budget: float) -> set[str]:
-        """The quickest tests with a row, as many as take `budget` seconds together. Among equally quick ones a digest of the name decides,
-        so that no file loses all of its tests."""
+        """Return the quickest tests with a row that together take `budget` seconds.
+
+        Among equally quick tests a digest of the name decides, so that no file loses all of its tests.
+        """
         rows = {node: took for node in nodes if (took := self.seconds(node)) is not None}
         found, spent = set[str](), 0.0
         for node in sorted(rows, key=lambda one: (rows[one], hashlib.sha256(one.encode()).digest())):
@@ -86,13 +88,17 @@ class Record:
         return found
 
     def is_current(self, node: str, root: Path) -> bool:
-        """Whether the test has a row, and its file is not known to have changed since. Old rows do not say on which source they were
-        measured."""
+        """Return whether the test has a row and its file is not known to have changed since.
+
+        Old rows have no digest of the source.
+        """
         name = file_of(node)
         return self.seconds(node) is not None and self.files[name].source in ("", digest(root / name))
 
     def renewed(self, ran: Record) -> Record:
-        """With the rows of another run. A file that is known to have changed loses its other rows, since tests of it may be gone."""
+        """Return the record updated with another run. A changed file loses its other rows, because some of its tests may not exist any
+        more.
+        """
         merged = dict(self.files)
         for name, new in ran.files.items():
             old = self.files.get(name)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Let ansible-builder write what it would build, without a network or an engine: the definition that users build from, and what it takes
-from an installed collection.
+"""Let ansible-builder write the build context of an execution environment, without a network or an engine.
 
-Runs in the mirror; prints `N requirements in a context of an execution environment`.
+Checks the definition that users build from, and what ansible-builder reads from an installed collection. Runs in the
+mirror; prints `N requirements in a context of an execution environment`.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ META = {"pip": Path("meta/ee-requirements.txt"), "bindep": Path("meta/ee-bindep.
 
 
 def requirements(text: str) -> set[str]:
-    """Lines without comments, among them those of ansible-builder that say which collection it was."""
+    """Return the lines without comments. ansible-builder adds comments that name the collection."""
     return {" ".join(line.partition("#")[0].split()) for line in text.splitlines()} - {""}
 
 
 def lost(context: Path) -> list[str]:
-    """Files that the recipe copies and that the context does not hold."""
+    """Return the files that the recipe copies but the context does not contain."""
     recipe = (context / "Containerfile").read_text(encoding="utf-8")
     return [name for name in re.findall(r"^COPY (?!--from)(\S+) ", recipe, re.MULTILINE) if not (context / name).exists()]
 
 
 def host_of(context: Path) -> str:
-    """The registry host that the base image is named with, or nothing: where images come from is the user's business."""
+    """Return the registry host of the base image, or an empty string. The project does not choose a registry for the user."""
     recipe = (context / "Containerfile").read_text(encoding="utf-8")
     first = re.findall(r'^ARG EE_BASE_IMAGE="(.*?)"', recipe, re.MULTILINE)[0].partition("/")
     return first[0] if first[1] and re.search(r"[.:]|^localhost$", first[0]) else ""
 
 
 def differing(kind: str, written: str, meta: str) -> list[str]:
-    """What ansible-builder takes from the collection and what the collection names, where only one of them has it."""
+    """Compare the requirements that ansible-builder wrote with those that the collection names; return the differences."""
     return [f"{kind}: {one}" for one in sorted(requirements(written) ^ requirements(meta))]
 
 
 def faults(context: Path, taken: dict[str, str], meta: dict[str, str]) -> list[str]:
-    """All that is wrong with a context, and with what was taken from the collection."""
+    """Return all faults of a context and of the requirements read from the collection."""
     found = [f"not in the context: {name}" for name in lost(context)]
     found += [f"the base image names the registry {host}" for host in [host_of(context)] if host]
     return found + [fault for kind, written in taken.items() for fault in differing(kind, written, meta[kind])]
 
 
 def main() -> str | None:
-    """Returns the error, or prints how much was looked at."""
+    """Print the number of checked requirements, or return the error."""
     builder = Path(os.environ["CARACAL_OPS_BUILD"]).parent / ".venv-importer/bin/ansible-builder"
     with tempfile.TemporaryDirectory() as folder:
         context, files = Path(folder, "context"), {kind: Path(folder, kind) for kind in META}

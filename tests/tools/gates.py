@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table of gates of `make lint`: what each runs, and how we know that it tested something.
+"""The table of gates of `make lint`: the command of each gate, and the proof that it tested something.
 
-Most linters end with 0 when they find no file to look at. So each gate has a count, read from its output or from a
-second command that lists what it looks at, and a gate whose count is 0 has failed.
+Most linters exit with status 0 when they find no file to check. So each gate has a count, read from its output or from
+a second command that lists the files. A gate with the count 0 fails.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ Count = t.Callable[[str], int]
 
 # Sanity tests that always have something to test in this collection.
 SANITY_NEEDED = frozenset({"compile", "no-assert", "shebang", "validate-modules"})
-# Other gates are stricter (ruff, yamllint, antsibull-changelog), and each would get an environment of its own; two are gates themselves.
+# Other gates are stricter (ruff, yamllint, antsibull-changelog), and each test would need an environment of its own.
+# import and pylint are separate gates below.
 SANITY_ELSEWHERE = ("changelog", "import", "pep8", "pylint", "yamllint")
 
 
 @dataclasses.dataclass(frozen=True)
 class Gate:
-    """A command that ends with 0 when all is well; `count` reads how many `unit` were tested out of what it printed.
+    """A command that exits with status 0 if all is correct; `count` reads from its output how many `unit` were tested.
 
-    Where `lister` is given, `count` reads the output of that command instead. Lines that match `noise` are not shown.
-    A failure whose output matches `chance` is the tool's own bad luck, and is tried again.
+    If `lister` is set, `count` reads the output of that command instead. Lines that match `noise` are not shown. A
+    failure with output that matches `chance` is a random failure of the tool, and the gate is tried again.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Gate:
 
 
 def number(pattern: str) -> Count:
-    """Count by the number in the last match of a pattern."""
+    """Return a counter that reads the number in the last match of a pattern."""
 
     def count(output: str) -> int:
         found = re.findall(pattern, output)
@@ -51,17 +52,17 @@ def number(pattern: str) -> Count:
 
 
 def python_files(output: str) -> int:
-    """Count by lines that are the path of a Python file."""
+    """Count the lines that are paths of Python files."""
     return sum(line.endswith(".py") for line in output.splitlines())
 
 
 def lines(output: str) -> int:
-    """Count by lines that say something."""
+    """Count the lines that are not blank."""
     return sum(bool(line.strip()) for line in output.splitlines())
 
 
 def sanity_tests(output: str, needed: t.Collection[str] = SANITY_NEEDED) -> int:
-    """How many sanity tests had something to test; 0 if one that is needed had not, or was left out."""
+    """Count the sanity tests that tested something. Return 0 if a needed test was skipped or tested nothing."""
     tested: set[str] = set()
     name = ""
     for line in output.splitlines():
@@ -77,23 +78,23 @@ def sanity_tests(output: str, needed: t.Collection[str] = SANITY_NEEDED) -> int:
 
 
 def linted(output: str) -> int:
-    """Count by what pylint says of each group of files."""
+    """Add up the numbers that pylint reports for its groups of files."""
     return sum(int(files) for files in re.findall(r"Checking (\d+) file\(s\) in context", output))
 
 
-# How ansible-test makes its environments and calls its helpers; `-v` is needed to see which tests had nothing to test.
+# Output of ansible-test about its environments and helpers. `-v` is needed to see which tests had nothing to test.
 SANITY_NOISE = r"(Run|Stream|Execute) command|Looking in|Collecting|Using cached|Download|Install|Successfully|Created|\s|$"
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
-# What Ansible itself starts.
+# Files that Ansible itself starts.
 STARTED = ("plugins/modules/", "plugins/action/", "plugins/filter/")
 
-# In the environment that we are in; what a test needs beside it gets one of its own.
+# Runs in the current environment. A test that needs more gets an environment of its own.
 SANITY = ("ansible-test", "sanity", "-v", "--color", "no", "--local", "--python", PYTHON)
 
-# Those that take longest begin first.
+# The slowest gates come first.
 GATES = (
-    # Of the plugins alone: tests are ruff's, and five hundred more files would take it longer than all other gates together.
+    # Plugins only. ruff checks the tests, and five hundred more files would take longer than all other gates together.
     Gate("pylint", (*SANITY, "--test", "pylint", "plugins/"), linted, noise=SANITY_NOISE),
     Gate(
         "sanity",
@@ -102,7 +103,7 @@ GATES = (
         "tests",
         noise=SANITY_NOISE,
     ),
-    # Of these alone: each imports all that it is made of, and what none imports does nothing.
+    # Only these files. Each imports all that it consists of, and a file that none of them imports has no effect.
     Gate("import", (*SANITY, "--test", "import", *STARTED), lambda said: sanity_tests(said, ("import",)), "tests", noise=SANITY_NOISE),
     Gate("ruff", ("ruff", "check", "."), python_files, lister=("ruff", "check", "--show-files", ".")),
     Gate("ruff-format", ("ruff", "format", "--check", "."), number(r"(\d+) files? already formatted")),
@@ -127,7 +128,7 @@ GATES = (
         lambda listed: listed.count('"caracal_ops.backup.'),
         "modules",
         ("ansible-doc", "--list", "--json", "caracal_ops.backup"),
-        # Its random folder's name ends in an underscore one time in 37, and then reads as a reference.
+        # The name of its random folder ends in an underscore one time in 37, and is then parsed as a reference.
         chance=r'Unknown target name: "antsibull-docs-',
     ),
     Gate(

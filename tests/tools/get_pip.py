@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Let `ansible-test` make the environments of its tests from the package index alone.
+"""Let `ansible-test` create the environments of its tests with the package index as the only source.
 
-It starts with environments without pip and runs a script for that, which it downloads from a host of its own unless
-the script lies in a cache below the home folder. We put one there that runs the pip wheel of the wanted version.
-ansible-test hands no `PIP_*` variable on, so pip's settings go into that home folder too.
+It creates environments without pip and then runs a script. It downloads the script from a separate host unless the
+script is in a cache below the home folder. This module writes a script to that cache that runs the pip wheel of the wanted
+version. Because `ansible-test` does not pass `PIP_*` variables on, pip's settings are written to that home folder too.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ runpy.run_module("pip", run_name="__main__", alter_sys=True)
 
 
 class GetPipFailed(Exception):
-    """ansible-test will not be able to make its environments."""
+    """Preparing the script failed, so ansible-test could not create its environments."""
 
 
 def wanted_version(site_packages: Path) -> str:
-    """The version of pip that the installed ansible-test asks for."""
+    """Return the version of pip that the installed ansible-test requires."""
     source = (site_packages / "ansible_test/_internal/python_requirements.py").read_text(encoding="utf-8")
     found = re.search(r"\bpip='([0-9.]+)'", source)
     if found is None:
@@ -45,7 +45,7 @@ def wanted_version(site_packages: Path) -> str:
 
 
 def prepare(venv: Path, home: Path) -> Path:
-    """Put the script, its wheel and pip's settings below `home`; returns the script."""
+    """Write the script, its wheel and pip's settings below `home`; return the path of the script."""
     version = wanted_version(next(venv.glob("lib/python*/site-packages")))
     _write_settings(venv, home / ".config/pip/pip.conf")
     cache = home / ".ansible/test/cache"
@@ -62,7 +62,7 @@ def prepare(venv: Path, home: Path) -> Path:
 
 
 def settings_of(python: Path) -> dict[str, dict[str, str]]:
-    """What `pip config list` says, by section; those of the environment count as `global`."""
+    """Return the output of `pip config list` by section. Settings from environment variables count as `global`."""
     done = subprocess.run([str(python), "-m", "pip", "config", "list"], capture_output=True, text=True, check=True)
     found: dict[str, dict[str, str]] = {}
     for line in done.stdout.splitlines():
@@ -73,7 +73,7 @@ def settings_of(python: Path) -> dict[str, dict[str, str]]:
 
 
 def _write_settings(venv: Path, target: Path) -> None:
-    """As one settings file that only we read."""
+    """Write pip's settings to one file that only this user can read."""
     settings = configparser.RawConfigParser()
     settings.read_dict(settings_of(venv / "bin/python"))
     target.parent.mkdir(parents=True, exist_ok=True)

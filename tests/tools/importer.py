@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Build the collection's artifact and let galaxy-importer judge it; its warnings count as failures here.
+"""Build the collection's artifact and check it with galaxy-importer. Its warnings count as failures here.
 
 Runs in the mirror; prints `imported N parts`.
 """
@@ -17,23 +17,23 @@ import sys
 import tempfile
 from pathlib import Path
 
-# ansible-lint is a gate of its own, with the same profile.
+# ansible-lint is a separate gate with the same profile.
 SETTINGS = "[galaxy-importer]\nRUN_ANSIBLE_LINT = False\n"
 
 
 def complaints(log: str) -> list[str]:
-    """Lines of the importer that are more than information."""
+    """Return the lines of the importer above the level INFO."""
     return [line for line in log.splitlines() if re.match(r"(WARNING|ERROR|CRITICAL)\b", line)]
 
 
 def build(folder: str) -> Path:
-    """The artifact of the tree that we are in."""
+    """Build the artifact of the current tree and return its path."""
     subprocess.run(["ansible-galaxy", "collection", "build", "--output-path", folder], check=True, stdout=subprocess.DEVNULL)
     return next(Path(folder).glob("*.tar.gz"))
 
 
 def main() -> str | None:
-    """Returns the error, or prints how much was imported."""
+    """Print the number of imported parts, or return the error."""
     with tempfile.TemporaryDirectory() as folder:
         artifact = build(folder)
         venv = Path(os.environ["CARACAL_OPS_BUILD"]).parent / ".venv-importer" / "bin"

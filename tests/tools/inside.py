@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run a command inside the mirror of the tree, with the tools of this clone and nothing of the user's settings."""
+"""Run a command inside the mirror of the tree, with the tools of this clone and without the user's settings."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pathlib import Path
 
 from tools import area, mirror
 
-# What of the user's environment, and of make's, no gate sees.
+# Prefixes of variables of the user's environment, and of make's, that are hidden from gates.
 DROPPED = ("ANSIBLE_", "PYTEST_", "PG", "MAKE", "MFLAGS", "PYTHONDONTWRITEBYTECODE")
 USAGE = "usage: python -m tools.inside COMMAND [ARGUMENT ...]"
 
 
 def environment(clone: Path, work: Path) -> dict[str, str]:
-    """The variables of a gate: collection path, tools, a home of its own, `CARACAL_OPS_BUILD` for results to keep.
+    """Return the variables of a gate: collection path, tools, a separate home, and `CARACAL_OPS_BUILD` for results to keep.
 
-    The user's `ANSIBLE_*` settings and dot files could turn a gate's verdict; none gets in.
+    The user's `ANSIBLE_*` variables and dot files could change a gate's verdict, so none is passed on.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
     home = work / "home"
@@ -34,12 +34,12 @@ def environment(clone: Path, work: Path) -> dict[str, str]:
         "HOME": str(home),
         "PATH": os.pathsep.join(path),
         "PYTHONPATH": imports,
-        # Compiled once, and not in the tree, where a gate would take it for a part of the collection.
+        # Bytecode is compiled once, and outside the tree, where a gate would count it as a part of the collection.
         "PYTHONPYCACHEPREFIX": str(work / "cache" / "bytecode"),
         "LC_ALL": "C.UTF-8",
         "ANSIBLE_COLLECTIONS_PATH": str(work),
         "ANSIBLE_CONFIG": str(settings),
-        # Ansible looks homes up in the user database, where not every user has one that can be written.
+        # Ansible reads homes from the user database, and some users have no writable home there.
         "ANSIBLE_HOME": str(home / ".ansible"),
         "ANSIBLE_REMOTE_TEMP": str(home / ".ansible" / "tmp"),
         "ANSIBLE_LOCALHOST_WARNING": "false",
@@ -52,7 +52,7 @@ def environment(clone: Path, work: Path) -> dict[str, str]:
 
 
 def main(arguments: list[str]) -> str | None:
-    """Replaces this process by the command; returns only on an error, in one line."""
+    """Replace this process with the command. Return only on an error, with one line."""
     if not arguments:
         return USAGE
     try:

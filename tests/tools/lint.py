@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run every gate of `gates`, two side by side, say how long each took and how much it tested, and fail at the end if one failed.
+"""Run every gate of `gates`, two in parallel. Print the time and the count of each gate, and fail at the end if one failed.
 
-Arguments name the gates to run; without any, all run.
+Arguments are names of gates; without arguments, all gates run.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 from tools import area, get_pip, inside, mirror
 from tools.gates import GATES, Gate
 
-# Most gates keep one core busy.
+# Most gates use one core.
 AT_ONCE = 2
 
 
 def run_gate(gate: Gate, tree: Path, variables: dict[str, str]) -> tuple[bool, str, str]:
-    """Whether the gate passed, what it has to say in one line, and all that it printed."""
+    """Run a gate. Return whether it passed, its summary in one line, and its whole output."""
     started = time.monotonic()
     status, output = _run(gate.command, tree, variables)
     while status != 0 and re.search(gate.chance, output):
@@ -41,7 +41,7 @@ def run_gate(gate: Gate, tree: Path, variables: dict[str, str]) -> tuple[bool, s
 
 
 def run_all(gates: t.Sequence[Gate], tree: Path, variables: dict[str, str]) -> list[str]:
-    """Run the gates, `AT_ONCE` side by side, each told when it ends; returns the names of those that failed."""
+    """Run the gates, `AT_ONCE` in parallel, and report each when it ends; return the names of those that failed."""
     failed = []
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         running = {pool.submit(run_gate, gate, tree, variables): gate for gate in gates}
@@ -62,7 +62,7 @@ def _run(command: t.Sequence[str], tree: Path, variables: dict[str, str]) -> tup
 
 
 def chosen(names: t.Sequence[str]) -> list[Gate]:
-    """The gates with these names, or all; an unknown name is an error."""
+    """Return the gates with these names, or all. An unknown name is an error."""
     known = {gate.name: gate for gate in GATES}
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -71,7 +71,7 @@ def chosen(names: t.Sequence[str]) -> list[Gate]:
 
 
 def main(names: list[str]) -> str | None:
-    """Run the named gates, or all; returns the error in one line."""
+    """Run the named gates, or all; return the error in one line."""
     gates = chosen(names)
     try:
         work = area.make()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Copy what git would take of the clone into the work area, and remove there what is gone from the clone."""
+"""Copy the files that git would add from the clone into the work area, and remove there what was deleted from the clone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tools.area import COLLECTION
 
-# ansible-test keeps its results and a virtual environment there, between runs.
+# ansible-test keeps its results and a virtual environment there between runs.
 KEPT = "tests/output"
 
 
@@ -22,8 +22,8 @@ class MirrorFailed(Exception):
 
 
 def listed(clone: Path) -> list[str]:
-    """Paths of tracked files and of new ones that are not ignored, without those that were deleted."""
-    # A clone may belong to another user than the one who runs make (root in a checkout of somebody).
+    """Return the paths of tracked files and of new files that are not ignored, without deleted files."""
+    # The clone may belong to another user than the one who runs make, such as root in a user's checkout.
     command = ["git", "-c", f"safe.directory={clone}", "-C", str(clone), "ls-files", "-coz", "--exclude-standard"]
     try:
         done = subprocess.run(command, capture_output=True, check=False)
@@ -36,7 +36,7 @@ def listed(clone: Path) -> list[str]:
 
 
 def mirror(clone: Path, area: Path) -> Path:
-    """Make `area`'s collection folder equal to the clone, `tests/output` aside; returns that folder."""
+    """Make the collection folder in `area` equal to the clone, except `tests/output`; return that folder."""
     target = area / COLLECTION
     names = listed(clone)
     if nested := [name for name in names if name.endswith("/")]:

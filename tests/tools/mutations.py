@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""pytest plugin that counts: how many of the tests that break something found it, how many false alarms there were.
+"""A pytest plugin that counts how many tests that break something detected it, and how many false alarms occurred.
 
-It closes the run with `N of N found, M false alarms`. A false alarm is a failure of a test marked `no_false_alarm`,
-which leaves everything whole. A test that breaks a deployment in one of several ways records the way and what was reported (`WAY`);
-each way has a line before that: `mutations: source after a set: N found, N unproven, N warned, N silent`.
+The last line of the run is `N of N found, M false alarms`. A false alarm is a failure of a test marked
+`no_false_alarm`, which changes nothing. A test that breaks a deployment in one of several ways records the way and the
+result (`WAY`). Each way has a line before the last: `mutations: source after a set: N found, N unproven, N warned, N
+silent`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ import pytest
 
 KINDS = ("mutation", "no_false_alarm")
 PROPERTY = "caracal_ops_kind"
-# Of a test: "way: outcome".
+# The property of a test with the value "way: outcome".
 WAY = "caracal_ops_way"
 OUTCOMES = ("found", "unproven", "warned", "silent")
 
 
 class Tally:
-    """Outcome of each marked test. A test has found its damage when none of its phases failed."""
+    """The outcome of each marked test. A test has found its damage if none of its phases failed."""
 
     def __init__(self) -> None:
         self.ran: dict[str, set[str]] = {kind: set() for kind in KINDS}
@@ -57,7 +58,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Counter:
-    """The hooks; on an xdist worker they only label, and the controller counts."""
+    """The hooks. An xdist worker only labels tests; the controller counts."""
 
     def __init__(self) -> None:
         self.tally = Tally()

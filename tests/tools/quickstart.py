@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the quickstart playbook, say what it is doing in a line a step, and end with its summary.
+"""Run the quickstart playbook, print one line for each step, and end with the summary.
 
-Ansible's own words go to `quickstart.log` beside the directory. The exit status is the playbook's; 1 where a locked set was deleted, or
-where a Compose project cannot be made here. However it ends, Ctrl-C included, nothing stays of a Compose project.
+Ansible's output goes to `quickstart.log` next to the directory. The exit status is the playbook's, or 1 if a locked set
+was deleted or a Compose project cannot be created here. The Compose project is removed in all cases, after Ctrl-C too.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from tools import quickstart_project
 from tools.quickstart_bucket import bucket
 
 TASK = re.compile(r"^TASK \[(?:caracal_ops\.backup\.(?P<role>\w+) : )?(?P<name>.+)\] \**$")
-# What takes less time is not worth a line.
+# Steps that take less time are not shown.
 SHOWN_SECONDS = 1.0
 LAST_LINES = 15
-# The playbook puts it into directories that it may empty.
+# The playbook writes this file into directories that it may empty.
 MARKER = ".caracal-quickstart"
 
 
@@ -38,14 +38,14 @@ def command(directory: Path, events: int, others: t.Sequence[str] = ()) -> list[
 
 
 def environment() -> dict[str, str]:
-    """A readable log, and no word about an inventory that nobody needs here."""
+    """Return variables for a readable log, without warnings about an inventory, which is not needed here."""
     plain = {"ANSIBLE_NOCOLOR": "true", "ANSIBLE_NOCOWS": "true", "ANSIBLE_CALLBACK_RESULT_FORMAT": "yaml", "PYTHONUNBUFFERED": "1"}
     quiet = {"ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false"}
     return {**os.environ, **plain, **quiet}
 
 
 class Progress:
-    """Shows a task when the next one begins, with its seconds, if it took long enough."""
+    """Shows a task with its seconds when the next task begins, if it took long enough."""
 
     def __init__(self, show: t.Callable[[str], None], clock: t.Callable[[], float] = time.monotonic) -> None:
         self._show = show
@@ -54,7 +54,7 @@ class Progress:
         self._since = clock()
 
     def line(self, text: str) -> None:
-        """One line of Ansible's output."""
+        """Process one line of Ansible's output."""
         found = TASK.match(text)
         if found:
             self._begin(f"{found['role'] or 'quickstart'}: {found['name']}")
@@ -69,7 +69,7 @@ class Progress:
 
 
 def play(directory: Path, events: int, log: Path, others: t.Sequence[str] = ()) -> int:
-    """Run it, with other settings; its exit status."""
+    """Run the playbook with further settings; return its exit status."""
     progress = Progress(lambda text: print(text, flush=True))
     with open(log, "w", encoding="utf-8", buffering=1) as copy:
         child = subprocess.Popen(
@@ -93,7 +93,7 @@ def play(directory: Path, events: int, log: Path, others: t.Sequence[str] = ()) 
 
 
 def stop(_signal: int, _frame: t.Any) -> t.NoReturn:
-    """SIGTERM ends us as Ctrl-C does."""
+    """Exit on SIGTERM as on Ctrl-C."""
     raise KeyboardInterrupt
 
 
@@ -123,7 +123,7 @@ def main(arguments: t.Sequence[str] | None = None) -> int:
 
 
 def round_trip(directory: Path, events: int, repository: str, deployment: str) -> int:
-    """Play it and show what came of it; the exit status."""
+    """Run the playbook and print the result; return the exit status."""
     log, summary = directory.with_name(f"{directory.name}.log"), directory / "summary.txt"
     if (directory / MARKER).exists():
         summary.unlink(missing_ok=True)

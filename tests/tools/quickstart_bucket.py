@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A bucket with Object Lock for the quickstart, on a server of its own: what is backed up there cannot be deleted, and that is shown."""
+"""A bucket with Object Lock for the quickstart, on a separate server. It shows that a backup stored there cannot be deleted."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WHO = {BACKUP: "the backup host", ADMIN: "the owner of the account"}
 
 @dataclasses.dataclass(frozen=True)
 class Bucket:
-    """`name` is on `server`, where each host may do what the guide on buckets gives it."""
+    """The bucket `name` on `server`. Each host has the permissions that the guide on buckets gives it."""
 
     server: S3Server
     name: str
 
     def settings(self) -> list[str]:
-        """Variables of the playbook."""
+        """Return the variables of the playbook."""
         return [
             f"quickstart_repository=s3://{self.name}/{PREFIX}",
             f"quickstart_s3_endpoint={self.server.endpoint}",
@@ -35,8 +35,10 @@ class Bucket:
         ]
 
     def try_to_delete(self) -> tuple[list[str], bool]:
-        """Delete a manifest, that very version, as the backup host and as the owner of the account; what came out in lines, and whether
-        nobody could."""
+        """Delete one version of a manifest, as the backup host and as the owner of the account.
+
+        Returns the results in lines, and whether both were refused.
+        """
         found = self.server.client.list_object_versions(Bucket=self.name, Prefix=f"{PREFIX}/sets/")
         manifest = next(one for one in found["Versions"] if one["Key"].endswith("/manifest.json"))
         which = {"Bucket": self.name, "Key": manifest["Key"], "VersionId": manifest["VersionId"]}
@@ -53,7 +55,7 @@ class Bucket:
 
 @contextlib.contextmanager
 def bucket() -> t.Iterator[Bucket]:
-    """The server ends with us, and the bucket with it."""
+    """Yield a bucket. The server ends with this process, and the bucket with it."""
     with s3_server.start() as server:
         made = Bucket(server, server.bucket())
         s3_policies.enforce(server, made.name, PREFIX)

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make the keys of a backup host, a drill host and an operator, each in a directory of its own.
+"""Create the keys of a backup host, a drill host and an operator, each in a separate directory.
 
-What is there already is kept. Secrets go into files of mode 0600 and nowhere else; the output names public keys only.
+Existing keys are kept. Secrets are only written to files of mode 0600; the output contains only public keys.
 """
 
 from __future__ import annotations
@@ -19,19 +19,20 @@ from pathlib import Path
 import pyrage
 
 BACKUP, DRILL, OPERATOR = "backup-host", "drill-host", "operator"
-# What each signer may sign. Only these pairs are believed.
+# What each signer may sign. Only these pairs are trusted.
 SIGNERS = {
     BACKUP: ("backup", "repository@caracal-ops,journal@caracal-ops,set@caracal-ops"),
     DRILL: ("drill", "drill@caracal-ops,journal@caracal-ops,set@caracal-ops"),
     OPERATOR: ("operator", "repository@caracal-ops,journal@caracal-ops"),
 }
-# Who can open sets: the drill host every night, the operator when everything else is lost. Secrets have identities of their own.
+# Who can decrypt sets: the drill host every night, and the operator if all other identities are lost.
+# Secrets have identities of their own.
 IDENTITIES = {DRILL: "drill.identity", OPERATOR: "break-glass.identity"}
 OF_SECRETS = {DRILL: "secrets.identity", OPERATOR: "break-glass-secrets.identity"}
 
 
 def write(path: Path, text: str) -> None:
-    """A file of mode 0600 that appears whole."""
+    """Write a file of mode 0600 that appears only when it is complete."""
     temporary = path.with_name(f".{path.name}.new")
     with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
@@ -39,7 +40,7 @@ def write(path: Path, text: str) -> None:
 
 
 def signing_key(folder: Path, principal: str) -> str:
-    """The public key of `signing_key` in the folder, which is made when it is not there."""
+    """Return the public key of `signing_key` in the folder. The key is created if it does not exist."""
     key = folder / "signing_key"
     if not key.exists():
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", principal, "-f", str(key)]
@@ -48,7 +49,7 @@ def signing_key(folder: Path, principal: str) -> str:
 
 
 def recipient(path: Path) -> str:
-    """The recipient of the age identity in a file, which is made when it is not there."""
+    """Return the recipient of the age identity in a file. The identity is created if it does not exist."""
     if not path.exists():
         identity = pyrage.x25519.Identity.generate()
         write(path, f"# public key: {identity.to_public()}\n{identity}\n")
@@ -57,7 +58,7 @@ def recipient(path: Path) -> str:
 
 
 def make(directory: Path, deployment: str) -> list[str]:
-    """All keys and the lists made of them; the lines of `allowed_signers`."""
+    """Create all keys and the lists of them; return the lines of `allowed_signers`."""
     os.umask(0o077)
     for host in SIGNERS:
         (directory / host).mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Compose project of the quickstart: the stand-in services as an image of their own, beside PostgreSQL and Redis as anybody pulls them.
+"""The Compose project of the quickstart: an image with the stand-in services, and the public images of PostgreSQL and Redis.
 
-Its containers, volumes, networks and its image bear one name, by which all of them are found and removed whatever has become of a run.
+Its containers, volumes, networks and its image have the same name. They are found and removed by that name, however a
+run ended.
 """
 
 from __future__ import annotations
@@ -27,37 +28,37 @@ import twin
 from twin import secret_files
 from twin.spec import Spec
 
-# The collection asks there too, whatever context the user has chosen for the command line.
+# The collection uses this socket too, even if the user selected another context for the command line.
 SOCKET = "unix:///var/run/docker.sock"
 TWIN = Path(next(iter(twin.__path__)))
 COMPOSE = TWIN / "compose"
 SERVICES = ("audit", "sts", "api", "coordinator", "gateway", "web")
-# What the services import, of the clone's environment.
+# Libraries that the services import, from the clone's environment.
 LIBRARIES = ("psycopg2-binary", "redis", "cryptography", "cffi", "pycparser")
-# Where the drill unpacks them, in the quickstart's directory.
+# The folder in the quickstart's directory into which the drill unpacks images.
 IMAGES = "images"
 LABEL = "label=com.docker.compose.project"
-# A hundred years: the audit service would drop the older months of what stands in for a deployment.
+# A hundred years. With the default, the audit service would drop the older months of the sample deployment.
 RETENTION_DAYS = 36500
 
 
 class ProjectFailed(Exception):
-    """No project can be made here; the message says why."""
+    """The project cannot be created on this machine; the message contains the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Project:
-    """The one of a quickstart's directory."""
+    """The Compose project of a quickstart directory."""
 
     name: str
     directory: Path
 
     def settings(self) -> list[str]:
-        """Variables of the playbook."""
+        """Return the variables of the playbook."""
         return ["quickstart_deployment=compose"]
 
     def address(self, service: str, port: int) -> str:
-        """Where this host reaches a port of a service. Raises ProjectFailed."""
+        """Return the address on this host of a service's port. Raises ProjectFailed."""
         told = _docker("compose", "--project-directory", str(self.directory), "port", service, str(port))
         if told.returncode:
             raise ProjectFailed(f"{service} of {self.name} publishes no port: {' '.join(told.stderr.split())[:300]}")
@@ -65,20 +66,20 @@ class Project:
 
 
 def of(directory: Path) -> Project:
-    """Two clones have two projects."""
+    """Return the project of a directory. Two clones have two projects."""
     return Project(f"caracal-quickstart-{hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]}", directory / "compose")
 
 
 @contextlib.contextmanager
 def project(directory: Path) -> t.Iterator[Project]:
-    """Nothing of an earlier run is there at the beginning, and nothing at all at the end."""
+    """Yield the project. Remove what an earlier run left before, and everything afterwards."""
     check()
     made = of(directory)
     remove(made)
     try:
         yield made
     finally:
-        # A second Ctrl-C would leave what the first one asked to remove.
+        # A second Ctrl-C would interrupt the cleanup that the first one started.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         remove(made)
         shutil.rmtree(directory / IMAGES, ignore_errors=True)
@@ -86,7 +87,7 @@ def project(directory: Path) -> t.Iterator[Project]:
 
 
 def check() -> None:
-    """Raises ProjectFailed where Compose cannot be used, in one line."""
+    """Raise ProjectFailed, with one line, if Compose cannot be used."""
     if os.geteuid():
         raise ProjectFailed("DEPLOYMENT=compose reads Docker's volumes, which belong to root; run it as root")
     if shutil.which("docker") is None:
@@ -98,7 +99,7 @@ def check() -> None:
 
 
 def install(made: Project, seed: int | str) -> None:
-    """What the product's installer puts on a host: the Compose file, its settings, and secrets, which are those of the seed."""
+    """Write what the product's installer writes on a host: the Compose file, its settings, and the secrets, derived from the seed."""
     made.directory.mkdir(mode=0o700, exist_ok=True)
     shutil.copyfile(COMPOSE / "compose.yml", made.directory / "compose.yml")
     settings = {"COMPOSE_PROJECT_NAME": made.name, "CARACAL_IMAGE": made.name, "AUDIT_RETENTION_DAYS": str(RETENTION_DAYS)}
@@ -107,7 +108,7 @@ def install(made: Project, seed: int | str) -> None:
 
 
 def build(made: Project) -> None:
-    """The image of the services, for the Python that the libraries were made for. Raises ProjectFailed."""
+    """Build the image of the services, for the Python version of the libraries. Raises ProjectFailed."""
     with tempfile.TemporaryDirectory() as folder:
         fill(Path(folder))
         version = f"PYTHON={sys.version_info.major}.{sys.version_info.minor}"
@@ -118,7 +119,7 @@ def build(made: Project) -> None:
 
 
 def fill(folder: Path) -> None:
-    """What the image has beside Python. Any user may read it there."""
+    """Write the files that the image has besides Python. They are readable for every user."""
     shutil.copytree(TWIN, folder / "twin", ignore=shutil.ignore_patterns("__pycache__"))
     for file in (file for name in LIBRARIES for file in importlib.metadata.files(name) or ()):
         if ".." not in file.parts and "__pycache__" not in file.parts:
@@ -133,7 +134,7 @@ def fill(folder: Path) -> None:
 
 
 def remove(made: Project) -> None:
-    """All that bears the project's name. Raises ProjectFailed for what the engine keeps."""
+    """Remove everything with the project's name. Raises ProjectFailed if the engine does not remove it."""
     mine = f"{LABEL}={made.name}"
     for kind, listed, removes in (
         ("containers", ("ps", "--all", "--quiet", "--filter", mine), ("rm", "--force", "--volumes")),
@@ -147,7 +148,7 @@ def remove(made: Project) -> None:
 
 
 def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    # In a session of its own, so that what Ctrl-C ends is the quickstart and not its tidying up.
+    # A separate session, so that Ctrl-C ends the quickstart and not its cleanup.
     return subprocess.run(
         ["docker", *arguments],
         env={**os.environ, "DOCKER_HOST": SOCKET},

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a deployment can do before its loss and must be able to do after its restore: noted, and compared.
+"""What a deployment can do before its loss and must be able to do after its restore, recorded and compared.
 
-The last link of each audit chain, an admin token that nobody has but its owner, and the keys with which each zone signs its tokens, which
-are sealed with a secret of the deployment.
+Recorded are the last link of each audit chain, an admin token that only its owner has, and the keys with which each
+zone signs its tokens. Those keys are encrypted with a secret of the deployment.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LINK = "SELECT content_sha256 FROM public.audit_events WHERE zone_id = %s AND ch
 
 
 def note(made: Project) -> dict[str, t.Any]:
-    """A new admin token, the heads of the chains, the public keys of the zones that have any."""
+    """Create an admin token; return it with the heads of the chains and the public keys of the zones that have any."""
     with _database(made) as connection, connection.cursor() as cursor:
         cursor.execute(HEADS)
         heads = [list(row) for row in cursor.fetchall()]
@@ -44,7 +44,7 @@ def note(made: Project) -> dict[str, t.Any]:
 
 
 def compare(made: Project, noted: t.Mapping[str, t.Any]) -> list[str]:
-    """What is not as it was; empty if all is."""
+    """Return the differences from the recorded state; an empty list if there are none."""
     lost = []
     with _database(made) as connection, connection.cursor() as cursor:
         for zone, seq, digest in noted["heads"]:

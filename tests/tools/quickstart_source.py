@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The source of a quickstart on this host: a PostgreSQL and a Redis, made as a drill makes its sandbox. They run until they are stopped."""
+"""The source of a quickstart on this host: PostgreSQL and Redis, created like a drill's sandbox. They run until they are stopped."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.bundle import Bundle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import REQUIRED, SandboxSpec
 
-# No process holds the source while a drill runs.
+# No process uses the source while a drill runs, so its lease is long.
 LEASE_SECONDS = 86400
 MINIMUM_FREE = 1 << 30
 
 
 def start(directory: str) -> None:
-    """Both servers, empty. What a run that was killed has left there is removed. Raises BackupError."""
+    """Start both servers, empty. What a killed run left there is removed. Raises BackupError."""
     stop(directory)
     install = tools.find(None, OLDEST_MAJOR, REQUIRED)
     lifecycle.create(SandboxSpec(directory, install, minimum_free=MINIMUM_FREE, lease=LEASE_SECONDS))
@@ -30,7 +30,7 @@ def start(directory: str) -> None:
 
 
 def stop(directory: str) -> None:
-    """End them, and remove the directory; so with any other sandbox. Raises BackupError."""
+    """Stop both servers and remove the directory, as for any other sandbox. Raises BackupError."""
     lifecycle.destroy(directory)
 
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hold every role to our rules: a README, argument specs equal to the defaults, names and tags that begin with its own.
+"""Check every role against our rules: a README, argument specs equal to the defaults, names and tags that begin with the role's name.
 
-Prints `N roles checked`, or one line a fault.
+Prints `N roles checked`, or one line for each fault.
 """
 
 from __future__ import annotations
@@ -17,13 +17,15 @@ import yaml
 
 
 def load(path: Path) -> t.Any:
-    """The content of a YAML file, None where there is none."""
+    """Return the content of a YAML file, or None if the file does not exist."""
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
 def spec_faults(role: Path) -> list[str]:
-    """Where `meta/argument_specs.yml` and `defaults/main.yml` differ, over all entry points. Options without a default are not in the
-    defaults."""
+    """Return the differences between `meta/argument_specs.yml` and `defaults/main.yml`, over all entry points.
+
+    Options without a default are not in the defaults.
+    """
     defaults = load(role / "defaults/main.yml") or {}
     specs = (load(role / "meta/argument_specs.yml") or {}).get("argument_specs") or {}
     if "main" not in specs:
@@ -51,7 +53,7 @@ def _option_faults(role: str, name: str, option: dict[str, t.Any], defaults: dic
 
 
 def tasks_of(path: Path) -> t.Iterator[dict[str, t.Any]]:
-    """The tasks of a file, those in blocks included."""
+    """Yield the tasks of a file, including tasks in blocks."""
     pending = list(load(path) or [])
     while pending:
         task = pending.pop(0)
@@ -60,7 +62,7 @@ def tasks_of(path: Path) -> t.Iterator[dict[str, t.Any]]:
 
 
 def task_faults(role: Path) -> list[str]:
-    """Tags that do not begin with the role's name, and steps of `tasks/main.yml` without a tag."""
+    """Return tags that do not begin with the role's name, and steps of `tasks/main.yml` without a tag."""
     faults = []
     for path in sorted((role / "tasks").glob("*.yml")):
         for task in tasks_of(path):
@@ -75,7 +77,7 @@ def task_faults(role: Path) -> list[str]:
 
 
 def faults_of(role: Path) -> list[str]:
-    """Everything that is wrong with a role."""
+    """Return all faults of a role."""
     missing = [f"{name} is missing" for name in ("README.md", "meta/main.yml") if not (role / name).is_file()]
     return [f"{role.name}: {fault}" for fault in missing + spec_faults(role) + task_faults(role)]
 

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Run the tests, then each one that failed once more, alone: what passes then is flaky, and a debt that is told.
+"""Run the tests, then run each failed test once more, alone. A test that passes then is flaky and is reported.
 
-Up to `LET_THROUGH` flaky tests do not fail the run; `build/flaky.json` keeps their names. Arguments are pytest's, and those
-of `tiers`; `--record` renews the record of durations: all of it after a run of all tests, else that of the tests that ran.
+Up to `LET_THROUGH` flaky tests do not fail the run; `build/flaky.json` contains their names. Arguments are passed to
+pytest and `tiers`. `--record` updates the record of durations: completely after a run of all tests, otherwise only for
+the tests that ran.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from pathlib import Path
 from tools import durations, tiers
 
 LET_THROUGH = 3
-# With more failures it is no chance, and a second try would only cost time.
+# More failures are not random, and a second try would only cost time.
 TRIED_AGAIN = 10
 WORKERS = ("-n", "3", "--dist", "worksteal")
 PYTEST = (sys.executable, "-m", "pytest", "-p", "tools.tiers")
 
 
 def run(arguments: t.Sequence[str]) -> tuple[int, dict[str, t.Any]]:
-    """Status of a pytest, and the outcome that `tiers` wrote."""
+    """Run pytest; return its status and the outcome that `tiers` wrote."""
     with tempfile.TemporaryDirectory(prefix="caracal-outcome-") as folder:
         outcome = Path(folder, "outcome.json")
         status = subprocess.run([*PYTEST, "--outcome", str(outcome), *arguments], check=False).returncode
@@ -36,7 +37,7 @@ def run(arguments: t.Sequence[str]) -> tuple[int, dict[str, t.Any]]:
 
 
 def again(failed: t.Sequence[str]) -> list[str]:
-    """Those of the failed tests that pass alone, one process each."""
+    """Run each failed test in a separate process; return the tests that pass."""
     print(f"\nonce more, alone: {len(failed)} that failed", flush=True)
     return [test for test in failed if run(["-n", "0", "-q", test])[0] == 0]
 
@@ -46,7 +47,7 @@ def keep_flaky(flaky: t.Sequence[str]) -> None:
 
 
 def keep_durations(outcome: t.Mapping[str, t.Any], *, whole: bool) -> None:
-    """Into the clone: tests run in a mirror of it."""
+    """Write the record into the clone, because tests run in a mirror."""
     clone = tiers.build_folder().parent
     path = clone / "tests" / durations.PATH.name
     ran = durations.Record.of(outcome["seconds"], outcome["shared"], clone)
@@ -54,7 +55,7 @@ def keep_durations(outcome: t.Mapping[str, t.Any], *, whole: bool) -> None:
 
 
 def tell(flaky: t.Sequence[str], failed: t.Sequence[str], passed: int, seconds: float) -> int:
-    """The last lines, and the status of the whole run."""
+    """Print the last lines; return the status of the whole run."""
     keep_flaky(flaky)
     for test in failed:
         print(f"FAILED {test}")
@@ -68,7 +69,7 @@ def tell(flaky: t.Sequence[str], failed: t.Sequence[str], passed: int, seconds: 
 
 
 def main(arguments: list[str]) -> int:
-    """Run, try again, tell. A run that did not end by failing tests (a wrong option, no test) ends as it is."""
+    """Run the tests, run failed ones again, and report. A run that ended for another reason (a wrong option, no test) is not repeated."""
     started = time.monotonic()
     status, outcome = run([*WORKERS, *(one for one in arguments if one != "--record")])
     if "--record" in arguments and outcome:

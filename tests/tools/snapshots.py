@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Texts that users read most, kept as files, so that a change of their words is seen as a diff. `make snapshots` rewrites them."""
+"""The texts that users read most, kept as files, so that a change of their words is visible as a diff.
+
+`make snapshots` rewrites them.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,18 @@ from tools.rules import tree
 
 FOLDER = "tests/snapshots"
 OPTION = "--rewrite-snapshots"
-# Takes the name of a file of the folder, and the text as it is made now.
+# Its arguments are the name of a file in the folder, and the current text.
 Snapshot = t.Callable[[str, str], None]
 
 
 def clone(environment: t.Mapping[str, str] | None = None) -> Path:
-    """Where a rewritten file must land: tests run in a mirror, which `tools.inside` makes, and the next run makes anew."""
+    """Return the folder of a rewritten file. Tests run in a mirror from `tools.inside`, and the next run replaces the mirror."""
     build = (os.environ if environment is None else environment).get("CARACAL_OPS_BUILD")
     return Path(build).parent if build else tree.ROOT
 
 
 def check(root: Path, name: str, text: str) -> None:
-    """Raises AssertionError with a diff when the kept file says something else."""
+    """Raise AssertionError with a diff if the kept file differs."""
     path = root / FOLDER / name
     kept = path.read_text(encoding="utf-8") if path.is_file() else ""
     if not text or text != kept:
@@ -34,14 +37,14 @@ def check(root: Path, name: str, text: str) -> None:
 
 
 def difference(name: str, kept: str, made: str) -> str:
-    """A unified diff, and what to do about it."""
+    """Return a unified diff with the remedy."""
     lines = difflib.unified_diff(kept.splitlines(), made.splitlines(), f"{FOLDER}/{name}", "as it is made now", lineterm="")
     shown = "\n".join(lines) or "they differ in line ends only, or nothing was made"
     return f"{FOLDER}/{name} says something else. If the new words are meant: make snapshots\n{shown}"
 
 
 def rewrite(root: Path, name: str, text: str) -> bool:
-    """Keep the text; whether that changed the file. A file that is right is not touched."""
+    """Write the text; return whether that changed the file. An identical file is not touched."""
     path = root / FOLDER / name
     if path.is_file() and path.read_bytes() == text.encode():
         return False

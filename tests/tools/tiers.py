@@ -2,14 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""pytest plugin that chooses: the gate, all tests, or a part of them; and says what it left out.
+"""A pytest plugin that selects tests (the gate, all tests, or a part of them) and reports the tests that it left out.
 
-The gate is the quickest tests, as many as take `BUDGET` seconds together, so it does not grow with the number of tests. What counts
-is the last measurement (see `durations`): a test's own seconds and its share of the fixtures of its file, without fixtures of the
-session. To these come up to `NEW_ONES` tests without a measurement, the tests of `RULES`, which any change can break, and the stories
-(`@pytest.mark.story`): one whole run of each kind, and no gate without one of each. `--all` has everything, `--part 2/4` with it the
-second of four parts of about equal length. `--unrecorded` has the tests that the record does not know as they are now. Tests that are
-named (by path, `-k` or `-m`) all run.
+The gate contains the quickest tests that together take `BUDGET` seconds, so its time does not grow with the number of
+tests. The duration of a test is its last measurement (see `durations`): its own seconds and its share of the fixtures
+of its file, without fixtures of the session.
+
+The gate also contains up to `NEW_ONES` tests without a measurement, the tests of `RULES`, which any change can break,
+and the stories (`@pytest.mark.story`). A story is one whole run of a kind, and the gate needs one of each kind.
+
+`--all` runs all tests, and `--all --part 2/4` the second of four parts of about equal length. `--unrecorded` runs the
+tests that have no current record. Tests that are named (by path, `-k` or `-m`) all run.
 """
 
 from __future__ import annotations
@@ -26,16 +29,17 @@ import pytest
 
 from tools.durations import EditedByHand, Record, file_of
 
-# Seconds of all quick tests of the gate together, by the record. The stories, the rules, the collection and what each worker starts once
+# Recorded seconds of all quick tests of the gate together. The stories, the rules, the collection and what each worker
+# starts once
 # add about 200 seconds.
 BUDGET = 130.0
-# Tests without a measurement that a gate runs at most.
+# The maximum number of tests without a measurement in a gate.
 NEW_ONES = 50
-# The folder of the rules that hold for all files, whatever they take.
+# The folder of the rules that hold for all files. They run however long they take.
 RULES = "architecture"
-# One of each is in the gate, or there is no gate.
+# The gate needs a story of each kind, and is refused without it.
 STORIES = ("alerts", "backup and restore", "drill", "kill in a backup", "kill in a drill", "locked bucket", "molecule")
-# The property of a report that says how long fixtures took that the tests of a file share.
+# The property of a report with the seconds of fixtures that the tests of a file share.
 SHARED = "caracal_ops_shared"
 
 
@@ -44,12 +48,12 @@ def folder_of(node: str) -> str:
 
 
 def stories_of(item: pytest.Item) -> set[str]:
-    """Of what kinds a test is the gate's story."""
+    """Return the kinds of which a test is the gate's story."""
     return {kind for marker in item.iter_markers("story") for kind in marker.args}
 
 
 def spread(items: t.Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
-    """The stories first, a share to each worker, which begins with its part of the list: none is left for the end of the run."""
+    """Return the stories first in each worker's share of the list, so that no story is left for the end of the run."""
     rest = [item for item in items if not stories_of(item)]
     stories = [item for item in items if stories_of(item)]
     length = -(-len(rest) // workers)
@@ -58,7 +62,7 @@ def spread(items: t.Sequence[pytest.Item], workers: int) -> list[pytest.Item]:
 
 
 def part_of(text: str) -> tuple[int, int]:
-    """`2/4` as numbers."""
+    """Return the numbers in a text such as `2/4`."""
     found = re.fullmatch(r"([1-9]\d?)/([1-9]\d?)", text)
     if not found or int(found[1]) > int(found[2]):
         raise pytest.UsageError(f"--part {text}: give the number of a part and how many there are, as in --part 2/4")
@@ -66,7 +70,9 @@ def part_of(text: str) -> tuple[int, int]:
 
 
 def files_of_part(files: t.Mapping[str, float], number: int, parts: int) -> set[str]:
-    """The files of one of `parts` parts of about equal length: the longest first, each to the part that has least."""
+    """Return the files of one of `parts` parts of about equal length. The longest file comes first, each in the part
+    with the least time.
+    """
     sums = [0.0] * parts
     mine = set()
     for name, seconds in sorted(files.items(), key=lambda one: (-one[1], one[0])):
@@ -92,7 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def named(config: pytest.Config) -> bool:
-    """Whether the command line says itself which tests it wants. A worker always gets paths, so its controller tells it."""
+    """Return whether the command line names tests. A worker always gets paths, so it uses the value of its controller."""
     told = getattr(config, "workerinput", {}).get("named")
     by_path = config.args_source == pytest.Config.ArgsSource.ARGS if told is None else told
     return bool(by_path or config.option.keyword or config.option.markexpr)
@@ -106,7 +112,7 @@ def _record() -> Record:
 
 
 def _refuse_no_gate(items: t.Sequence[pytest.Item], record: Record) -> None:
-    """A gate has a story of each kind, and few tests that were never measured: those may be slow."""
+    """Raise UsageError if a kind has no story, or if there are too many tests without a measurement, which may be slow."""
     if missing := sorted(set(STORIES).difference(*map(stories_of, items))):
         raise pytest.UsageError(f"no test is the gate's story of: {', '.join(missing)}; mark one with @pytest.mark.story(kind)")
     new = [item.nodeid for item in items if record.seconds(item.nodeid) is None]
@@ -119,7 +125,7 @@ def _whatever_it_takes(item: pytest.Item) -> bool:
 
 
 class Chooser:
-    """The hooks. Workers choose, all alike; the controller is told by them what was left out, and tells it."""
+    """The hooks. All workers select the same tests and report to the controller what they left out; the controller prints it."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -129,7 +135,7 @@ class Chooser:
         self.passed = 0
         self.seconds: dict[str, float] = collections.defaultdict(float)
         self.shared: dict[str, float] = collections.defaultdict(float)
-        # Of the test that is set up: seconds of fixtures that others use too, by scope.
+        # For the test in setup: seconds of fixtures that other tests use too, by scope.
         self._setting_up = False
         self._wide: dict[str, float] = collections.defaultdict(float)
 
@@ -217,5 +223,5 @@ class Chooser:
 
 
 def build_folder() -> Path:
-    """Where results are kept."""
+    """Return the folder for results."""
     return Path(os.environ.get("CARACAL_OPS_BUILD") or "build")

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make a virtual environment from pinned requirements; keep it while pins, Python and place stay the same.
+"""Create a virtual environment from pinned requirements. Keep it while pins, Python and path are the same.
 
-`ANSIBLE_CORE=2.20` in the environment takes the newest ansible-core of that series in the place of the pinned one.
+`ANSIBLE_CORE=2.20` in the environment installs the newest ansible-core of that series instead of the pinned one.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tools import get_pip
 from tools.area import CLONE
 
 OLDEST = (3, 11)
-# With the environment active, `make` runs by its own Python, which could not make it anew.
+# If the environment is active, `make` runs with its Python, which could not create it again.
 PYTHON = getattr(sys, "_base_executable", sys.executable)
-# It installs what pip needs a minute for in ten seconds.
+# It installs in ten seconds; pip needs a minute.
 UV = "uv==0.13.9"
-# pip's settings on how to reach an index, and uv's of the same meaning, with what stands between several values.
+# pip's settings for an index, uv's settings of the same meaning, and the separator of several values.
 INDEX = {
     "index-url": ("UV_DEFAULT_INDEX", " "),
     "extra-index-url": ("UV_INDEX", " "),
@@ -37,11 +37,11 @@ INDEX = {
 
 
 class VenvFailed(Exception):
-    """The environment cannot be made."""
+    """The environment cannot be created."""
 
 
 def stamp(folder: Path, requirements: list[Path]) -> str:
-    """What an environment was made of: its place (scripts hold absolute paths), the Python, every pin."""
+    """Return the properties of an environment: its path (scripts contain absolute paths), the Python, every pin."""
     digest = hashlib.sha256(f"{folder}\n{PYTHON}\n{sys.version}\n".encode())
     for path in requirements:
         digest.update(path.read_bytes())
@@ -49,7 +49,7 @@ def stamp(folder: Path, requirements: list[Path]) -> str:
 
 
 def make(folder: Path, name: str, log: Path) -> bool:
-    """An environment from `requirements/<name>.txt` and its lock; returns whether it had to be made."""
+    """Create an environment from `requirements/<name>.txt` and its lock; return whether it was created."""
     requirements = [CLONE / "requirements" / f"{name}.txt", CLONE / "requirements" / f"{name}.lock"]
     if os.environ.get("ANSIBLE_CORE"):
         requirements = with_ansible_core(os.environ["ANSIBLE_CORE"], requirements, log.parent / "requirements")
@@ -73,7 +73,7 @@ def make(folder: Path, name: str, log: Path) -> bool:
 
 
 def with_ansible_core(series: str, requirements: list[Path], into: Path) -> list[Path]:
-    """Copies of the files that ask for another series, such as `2.20`; what the lock says of its libraries is for the pinned one."""
+    """Write copies of the files for another series, such as `2.20`. The lock of its libraries is for the pinned series only."""
     if not re.fullmatch(r"\d+\.\d+", series):
         raise VenvFailed(f"ANSIBLE_CORE={series}: give a series such as 2.20")
     into.mkdir(parents=True, exist_ok=True)
@@ -85,7 +85,7 @@ def with_ansible_core(series: str, requirements: list[Path], into: Path) -> list
 
 
 def index_of(settings: t.Mapping[str, t.Mapping[str, str]]) -> dict[str, str]:
-    """The index that pip is told of, as uv's variables."""
+    """Return pip's index settings as uv's variables."""
     given = {**settings.get("global", {}), **settings.get("install", {})}
     return {name: between.join(given[key].split()) for key, (name, between) in INDEX.items() if key in given}
 
@@ -97,7 +97,7 @@ def _run(command: list[str], output: t.BinaryIO, log: Path, needs: str, variable
 
 
 def main(arguments: list[str]) -> str | None:
-    """`FOLDER NAME`, the folder relative to the clone; returns the error in one line."""
+    """Create `NAME` in `FOLDER`, relative to the clone; return the error in one line."""
     if sys.version_info < OLDEST:
         return f"Python {OLDEST[0]}.{OLDEST[1]} or newer is needed, this is {sys.version.split()[0]}: make PYTHON=/path/to/python3.11"
     folder, name = arguments

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m twin create`: make a twin in a running cluster and say so in one line."""
+"""`python -m twin create`: create a twin in a running cluster and print one line about it."""
 
 from __future__ import annotations
 

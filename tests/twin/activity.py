@@ -28,8 +28,11 @@ HEAD = "SELECT chain_seq, content_sha256, ingested_at FROM public.audit_events W
 
 
 def write_some(target: load.Target, spec: Spec, n: int, stop_event: threading.Event) -> int:
-    """Append up to `n` audit events, every third with a delegated child session and its outbox rows; one transaction
-    each. Ends early when `stop_event` is set. `spec` is the one that made the twin. Returns the number of events."""
+    """Append up to `n` audit events, one transaction each; return the number of events.
+
+    Every third event has a delegated child session and its outbox rows. Ends early when `stop_event` is set. `spec`
+    must be the one that created the twin.
+    """
     release = RELEASES[spec.release]
     zones = load.build(spec, keys.for_seed(spec.seed), release).zones
     with contextlib.closing(load.open_database(target, "caracal")) as connection:
@@ -47,7 +50,7 @@ def write_some(target: load.Target, spec: Spec, n: int, stop_event: threading.Ev
 
 
 class _Writer:
-    """Rows with a clock that starts at the twin's own now, so that they fall into its partitions."""
+    """Rows with a clock that starts at the twin's own `now`, so that they fall into its partitions."""
 
     def __init__(self, spec: Spec, release: Release) -> None:
         self._key = keys.for_seed(spec.seed).audit_hmac_key
@@ -59,7 +62,7 @@ class _Writer:
         self._started = time.monotonic()
 
     def event(self, cursor: t.Any, zone: Zone) -> dt.datetime:
-        """The zone's next audit event; its moment."""
+        """Write the zone's next audit event; return its time."""
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [zone.id])
         cursor.execute(HEAD, [zone.id])
         seq, head, last = cursor.fetchone() or (0, None, self._now)
@@ -72,7 +75,7 @@ class _Writer:
         return at
 
     def delegate(self, cursor: t.Any, zone: Zone, at: dt.datetime) -> None:
-        """A child session under the zone's first live agent, delegated to by a new edge."""
+        """Create a child session of the zone's first live agent, with a new delegation edge."""
         parent = zone.agents[0]
         child = Agent(self._dice.uuid7(at), zone.applications[0], parent.authority, True)
         session = {

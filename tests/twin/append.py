@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""More events at the end of one zone's chain in a running twin, as its audit service would have written them."""
+"""More events at the end of one zone's chain in a running twin, as its audit service would write them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ STEP_US = 1000
 
 
 def append(connection: t.Any, keys: Keys, release: Release, zone: str, count: int, now: dt.datetime) -> int:
-    """Add `count` events of the zone with this id, a millisecond apart from `now` (UTC) on; the chain's new head.
+    """Add `count` events to the zone with this ID, one millisecond apart, starting at `now` (UTC); return the chain's new head.
 
-    The same head and `now` give the same events; another `now` gives others, as after a restore.
+    The same head and `now` give the same events. Another `now` gives other events, as after a restore.
     """
     with connection.cursor() as cursor:
         cursor.execute(HEAD, [zone])

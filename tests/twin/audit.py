@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Audit events in time order, zones interleaved, each zone's chain true; one line of COPY text at a time.
+"""Audit events in time order, with interleaved zones and a valid chain in each zone, one line of COPY text at a time.
 
-JSON is written by hand in the order and spacing of `jsonb`, since the content hash covers the stored text; in the one
-release that hashes what came over the wire, the stored text must not give the hash.
+JSON is written with the order and spacing of `jsonb`, because the content hash covers the stored text. One release
+hashes the text that was received; there the stored text must not give the hash.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ Digest = t.Callable[[Event, int], str]
 
 
 def digest_of(release: Release, dice: Dice) -> Digest:
-    """How the release makes the content hash of an event and its Unix microseconds."""
+    """Return the function that computes the content hash of an event and its Unix microseconds in this release."""
 
     def stored(event: Event, occurred_us: int) -> str:
         return chain.event_hash(event.texts, event.documents, occurred_us * 1000)
 
     def wire(event: Event, occurred_us: int) -> str:
-        # Sorted keys, no blanks, and a part of a microsecond that no column holds.
+        # Sorted keys, no blanks, and nanoseconds, which no column can store.
         received = (
             text and json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"), sort_keys=True) for text in event.documents
         )
@@ -77,7 +77,7 @@ def digest_of(release: Release, dice: Dice) -> Digest:
 
 
 class ZoneChain:
-    """The end of a zone's chain, and how to add to it."""
+    """The end of a zone's chain, and the method to extend it."""
 
     def __init__(self, zone: Zone, key: bytes, digest: Digest, seq: int = 0, head: str | None = None) -> None:
         self.zone = zone
@@ -87,7 +87,7 @@ class ZoneChain:
         self.head = head
 
     def append(self, event: Event, occurred_us: int, ingested_us: int, signature: str | None) -> list[str | None]:
-        """The row's texts in the order of COLUMNS."""
+        """Return the row's texts in the order of COLUMNS."""
         content = self._digest(event, occurred_us)
         previous, self.head = self.head, content
         self.seq += 1
@@ -155,7 +155,7 @@ class EventMaker:
 class AuditStream:
     """All audit events of a twin. `months` yields (first day, lines); consume each before the next.
 
-    Afterwards `chains` holds the heads and `revealed` the last events of which the outbox keeps the frames.
+    Afterwards `chains` contains the heads, and `revealed` the last events with a frame in the outbox.
     """
 
     def __init__(self, spec: Spec, keys: Keys, zones: t.Sequence[Zone], release: Release) -> None:
@@ -173,7 +173,7 @@ class AuditStream:
         span = microseconds(spec.now) - first
         done = 0
         for offset in range(1 - spec.months, 1):
-            # Event n lies at first + span * n // events, and a bit later; `end` is the first that is past this month.
+            # Event n is at first + span * n // events, plus jitter; `end` is the first event after this month.
             end = -((first - microseconds(spec.month(offset + 1))) * spec.events // span) if offset < 0 else spec.events
             yield spec.month(offset).date(), self._lines(done, end, first, span, microseconds(spec.month(offset + 1)) - 1)
             done = end
@@ -183,14 +183,14 @@ class AuditStream:
         jitter = max(step // 2, 1)
         for number in range(start, end):
             occurred = min(first + span * number // self._spec.events + dice.getrandbits(48) % jitter, last_us)
-            # The lower of two draws: zones differ in traffic, as they do.
+            # The lower of two random numbers, because the traffic of real zones differs too.
             link = chains[min(dice.getrandbits(16) % len(chains), dice.getrandbits(16) % len(chains))]
             yield self._line(link, occurred, min(jitter, 900_000))
 
     def _line(self, link: ZoneChain, occurred: int, lag: int) -> str:
         event = self._maker.make(link.zone, occurred)
         if event.texts[2] == "credential_revealed":
-            # These come through the outbox, whose frames have milliseconds.
+            # These come through the outbox. Its frames have milliseconds.
             occurred = occurred // 1000 * 1000
             self.revealed.append((event, occurred))
         ingested = occurred + self._dice.getrandbits(20) % lag
@@ -199,10 +199,10 @@ class AuditStream:
 
 
 def copy_line(texts: t.Iterable[str | None]) -> str:
-    """A line of COPY text from texts that may be NULL."""
+    """Return a line of COPY text from texts that may be NULL."""
     return "\t".join(NULL if text is None else escape(text) if "\\" in text else text for text in texts) + "\n"
 
 
 def stamp(us: int) -> str:
-    """Unix microseconds as PostgreSQL reads them, without going through floats."""
+    """Return Unix microseconds as PostgreSQL reads them, without floats."""
     return (_EPOCH + dt.timedelta(microseconds=us)).isoformat()

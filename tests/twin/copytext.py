@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values to lines of PostgreSQL's COPY text format, and to the text that `jsonb` prints."""
+"""Convert values to lines of PostgreSQL's COPY text format, and to the text that `jsonb` prints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Json:
 
 
 def jsonb(value: t.Any) -> str:
-    """The text of `value::jsonb::text`: keys by length, then by bytes. Floats are not supported."""
+    """Return the text of `value::jsonb::text`: keys sorted by length, then by bytes. Floats are not supported."""
     return _encode(_sorted(value))
 
 
@@ -39,17 +39,17 @@ def _sorted(value: t.Any) -> t.Any:
 
 
 def escape(text: str) -> str:
-    """One field, escaped."""
+    """Escape one field."""
     return text.translate(_ESCAPES)
 
 
 def line(values: t.Iterable[t.Any]) -> str:
-    """One row with its newline."""
+    """Return one row with its newline."""
     return "\t".join(map(field, values)) + "\n"
 
 
 def field(value: t.Any) -> str:
-    """One value; lists are text arrays, `Json` is jsonb, "infinity" is the text that timestamps accept."""
+    """Return one value. Lists are text arrays, `Json` is jsonb, and "infinity" is the text that timestamps accept."""
     if value is None:
         return NULL
     if isinstance(value, bool):
@@ -68,7 +68,7 @@ def _text(value: t.Any) -> str:
 
 
 class ByteStream:
-    """A readable file over an iterator of lines, for `copy_expert`: holds one chunk at a time."""
+    """A readable file over an iterator of lines, for `copy_expert`. It keeps one chunk in memory."""
 
     def __init__(self, lines: t.Iterator[str]) -> None:
         self._lines = lines

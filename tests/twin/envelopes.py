@@ -2,8 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sealed values, and zone signing keys. A CSS1 envelope holds a value under a key of its own, which is sealed under the
-KEK; the family `zone_kek` seals directly under its KEK, bound to no place."""
+"""Encrypted values, and zone signing keys.
+
+A CSS1 envelope contains a value encrypted under a key of its own. That key is encrypted under the KEK. The family
+`zone_kek` encrypts directly under its KEK, without binding to a location.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ PLAN_SECRETS = "caracal/operatorPlanSecrets/values"
 
 
 def seal(kek: bytes, location: str, plaintext: bytes, dice: Dice) -> bytes:
-    """The envelope of `plaintext`, bound to `location`."""
+    """Return the envelope of `plaintext`, bound to `location`."""
     dek, dek_nonce, value_nonce = dice.randbytes(32), dice.randbytes(12), dice.randbytes(12)
     return b"".join(
         (
@@ -40,7 +43,7 @@ def seal(kek: bytes, location: str, plaintext: bytes, dice: Dice) -> bytes:
 
 
 def unseal(kek: bytes, location: str, envelope: bytes) -> bytes:
-    """The plaintext; ValueError for another format or KEK, `cryptography`'s InvalidTag for damage."""
+    """Return the plaintext. Raises ValueError for another format or KEK, `cryptography`'s InvalidTag for damage."""
     if envelope[:4] != MAGIC or len(envelope) < 100:
         raise ValueError("not a CSS1 envelope")
     if envelope[4:12] != hashlib.sha256(kek).digest()[:8]:
@@ -50,19 +53,22 @@ def unseal(kek: bytes, location: str, envelope: bytes) -> bytes:
 
 
 def seal_bare(kek: bytes, nonce: bytes, plaintext: bytes) -> bytes:
-    """The ciphertext of `plaintext` directly under the zone KEK."""
+    """Return the ciphertext of `plaintext` directly under the zone KEK."""
     return ChaCha20Poly1305(kek).encrypt(nonce, plaintext, None)
 
 
 def unseal_bare(kek: bytes, packed: bytes) -> bytes:
-    """The plaintext of nonce and ciphertext in one; ValueError when too short, InvalidTag for damage or another KEK."""
+    """Return the plaintext of a nonce and ciphertext in one value.
+
+    Raises ValueError if it is too short, InvalidTag for damage or another KEK.
+    """
     if len(packed) < 28:
         raise ValueError("shorter than nonce and tag")
     return ChaCha20Poly1305(kek).decrypt(packed[:12], packed[12:], None)
 
 
 def signing_key_pem(dice: Dice) -> bytes:
-    """A P-256 private key as SEC1 PEM."""
+    """Return a P-256 private key as SEC1 PEM."""
     # Any number in 1..n-1 is a private key; 2**255 is well below n.
     key = ec.derive_private_key(dice.getrandbits(255) | 1, ec.SECP256R1())
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hourly Parquet files that the audit service would have made of a running twin, and the watermark that it would have left."""
+"""The hourly Parquet files and the watermark that the audit service would create from a running twin."""
 
 from __future__ import annotations
 
@@ -42,9 +42,10 @@ Row = dict[str, t.Any]
 
 
 def export(connection: t.Any, folder: str, since: dt.datetime | None = None, last: dt.datetime | None = None) -> list[str]:
-    """Make the files of the hours `since` to `last` (UTC, that of the newest event if None) below `folder`, and set the watermark.
+    """Write the files of the hours `since` to `last` below `folder`, and set the watermark; return the paths of all hours with events.
 
-    A file that exists is left as it is, as the service leaves it. The paths of all hours with events, in order.
+    Hours are UTC. If `last` is None, it is the hour of the newest event. The paths are in order. An existing file is
+    not changed, as in the service.
     """
     with connection.cursor() as cursor:
         if last is None:
@@ -77,7 +78,7 @@ def _exported(occurred_at: dt.datetime, chain_seq: int | None, *texts: str | Non
 
 
 def write(path: str, rows: t.Sequence[Row]) -> None:
-    """One file as the service's library writes it: one row group, no compression, no dictionaries, checksums on pages."""
+    """Write one file like the service's library: one row group, no compression, no dictionaries, checksums on pages."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     encodings = {name: "DELTA_LENGTH_BYTE_ARRAY" if kind == pyarrow.string() else "PLAIN" for name, kind in COLUMNS.items()}
     pyarrow.parquet.write_table(
@@ -94,5 +95,5 @@ def write(path: str, rows: t.Sequence[Row]) -> None:
 
 
 def read(path: str) -> list[Row]:
-    """The rows of a file, to be changed and written again."""
+    """Return the rows of a file, to be changed and written again."""
     return t.cast("list[Row]", pyarrow.parquet.ParquetFile(path).read().to_pylist())

@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The shape of a release's facts. A release is a module of constants of these types; the renderer in `schema`
-turns them into SQL, and `introspect` reads a real database back into the same types, so equality is the test.
+"""The types of a release's facts. A release is a module of constants of these types.
 
-Texts are in the server's own words: columns as `name type[ not null][ default …]`, constraints as
+The renderer in `schema` converts them to SQL, and `introspect` reads a real database back into the same types, so that
+tests can compare both.
+
+Texts are as the server prints them: columns as `name type[ not null][ default …]`, constraints as
 `pg_get_constraintdef` prints them, indexes and triggers without the words that repeat their name and table.
 """
 
@@ -34,7 +36,7 @@ class Table:
 
 @dataclasses.dataclass(frozen=True)
 class Sequence:
-    """One sequence: the column that owns it as `table.column`, its type and its access list."""
+    """One sequence: its owning column as `table.column`, its type and its access list."""
 
     owned_by: str
     type: str
@@ -43,7 +45,7 @@ class Sequence:
 
 @dataclasses.dataclass(frozen=True)
 class Function:
-    """One function, keyed elsewhere by its identity `name(arguments)`; `acl` empty means the default."""
+    """One function. Its key elsewhere is its identity `name(arguments)`; an empty `acl` means the default."""
 
     returns: str
     body: str
@@ -54,7 +56,7 @@ class Function:
 
 @dataclasses.dataclass(frozen=True)
 class Database:
-    """One database; `partitions` are the ranges that every installation has, months come from the data."""
+    """One database. `partitions` are the ranges of every installation; months come from the data."""
 
     name: str
     owner: str
@@ -67,7 +69,7 @@ class Database:
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """What v1.0.0 names otherwise: tables, and columns and values by the table's name in v1.0.0."""
+    """The names that differ from v1.0.0: tables, and columns and values by the table's name in v1.0.0."""
 
     tables: dict[str, str] = dataclasses.field(default_factory=dict)
     columns: dict[str, dict[str, str]] = dataclasses.field(default_factory=dict)
@@ -76,9 +78,9 @@ class Names:
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """One release: its databases in the order they are made, roles with their attributes, migrations.
+    """One release: its databases in order of creation, roles with their attributes, migrations.
 
-    `hashes_wire` says that audit content hashes cover what came over the wire instead of what is stored.
+    `hashes_wire` means that audit content hashes cover the received text instead of the stored one.
     """
 
     name: str
@@ -90,14 +92,14 @@ class Release:
     hashes_wire: bool = False
 
     def has(self, column: str) -> bool:
-        """Whether the product's database has `table.column`, in the release's own names."""
+        """Return whether the product's database has `table.column`, in the release's own names."""
         table, _dot, name = column.partition(".")
         tables = self.databases[0].tables
         return table in tables and name in column_names(tables[table])
 
 
 def column_names(table: Table) -> list[str]:
-    """The names of the columns, without quotes."""
+    """Return the names of the columns, without quotes."""
     return [column.partition(" ")[0].strip('"') for column in table.columns]
 
 
@@ -109,10 +111,10 @@ def changed(
     constraints: t.Mapping[str, str] | None = None,
     indexes: t.Mapping[str, str] | None = None,
 ) -> Table:
-    """The table without the columns, constraints, indexes and grants that `drop` names, then with these entries.
+    """Return the table without the columns, constraints, indexes and grants that `drop` names, and with these entries.
 
-    `columns` goes by name: one that exists is replaced where it stands, another is appended. KeyError when there
-    is nothing of a name to drop.
+    `columns` are matched by name: an existing one is replaced at its position, another one is appended. Raises KeyError
+    if there is nothing with a name to drop.
     """
     parts = (table.constraints, table.indexes, table.grants)
     if strange := set(drop) - {*column_names(table), *(name for part in parts for name in part)}:
@@ -131,5 +133,5 @@ Entry = t.TypeVar("Entry")
 
 
 def without(entries: t.Mapping[str, Entry], *names: str) -> dict[str, Entry]:
-    """The entries but for these."""
+    """Return the entries except these."""
     return {name: entry for name, entry in entries.items() if name not in names}

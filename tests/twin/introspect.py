@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real database back into facts: the proof that the renderer left nothing out."""
+"""Read a real database back into facts, to prove that the renderer is complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SELECT c.relname, quote_ident(a.attname) || ' ' || format_type(a.atttypid, a.att
  WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
  ORDER BY c.relname, a.attnum
 """
-# Server 18 lists NOT NULL as constraints too; they are in the columns already.
+# Server 18 lists NOT NULL as constraints too, but the columns already contain it.
 CONSTRAINTS = """
 SELECT c.relname, k.conname, pg_get_constraintdef(k.oid)
   FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
@@ -38,7 +38,7 @@ SELECT c.relname, g.tgname, regexp_replace(regexp_replace(pg_get_triggerdef(g.oi
   FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
  WHERE NOT g.tgisinternal AND c.relnamespace = 'public'::regnamespace AND NOT c.relispartition
 """
-# Anything but a permissive policy for all commands and roles with one expression shows up as a different text.
+# A policy is printed differently unless it is permissive, for all commands and roles, with one expression.
 POLICIES = """
 SELECT tablename, policyname, CASE WHEN cmd = 'ALL' AND permissive = 'PERMISSIVE' AND roles = '{public}' AND with_check = qual
        THEN qual ELSE concat_ws(' | ', permissive, cmd, roles::text, qual, with_check) END
@@ -77,7 +77,7 @@ OWNER = "SELECT current_database(), datdba::regrole::text FROM pg_database WHERE
 
 
 def read(connection: t.Any) -> Database:
-    """The facts of the connected database; ValueError when an owner or FORCE ROW SECURITY is not as everywhere."""
+    """Return the facts of the connected database. Raises ValueError if an owner or FORCE ROW SECURITY differs from the other tables."""
     with connection.cursor() as cursor:
 
         def rows(query: str) -> list[tuple[t.Any, ...]]:

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds in every healthy database of a release, as queries that list what breaks it.
+"""Invariants of every healthy database of a release, as queries that list the violating rows.
 
-These are the twin's own test tables: they say whether the generator tells the truth, not what a backup checks.
+These are the twin's own tests. They verify the generator, and do not define what a backup checks.
 """
 
 from __future__ import annotations
@@ -31,26 +31,26 @@ PLACES = ("public", "pg_catalog")
 
 
 def of(release: str = Spec.release) -> dict[str, str]:
-    """The invariants of a release by name."""
+    """Return the invariants of a release by name."""
     facts = RELEASES[release]
     return zone_kek.rules(facts) if facts.family == ZONE_KEK else secret_store.RULES
 
 
 def violations(connection: t.Any, release: str = Spec.release) -> dict[str, int]:
-    """How many rows break each invariant; only those that are broken. Runs in the connection's transaction."""
+    """Return the number of violating rows of each violated invariant. Runs in the connection's transaction."""
     with connection.cursor() as cursor:
         return _counts(cursor, of(release).items())
 
 
 def orphans(connection: t.Any) -> dict[str, int]:
-    """Rows without their parent for each foreign key that has some, by query: constraints may have been bypassed."""
+    """Return the rows without a parent for each foreign key that has some, found by query, because constraints may have been bypassed."""
     with connection.cursor() as cursor:
         cursor.execute(FOREIGN_KEYS)
         return _counts(cursor, [(name, children + without_parent) for name, children, without_parent in cursor.fetchall()])
 
 
 def examined(connection: t.Any, release: str = Spec.release) -> dict[str, dict[str, int]]:
-    """How many rows there are in what each invariant and each foreign key reads: of none, everything is true."""
+    """Return the number of rows that each invariant and each foreign key reads, because anything is true of an empty table."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p', 'S', 'v') AND relnamespace::regnamespace::text IN (%s, %s)", PLACES

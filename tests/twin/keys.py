@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""All key material of a twin, from its seed. Well-formed (no weak pattern), and worth nothing anywhere else."""
+"""All key material of a twin, derived from its seed. It is well-formed (no weak pattern), and not used outside of tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCRAM_ITERATIONS = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Keys:
-    """The runtime secrets that matter to the data: 32 bytes each, passwords as text by role."""
+    """The runtime secrets that affect the data: 32 bytes each, and passwords as text by role."""
 
     secret_store_kek: bytes
     zone_kek: bytes
@@ -34,11 +34,11 @@ class Keys:
 
     @property
     def kek_id(self) -> bytes:
-        """The eight bytes by which an envelope names the key that opens it."""
+        """Return the eight bytes with which an envelope identifies its KEK."""
         return hashlib.sha256(self.secret_store_kek).digest()[:8]
 
     def as_files(self, family: str = SECRET_STORE) -> dict[str, str]:
-        """File name to content, as a secrets directory of the family holds them: lower-case hex, no newline."""
+        """Return file name to content of a secrets directory of the family: lower-case hex, no newline."""
         both = {
             "auditHmacKey": self.audit_hmac_key.hex(),
             "streamsHmacKey": self.streams_hmac_key.hex(),
@@ -57,7 +57,7 @@ ROLES = ("caracalapi", "caracalaudit", "caracalauth", "caracalcoordinator", "car
 
 
 def for_seed(seed: int | str) -> Keys:
-    """The keys of the twin with this seed."""
+    """Return the keys of the twin with this seed."""
     return Keys(
         secret_store_kek=derive(seed, "secret store kek"),
         zone_kek=derive(seed, "zone kek"),
@@ -72,12 +72,12 @@ def for_seed(seed: int | str) -> Keys:
 
 
 def derive(seed: int | str, label: str) -> bytes:
-    """32 bytes for a label."""
+    """Return 32 bytes for a label."""
     return hmac.new(f"caracal twin {seed}".encode(), label.encode(), hashlib.sha256).digest()
 
 
 def scram_verifier(password: str, salt: bytes) -> str:
-    """What PostgreSQL stores for a password, so that neither the password nor chance is in the statement."""
+    """Return what PostgreSQL stores for a password, so that the statement contains neither the password nor a random value."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, SCRAM_ITERATIONS)
     stored = hashlib.sha256(hmac.new(salted, b"Client Key", hashlib.sha256).digest()).digest()
     server = hmac.new(salted, b"Server Key", hashlib.sha256).digest()
@@ -86,7 +86,7 @@ def scram_verifier(password: str, salt: bytes) -> str:
 
 
 def files(folder: Path, *secrets: str) -> list[str]:
-    """Each secret in a private file, named by its digest."""
+    """Write each secret to a private file, named by its digest."""
     paths = [folder / f"key-{hashlib.sha256(secret.encode()).hexdigest()[:16]}" for secret in secrets]
     for path, secret in zip(paths, secrets, strict=True):
         if not path.exists():

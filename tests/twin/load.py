@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make a twin in a running PostgreSQL cluster: roles, databases, schema, rows."""
+"""Create a twin in a running PostgreSQL cluster: roles, databases, schema, rows."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .spec import Spec, Summary
 from .state import access, admin, agents, approvals, auth, catalog, operator, outboxes, policies
 from .state.world import World
 
-# The load can be made again, so nothing waits for the disk; indexes are built in memory where they fit.
+# The load can be repeated, so it does not wait for the disk. Indexes are built in memory if they fit.
 SETTINGS = "-c TimeZone=UTC -c synchronous_commit=off -c maintenance_work_mem=256MB -c client_min_messages=warning"
 Target = t.Mapping[str, t.Any]
 
 
 class TwinError(Exception):
-    """The cluster cannot take a twin; the message says why."""
+    """The cluster cannot load a twin; the message contains the reason."""
 
 
 def create(target: Target, spec: Spec) -> Summary:
-    """Make the databases of `spec` in the cluster at `target` (host, port, user, password); TwinError if one exists.
+    """Create the databases of `spec` in the cluster at `target` (host, port, user, password). Raises TwinError if one exists.
 
-    A failure on the way drops the databases again.
+    After an error the databases are dropped again.
     """
     started = time.monotonic()
     release = RELEASES[spec.release]
@@ -61,7 +61,7 @@ def create(target: Target, spec: Spec) -> Summary:
 
 
 def build(spec: Spec, secrets: keys.Keys, release: Release) -> World:
-    """All rows that do not depend on the audit events."""
+    """Create all rows that do not depend on the audit events."""
     world = World(spec, secrets, release)
     auth.build(world)
     for part in (catalog, access, policies, agents, approvals, operator):
@@ -71,7 +71,7 @@ def build(spec: Spec, secrets: keys.Keys, release: Release) -> World:
 
 
 def open_database(target: Target, name: str) -> t.Any:
-    """An autocommit connection with the settings for a load."""
+    """Return an autocommit connection with the settings for a load."""
     given = {key: target[key] for key in ("host", "port", "user", "password") if target.get(key) is not None}
     connection = psycopg2.connect(dbname=name, options=SETTINGS, **given)
     connection.autocommit = True
@@ -101,7 +101,7 @@ def _verifiers(release: Release, secrets: keys.Keys, seed: int | str) -> dict[st
 
 
 def _fill(connection: t.Any, database: Database, world: World, stream: audit.AuditStream) -> int:
-    """Everything of one database; the number of its rows without audit events."""
+    """Fill one database; return the number of its rows without audit events."""
     product = database.name == "caracal"
     shape = Shape(database, world.release.names if product else Names())
     with connection.cursor() as cursor:
@@ -127,7 +127,7 @@ def _fill(connection: t.Any, database: Database, world: World, stream: audit.Aud
 
 
 def copy(cursor: t.Any, table: str, columns: t.Sequence[str], lines: t.Iterator[str]) -> None:
-    """COPY lines of text format into a table, streaming."""
+    """Stream COPY lines in text format into a table."""
     names = ", ".join(map(schema.quote, columns))
     cursor.copy_expert(f"COPY public.{schema.quote(table)} ({names}) FROM STDIN", copytext.ByteStream(lines), 1 << 20)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets that are kept as Argon2id hashes: client secrets in the product's form, admin tokens in the PHC form."""
+"""Secrets stored as Argon2id hashes: client secrets in the product's format, admin tokens in the PHC format."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ TOKEN = "$argon2id$v=19$m=65536,t=3,p=2$"
 
 
 def hashed(secret: str, prefix: str, salt: bytes | None = None) -> str:
-    """A hash of the secret; with a new salt unless one of 16 bytes is given."""
+    """Return a hash of the secret, with a new salt unless one of 16 bytes is given."""
     salt = salt or os.urandom(16)
     return f"{prefix}{_unpadded(salt)}${_unpadded(_digest(secret, salt))}"
 
 
 def rehashed(stored: str, secret: str) -> str:
-    """The hash of the secret with the salt and in the form of another."""
+    """Return the hash of the secret with the salt and format of another hash."""
     prefix = CLIENT if stored.startswith(CLIENT) else TOKEN
     return hashed(secret, prefix, _padded(stored.removeprefix(prefix).partition("$")[0]))
 
 
 def matches(secret: str, stored: str | None) -> bool:
-    """Whether the secret is the one of the hash; False for anything that is no hash of these forms."""
+    """Return whether the hash is of this secret. False for anything that is not a hash in these formats."""
     prefix = next((form for form in (CLIENT, TOKEN) if (stored or "").startswith(form)), None)
     if prefix is None or not secret or not stored:
         return False

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What needs the keys or more than SQL: every hash and HMAC of both chains, every sealed value, every signed frame."""
+"""Verifications that need the keys or more than SQL: every hash and HMAC of both chains, every encrypted value, every signed frame."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Check = t.Callable[[Keys, tuple[t.Any, ...]], str]
 
 
 def faults(connection: t.Any, keys: Keys, release: str = Spec.release) -> tuple[int, list[str]]:
-    """How many values were recomputed, and one line for each that does not agree."""
+    """Return the number of recomputed values, and one line for each difference."""
     found: list[str] = []
     count = 0
     for query, check in _checks(RELEASES[release]):
@@ -76,7 +76,7 @@ def _event(keys: Keys, row: tuple[t.Any, ...]) -> str:
 
 
 def content_agrees(row: tuple[t.Any, ...]) -> bool:
-    """Whether a row of EVENTS gives its content hash."""
+    """Return whether a row of EVENTS matches its content hash."""
     return chain.event_hash(row[:9], row[9:12], row[12] * 1000) == row[13]
 
 
@@ -90,7 +90,7 @@ def _admin(keys: Keys, row: tuple[t.Any, ...]) -> str:
     payload, occurred_at, content, previous, seal = row[len(chain.ADMIN_FIELDS) :]
     if chain.admin_hash(fields, chain.written_payload(payload), occurred_at) != content:
         return f"admin event {row[0]}: content"
-    # Some writers have no key; their rows are unsigned, which is no fault.
+    # Some writers have no key. Their rows are unsigned, which is not a fault.
     return "" if seal in (None, chain.link(keys.audit_hmac_key, content, previous)) else f"admin event {row[0]}: hmac"
 
 

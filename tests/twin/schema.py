@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Facts to SQL: one generic renderer for every release, in the order that makes a bulk load fast.
+"""Convert facts to SQL: one generic renderer for every release, in the order that makes a bulk load fast.
 
-`before_data` makes what rows need to exist, `after_data` adds what is cheaper to build or to check once over all
-rows, and what would stand in the way of a load (row security, foreign keys, triggers).
+`before_data` creates what the rows need. `after_data` adds what is cheaper to build or to check once over all rows, and
+what would block a load (row security, foreign keys, triggers).
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from .facts import Database, Function, Release, Table
 
 
 def quote(name: str) -> str:
-    """An identifier, quoted always."""
+    """Return an identifier, always quoted."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A string constant (`standard_conforming_strings` is on)."""
+    """Return a string constant (`standard_conforming_strings` is on)."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def roles(release: Release, verifiers: t.Mapping[str, str]) -> t.Iterator[str]:
-    """Make or refresh the service roles; `verifiers` holds a SCRAM verifier for each that can log in."""
+    """Create or update the service roles; `verifiers` has a SCRAM verifier for each role that can log in."""
     for role, attributes in release.roles.items():
         yield (
             f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = {literal(role)}) "
@@ -39,12 +39,12 @@ def roles(release: Release, verifiers: t.Mapping[str, str]) -> t.Iterator[str]:
 
 
 def create_database(database: Database) -> str:
-    """Encoding and locale of the cluster are taken over; only UTF-8 clusters make a true twin."""
+    """Create the database with the encoding and locale of the cluster. Only UTF-8 clusters give a correct twin."""
     return f"CREATE DATABASE {quote(database.name)} OWNER {quote(database.owner)} TEMPLATE template0 ENCODING 'UTF8' STRATEGY file_copy"
 
 
 def before_data(database: Database, months: t.Sequence[dt.date] = ()) -> t.Iterator[str]:
-    """Extensions, functions, sequences, bare tables, partitions (`months`: first days)."""
+    """Create extensions, functions, sequences, tables without constraints, and partitions (`months`: first days)."""
     yield from (f"CREATE EXTENSION {quote(name)} WITH SCHEMA public" for name in database.extensions)
     for name, sequence in database.sequences.items():
         yield f"CREATE SEQUENCE public.{quote(name)} AS {sequence.type}"
@@ -61,14 +61,14 @@ def before_data(database: Database, months: t.Sequence[dt.date] = ()) -> t.Itera
 
 
 def _leaf(month: dt.date) -> str:
-    """A monthly partition; most releases have no function for it and leave it to the audit service."""
+    """Create a monthly partition. Most releases have no function for it and leave it to the audit service."""
     end = (month + dt.timedelta(days=31)).replace(day=1)
     bounds = f"FROM ({literal(month.isoformat())}) TO ({literal(end.isoformat())})"
     return f"CREATE TABLE public.{quote(month.strftime('audit_events_y%Ym%m'))} PARTITION OF public.audit_events FOR VALUES {bounds}"
 
 
 def after_data(database: Database) -> t.Iterator[str]:
-    """Keys, indexes, foreign keys last; then row security, triggers and rights."""
+    """Create keys, indexes and at last foreign keys, then row security, triggers and permissions."""
     ranks = ("PRIMARY KEY", "UNIQUE", "FOREIGN KEY")
     for rank in ranks[:2]:
         yield from _constraints(database, rank)
@@ -84,7 +84,7 @@ def after_data(database: Database) -> t.Iterator[str]:
 
 
 def statistics(database: Database) -> t.Iterator[str]:
-    """Fresh statistics and hint bits, so that the first reader does not pay for the load."""
+    """Update statistics and hint bits, so that the first reader does not pay for the load."""
     yield from (f"VACUUM (ANALYZE) public.{quote(name)}" for name in database.tables)
 
 
@@ -97,7 +97,7 @@ def _table(name: str, table: Table) -> str:
 def _constraints(database: Database, rank: str) -> t.Iterator[str]:
     for name, table in database.tables.items():
         for constraint, definition in table.constraints.items():
-            # A check that was added NOT VALID can only be made by ALTER TABLE; it goes with the unique ones.
+            # A check that was added NOT VALID can only be created with ALTER TABLE. It is created with the unique constraints.
             late = rank == "UNIQUE" and definition.endswith("NOT VALID")
             if definition.startswith(rank) or late:
                 yield f"ALTER TABLE public.{quote(name)} ADD CONSTRAINT {quote(constraint)} {definition}"

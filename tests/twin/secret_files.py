@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The secrets of a twin as the product keeps them: a file each, in a folder."""
+"""The secrets of a twin as the product stores them: one file each, in a folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from . import keys
 from .facts import SECRET_STORE
 from .releases.known import RELEASES
 
-# The role and the database of each service that has its address in a file.
+# The role and the database of each service with its address in a file.
 LOGINS = {
     "api": ("caracalapi", "caracal"),
     "sts": ("caracalsts", "caracal"),
@@ -26,14 +26,14 @@ LOGINS = {
 
 
 def of_release(seed: int | str, release: str) -> dict[str, str]:
-    """Name to content: the keys, and what the console signs with where the release has one."""
+    """Return name to content: the keys, and the console's signing secret if the release has one."""
     family = RELEASES[release].family
     console = {"caracalAuthSecret": keys.derive(seed, "auth secret").hex()} if family == SECRET_STORE else {}
     return {**keys.for_seed(seed).as_files(family), **console}
 
 
 def of_compose(seed: int | str, release: str) -> dict[str, str]:
-    """All of that, and the passwords and addresses by which services of a Compose project reach each other."""
+    """Return these secrets and the passwords and addresses that services of a Compose project use to connect to each other."""
     own = {name: keys.derive(seed, name).hex() for name in ("postgresPassword", "redisPassword", "metricsBearer")}
     passwords = keys.for_seed(seed).role_passwords
     urls = {
@@ -44,7 +44,7 @@ def of_compose(seed: int | str, release: str) -> dict[str, str]:
 
 
 def write(folder: Path, files: t.Mapping[str, str]) -> None:
-    """The folder is 0700; the files are 0444, since containers read them as another user."""
+    """Write the files with mode 0444, because containers read them as another user, in a folder with mode 0700."""
     folder.mkdir(mode=0o700, exist_ok=True)
     for name, text in files.items():
         (folder / name).unlink(missing_ok=True)

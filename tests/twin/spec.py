@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a twin is to be, and what was made."""
+"""The specification of a twin, and the summary of a created one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def utc_now() -> dt.datetime:
 class Spec:
     """Everything that determines a twin: the same Spec gives the same rows, byte for byte.
 
-    `events` audit events spread over `months` months that end at `now` (UTC); `zones` at least 1.
+    `events` audit events are spread over `months` months that end at `now` (UTC); `zones` is at least 1.
     """
 
     events: int = 5000
@@ -35,19 +35,19 @@ class Spec:
             raise ValueError(f"now must be in UTC, not {self.now.isoformat()}")
 
     def month(self, offset: int) -> dt.datetime:
-        """The start of the month `offset` months after that of `now`."""
+        """Return the start of the month `offset` months after the month of `now`."""
         index = self.now.year * 12 + self.now.month - 1 + offset
         return dt.datetime(index // 12, index % 12 + 1, 1, tzinfo=dt.timezone.utc)
 
     @property
     def partitions(self) -> list[dt.date]:
-        """First days of the monthly partitions: those with rows, and three to come."""
+        """Return the first days of the monthly partitions: months with rows, and the next three."""
         return [self.month(offset).date() for offset in range(1 - self.months, 4)]
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What `load.create` made: counts over both databases."""
+    """The result of `load.create`: counts over both databases."""
 
     zones: int
     events: int

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What stands around the databases of a deployment: streams with events on their way, and replay files that nobody has sent yet."""
+"""The state of a deployment outside its databases: streams with events in transit, and unsent replay files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from . import keys
 from .services.common import streams
 from .services.common.evidence import event
 
-# As provisioning makes them.
+# As provisioning creates them.
 GROUPS = {
     streams.AUDIT: ("audit-ingestor", "siem-export"),
     streams.DEAD_AUDIT: ("audit-dlq-observer",),
@@ -37,7 +37,7 @@ FOLDER = "audit-replay"
 
 @dataclasses.dataclass(frozen=True)
 class Made:
-    """How many events are in the audit stream, and how many lie in replay files."""
+    """The number of events in the audit stream, and in replay files."""
 
     streamed: int
     filed: int

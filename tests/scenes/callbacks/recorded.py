@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes where each task of a play ran, and with what arguments, to the file in RECORDED; with RECORDED_GIVEN also those that do not
-answer what they were called with."""
+"""Write the host and the arguments of each task of a play to the file in RECORDED.
+
+With RECORDED_GIVEN, also tasks with an answer that does not contain its arguments.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from ansible.plugins.callback import CallbackBase
 
 
 class CallbackModule(CallbackBase):
-    """One line of JSON a result."""
+    """Writes one line of JSON for each result."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -39,7 +41,7 @@ class CallbackModule(CallbackBase):
         invocation = answer.get("invocation")
         if not isinstance(invocation, dict) and (result.is_failed() or "RECORDED_GIVEN" not in os.environ):
             return
-        # What a module says it was called with; a stand-in says nothing, so then what it was given.
+        # The arguments in the module's answer. A stand-in returns none, so use the arguments that it was given.
         arguments = invocation.get("module_args") if isinstance(invocation, dict) else fields.get("args")
         line = {
             "host": str(fields.get("delegate_to") or result._host.get_name()),

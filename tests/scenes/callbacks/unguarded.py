@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Takes the guard away from a play: every answer of a host counts as it is."""
+"""Remove the guard from a play: every answer of a host is used unchecked."""
 
 from __future__ import annotations
 

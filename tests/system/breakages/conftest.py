@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A healthy deployment of each release, made when a test first asks for it, and again when a test has changed what databases share."""
+"""A healthy deployment of each release, created at first use, and again after a test has changed what its databases share."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Healthy deployments that are odd in one way: a backup and a drill of each report no failure, and prove what a plain one proves."""
+"""Healthy deployments, each odd in one way: backup and drill report no failure, and prove the same as for a plain deployment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scenes.three_ways import BEFORE, FAIL, UNPROVEN, DeploymentOf
 
 ODDITIES = oddities()
 LEAST = 70
-# Without a zone nothing is proven.
+# Without a zone there is nothing to prove.
 NOTHING = "no deployment yet"
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every breakage of the corpus, done in three ways: what a drill reports is what `breakages.yml` says, whose list is fixed."""
+"""Every breakage of the corpus, done in three ways: the drill reports what `breakages.yml` expects, and the file's list is fixed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HEADING = "What one copy cannot show"
 
 
 def expected() -> dict[str, dict[str, str]]:
-    """Breakage → way → verdict and id of its own check, or `silent` and the reason."""
+    """Return breakage → way → verdict and ID of its own check, or `silent` and the reason."""
     found: dict[str, list[str]] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
     return {name: dict(zip(WAYS, ways, strict=True)) for name, ways in found.items()}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A deployment of each family with a committed set, once for all tests of a worker, and a drill of it for each test."""
+"""A deployment of each family with a committed set, shared by all tests of a worker, and a drill of it for each test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scenes.drilling import Drill, Source
 
 @pytest.fixture(scope="session", autouse=True)
 def no_home(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[None]:
-    """The user's own keys are no part of these tests."""
+    """Hide the user's own keys from these tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("SSH_AUTH_SOCK", raising=False)
@@ -36,13 +36,13 @@ def _backed_up(release: str, install: server_binaries.Install, root: Path) -> t.
 
 @pytest.fixture(scope="session")
 def store_source(server_install: server_binaries.Install, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Source]:
-    """Of family secret_store. Nobody changes it."""
+    """Return a deployment of the family secret_store. Tests do not change it."""
     yield from _backed_up("v1.0.0", server_install, tmp_path_factory.mktemp("store"))
 
 
 @pytest.fixture(scope="session")
 def bare_source(server_install: server_binaries.Install, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Source]:
-    """Of family zone_kek. Nobody changes it."""
+    """Return a deployment of the family zone_kek. Tests do not change it."""
     yield from _backed_up("v2026.06.21", server_install, tmp_path_factory.mktemp("bare"))
 
 

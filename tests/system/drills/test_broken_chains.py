@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Copies whose audit rows are not those of the set: cut, edited, forked. They are read once, so one step says it all."""
+"""Copies with audit rows that differ from the set: cut, edited, forked. They are read once, so one step reports everything."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from scenes.audit_damages import World
 from scenes.drilling import Drill
 
 BLOCKS = "inventory.audit_blocks"
-# Required checks that fail, and all causes that are named.
+# Required checks that fail, and all causes that are reported.
 CASES = {
     "half of the tail cut": ({BLOCKS}, ["chain.altered"]),
     "row in the middle deleted": ({BLOCKS, "audit.sequence"}, ["chain.altered"]),
@@ -25,7 +25,8 @@ CASES = {
     "number twice": ({BLOCKS, "audit.sequence", "audit.content"}, ["chain.altered"]),
     "row in the default partition": ({BLOCKS}, ["chain.altered"]),
 }
-# On most days nothing is left of the newest month, and who asks for it finds none; early in a month more of it is the month before.
+# On most days no row of the newest month is left, and a search for it finds none. Early in a month it still finds rows
+# of the month before.
 OF_THE_DAY = {"half of the tail cut": {"state.audit_query.search"}}
 
 

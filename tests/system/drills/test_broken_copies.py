@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Copies that are not what the set holds: a restore that lost something, or somebody who changed it. The drill says which, and why."""
+"""Copies that differ from the set, after an incomplete restore or a change. The drill reports the difference and its cause."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from scenes.drilling import Drill
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What damage of a copy (`copy_damages`) must lead to: the required checks that fail, and all causes that are named."""
+    """The expected results of damage to a copy (`copy_damages`): the required checks that fail, and all reported causes."""
 
     failed: set[str]
     causes: tuple[str, ...]
 
 
 def case(failed: str, *causes: str) -> Case:
-    """`failed` has the names of checks with blanks between them; `i.` and `s.` are short for those of the database.
+    """Return a case. `failed` has the names of checks with blanks between them; `i.` and `s.` are short for the database's prefixes.
 
-    What changes a definition changes the text of `pg_dump` too, which is compared besides.
+    A changed definition also changes the text of `pg_dump`, which is compared too.
     """
     short = {"i": "inventory.caracal", "s": "schema.caracal"}
     parts = [one.partition(".") for one in failed.split()]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Secrets that are not those of the set: one or all of another deployment, patterned, short, missing, or out of reach."""
+"""Secrets that differ from the set: one or all of another deployment, with a pattern, too short, missing, or unreadable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ NOT_ASKED = "canary.exchange canary.gateway canary.audit_row"
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """`given`: name of the secret and what it is instead; None removes it. Then what must fail, what is unproven, and every cause."""
+    """`given` has the name of the secret and its other value; None removes it. The other fields are the failing checks,
+    the unproven ones, and every cause.
+    """
 
     given: t.Mapping[str, str | None]
     failed: set[str]
@@ -81,7 +83,7 @@ def test_secrets_of_elsewhere(store_drill: Drill, name: str) -> None:
 
 @pytest.mark.mutation
 def test_an_admin_token_that_was_revoked(store_drill: Drill) -> None:
-    """Its secret is right, and the row that the API finds by it says no."""
+    """Its secret is right, but the API finds a revoked row for it."""
     store_drill.before["services"] = lambda: store_drill.damage("UPDATE admin_tokens SET revoked_at = now()")
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", set(REFUSED.split()), ["admin_token.refused"]), outcome.told()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A copy that is right, and services, Redis or a sandbox that are not."""
+"""A correct copy, with faulty services, Redis or sandbox."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from harness.waiting import eventually
 from scenes.drilling import Drill, command, services
 from twin import keys, surroundings
 
-# Without a Coordinator there is no delegating session, and so no request that a one-shot token could make twice.
+# Without a Coordinator there is no delegating session, and so no request that could use a one-shot token twice.
 NOBODY_DELEGATES = "canary.refused.replayed_token"
 UNREADY = f"services.coordinator.ready {NOBODY_DELEGATES}"
-# Nor does anybody read what it has published.
+# And its published entries are not read.
 NOBODY_RELAYS = "settled.consumer_lag"
 Break = t.Callable[[Drill, Path], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What is broken, and when: `start` before the drill, `late` just before the services. Then as everywhere."""
+    """What is broken, and when: `start` before the drill, `late` just before the services. The other fields are as in the other tests."""
 
     failed: set[str]
     causes: tuple[str, ...]
@@ -56,7 +56,7 @@ def case(failed: str, *causes: str, start: Break | None = None, late: Break | No
 
 
 def another(name: str, folder: Path) -> str:
-    """A secret of another deployment, where a service can read it."""
+    """Write a secret of another deployment to a file that a service can read."""
     path = folder / name
     path.write_text(keys.for_seed("another deployment").as_files()[name])
     path.chmod(0o444)
@@ -64,7 +64,7 @@ def another(name: str, folder: Path) -> str:
 
 
 def overruled(name: str, *readable: str, **environment: str) -> dict[str, t.Any]:
-    """A service whose program overrules what the drill tells it. The option `environment` cannot."""
+    """Return a service with a program that overrides the drill's settings. The option `environment` cannot override them."""
     plain = command(name)
     variables = [f"{variable}={value}" for variable, value in environment.items()]
     return {**plain, "command": ["/usr/bin/env", *variables, *plain["command"]], "readable": [*plain["readable"], *readable]}
@@ -107,7 +107,7 @@ def replay_is_not_writable(made: Drill, _folder: Path) -> None:
 
 
 def group_at_the_end(made: Drill, _folder: Path) -> None:
-    """As provisioning makes it, when it comes after the events."""
+    """Create the group as provisioning does if it runs after the events."""
     found = redis_server.attach(made.bundle)
     surroundings.connect(f"unix://{found.unix_socket}", found.password_file).xgroup_setid("caracal.audit.events", "audit-ingestor", "$")
 
@@ -192,7 +192,7 @@ def test_production_that_is_reached_from_inside(store_drill: Drill) -> None:
 
 @pytest.mark.mutation
 def test_a_sandbox_without_isolation(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is restored."""
+    """The set is not restored."""
     monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.not_isolated"]), outcome.told()
@@ -201,7 +201,7 @@ def test_a_sandbox_without_isolation(store_drill: Drill, monkeypatch: pytest.Mon
 
 @pytest.mark.no_false_alarm
 def test_a_sandbox_without_isolation_that_was_accepted(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first page says so, and why."""
+    """The first page of the report shows it, with the reason."""
     monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     store_drill.settings |= {"caracal_drill_isolation": "auto", "caracal_drill_unisolated_reason": "a laptop"}
     accepted = store_drill.run(until="state")
@@ -215,7 +215,7 @@ def test_a_sandbox_without_isolation_that_was_accepted(store_drill: Drill, monke
 
 @pytest.mark.mutation
 def test_a_sandbox_that_is_open_before_the_restore(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proof comes first: nothing hostile has run yet, and nothing is restored."""
+    """Isolation is verified first: no program of the set has run yet, and the set is not restored."""
     real = isolation._system
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as production:
         place = os.path.join(folder, "production.sock")
@@ -231,7 +231,7 @@ def test_a_sandbox_that_is_open_before_the_restore(store_drill: Drill, monkeypat
 
 @pytest.mark.mutation
 def test_a_second_drill_in_the_same_place(store_drill: Drill, server_install: server_binaries.Install) -> None:
-    """It ends before it begins, neither destroys nor reads the first one's sandbox, and says nothing about the set."""
+    """The second drill fails at its start. It does not destroy or read the first one's sandbox, and reports nothing about the set."""
     lifecycle.create(SandboxSpec(store_drill.directory, server_install, token="the first"))
     log = store_drill.sandbox / "programs" / "sts.log"
     log.parent.mkdir()

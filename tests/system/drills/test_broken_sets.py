@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sets that are not what was signed, keys that open nothing, hosts without room, and drills that were not whole."""
+"""Sets that differ from the signed ones, keys that decrypt nothing, hosts without free space, and incomplete drills."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = ("dump", "secrets", "replay", "redis")
 
 
 def artifact(made: Drill, kind: str) -> Path:
-    """The first object of the set of that kind."""
+    """Return the first object of this kind in the set."""
     [manifest] = (made.scene.repository / "sets").glob("*/manifest.json")
     found = json.loads(manifest.read_text(encoding="utf-8"))["artifacts"]
     return made.scene.repository / str(next(one["path"] for one in found if one["kind"] == kind))
@@ -39,7 +39,7 @@ def flip(path: Path) -> None:
 
 
 def is_refused_at_once(outcome: Outcome, *failed: str) -> None:
-    """Nothing of such a set is restored."""
+    """Check that such a set is not restored."""
     assert (outcome.verdict, outcome.failed, outcome.unproven) == ("fail", set(failed), AFTER_VERIFY), outcome.told()
     assert outcome.causes == ["set.altered"], outcome.told()
 
@@ -159,7 +159,9 @@ def test_what_ends_before_there_is_a_drill(store_drill: Drill, changes: dict[str
 
 @pytest.mark.mutation
 def test_a_drill_by_whoever_made_the_backup(store_drill: Drill) -> None:
-    """One key under both names: the list of signers believes it, and the report says that one stolen host could do both."""
+    """One key has both principals: it is in the list of signers, so it is trusted, and the report warns that one stolen
+    host could do both.
+    """
     scene, key = store_drill.scene, store_drill.scene.key(BACKUP_HOST)
     signers = scene.root / "allowed_signers"
     signers.write_text(f"{signers.read_text()}drill@prod {key.with_suffix('.pub').read_text()}")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sets of a deployment that was broken before the backup: copy and set agree, and yet this is no Caracal that one could live with."""
+"""Sets of a deployment that was broken before the backup: copy and set agree, but the deployment is not usable."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scenes.drilling import Drill, Source
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """Damage that `state_damages` knows by this name (or statements), what must fail, every cause."""
+    """Damage with this name in `state_damages` (or statements), the failing checks, and every cause."""
 
     release: str
     damage: str
@@ -68,7 +68,7 @@ DrillOf = t.Callable[[str, t.Callable[[Source], object]], Drill]
 
 @pytest.fixture
 def drill_of(server_install: server_binaries.Install, tmp_path: Path) -> t.Iterator[DrillOf]:
-    """A drill of a deployment of that release that was broken before its backup."""
+    """Yield a function that drills a deployment of a release that was broken before its backup."""
     with contextlib.ExitStack() as stack:
 
         def make(release: str, damage: t.Callable[[Source], object]) -> Drill:
@@ -95,7 +95,7 @@ def test_a_source_that_was_broken(drill_of: DrillOf, name: str) -> None:
 
 @pytest.mark.no_false_alarm
 def test_an_old_set_gets_its_partition(drill_of: DrillOf) -> None:
-    """Every old set lacks one for the month in which it is drilled, and so would this one."""
+    """Old sets have no partition for the month of the drill, and neither has this one."""
     month = dt.datetime.now(dt.timezone.utc).strftime("audit_events_y%Ym%m")
 
     def forget(source: Source) -> None:
@@ -107,7 +107,7 @@ def test_an_old_set_gets_its_partition(drill_of: DrillOf) -> None:
 
 @pytest.mark.mutation
 def test_a_set_that_runs_programs_does_it_where_nobody_is_hurt(drill_of: DrillOf) -> None:
-    """A constraint is checked while its table is loaded, and a trigger when the copy is disarmed: both would write to this host."""
+    """A constraint is checked when its table is loaded, and a trigger runs when the copy is disarmed. Both would write to this host."""
     place = Path(f"/var/tmp/caracal-program-{uuid.uuid4().hex}")
     body = f"BEGIN COPY (SELECT 1) TO PROGRAM 'cat > {place} || cat > /dev/null'; RETURN {{}}; END"
 
@@ -131,7 +131,7 @@ def test_a_set_that_runs_programs_does_it_where_nobody_is_hurt(drill_of: DrillOf
 
 @pytest.mark.mutation
 def test_a_source_that_lost_rows_since_the_set_before(server_install: server_binaries.Install, tmp_path: Path) -> None:
-    """The newest set is whole and restores; only the set before it shows that most zones are gone."""
+    """The newest set is complete and can be restored. Only the set before it shows that most zones are missing."""
     shrunk, more = "inventory.since_previous", "jsonb_build_object('id', x.id || n, 'slug', x.slug || n)"
     with drilling.source(server_install, tmp_path / "source", STORE) as source:
         source.cluster.execute(f"INSERT INTO zones SELECT (jsonb_populate_record(x, {more})).* FROM zones x, generate_series(1, 9) n")
@@ -161,7 +161,7 @@ def acknowledgeable(message: str) -> list[str]:
 
 
 def again(made: Drill, root: Path) -> None:
-    """The next drill of the same host, with a folder of its own for the report."""
+    """Prepare the next drill of the same host, with a separate folder for the report."""
     folder = root / uuid.uuid4().hex
     folder.mkdir()
     made.settings["caracal_ops_report_dir"] = str(folder)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Drills of sets and on hosts where nothing is wrong: they pass, and find nothing."""
+"""Drills of correct sets on correct hosts: they pass, and report nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from scenes.playing import Play
 
 
 def patient(made: Drill) -> Drill:
-    """On a host that has much else to do, services take their time."""
+    """Allow more time for services, for a busy host."""
     made.settings.update(caracal_drill_ready_timeout=300, caracal_drill_settle_timeout=300)
     return made
 
@@ -40,7 +40,7 @@ def test_a_drill_of_the_older_family(bare_drill: Drill) -> None:
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("kind", [pytest.param("store", marks=pytest.mark.story("drill")), "bare"])
 def test_a_drill_by_the_playbook(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
-    """The same by Ansible itself."""
+    """The same with Ansible."""
     made: Drill = request.getfixturevalue(f"{kind}_drill")
     play = Play("restore_drill", made.settings, tmp_path)
     assert play.ended() == 0, play.output()
@@ -49,7 +49,7 @@ def test_a_drill_by_the_playbook(kind: str, request: pytest.FixtureRequest, tmp_
 
 @pytest.mark.no_false_alarm
 def test_a_drill_after_a_rotation_of_the_audit_key(server_install: server_binaries.Install, tmp_path: Path) -> None:
-    """The product's own sweep knows today's key alone, and counts every row of the one before it."""
+    """The product's own sweep knows only the current key, and counts every row of the previous key."""
     earlier = AuditKey(b"\x5a" * 32)
     with drilling.source(server_install, tmp_path / "source", "v1.0.0") as source:
         signed = sign_older_rows(source, earlier)
@@ -65,7 +65,7 @@ def test_a_drill_after_a_rotation_of_the_audit_key(server_install: server_binari
 
 
 def sign_older_rows(source: Source, key: AuditKey) -> int:
-    """The older half of each chain, as the key had signed it that was in use then. How many rows that is."""
+    """Sign the older half of each chain with the key that was used then; return the number of rows."""
     mac, older = key.hmac(), "chain_seq <= (SELECT max(chain_seq) / 2 FROM audit_events o WHERE o.zone_id = e.zone_id)"
     rows = source.cluster.execute(f"SELECT id, content_sha256, coalesce(prev_content_sha256, '') FROM audit_events e WHERE {older}")
     signed = ", ".join(f"('{event}', '{mac(content.encode(), previous.encode())}')" for event, content, previous in rows)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Drills in the very images that ran when the set was made, on a host that has no PostgreSQL; on one that has, and on one without both."""
+"""Drills in the images that ran when the set was created, on hosts without PostgreSQL, with it, and without either."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scenes import drilling, image_scene, redis_server
 from scenes.drilling import Drill, Source
 from scenes.image_scene import Image
 
-# A host that has drilled nothing yet.
+# A host without any drill so far.
 FIRST = {"journal.freshness"}
 
 
@@ -35,7 +35,7 @@ def redis() -> Image:
 
 @pytest.fixture(scope="module")
 def source(server_install: Install, postgres: Image, redis: Image, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Source]:
-    """A deployment whose newest set says of which image its database ran."""
+    """Return a deployment with a newest set that names the image of its database."""
     with drilling.source(server_install, tmp_path_factory.mktemp("imaged"), "v1.0.0") as made:
         made.backup([image_scene.ran("postgres", postgres[0]), image_scene.ran("redis", redis[0])])
         yield made
@@ -56,7 +56,7 @@ def drill(source: Source, postgres: Image, redis: Image, tmp_path: Path) -> t.It
 
 @pytest.fixture
 def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """But what is named."""
+    """Hide the installed programs, except those named in settings."""
 
     def named(pg_bin: str | None) -> list[Candidate]:
         return candidates(pg_bin) if pg_bin else []
@@ -74,7 +74,7 @@ def test_a_drill_in_the_images_of_the_servers(drill: Drill, nothing_installed: N
 
 
 def test_what_this_host_has_is_taken_first(drill: Drill) -> None:
-    """Whoever made the set chose the images."""
+    """The installed programs come first, because the creator of the set chose the images."""
     outcome = drill.run(until="prepare", without=["migrations", "state", "secrets", "evidence", "keys"])
     assert {outcome.checks[name]["verdict"] for name in ("sandbox.server", "redis.server")} == {"pass"}, outcome.told()
     assert not list(Path(drill.settings["caracal_drill_images_directory"]).glob("*"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is set up wrongly on a drill host says nothing about the set: it is unproven, with its cause, and never a failure."""
+"""A wrong setup of a drill host proves nothing about the set: the result is unproven, with its cause, and never a failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Set = t.Callable[[Drill, Path], t.Mapping[str, t.Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Mistake:
-    """Settings of the role without their prefix, the step that cannot be done, and others that are left out."""
+    """Settings of the role without their prefix, the step that cannot run, and the other steps that are left out."""
 
     step: str
     settings: Set
@@ -106,7 +106,7 @@ MISTAKES = {
 }  # fmt: skip
 
 
-# Before anything is restored: whoever cannot open, sign, seal or write has no drill, and no report says anything about the set.
+# Found before the restore. A host that cannot decrypt, sign, encrypt or write has no drill, and no report about the set.
 BEFORE: dict[str, Set] = {
     "an identity that is not there": lambda _made, _folder: {"identity_files": ["/no/such/identity"]},
     "an identity that everybody may read": readable_by_all,
@@ -145,7 +145,7 @@ def test_a_mistake_of_the_drill_host(store_drill: Drill, tmp_path: Path, name: s
 
 @pytest.mark.mutation
 def test_a_folder_of_somebody_else_is_left_alone(store_drill: Drill) -> None:
-    """There is no drill where its sandbox can never be."""
+    """There is no drill if its sandbox can never be created."""
     os.mkdir(store_drill.directory)
     Path(store_drill.directory, "mine").touch()
     begun = store_drill.take("verify")
@@ -156,7 +156,7 @@ def test_a_folder_of_somebody_else_is_left_alone(store_drill: Drill) -> None:
 
 @pytest.mark.mutation
 def test_a_drill_of_this_host_shortens_no_history(store_drill: Drill) -> None:
-    """Whoever chooses a set by what was drilled does not take a mistake for a drill of it."""
+    """A mistake must not count as a drill when the next set is selected by its last drill."""
     store_drill.settings["caracal_ops_pg_bin"] = "/no/such/folder"
     assert store_drill.run(until="sandbox").verdict == "unproven"
     entries = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(store_drill.scene.repository.glob("journal/*.json"))]
@@ -164,7 +164,7 @@ def test_a_drill_of_this_host_shortens_no_history(store_drill: Drill) -> None:
 
 
 def looked(made: Drill) -> dict[str, t.Any]:
-    """What the step preflight says, which leaves everything as it is."""
+    """Return the result of the step preflight, and check that it changed nothing."""
     before = made.scene.files("**/*")
     found = made.take("preflight")
     assert made.scene.files("**/*") == before and not made.sandbox.exists()
@@ -201,7 +201,7 @@ def test_all_mistakes_are_found_at_once(store_drill: Drill, tmp_path: Path) -> N
     made: dict[str, t.Any] = {}
     for settings in [*BEFORE.values(), *(one.settings for one in MISTAKES.values())]:
         changed = settings(store_drill, tmp_path)
-        # Of each option the first; some keep the host from another look, or fail in the words of another.
+        # The first mistake of each option. Some prevent further checks of the host, or fail with the message of another mistake.
         if not changed.keys() & {*made, "allowed_signers", "sandbox_directory", "isolation", "superuser", "secrets_identity_files"}:
             made.update(changed)
     store_drill.settings.update(role_settings.of("caracal_drill", made))
@@ -226,7 +226,7 @@ def test_without_a_set_all_else_is_looked_at(store_drill: Drill) -> None:
 
 @pytest.mark.mutation
 def test_a_manifest_that_cannot_be_read_is_told_as_that(store_drill: Drill) -> None:
-    """And not as a set that says nothing of what ran, which would be for the operator to name."""
+    """It must not be reported as a set that does not name its programs, which the operator could name instead."""
     (manifest,) = store_drill.scene.repository.glob("sets/*/manifest.json")
     manifest.write_bytes(manifest.read_bytes() + b"\n")
     found = looked(store_drill)
@@ -237,7 +237,7 @@ def test_a_manifest_that_cannot_be_read_is_told_as_that(store_drill: Drill) -> N
 def test_a_host_that_starts_no_sandbox_is_found_without_a_server(
     store_drill: Drill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the server comes out of an image, nothing of it is there to be started."""
+    """If the server comes from an image, there is no server to start in the preflight."""
     forbidden = tmp_path / "bwrap"
     forbidden.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
     forbidden.chmod(0o755)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Mistakes in how the services of a drill are configured say nothing about the set: the verdict is unproven, and no check fails."""
+"""Mistakes in the configuration of a drill's services prove nothing about the set: the verdict is unproven, and no check fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def others(*left_out: str) -> list[dict[str, t.Any]]:
 
 
 def instead(name: str, *argv: str) -> list[dict[str, t.Any]]:
-    """All services, one of them with another command."""
+    """Return all services, one of them with another command."""
     return [*others(name), {"name": name, "command": [shutil.which(argv[0]), *argv[1:]]}]
 
 

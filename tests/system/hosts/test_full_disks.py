@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The disk is full, or read-only, at one place after the other: one line says where and what to do, and with room it goes on.
+"""The disk is full or read-only, at one location after the other. One line reports where and what to do, and the run succeeds with space.
 
-At most places the kernel refuses because the limit on a file's size is 0 for that moment, which any user can do to himself;
-what a full file system says instead is tried once for each kind of place, on a small one.
+At most locations the kernel refuses because the limit on a file's size is temporarily 0, which needs no root. The error
+of a really full file system is tested once for each kind of location, on a small one.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ ROOT = os.geteuid() == 0
 
 @contextlib.contextmanager
 def no_room(size: int = 0) -> t.Iterator[None]:
-    """Whoever writes more than `size` bytes into a file of any kind, in this process or in one that it starts, is refused."""
+    """Refuse writes of more than `size` bytes to any file, in this process and in the processes that it starts."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
@@ -52,7 +52,7 @@ def no_room(size: int = 0) -> t.Iterator[None]:
 
 @pytest.fixture
 def full_at(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[str], contextlib.AbstractContextManager[None]]]:
-    """`with full_at("manifest.json"):` no object whose key ends so can be written."""
+    """Return a context manager: in `with full_at("manifest.json"):`, no object with a key that ends so can be written."""
     put = LocalStore.put
 
     @contextlib.contextmanager
@@ -72,7 +72,7 @@ FullAt = t.Callable[[str], contextlib.AbstractContextManager[None]]
 
 
 def told(act: t.Callable[[], object], scene: Scene, *words: str, error: type[BackupError] = StorageError) -> str:
-    """The message of the error. A limit on file sizes is a StorageError; only a full disk is its subclass NoRoom."""
+    """Return the message of the error. A limit on file sizes is a StorageError; only a full disk is its subclass NoRoom."""
     with pytest.raises(BackupError) as raised:
         act()
     assert raised.type is error, raised.value.msg
@@ -139,7 +139,7 @@ def test_while_a_set_is_committed(dumped: Scene, full_at: FullAt, key: str) -> N
 
 @pytest.mark.mutation
 def test_where_the_mark_is_kept(dumped: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The set is there by then, and the message says so; the same again finds it and catches up."""
+    """By then the set exists, and the message reports that. Another run finds the set and catches up."""
     (part,) = dumped.files("sets/*/parts/postgres.json")
     set_id, write, mark = part.split("/")[1], HighWaterMark._write, dumped.mark("backup")
     before = mark.read_bytes()
@@ -177,7 +177,7 @@ def _report(scene: Scene) -> Result:
 def test_where_temporary_files_lie(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-        process.Child(["true"]).finish()  # needs none
+        process.Child(["true"]).finish()  # this needs no free space
         for act in (lambda: process.run(["true"]), lambda: scene.call("backup_set", state="open")):
             told(act, scene, f"temporary files in {tmp_path / 'gone'}", "set TMPDIR to another directory")
     with no_room():
@@ -190,7 +190,7 @@ def test_where_temporary_files_lie(scene: Scene, tmp_path: Path, monkeypatch: py
 
 
 class Disk:
-    """A small file system, where we are root and may mount one; else a folder, and a limit on the size of its files."""
+    """A small file system, if root may mount one; else a folder, and a limit on the size of its files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -206,7 +206,7 @@ class Disk:
 
     @contextlib.contextmanager
     def almost_full(self, left: int) -> t.Iterator[None]:
-        """Room for `left` bytes more, or for a small part of them in each file."""
+        """Leave `left` bytes of free space, or limit each file to a small part of them."""
         if not ROOT:
             with no_room(left >> 4):
                 yield
@@ -221,7 +221,7 @@ class Disk:
 
     @contextlib.contextmanager
     def read_only(self, repository: Path) -> t.Iterator[None]:
-        """The whole file system, or only that folder of it."""
+        """Make the whole file system read-only, or only that folder."""
         if ROOT:
             subprocess.run(["mount", "-o", "remount,ro", str(self.folder)], check=True)
         else:
@@ -248,7 +248,7 @@ def disk(tmp_path: Path) -> t.Iterator[Disk]:
 
 @pytest.fixture
 def on_disk(disk: Disk, caracal_database: TwinCluster) -> Scene:
-    """A scene whose folders lie on the small disk, with an empty repository."""
+    """Return a scene with its folders on the small disk, and an empty repository."""
     made = scenes.make(disk.folder / "scene", caracal_database.info.socket_dir)
     made.call("backup_set", state="open", create_repository=True)
     return made
@@ -256,11 +256,11 @@ def on_disk(disk: Disk, caracal_database: TwinCluster) -> Scene:
 
 @pytest.mark.mutation
 def test_a_disk_that_fills_up_while_it_is_dumped_to(on_disk: Scene, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(LocalStore, "free_bytes", lambda _self: None)  # else the preflight would see it
+    monkeypatch.setattr(LocalStore, "free_bytes", lambda _self: None)  # otherwise the preflight would report it
     with disk.almost_full(128 << 10):
         told(lambda: on_disk.call("pg_encrypted_dump", set_id=ID), on_disk, str(on_disk.repository), disk.words, error=disk.error)
     assert not on_disk.files("sets/*/parts/*") and on_disk.sets() == []
-    # What worked beside the one that met the end of the disk was killed, and may leave its unfinished object.
+    # The parallel workers were killed when one found the disk full. They may leave unfinished objects.
     on_disk.call("backup_set", state="aborted", set_id=ID)
     assert on_disk.files("sets/**/*") == [] and [path for path in unfinished(on_disk) if not path.startswith("objects/")] == []
     assert on_disk.backup(set_id=ID)["bytes"] > 256 << 10 and on_disk.sets() == [ID]

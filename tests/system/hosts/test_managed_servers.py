@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""PostgreSQL and Redis as a provider leaves them: no superuser, TLS alone, commands forbidden. The guide is run as it stands."""
+"""PostgreSQL and Redis as providers offer them: no superuser, only TLS, forbidden commands. Runs the guide's own examples."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ READER, MEMBER, RESTORER, MEMBERSHIP, PASSWORD = guide_pages.blocks(PAGE, "sql")
 ACL_BACKUP, ACL_RESTORE = guide_pages.blocks(PAGE, "text")
 BACKUP, RESTORE = guide_pages.settings(PAGE)
 SECRET = "login-at-the-provider"
-# Of Redis, as such services forbid them.
+# Redis commands that such services forbid.
 FORBIDDEN = ("config", "debug", "save", "bgsave", "bgrewriteaof", "shutdown", "slaveof", "replicaof", "sync", "psync", "migrate", "module")
 
 
 @dataclasses.dataclass(frozen=True)
 class Provider:
-    """A server in which nobody but the provider is superuser, and which is reached over TLS alone."""
+    """A server where only the provider is superuser, and only TLS connections are accepted."""
 
     cluster: Cluster
     authority: str
     folder: Path
 
     def made(self, sql: str, maker: str | None = None) -> None:
-        """A login as a page makes it, with a password, by the provider or by another login."""
+        """Create a login as a page of documentation does, with a password, as the provider or as another login."""
         done = guide_pages.statements(sql)
         for statement in done:
             self.execute(statement, maker)
@@ -66,7 +66,7 @@ class Provider:
                 return cursor.fetchall() if cursor.description else []
 
     def login(self, user: str, **own: t.Any) -> dict[str, t.Any]:
-        """Options of our modules."""
+        """Return connection options of our modules."""
         password = self.folder / "database_password"
         password.write_text(f"{SECRET}\n")
         usual = {"login_host": "127.0.0.1", "login_port": self.cluster.port, "login_user": user, "login_password_file": str(password)}
@@ -96,7 +96,7 @@ def provider(server_install: Install, tmp_path: Path) -> t.Iterator[Provider]:
 
 @pytest.fixture
 def managed(provider: Provider, scene: Scene) -> Provider:
-    """With a deployment that came there by a restore, of the guide's login."""
+    """Return the provider with a deployment that was restored there with the guide's login."""
     provider.made(RESTORER)
     restored = scene.call("pg_encrypted_restore", signing_key=str(scene.key(OPERATOR_HOST)), **provider.login("restorer"))
     warned = {check["id"]: check["message"] for check in restored["checks"] if check["verdict"] == "warn"}
@@ -158,7 +158,7 @@ def test_a_member_of_the_owners_backs_up(managed: Provider, fresh_cluster: Fresh
     assert made.call("state_verify", sandbox=sandbox)["verdict"] == "pass"
     with pytest.raises(psycopg2.errors.ReadOnlySqlTransaction):
         managed.execute("DELETE FROM zones", "backup", "caracal")
-    # By mistake it cannot; it could if it wanted to.
+    # The login could write on purpose, but not by mistake.
     managed.execute("BEGIN READ WRITE; CREATE TABLE made_by_backup (); COMMIT", "backup", "caracal")
 
 
@@ -194,7 +194,7 @@ def test_another_authority_another_name_and_no_tls_are_refused(provider: Provide
 
 @contextlib.contextmanager
 def managed_redis(folder: Path) -> t.Iterator[tuple[RedisServer, dict[str, t.Any]]]:
-    """Over TLS, without the commands that services forbid; and the options to reach it."""
+    """Start a Redis with TLS and without the commands that services forbid; yield it with its connection options."""
     cert, key = certificate(folder)
     port = free_port()
     tls = ["--tls-port", str(port), "--tls-cert-file", cert, "--tls-key-file", key, "--tls-ca-cert-file", cert, "--tls-auth-clients", "no"]
@@ -211,7 +211,7 @@ def setuser(server: RedisServer, line: str) -> None:
 
 
 def of(role: str, kind: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Options of a module as variables of a role."""
+    """Return options of a module as variables of a role."""
     return role_settings.of(role, {f"{kind}{name}": value for name, value in options.items()})
 
 
@@ -219,7 +219,7 @@ def of(role: str, kind: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]
 def test_the_whole_way_by_the_playbooks_with_the_settings_of_the_guide(
     managed: Provider, caracal_database: TwinCluster, server_install: Install, tmp_path: Path
 ) -> None:
-    """A backup of the managed servers, then a restore into others, by the logins of the guide."""
+    """A backup of the managed servers, then a restore into others, with the logins of the guide."""
     deployment = secrets_scene.make(tmp_path / "deployment", caracal_database)
     folders = {name: replay_folders.folder(tmp_path / name) for name in ("sts", "gateway")}
     folders["sts"].file("pending-7-1.ndjson", event("one"))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A real restore into clusters that are not like the source: another superuser, and one where we are none."""
+"""A real restore into clusters that differ from the source: another superuser, and one where the login is not a superuser."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def restore(scene: Scene, info: SandboxInfo, **login: str) -> tuple[Result, Resu
 
 
 def warned(result: Result) -> dict[str, str]:
-    """But for dead rows in outboxes, which the source has too."""
+    """Return the warnings, except for dead rows in outboxes, which the source has too."""
     warnings = {check["id"]: check["message"] for check in result["checks"] if check["verdict"] == "warn"}
     return {name: message for name, message in warnings.items() if not name.startswith("state.outboxes.")}
 
@@ -41,7 +41,7 @@ def test_under_another_superuser(scene: Scene, fresh_cluster: FreshCluster) -> N
 
 
 def test_where_we_are_no_superuser(scene: Scene, fresh_cluster: FreshCluster, committed: Committed) -> None:
-    """As on a managed server: a role that may make roles and databases, with a password."""
+    """As on a managed server: a role that may create roles and databases, with a password."""
     info = fresh_cluster("provider")
     cluster = TwinCluster(info, Spec(events=1))
     cluster.execute(
@@ -71,7 +71,7 @@ def test_a_sandbox_with_other_roles_fails(scene: Scene, fresh_cluster: FreshClus
 def test_a_sandbox_gives_roles_all_that_they_had_and_a_real_cluster_does_not(
     tmp_path: Path, twin_cluster: TwinFactory, fresh_cluster: FreshCluster
 ) -> None:
-    """As the backup's own login, which reads everything and may be named in the database's access list."""
+    """The login is the backup's own, which reads everything and may be named in the database's access list."""
     source = twin_cluster(seed="strong")
     source.execute("CREATE ROLE backup LOGIN BYPASSRLS", "GRANT CONNECT ON DATABASE caracal TO backup")
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
@@ -87,7 +87,7 @@ def test_a_sandbox_gives_roles_all_that_they_had_and_a_real_cluster_does_not(
 def test_a_drill_passes_whatever_the_owner_is_and_brings_all_rights_and_settings(
     tmp_path: Path, twin_cluster: TwinFactory, fresh_cluster: FreshCluster
 ) -> None:
-    """The owner is other than a sandbox's superuser can be, as on managed servers; rights and settings that no grant shows come back."""
+    """The owner differs from a sandbox's superuser, as on managed servers. Rights and settings that no grant shows are restored."""
     source = twin_cluster(seed="managed")
     source.execute(
         "GRANT pg_monitor TO caracalaudit, caracal",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A source that sorts text by the rules of a language: its digests do not depend on them, and neither do those of the copy."""
+"""A source that sorts text by the rules of a language. The digests of source and copy do not depend on these rules."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def literals(words: list[str]) -> str:
 
 
 def speak(source: TwinCluster, clients: str) -> None:
-    """Make the twin's database anew with rules of English, and with what an operator may have set in it."""
+    """Create the twin's database again with English collation, and with settings that an operator may have changed."""
     source.execute("ALTER DATABASE caracal RENAME TO plain", f"CREATE DATABASE caracal TEMPLATE template0 {ENGLISH}", database="postgres")
     login = ["-h", source.info.socket_dir, "-U", source.info.superuser]
     dumped = subprocess.run([os.path.join(clients, "pg_dump"), *login, "plain"], check=True, capture_output=True).stdout
@@ -59,7 +59,7 @@ def speak(source: TwinCluster, clients: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class Spoken:
-    """A set of a source that sorts as English does."""
+    """A set of a source with English collation."""
 
     scene: Scene
     source: TwinCluster
@@ -77,7 +77,7 @@ def spoken(newer_install: server_binaries.Install, newer_clients: str, tmp_path_
 
 @dataclasses.dataclass(frozen=True)
 class Heard:
-    """The copy, and what its restore said."""
+    """The copy, and the result of its restore."""
 
     copy: Copy
     restored: Result
@@ -99,14 +99,14 @@ def restored(spoken: Spoken, install: server_binaries.Install) -> t.Iterator[Hea
 
 @pytest.fixture(scope="module")
 def elsewhere(spoken: Spoken, server_install: server_binaries.Install) -> t.Iterator[Heard]:
-    """In a server that knows no language."""
+    """Yield a copy in a server without language collations."""
     with restored(spoken, server_install) as heard:
         yield heard
 
 
 @pytest.fixture(scope="module")
 def alike(spoken: Spoken, newer_install: server_binaries.Install) -> t.Iterator[Heard]:
-    """In a server that knows them all."""
+    """Yield a copy in a server with all language collations."""
     with restored(spoken, newer_install) as heard:
         yield heard
 
@@ -214,7 +214,7 @@ KEYS = {
 
 @pytest.mark.parametrize("kind", KEYS)
 def test_digests_do_not_depend_on_how_text_sorts(spoken: Spoken, kind: str) -> None:
-    """On one server, so that nothing but the order can differ; and it does where nobody asks for bytes."""
+    """Both are on one server, so that only the collation can differ. Without bytewise sorting the digests do differ."""
     found, careless = [], []
     words = [word for word in WORDS if kind != "without case" or word == word.lower()]
     for number, locale in enumerate((ENGLISH, "LOCALE_PROVIDER libc LOCALE 'C.UTF-8'")):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From one major of PostgreSQL into the next and back: equal as long as nobody has touched the copy."""
+"""Restores from one major version of PostgreSQL to the next and back. The copy is equal as long as it is not changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LEAF = "audit_events_y2026m03"
 
 @dataclasses.dataclass(frozen=True)
 class Crossing:
-    """A source, its set restored by a server of another major, and what the restore said. `clients` serve both."""
+    """A source, its set restored by a server of another major version, and the result of the restore. `clients` work with both."""
 
     majors: tuple[int, int]
     scene: Scene
@@ -71,7 +71,7 @@ def crossing(
 
 @pytest.fixture
 def broken(crossing: Crossing) -> t.Iterator[t.Callable[..., dict[str, Result]]]:
-    """Break the copy by statements; the checks that failed then, by id. Afterwards the copy is whole again."""
+    """Yield a function that breaks the copy with statements and returns the failed checks by ID. Afterwards the copy is whole again."""
 
     def verify(*statements: str) -> dict[str, Result]:
         crossing.copy.execute(FREELY, *statements)
@@ -91,14 +91,14 @@ def test_the_copy_is_equal(crossing: Crossing) -> None:
     for section in ("tables", "leaves", "schema", "grants", "owners", "migrations", "state", "sequences", "settings"):
         assert verdicts[f"inventory.caracal.{section}"] == "pass", section
     assert verdicts["inventory.audit_blocks"] == verdicts["inventory.roles"] == verdicts["inventory.caracal_auth.tables"] == "pass"
-    # pgcrypto's version belongs to the server; the text of two majors' pg_dump is no measure.
+    # pgcrypto's version belongs to the server, and the pg_dump texts of two major versions cannot be compared.
     warned = {name for name, verdict in verdicts.items() if verdict == "warn" and not name.startswith("state.outboxes.")}
     assert warned == {"inventory.caracal.extensions"}
     assert verdicts["inventory.caracal.schema_dump"] == "not_applicable"
 
 
 def rights(cluster: TwinCluster, database: str, what: str) -> list[tuple[t.Any, ...]]:
-    """Without the function that only the newer pgcrypto has."""
+    """Return the rights without the function that only the newer pgcrypto has."""
     return [row for row in cluster.execute(RIGHTS[what], database=database) if row[0] != "fips_mode()"]
 
 
@@ -138,7 +138,7 @@ def test_the_other_family_crosses_as_well(
     assert contents(copy, "caracal") == contents(source, "caracal")
 
 
-# Statement, check that must fail, its words, and what else fails with it.
+# Statement, check that must fail, its words, and the other checks that fail with it.
 BLOCKS = "inventory.audit_blocks"
 DAMAGE = {
     "a value": (
@@ -185,7 +185,7 @@ def test_what_was_changed_in_the_copy_is_found(broken: t.Callable[..., dict[str,
 
 
 def test_client_programs_of_the_older_major_are_refused_by_name(crossing: Crossing, server_install: server_binaries.Install) -> None:
-    """Wherever they would fail half-way: none reads a newer server, none reads an archive of newer ones."""
+    """They are refused wherever they would fail half-way: they cannot read a newer server, or an archive of a newer version."""
     words = ("of version 18 or later", f"{server_install.version_text} is older than 18", "pg_bin")
     old = {"pg_bin": server_install.bindir}
     scene, sandbox = crossing.scene, crossing.copy.info.directory

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Servers that are not what they seem: a hot standby that lags, and one that stands in replay's way; a pooler in front."""
+"""Standbys and poolers as the source: a hot standby that lags, one that cancels queries for replay, and a pooler in front."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from scenes.twin_database import TwinCluster
 from twin import load
 from twin.spec import Spec
 
-# A standby that lets no reading stand in replay's way.
+# A standby on which no query may delay replay.
 IMPATIENT = {"wal_level": "replica", "max_standby_streaming_delay": "0", "wal_receiver_status_interval": "1s"}
 
 
 @pytest.fixture
 def pair(server_install: Install) -> t.Iterator[tuple[Cluster, Cluster]]:
-    """A primary with the twin, and its streaming standby that lets no reading stand in replay's way."""
+    """Yield a primary with the twin, and its streaming standby, on which no query may delay replay."""
     with own_server.folder(server_install) as (folder, install):
         primary, standby = Cluster(folder, install, 5432), Cluster(folder, install, 5433)
         try:
@@ -54,7 +54,7 @@ def pair(server_install: Install) -> t.Iterator[tuple[Cluster, Cluster]]:
 
 
 def _caught_up(primary: Cluster, standby: Cluster) -> None:
-    # Commits of the twin are asynchronous, so some of what is inserted may not be written yet.
+    # Commits of the twin are asynchronous, so some inserted rows may not be written yet.
     (where,) = primary.execute("SELECT pg_current_wal_insert_lsn()::text")[0]
     eventually(lambda: standby.execute(f"SELECT pg_last_wal_replay_lsn() >= '{where}'")[0][0])
 
@@ -78,7 +78,7 @@ def test_a_hot_standby_is_backed_up_with_its_lag(pair: tuple[Cluster, Cluster], 
     assert own["standby"] is True and 1.0 < own["replay_lag"] < 10 * PATIENCE
     scene.call("backup_set", state="committed", set_id=set_id)
     assert scene.call("backup_set_verify", set_id=set_id)["verdict"] == "pass"
-    # A standby has nothing of what is not logged, and the set says so.
+    # A standby has no content of unlogged objects, and the set records that.
     assert dumped["left_out"].keys() == {f"{one} of database caracal" for one in ("table public.hasty", "sequence public.hasty_id_seq")}
     assert scene.inventory()["databases"][0]["tables"]["public.hasty"]["rows"] == 0
 
@@ -95,7 +95,7 @@ def test_a_conflict_with_recovery_is_explained(pair: tuple[Cluster, Cluster], tm
     def meeting(place: t.Any, psql: str, leaf: t.Any, sink: t.Any) -> None:
         if not meet.exists():
             meet.touch()
-            # Rows that our snapshot sees are removed on the primary, and replay must not wait for us.
+            # The primary removes rows that our snapshot sees, and replay does not wait for our query.
             primary.execute(f"DELETE FROM {leaf.name}", f"VACUUM {leaf.name}")
             _caught_up(primary, standby)
         copy_leaf(place, psql, leaf, sink)
@@ -107,7 +107,7 @@ def test_a_conflict_with_recovery_is_explained(pair: tuple[Cluster, Cluster], tm
 
 
 class Pooler:
-    """Stands between client and server as PgBouncer does: the process id that the client is told is the pooler's own."""
+    """A proxy between client and server, like PgBouncer: the process ID that the client gets is the pooler's own."""
 
     def __init__(self, path: Path, server: str) -> None:
         self._server = server

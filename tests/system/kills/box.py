@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A sandbox that is killed, and what is left of it."""
+"""A sandbox that is killed, and what remains of it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scenes import kill_runner
 
 
 class Box:
-    """The directory of a sandbox, and what its servers had: uids of their own (under root), shared memory."""
+    """The directory of a sandbox, and its servers' resources: uids of their own (if root), shared memory."""
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -24,7 +24,7 @@ class Box:
         self._segments: list[list[str]] = []
 
     def note(self) -> bool:
-        """Look at what is there now, for `left`; whether a server has its shared memory."""
+        """Record the current resources for `left`; return whether a server has its shared memory."""
         found = marker.read(Layout.of(self.directory))
         if found is not None and found.own_uid:
             self._uids.add(found.server_uid)
@@ -43,7 +43,7 @@ class Box:
         kill_runner.sandbox_state(self.directory, "absent")
 
     def left(self) -> list[str]:
-        """Processes, sockets, shared memory, files."""
+        """Return remaining processes, sockets, shared memory and files."""
         uids = self._uids - sandbox_uids.of_others(self.directory)
         found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in uids or self._works_here(one)]
         found += [line for line in Path("/proc/net/unix").read_text().splitlines() if self.directory in line]

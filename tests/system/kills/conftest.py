@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What several kills have."""
+"""Fixtures of several tests that kill."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from harness.fixtures import sandbox_path
 from scenes.twin_database import TwinCluster
 from system.kills.box import Box
 
-# What only the source's rows hold, with the magic words of an archive and of a cluster.
+# Strings that are only in the source's rows, and the magic words of an archive and of a cluster.
 MARKS = "SELECT name FROM applications UNION SELECT content FROM policy_versions UNION SELECT id FROM audit_events LIMIT 200"
 
 

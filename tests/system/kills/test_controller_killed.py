@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`kill -9` of ansible-playbook, alone or with its group, while it backs up: what it had started is orphaned.
+"""`kill -9` of ansible-playbook, alone or with its process group, during a backup. The processes that it started are orphaned.
 
-An orphan finishes its artifact or dies; whichever it is, there is no set that is not whole, and the next play succeeds.
+An orphan finishes its artifact or ends. In both cases there is no incomplete set, and the next play succeeds.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from scenes.twin_database import TwinCluster
 OURS = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
 READING = f"{OURS} AND query LIKE 'COPY %'"
 
-# When to kill a backup, by what is there; and whether the whole group.
+# The state in which a backup is killed, and whether the whole process group is killed.
 BACKUP: dict[str, tuple[t.Callable[[Scene, TwinCluster], object], bool]] = {
     "the repository is made": (lambda scene, _source: (scene.repository / "journal").exists(), False),
     "a leaf is read": (lambda _scene, source: source.execute(READING), False),
     "a leaf is read, group": (lambda _scene, source: source.execute(READING), True),
     "all is dumped": (lambda scene, _source: scene.files("sets/*/parts/postgres.json"), False),
 }
-# Of these, the one that every change must pass.
+# The state that is tested with every change.
 STORY = {"a leaf is read": pytest.mark.story("kill in a backup")}
 
 
 def killed(begin: t.Callable[[], Play], moment: t.Callable[[], object], group: bool) -> Play:
-    """A play that was killed at that moment; one that was over before anybody saw it is followed by another."""
+    """Return a play that was killed in this state. If it ended before, another one is started."""
     for _attempt in range(10):
         play = begin()
         assert came(lambda: moment() or play.process.poll() is not None, LONGEST), play.output()  # noqa: B023 - called in this turn

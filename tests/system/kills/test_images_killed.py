@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`kill -9` at random moments of what unpacks an image, dumps by its programs, or starts its servers.
+"""`kill -9` at random times while an image is unpacked, dumps with its programs, or starts its servers.
 
-Nothing of the image runs on, half of one never passes for the whole, and the next run finds nothing in its way.
+No process of the image remains, an incomplete image is never used, and the next run is not blocked.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from twin import load
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What runs put where temporary files are, such as one that was in the clear."""
+    """Return the folder for temporary files of the runs, which could contain plaintext."""
     (tmp_path / "temporary").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
     return tmp_path / "temporary"
@@ -47,7 +47,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def content(root: Path) -> dict[str, bytes | str | None]:
-    """All that lies below: bytes of files, targets of links, None for directories."""
+    """Return everything below a folder: bytes of files, targets of links, None for directories."""
     found: dict[str, bytes | str | None] = {}
     for path in root.rglob("*"):
         value = os.readlink(path) if path.is_symlink() else None if path.is_dir() else path.read_bytes()
@@ -60,7 +60,7 @@ def names(directory: Path) -> set[str]:
 
 
 def running(rootfs: Path) -> list[str]:
-    """Processes whose program is a file of the image, however they call themselves, or that were told of it."""
+    """Return processes with a program that is a file of the image, by any name, or with the image in their arguments."""
     files = {(about.st_dev, about.st_ino) for about in map(os.lstat, rootfs.rglob("*")) if stat.S_ISREG(about.st_mode)}
 
     def of_image(one: processes.Process) -> bool:
@@ -76,7 +76,7 @@ def running(rootfs: Path) -> list[str]:
 
 
 def many_files() -> Image:
-    """What takes its time to unpack: some thousand files, of which a layer removes some again."""
+    """Return an image that takes time to unpack: some thousand files, and a layer that removes some of them."""
     base = [(f"usr/share/{number % 40}/{number}", b"%d" % number * 300) for number in range(3000)]
     gone = [(f"usr/share/{number}/.wh..wh..opq", b"") for number in range(0, 40, 4)]
     return image_scene.saved([archive(base), archive([*gone, *base[1000:2000]]), archive([("last", b"1")])], pack=packed)
@@ -99,7 +99,7 @@ def test_unpacking_that_is_killed(committed: Committed, directory: Path, tempora
         assert {one for one in names(directory) if not one.startswith(cache.NEW)} <= {name}
         if name in names(directory):
             assert content(directory / name) == expected
-        # Every second one meets what several have left.
+        # Every second run starts with what several killed runs have left.
         if number % 2:
             Runner("image_unpacked", committed.scene, argument).whole()
             assert names(directory) == {name} and content(directory / name) == expected
@@ -113,7 +113,7 @@ def test_unpacking_that_is_killed(committed: Committed, directory: Path, tempora
 
 @pytest.fixture
 def pg_bin(server_install: Install, directory: Path) -> Path:
-    """The folder of client programs of an image."""
+    """Return the folder of client programs of an image."""
     found = client_binaries.find(server_install.bindir, minimum_major=0, tools=tools.PROGRAMS)
     image, data = image_scene.programs(list(found.paths.values()), "/usr/local/pgsql/bin")
     unpacked, _new = cache.unpacked(str(directory), image, [image_scene.saver(data)])
@@ -142,7 +142,7 @@ def test_a_backup_by_programs_of_an_image_that_is_killed(
 def test_a_program_of_an_image_that_waits_for_a_lock_when_its_backup_is_killed(
     committed: Committed, caracal_database: TwinCluster, caracal_copy: Copier, pg_bin: Path, tmp_path: Path
 ) -> None:
-    """No pipe tells it."""
+    """No pipe informs the program that its parent is gone."""
     database, rootfs = caracal_copy(), pg_bin.parent / "rootfs"
     runner = Runner("backup_by_image", committed.scene.copy(tmp_path / "scene"), f"{pg_bin} 20261125T020000Z-lock {database}")
     with contextlib.closing(load.open_database(caracal_database.target, database)) as holder, holder.cursor() as cursor:
@@ -163,7 +163,7 @@ def test_a_program_of_an_image_that_waits_for_a_lock_when_its_backup_is_killed(
 
 @pytest.fixture(scope="module")
 def servers(server_install: Install, tmp_path_factory: pytest.TempPathFactory) -> dict[str, t.Any]:
-    """Ids of the images by what they hold, and the archives that have them."""
+    """Return IDs of the images by their content, and their archives."""
     folder = tmp_path_factory.mktemp("archives")
     made = {
         "postgres": image_scene.postgres(server_install),
@@ -180,7 +180,7 @@ def test_servers_of_images_that_are_killed(
 ) -> None:
     argument = json.dumps({**servers, "directory": box.directory, "images": str(directory)})
     Runner("image_sandbox", committed.scene, argument).whole()
-    # The images are there from now on, so that kills meet the servers.
+    # From now on the images are unpacked, so that kills hit the servers.
     moments = Moments("image_sandbox", 8, Runner("image_sandbox", committed.scene, argument).whole())
     for label, after, group in moments:
         print(label)

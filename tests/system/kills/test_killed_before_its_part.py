@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`kill -9` of a module between its objects and its part: the same again says at once what to do, and that works with the same id.
+"""`kill -9` of a module after it wrote its objects and before its part. The next run reports at once what to do, with the same ID.
 
-An object that no part names may also be that of a run which is still at work, so nobody overwrites it.
+An object that no part names may belong to a run that is still active, so it is never overwritten.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Step = tuple[str, dict[str, t.Any]]
 
 @dataclasses.dataclass(frozen=True)
 class Backup:
-    """The steps of a backup of everything, in their order."""
+    """The steps of a backup of everything, in order."""
 
     deployment: Deployment
     replay: ReplayFolder
@@ -73,7 +73,7 @@ def backup(tmp_path: Path, caracal_database: TwinCluster, engine: Engine) -> t.I
         yield Backup(deployment, replay, redis, engine, deployment.opened())
 
 
-# What may be there, of those that publish something; a second reading of unchanged secrets shares the object of the first.
+# The steps that publish objects. A second pass over unchanged secrets is not one: it shares the object of the first.
 STEPS = ("secrets 1", "replay 1", "redis 1", "dump", "redis 2", "replay 2", "images")
 
 
@@ -117,7 +117,7 @@ def test_the_same_on_a_host_without_the_repository(backup: Backup, tmp_path: Pat
 
 @pytest.mark.no_false_alarm
 def test_a_second_reading_of_secrets_that_is_killed_is_made_again(backup: Backup) -> None:
-    """It publishes nothing where nothing changed."""
+    """The second pass publishes nothing if nothing changed."""
     scene = backup.deployment.scene
     backup.run(until="secrets 2")
     module, given = backup.steps()["secrets 2"]
@@ -132,7 +132,7 @@ def test_a_second_reading_of_secrets_that_is_killed_is_made_again(backup: Backup
 
 @pytest.mark.no_false_alarm
 def test_a_stage_that_was_half_taken_in_is_taken_in_again(backup: Backup, tmp_path: Path) -> None:
-    """What is there is compared with the stage, byte for byte."""
+    """Existing files are compared with the stage, byte for byte."""
     scene, stage = backup.deployment.scene, tmp_path / "stage"
     backup.run(until="replay 1")
     scene.call("replay_volume_archive", **backup.steps()["replay 1"][1], stage=str(stage))

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`kill -9` at fifty random moments, of the module's process or of its whole process group: the next run finds nothing in its way.
+"""`kill -9` at fifty random times, of the module's process or of its whole process group: the next run is not blocked.
 
-The moments are drawn from `SEED`, within the time that one undisturbed run takes.
+The times are drawn from `SEED`, within the duration of one undisturbed run.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ OURS = "SELECT pid, application_name, state, query FROM pg_stat_activity WHERE a
 
 @dataclasses.dataclass
 class Runner:
-    """One run in a session of its own, to which whatever it starts belongs unless it is meant to stay."""
+    """One run in a separate session. Everything that it starts belongs to the session, unless it is meant to stay."""
 
     case: str
     scene: Scene
@@ -65,7 +65,7 @@ class Runner:
         self.process.stdin.write(b"go\n")
 
     def whole(self) -> float:
-        """Seconds of a run that nobody disturbs."""
+        """Return the seconds of an undisturbed run."""
         started = time.monotonic()
         self.go()
         assert self._line() == b"done\n"
@@ -74,7 +74,7 @@ class Runner:
         return seconds
 
     def kill(self, after: float, group: bool) -> float | None:
-        """Let it work for `after` seconds. None where that was too short to finish, else what it took."""
+        """Kill the run after `after` seconds. Return None if it was killed, or its seconds if it ended before."""
         started = time.monotonic()
         self.go()
         select.select([self.process.stdout], [], [], after)
@@ -94,7 +94,7 @@ class Runner:
             stream.close()
 
     def left(self) -> list[str]:
-        """What still runs in its session."""
+        """Return the processes that still run in its session."""
         return [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if session_of(one.pid) == self.process.pid]
 
 
@@ -106,9 +106,10 @@ def session_of(pid: int) -> int:
 
 
 class Moments:
-    """`number` of them, every second one for the whole group; each kill is told apart by `label` in a failure.
+    """`number` times of a kill, every second one for the whole process group. `label` identifies each kill in a failure.
 
-    A run that ended before it was killed counts for nothing: the next moments lie within the time that it took, and are more."""
+    A run that ended before it was killed does not count. The next times are within its duration, and one more is tried.
+    """
 
     def __init__(self, case: str, number: int, seconds: float) -> None:
         self._random = random.Random(f"{SEED} {case}")
@@ -130,7 +131,7 @@ class Moments:
         assert remains(runner.left) == []
 
     def enough(self) -> None:
-        """A kill after the end shows nothing."""
+        """Check that enough kills came before the end of a run."""
         assert self.killed > self._number // 2, f"only {self.killed} of {self._number} runs were killed before they ended"
 
 
@@ -138,7 +139,7 @@ class Moments:
 
 
 def in_the_clear(repository: Path, marks: list[bytes]) -> list[str]:
-    """Files with a mark, and files under an artifact's name that do not begin as age's."""
+    """Return files with a mark, and files with an artifact's name that do not begin like age files."""
     found = []
     for path in (path for path in repository.rglob("*") if path.is_file()):
         data = path.read_bytes()
@@ -158,7 +159,7 @@ def test_plain_text_in_a_repository_is_seen(scene: Scene, marks: list[bytes]) ->
 
 
 def of_set(scene: Scene, set_id: str) -> list[str]:
-    """Files and folders that bear the id of a set."""
+    """Return files and folders with the ID of a set in their name."""
     return [str(path) for path in scene.repository.rglob("*") if set_id in str(path.relative_to(scene.repository))]
 
 
@@ -174,7 +175,7 @@ def check_sets(scene: Scene) -> list[str]:
 
 
 def next_backup(scene: Scene, set_id: str, **given: t.Any) -> None:
-    """What an operator or the role does next: the killed set is finished where it exists and aborted where not, then a new one."""
+    """Do the next steps of an operator or the role: finish the killed set if it exists, else abort it, then create a new one."""
     begun = scene.repository.joinpath("journal", "0000000001.json").exists()
     before = check_sets(scene) if begun else []
     if set_id in before:
@@ -235,7 +236,7 @@ def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
 
 @pytest.mark.mutation
 def test_a_sandbox_that_stays_is_seen(box: Box) -> None:
-    """The control: what the checks below look for is there as long as a sandbox is."""
+    """The control: the remains that the tests below search for are found while a sandbox runs."""
     box.make()
     assert box.note()
     found = box.left()
@@ -245,9 +246,9 @@ def test_a_sandbox_that_stays_is_seen(box: Box) -> None:
 
 @pytest.mark.mutation
 def test_a_sandbox_that_is_killed_in_initdb(committed: Committed, box: Box) -> None:
-    """Without bubblewrap, root lends initdb a named user, whose shared memory it then is.
+    """Without bubblewrap, root runs initdb as a named user, who then owns its shared memory.
 
-    initdb runs one server after another, so a kill may fall between two, when nothing is there to stay.
+    initdb runs one server after another. A kill between two of them leaves nothing.
     """
     for _attempt in range(20):
         runner = Runner("bare_sandbox", committed.scene, box.directory)
@@ -266,7 +267,7 @@ def test_a_sandbox_that_is_killed_in_initdb(committed: Committed, box: Box) -> N
 @pytest.mark.mutation
 @pytest.mark.parametrize("names", [[], [".caracal-ops-sandbox.json.new"]], ids=["nothing", "half a marker"])
 def test_a_sandbox_that_never_had_its_marker(box: Box, names: list[str]) -> None:
-    """Too short a moment to be hit by chance."""
+    """This state is too short to be hit by a random kill."""
     for state, left in (("absent", False), ("present", True)):
         os.mkdir(box.directory, 0o700)
         for name in names:

@@ -4,7 +4,7 @@
 
 """The server is restarted, or ends our sessions, in the middle of a dump or of a restore.
 
-"In the middle" is made, not met: what reads or writes an artifact holds still until the server has been dealt with.
+The tests do not depend on chance: the process that reads or writes an artifact is paused until the server has been restarted.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ ADMIN = "postgres"
 
 @dataclasses.dataclass(frozen=True)
 class Restartable(TwinCluster):
-    """A cluster whose server `pg_ctl` can restart: it has no bubblewrap around it."""
+    """A cluster with a server that `pg_ctl` can restart, because it runs without bubblewrap."""
 
     def restart(self, mode: str) -> None:
         layout = Layout.of(self.info.directory)
@@ -60,14 +60,14 @@ class Restartable(TwinCluster):
 
     @contextlib.contextmanager
     def _socket_to_make(self, uid: int) -> t.Iterator[None]:
-        """A sandbox's server makes its socket once, and may not exchange it later."""
+        """Let the server create its socket again. A sandbox's server normally creates it once and cannot replace it later."""
         before = os.stat(self.info.socket_dir)
         os.chown(self.info.socket_dir, uid, -1)
         yield
         os.chown(self.info.socket_dir, before.st_uid, before.st_gid)
 
     def end(self, which: str) -> int:
-        """`pg_terminate_backend` of sessions of ours; how many."""
+        """Call `pg_terminate_backend` for our sessions; return their number."""
         return len(self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {OURS} AND {which}", database=ADMIN))
 
     def sees(self, which: str) -> bool:
@@ -79,7 +79,7 @@ class Restartable(TwinCluster):
 
 @pytest.fixture(scope="module")
 def clusters(server_install: Install) -> t.Iterator[tuple[Restartable, Restartable]]:
-    """A twin, whose leaves do not fit into what lies between server and us, and an empty cluster. No test changes a row."""
+    """Yield a twin with partitions larger than the buffers between server and client, and an empty cluster. Tests do not change rows."""
     spec, directory = Spec(events=15_000, seed="restarted", now=NOW), sandbox_path()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preflight, "find_bwrap", lambda: None)
@@ -107,7 +107,7 @@ def target(clusters: tuple[Restartable, Restartable]) -> t.Iterator[Restartable]
 
 @pytest.fixture(scope="module")
 def backed_up(clusters: tuple[Restartable, Restartable], tmp_path_factory: pytest.TempPathFactory) -> Scene:
-    """A repository with a set; copy it."""
+    """Return a repository with a set. Tests use a copy."""
     made = scenes.make(tmp_path_factory.mktemp("backed-up") / "scene", clusters[0].info.socket_dir)
     made.backup()
     return made
@@ -115,14 +115,14 @@ def backed_up(clusters: tuple[Restartable, Restartable], tmp_path_factory: pytes
 
 @pytest.fixture
 def scene(source: Restartable, tmp_path: Path) -> Scene:
-    """A repository without a set."""
+    """Return a repository without a set."""
     made = scenes.make(tmp_path / "scene", source.info.socket_dir)
     made.call("backup_set", state="open", create_repository=True)
     return made
 
 
 class Meanwhile:
-    """In a thread: wait until `ready`, do `act`, let the held go on."""
+    """A thread that waits until `ready`, runs `act`, and lets the paused process continue."""
 
     def __init__(self, ready: t.Callable[[], bool], act: t.Callable[[], object], go_on: Path) -> None:
         self._ready, self._act, self._go_on = ready, act, go_on
@@ -149,19 +149,19 @@ class Meanwhile:
 
 
 def holding(go_on: Path) -> None:
-    """Longer than `Meanwhile` waits for anything, so that what it waits for does not pass."""
+    """Pause for longer than `Meanwhile` waits, so that its condition stays true."""
     came(go_on.exists, 5 * PATIENCE)
 
 
 @pytest.fixture(autouse=True)
 def no_traceback(capfd: pytest.CaptureFixture[str]) -> t.Iterator[None]:
-    """What a worker did not expect is on stderr."""
+    """Check that stderr has no traceback. A worker writes unexpected errors there."""
     yield
     assert "Traceback" not in capfd.readouterr().err
 
 
 def told(raised: BaseException, kinds: tuple[type[BackupError], ...], scene: Scene, *words: str) -> None:
-    """One line that names the database and what to do, without a secret."""
+    """Check that the error is one line that names the database and the remedy, without a secret."""
     assert isinstance(raised, kinds), repr(raised)
     assert "\n" not in raised.msg and len(raised.msg) < 600 and ";" in raised.msg
     assert not [word for word in ("database ", *words) if word not in raised.msg], raised.msg
@@ -173,7 +173,7 @@ def told(raised: BaseException, kinds: tuple[type[BackupError], ...], scene: Sce
 
 @pytest.fixture
 def leaves_held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Leaves that are being read hold still until this file exists."""
+    """Pause the reading of partitions until this file exists."""
     go_on, write = tmp_path / "go-on", dump.Lines.write
 
     def waiting(self: dump.Lines, data: bytes) -> None:
@@ -196,7 +196,7 @@ ACTS: dict[str, t.Callable[[Restartable], object]] = {
 
 
 def after_a_failed_dump(scene: Scene, source: Restartable) -> None:
-    """No set, no part, nobody left on the server; and the next run finds nothing in its way."""
+    """Check that there is no set, no part and no session on the server, and that the next run succeeds."""
     assert scene.sets() == [] and not scene.files("sets/*/parts/*")
     assert came(lambda: not source.sees("true"))
     scene.call("backup_set", state="aborted", set_id=ID)
@@ -216,7 +216,7 @@ def test_while_leaves_are_dumped(scene: Scene, source: Restartable, leaves_held:
 
 @pytest.mark.mutation
 def test_the_session_with_the_snapshot_is_ended(scene: Scene, source: Restartable, leaves_held: Path) -> None:
-    """Who reads in the snapshot already may go on, but nobody can join any more."""
+    """Workers that already read in the snapshot may continue, but no other worker can join."""
     with Meanwhile(lambda: source.sees(COPYING), lambda: source.end(HOLDER), leaves_held), pytest.raises(BackupError) as raised:
         scene.call("pg_encrypted_dump", set_id=ID)
     told(raised.value, (Unreachable,), scene, "database caracal: the connection was lost", "check the server's log and run again")
@@ -257,7 +257,7 @@ def test_while_pg_dump_waits_for_a_lock(
 
 @pytest.mark.mutation
 def test_the_watcher_comes_back(scene: Scene, source: Restartable, leaves_held: Path) -> None:
-    """Without it, whoever waits for us would wait to the end."""
+    """Without the watcher, other sessions would wait for ours to the end."""
     guard = "application_name LIKE '% guard'"
     seconds: list[float] = []
 
@@ -274,7 +274,7 @@ def test_the_watcher_comes_back(scene: Scene, source: Restartable, leaves_held: 
 
     with Meanwhile(lambda: source.sees(COPYING) and source.sees(guard), wait_for_us, leaves_held):
         made = scene.call("pg_encrypted_dump", set_id=ID, jobs=1, lock_hold_max=1)
-    # The reading holds still until the other has its lock, or for as long as `holding` says.
+    # The read is paused until the other session has its lock, or for the duration of `holding`.
     assert 0.5 < seconds[0] < PATIENCE and made["databases"][0]["longest_wait"] > 0.5
 
 
@@ -286,7 +286,7 @@ READING = "state = 'active' AND query LIKE 'COPY %' AND wait_event = 'ClientRead
 
 @pytest.fixture
 def slowly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[[str], Path]:
-    """Artifacts whose names end so come in small pieces and with pauses until the file that it returns exists."""
+    """Send artifacts with these suffixes in small pieces, with pauses, until the returned file exists."""
     go_on, read = tmp_path / "go-on", sealing.Opener.read
 
     def begin(ending: str) -> Path:

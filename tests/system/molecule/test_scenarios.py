@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Molecule passes a scenario without a verify playbook, so that every scenario proves something is held here."""
+"""Molecule passes a scenario without a verify playbook, so this test checks that every scenario proves something."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ REQUIRED = ("prepare.yml", "converge.yml", "verify.yml", "destroy.yml")
 
 
 def faults_of(scenario: Path) -> list[str]:
-    """Why a scenario could pass without having proved anything."""
+    """Return the reasons why a scenario could pass without a proof."""
     missing = [f"{name} is missing" for name in REQUIRED if not (scenario / name).is_file()]
     if missing:
         return missing

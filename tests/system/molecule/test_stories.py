@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Each molecule scenario is a story that is played whole: real modules through real Ansible, on a real server."""
+"""Each molecule scenario is a complete story with real modules, a real Ansible and a real server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ import pytest
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 ROOT = Path(__file__).parents[3]
 STORIES = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.yml"))
-# They need Docker, which the machines of these tests do not have: CONTRIBUTING.md has the command, and nothing here says that they passed.
+# They need Docker, which the machines of these tests do not have. CONTRIBUTING.md has the command; their success is not
+# tested here.
 BY_HAND = {"compose"}
 
 
@@ -32,7 +33,7 @@ def molecule(command: str, story: str) -> subprocess.CompletedProcess[str]:
 def test_a_story_ends_well(story: str) -> None:
     played = molecule("test", story)
     assert played.returncode == 0, (played.stdout + played.stderr)[-6000:]
-    # A molecule that finds no playbook is content as well, so its own count of what it did must be there.
+    # Molecule also succeeds if it finds no playbook, so its own count of actions must be in the output.
     counted = re.search(r"actions=(\d+)\s+successful=(\d+)", ANSI.sub("", played.stdout + played.stderr))
     assert counted and counted[1] == counted[2] and int(counted[1]) >= 6
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One set with everything and two of databases alone, for all plays of one worker."""
+"""One set with everything and two sets of databases alone, for all plays of one worker."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from system.plays.drillable import Drillable
 
 @pytest.fixture(scope="session")
 def whole_set(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> Drillable:
-    """Read it only; `drilled` is a copy to work with."""
+    """Return the complete set. It is read-only; `drilled` is a copy to work with."""
     return drillable.make(tmp_path_factory.mktemp("whole") / "scene", caracal_database)
 
 
 @pytest.fixture(scope="session")
 def bare_sets(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> Scene:
-    """Two sets of its databases alone. Read them only."""
+    """Return two sets of the databases alone. They are read-only."""
     made = scenes.make(tmp_path_factory.mktemp("bare") / "scene", caracal_database.info.socket_dir)
     made.backup()
     made.backup()
@@ -34,5 +34,5 @@ def bare_sets(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCl
 
 @pytest.fixture
 def drilled(whole_set: Drillable, tmp_path: Path) -> Drillable:
-    """A copy of the repository, and of all hosts."""
+    """Return a copy of the repository and of all hosts."""
     return whole_set.copy(tmp_path / "scene")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A deployment in one set, and what `restore_drill` must be told to drill all six steps of it."""
+"""A deployment in one set, and the settings with which `restore_drill` drills all six steps of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from twin import surroundings
 
 @dataclasses.dataclass(frozen=True)
 class Drillable:
-    """A repository with one set that holds everything. Read it, or work on a `copy`."""
+    """A repository with one set that contains everything. It is read-only; work on a `copy`."""
 
     deployment: Deployment
 
@@ -35,11 +35,11 @@ class Drillable:
 
     @property
     def production(self) -> list[str]:
-        """Where the source listens, which nothing in a sandbox may reach."""
+        """Return the addresses of the source, which must be unreachable from a sandbox."""
         return [f"{self.scene.socket}/.s.PGSQL.{self.deployment.cluster.info.port}"]
 
     def settings(self, sandbox: str, **own: t.Any) -> dict[str, t.Any]:
-        """Those of the drill host; `own` ones are named without their prefix."""
+        """Return the settings of the drill host; `own` ones are named without their prefix."""
         usual = {
             **drill_settings(self.scene, sandbox),
             "caracal_drill_secrets_identity_files": [str(self.deployment.identity)],
@@ -50,13 +50,13 @@ class Drillable:
         return {**usual, **role_settings.of("caracal_drill", own)}
 
     def secrets(self) -> list[str]:
-        """What nobody may find anywhere after a drill, in the clear."""
+        """Return the secrets that must not be anywhere in plaintext after a drill."""
         return sorted({path.read_text(encoding="ascii").strip() for path in self.deployment.directory.iterdir()})
 
 
 @contextlib.contextmanager
 def source(root: Path, cluster: TwinCluster) -> t.Iterator[tuple[Deployment, dict[str, t.Any]]]:
-    """A deployment with secrets, streams and replay files, and what the playbook `backup` must be told to have all of it."""
+    """Yield a deployment with secrets, streams and replay files, and the settings of the playbook `backup` for all of it."""
     deployment = secrets_scene.make(root, cluster)
     replay = root / "replay"
     with redis_server.start() as redis:
@@ -75,7 +75,7 @@ def source(root: Path, cluster: TwinCluster) -> t.Iterator[tuple[Deployment, dic
 
 
 def make(root: Path, cluster: TwinCluster) -> Drillable:
-    """Made by the playbook `backup`."""
+    """Create the set with the playbook `backup`."""
     with source(root, cluster) as (deployment, settings):
         play = Play("backup", settings, root)
         assert play.ended() == 0, play.output()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Modules that answer through the guard run with `async`, as other modules do."""
+"""Modules with answers that pass the guard run with `async` like other modules."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook audit_archive as an operator plays it: what it says, and with what it ends."""
+"""The playbook audit_archive as an operator runs it: its output and its exit status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ALIKE = ("repository", "deployment", "signing_key", "allowed_signers", "high_wat
 
 
 def play(place: ArchiveScene, folder: Path, *arguments: str, **more: t.Any) -> tuple[int, str]:
-    """Exit status and console of one run."""
+    """Return exit status and console of one run."""
     key = keys.for_seed(place.cluster.spec.seed).audit_hmac_key.hex()
     path = folder / "audit_hmac_key"
     path.write_text(key, encoding="utf-8")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook doctor finds all that is wrong on all hosts in one run, and writes nothing there."""
+"""The playbook doctor finds all problems on all hosts in one run, and writes nothing on them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scenes.scene import BACKUP_HOST, DEPLOYMENT, DRILL_HOST, Scene, new_identit
 from system.plays.drillable import Drillable
 
 Settings = dict[str, t.Any]
-# Of a host what is wrong there: the part that needs it, and the class of the error. Two of a kind are two.
+# The problems of a host: the part that needs it, and the class of the error. Two of a kind are two entries.
 Wanted = list[tuple[str, str]]
 
 
@@ -32,7 +32,7 @@ def of_drill(**own: t.Any) -> Settings:
 
 
 def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
-    """A host for each set-up that is broken in its own way, or in several."""
+    """Return a host for each setup that is broken in its own way, or in several ways."""
     new_identity(folder / "open")
     (folder / "open").chmod(0o644)
     new_identity(folder / "stranger")
@@ -40,7 +40,7 @@ def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
     service = {"name": "audit", "command": ["/no/such/audit"]}
     backups: dict[str, tuple[Settings, Wanted]] = {
         "signing-key-missing": (of_backup(signing_key=nobody), [("backup", "KeyProblem")]),
-        # An identity lies beside it.
+        # There is an identity next to the key.
         "signing-key-of-another": (of_backup(signing_key=str(scene.key(DRILL_HOST))), [("backup", "KeyProblem")] * 2),
         "recipients-missing": (of_backup(recipients_files=[nobody]), [("backup", "KeyProblem")]),
         "metrics-impossible": (of_backup(metrics_file=f"{nobody}/x.prom"), [("backup", "StorageError")]),
@@ -108,7 +108,7 @@ def played(
     everywhere: t.Mapping[str, t.Any] = types.MappingProxyType({}),
     retention: str = "",
 ) -> tuple[int, dict[str, t.Any], str]:
-    """Exit status, what was kept as JSON, and the output."""
+    """Return exit status, the JSON report, and the output."""
     whole = {
         **LOCAL,
         **everywhere,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A drill that is killed, whatever it does, leaves nothing once the next run of its directory is over, and reaches nothing until then."""
+"""A killed drill leaves nothing after the next run in its directory, and cannot reach any network until then."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ from system.plays.drillable import Drillable
 from twin import load
 
 BRIEF = ("--tags", "caracal_drill_destroy")
-# What only reads, and keeps a later moment waiting.
+# These steps only read, and would delay a later time of a kill.
 SOONER = ("--skip-tags", "caracal_drill_migrations,caracal_drill_state,caracal_drill_evidence,caracal_drill_keys")
 SERVERS = ("postgres", "redis-server", "twin.services")
 
 
 class Box:
-    """A sandbox's directory, and what was its own while it lived: uids, network namespaces, shared memory."""
+    """A sandbox's directory, and its own resources while it ran: uids, network namespaces, shared memory."""
 
     def __init__(self, directory: str) -> None:
         self.path = Path(directory)
@@ -57,18 +57,18 @@ class Box:
         self._segments: list[list[str]] = []
 
     def has(self, *names: str) -> bool:
-        """Whether these lie in it, each a pattern; a file must have something in it."""
+        """Return whether the directory has all of these, each a pattern. Empty files do not count."""
         return all(any(path.is_dir() or size_of(path) for path in self.path.glob(name)) for name in names)
 
     def has_canary(self) -> bool:
-        """Whether the zone is there that a drill makes in the copy to have its canaries in."""
+        """Return whether the zone exists that a drill creates in the copy for its canaries."""
         target = {"host": str(self.path / "socket"), "port": PORT, "user": "caracal", "password": None}
         with contextlib.closing(load.open_database(target, "caracal")) as connection, connection.cursor() as cursor:
             cursor.execute("SELECT FROM public.zones WHERE name LIKE 'caracal-ops canary%'")
             return bool(cursor.rowcount)
 
     def note(self) -> list[processes.Process]:
-        """Look at what is there now, for `left`; its processes."""
+        """Record the current resources for `left`; return the sandbox's processes."""
         found = marker.read(Layout.of(str(self.path)))
         own = None if found is None else found.exclusive_uid
         if own is not None:
@@ -80,12 +80,12 @@ class Box:
         return running
 
     def secrets(self) -> list[str]:
-        """Those that were put or made there."""
+        """Return the secrets that were copied or created there."""
         files = [*self.path.glob("secrets/*"), *self.path.glob("retired/*"), *self.path.glob("programs/*.password")]
         return [path.read_text().strip() for path in files]
 
     def left(self) -> list[str]:
-        """Processes, whoever still holds its network, sockets, shared memory, files of its own user, the directory and its like."""
+        """Return what remains: processes, also those in its network, sockets, shared memory, files of its user, its directory."""
         uids = self._uids - sandbox_uids.of_others(str(self.path))
         found = [f"{one.pid} {' '.join(one.argv)}" for one in processes.everyone() if one.uid in uids or self._ours(one)]
         found += [line for line in Path("/proc/net/unix").read_text().splitlines() if str(self.path) in line]
@@ -104,7 +104,7 @@ class Box:
 
 
 class Networks:
-    """Namespaces that are held open: else the kernel gives the number of one that is over to the next, which is somebody else's."""
+    """Network namespaces that are held open. Otherwise the kernel would reuse the number of a closed one for another process."""
 
     def __init__(self) -> None:
         self._held: dict[str, int] = {}
@@ -114,7 +114,7 @@ class Networks:
         return set(self._held)
 
     def hold(self, running: t.Iterable[processes.Process]) -> None:
-        """Theirs, but for our own."""
+        """Hold the namespaces of these processes, except our own."""
         for one in running:
             with contextlib.suppress(OSError):
                 descriptor = os.open(f"/proc/{one.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -138,12 +138,12 @@ def network_of(pid: int) -> str:
 
 
 def networks_of(running: t.Iterable[processes.Process]) -> set[str]:
-    """Theirs, without those who have ended since they were seen: whoever may not be looked at, such as init, has none to show either."""
+    """Return the namespaces of these processes. Ended processes, and unreadable ones such as init, are left out."""
     return {network_of(one.pid) for one in running} - {""}
 
 
 def size_of(path: Path) -> int:
-    """Nothing where it went away meanwhile."""
+    """Return the size, or 0 if the file was removed meanwhile."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -158,14 +158,14 @@ def owner_of(path: Path) -> int:
 
 
 def holders(root: Path, secrets: t.Sequence[str], but: Path) -> list[str]:
-    """Files below `root` in which a secret can be read, except in one folder."""
+    """Return files below `root` that contain a secret in plaintext, except in one folder."""
     words = [secret.encode() for secret in secrets]
     files = [path for path in root.rglob("*") if path.is_file() and path.parent != but]
     return [str(path) for path in files if any(word in path.read_bytes() for word in words)]
 
 
 def takes(step: str) -> t.Callable[[Play, Box, Drillable], object]:
-    """Whether the drill takes that step just now, as its own state says."""
+    """Return a condition: the drill's state file shows that it runs this step."""
 
     def look(_play: Play, box: Box, whole: Drillable) -> bool:
         state = Path(drill_state.place_in(str(whole.scene.mark(DRILL_HOST)), str(box.path)))
@@ -177,7 +177,7 @@ def takes(step: str) -> t.Callable[[Play, Box, Drillable], object]:
     return look
 
 
-# When to kill, by what is there; whether the whole group.
+# The state in which a drill is killed, and whether the whole process group is killed.
 MOMENTS: dict[str, tuple[t.Callable[[Play, Box, Drillable], object], bool]] = {
     "the sandbox is made": (lambda _play, box, _set: box.has("data") and not box.has("data/postmaster.pid"), False),
     "databases are restored": (lambda _play, box, _set: box.has("data/base/[0-9][0-9][0-9][0-9][0-9]"), True),
@@ -193,13 +193,13 @@ MOMENTS: dict[str, tuple[t.Callable[[Play, Box, Drillable], object], bool]] = {
     "the report is written": (lambda _play, _box, whole: whole.scene.files("drills/**/*"), False),
     "the sandbox is destroyed": (lambda _play, box, whole: whole.scene.files("drills/*/*.sig") and not box.has("data/base"), True),
 }
-# Of these, the one that every change must pass.
+# The state that is tested with every change.
 STORY = {"databases are restored": pytest.mark.story("kill in a drill")}
-# After these, the next run is another drill.
+# After a kill in these states, the next run is another drill.
 WHOLE = ("databases are restored", "a canary is under way")
-# The steps that are not left out.
+# Kills in these states need the steps that are otherwise skipped.
 READING = ("state is compared", "evidence is read")
-# Then nothing need run.
+# In these states, perhaps no process of the sandbox runs.
 EDGES = ("the sandbox is made", "the sandbox is destroyed")
 
 
@@ -213,7 +213,7 @@ def box(sandbox_directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def killed(begin: t.Callable[[], Play], box: Box, whole: Drillable, moment: str) -> Play:
-    """A drill that was killed at that moment; one that was over before anybody saw it is followed by another."""
+    """Return a drill that was killed in this state. If it ended before, another one is started."""
     now, group = MOMENTS[moment]
     for _attempt in range(3):
         play = begin()
@@ -225,20 +225,20 @@ def killed(begin: t.Callable[[], Play], box: Box, whole: Drillable, moment: str)
 
 
 def orphans(play: Play, box: Box) -> list[str]:
-    """But servers and the watcher, which end with the sandbox."""
+    """Return remaining processes, except servers and the watcher, which end with the sandbox."""
     found = marker.read(Layout.of(str(box.path)))
     watcher = str(found.watcher[0]) if found else ""
     return [one for one in play.left() if not any(name in one for name in SERVERS) and one.split()[0] != watcher]
 
 
 def entered(whole: Drillable) -> set[str]:
-    """The drills that the journal names."""
+    """Return the drills in the journal."""
     opened = access.open_repository(whole.scene.access())
     return {str(one.body["drill"]) for one in opened.journal.of_kind("drill")}
 
 
 def devices_of(acting: t.Iterable[processes.Process]) -> list[str]:
-    """The network devices that the first of them sees who still lives."""
+    """Return the network devices that the first running one of these processes sees."""
     for one in acting:
         with contextlib.suppress(OSError):
             return [line.split(":")[0].strip() for line in Path(f"/proc/{one.pid}/net/dev").read_text().splitlines()[2:]]
@@ -246,7 +246,7 @@ def devices_of(acting: t.Iterable[processes.Process]) -> list[str]:
 
 
 def is_shut(box: Box, whole: Drillable, running: t.Sequence[processes.Process]) -> None:
-    """Everything that could do something is in a network with nothing in it but loopback."""
+    """Check that all processes that could act are in one network namespace that has only the loopback device."""
     acting = [one for one in running if one.program not in programs.AROUND]
     networks = networks_of(acting)
     assert len(networks) == 1 and network_of(os.getpid()) not in networks
@@ -279,9 +279,9 @@ def test_a_drill_that_is_killed(drilled: Drillable, box: Box, tmp_path: Path, mo
 def test_what_a_dead_controller_had_started_does_not_outlive_the_next_run(
     drilled: Drillable, box: Box, tmp_path: Path, moment: str
 ) -> None:
-    """Which does not wait for it."""
+    """The next run does not wait for it."""
     settings = drilled.settings(str(box.path))
-    # What works on may have come to its end in the moment between a look and the kill.
+    # An orphan may have ended between the check and the kill.
     for _attempt in range(5):
         play = killed(lambda: Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER), box, drilled, moment)
         if orphans(play, box):
@@ -295,14 +295,14 @@ def test_what_a_dead_controller_had_started_does_not_outlive_the_next_run(
 
 
 def new_network() -> subprocess.Popen[bytes]:
-    """A process alone in one."""
+    """Start a process in a new network namespace."""
     made = subprocess.Popen(["unshare", *(["--map-root-user"] if os.geteuid() else []), "--net", "sleep", "600"])
     assert came(lambda: network_of(made.pid) not in ("", network_of(os.getpid())))
     return made
 
 
 def end(one: subprocess.Popen[bytes]) -> str:
-    """Its network."""
+    """End the process; return its network namespace."""
     number = network_of(one.pid)
     one.kill()
     one.wait()
@@ -323,7 +323,7 @@ def test_a_network_that_is_over_keeps_its_number() -> None:
 
 @pytest.mark.no_false_alarm
 def test_what_is_of_another_sandbox_is_not_left(box: Box, server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which may have the uid that this one had, and would have the number of its network."""
+    """The other sandbox may have the same uid, and would have the same namespace number."""
     lifecycle.create(SandboxSpec(str(box.path), server_install))
     note = marker.read(Layout.of(str(box.path)))
     assert box.note() and note is not None
@@ -342,7 +342,7 @@ def test_what_is_of_another_sandbox_is_not_left(box: Box, server_install: server
 
 @pytest.mark.mutation
 def test_a_drill_that_the_host_did_not_survive(box: Box, server_install: server_binaries.Install) -> None:
-    """After a reboot nothing of it runs, and its uid may be anybody's."""
+    """After a reboot none of its processes runs, and its uid may belong to another user."""
     layout = Layout.of(str(box.path))
     lifecycle.create(SandboxSpec(layout.root, server_install))
     bundle = Bundle.of(layout.root)

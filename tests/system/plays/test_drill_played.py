@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which set a drill takes, what it does in check mode, and how it ends when steps are left out or cannot be taken."""
+"""The set that a drill selects, check mode, and the result if steps are left out or cannot run."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def needs(step: str) -> str:
 
 
 def drills(scene: Scene) -> list[dict[str, t.Any]]:
-    """Reports that the journal knows, oldest first."""
+    """Return the reports in the journal, oldest first."""
     entries = access.open_repository(scene.access()).journal.of_kind("drill")
     return [json.loads((scene.repository / "drills" / one.body["drill"] / "report.json").read_text()) for one in entries]
 
 
 def undone(report: dict[str, t.Any]) -> dict[str, str]:
-    """Steps that were not taken, and why."""
+    """Return the steps that did not run, with the reasons."""
     found = [one for one in report["checks"] if one["id"].startswith("drill.") and one["id"] != "drill.complete"]
     assert {one["verdict"] for one in found} <= {"unproven"}, found
     return {one["id"].removeprefix("drill."): one["message"] for one in found}
 
 
 def said(play: Play) -> str:
-    """The words of the task at which the play failed. What fails afterwards names that task alone."""
+    """Return the message of the task at which the play failed. Later failures only name that task."""
     output = play.output().replace("\n    ", " ")
     found = [one.end() for one in re.finditer(r'^fatal: .*?"msg": (?=")', output, re.MULTILINE)]
     return str(json.JSONDecoder().raw_decode(output, found[0])[0]) if found else output
@@ -56,7 +56,7 @@ def said(play: Play) -> str:
 
 @pytest.fixture
 def bare(bare_sets: Scene, tmp_path: Path) -> Scene:
-    """Two sets of databases, without anything beside them."""
+    """Return two sets of databases without other assets."""
     return bare_sets.copy(tmp_path / "bare")
 
 
@@ -107,7 +107,7 @@ def test_a_set_that_is_too_old_is_not_drilled(bare: Scene, sandbox_directory: st
     assert tree(bare.root) == before and not Path(sandbox_directory).exists()
 
 
-# Why a step cannot be taken when nothing is there that it would look at.
+# Why a step cannot run if an earlier step did not.
 AFTER_SECRETS = {"keys": needs("secrets"), "services": needs("secrets")}
 AFTER_SERVICES = {"canary": needs("services"), "settle": needs("services")}
 AFTER_RESTORE = {step: needs("restore") for step in ("migrations", "state", "evidence", "keys", "prepare")}
@@ -144,7 +144,7 @@ WAIVED = ("secrets", "keys", "services", "canary", "settle")
 
 @pytest.mark.no_false_alarm
 def test_databases_alone_pass_with_waivers_that_the_report_names(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
-    """A set without secrets, and no services; the audit key comes from elsewhere. Without the waivers, the same is unproven."""
+    """A set without secrets, and no services; the audit key has another source. Without the waivers, the result is unproven."""
     (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     audit_key = bare.root / "audit_hmac_key"
     audit_key.write_text(keys.for_seed("shared").audit_hmac_key.hex())
@@ -190,7 +190,7 @@ def test_a_report_that_could_not_be_written_is_found_before_the_first_change(bar
     assert tree(bare.root) == before and not Path(sandbox_directory).exists()
 
 
-# Every fact through which a check or the way of a drill once went, and those of today; each says that all is well.
+# Every fact, former or current, that can change a check or the course of a drill. Each one claims success.
 TOLD = {
     "__caracal_drill_checks": [],
     "__caracal_drill_made": {"checks": [], "done": True},
@@ -244,9 +244,9 @@ TOLD = {
 
 @pytest.mark.mutation
 def test_no_variable_of_a_play_is_a_verdict(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
-    """Extra variables go before every fact of the role."""
+    """Extra variables take precedence over every fact of the role."""
     settings = settings_of(bare, sandbox_directory)
-    # The first of them makes the high-water mark, by which the later ones see more.
+    # The first run creates the high-water mark, which gives later runs more to check.
     for own in ({}, {}, TOLD):
         play = Play("restore_drill", {**settings, **own}, tmp_path, skipping("restore" if not drills(bare) else "prepare"))
         assert play.ended() != 0 and not Path(sandbox_directory).exists(), play.output()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A whole deployment in one set: backed up by the playbook, restored by the playbook, and by hand with RECOVERY.md."""
+"""A complete deployment in one set: backed up with the playbook, restored with the playbook, and by hand with RECOVERY.md."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OWN = (os.getuid(), os.getgid())
 
 @dataclasses.dataclass(frozen=True)
 class Whole:
-    """A deployment with everything that a set can hold."""
+    """A deployment with everything that a set can contain."""
 
     deployment: Deployment
     replay: ReplayFolder
@@ -53,7 +53,7 @@ class Whole:
         }
 
     def secrets(self) -> list[str]:
-        """What no log, result or repository may hold."""
+        """Return the secrets that no log, result or repository may contain."""
         return [data.decode() for _mode, data in contents(self.deployment.directory).values()]
 
 
@@ -91,7 +91,7 @@ def restore_settings(whole: Whole, cluster: t.Any, redis: RedisServer, folder: P
 
 
 def backed_up(whole: Whole, folder: Path) -> str:
-    """The id of a set that the playbook has made."""
+    """Run the playbook; return the ID of the set."""
     scene = whole.deployment.scene
     play = Play("backup", whole.settings, folder, ("--diff", "-vvv"))
     assert play.ended() == 0, play.output()
@@ -156,7 +156,7 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
 def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
     whole: Whole, fresh_cluster: FreshCluster, engine: Engine, tmp_path: Path
 ) -> None:
-    """Its secrets are there before the servers start, the services start last, are asked, and nothing but the database is named."""
+    """Secrets are restored before the servers start. Services start last and are queried. Only the database is named."""
     backed_up(whole, tmp_path)
     project, volume, port = tmp_path / "project", tmp_path / "new" / "sts", free_port()
     (volume / "audit-replay").mkdir(parents=True)
@@ -185,7 +185,7 @@ def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
         ]
         engine.runs = {"sts": lambda: starts("sts"), "gateway": lambda: starts("gateway")}
         settings = restore_settings(whole, cluster.info, redis, tmp_path / "new")
-        # The first look of a new host.
+        # The first run of a new host.
         settings["caracal_ops_high_water_mark"] = str(tmp_path / "of the new host" / "mark.json")
         for name in ("secrets_directory", "replay_volumes", "redis_unix_socket"):
             del settings[role_settings.named("caracal_restore", name)]
@@ -227,7 +227,7 @@ def test_a_set_that_its_secrets_cannot_open_is_never_made(whole: Whole, tmp_path
     whole.deployment.put("secretStoreKek", keys.for_seed("another").as_files("secret_store")["secretStoreKek"])
     play = Play("backup", whole.settings, tmp_path)
     assert play.ended() != 0 and "are sealed under KEK" in play.output(), play.output()
-    # The preflight finds it, so that there is not even a repository.
+    # The preflight fails, so no repository was created.
     assert not scene.files()
     assert whole.replay.content() and whole.redis.run("DBSIZE") > 1
 
@@ -257,7 +257,7 @@ def test_a_flipped_byte_stops_a_restore_before_its_first_change(
 
 @pytest.mark.mutation
 def test_a_restore_that_does_not_hold_is_completed_and_fails(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
-    """An audit key that is not the set's: evidence that nobody sent yet is put back all the same."""
+    """The audit key is not the set's. Replay files that were not sent yet are restored anyway."""
     backed_up(whole, tmp_path)
     (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)
     other = tmp_path / "auditHmacKey"
@@ -271,7 +271,7 @@ def test_a_restore_that_does_not_hold_is_completed_and_fails(whole: Whole, fresh
 
 
 def test_a_restore_over_a_living_deployment_keeps_it_and_says_what_it_takes_back(whole: Whole, tmp_path: Path) -> None:
-    """Where a session was ended and a token replaced after the backup."""
+    """A session was ended and a token replaced after the backup."""
     source, secrets = whole.deployment.cluster, whole.deployment.directory
     backed_up(whole, tmp_path)
     [(session,)] = source.execute("SELECT id FROM sessions WHERE status = 'active' ORDER BY id LIMIT 1")
@@ -316,7 +316,7 @@ def test_a_deployment_comes_back_by_hand(whole: Whole, recover: Recover, fresh_c
 
 
 def test_a_replay_directory_of_another_host_travels_sealed(twin_cluster: TwinFactory, tmp_path: Path) -> None:
-    """The other host has no way to the repository, and keeps nothing."""
+    """The other host cannot access the repository, and keeps no copy."""
     deployment = secrets_scene.make(tmp_path / "scene", twin_cluster())
     scene, replay = deployment.scene, replay_folders.folder(tmp_path / "gateway")
     replay.file("pending-7-1.ndjson", event("one"))

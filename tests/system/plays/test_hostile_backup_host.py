@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A backup host attacks the controller and a host with a replay directory by what it answers.
+"""A backup host attacks the controller and a host with a replay directory through its answers.
 
-Its modules do not run: they answer with the samples of their documentation, changed by the attack. All other hosts are real."""
+Its modules do not run. They answer with the samples of their documentation, changed by the attack. All other hosts are real.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ from scenes.recorded_plays import Ran
 from scenes.replay_folders import event
 
 HOSTILE, REPLAY = "hostile", "replay"
-# Where the role keeps what is on its way, on every host and on the controller.
+# The folder for files in transit, on every host and on the controller.
 WAY = Path("/var/tmp")
 
 
@@ -32,7 +33,7 @@ def recipient() -> str:
 
 
 def play(folder: Path, patch: pytest.MonkeyPatch, attack: Answers, **settings: t.Any) -> Ran:
-    """A backup by the hostile host."""
+    """Run a backup of the hostile host."""
     folder.mkdir()
     samples = sample_answers.by_module()
     instead = {name: {**answer, **attack.get(name, {})} for name, answer in samples.items()}
@@ -43,7 +44,7 @@ def play(folder: Path, patch: pytest.MonkeyPatch, attack: Answers, **settings: t
 
 @pytest.fixture
 def replay(tmp_path: Path) -> dict[str, t.Any]:
-    """Settings with a replay directory on a host of its own."""
+    """Return settings with a replay directory on another host."""
     folder = replay_folders.folder(tmp_path / "gateway")
     folder.file("pending-7-1.ndjson", event("one"))
     return {
@@ -54,7 +55,7 @@ def replay(tmp_path: Path) -> dict[str, t.Any]:
 
 @pytest.fixture
 def left() -> t.Iterator[Path]:
-    """A folder on the controller that a play could not remove when its host had become unreachable."""
+    """Yield a folder on the controller that a play could not remove because its host had become unreachable."""
     folder = Path(tempfile.mkdtemp(prefix="caracal_backup.", dir=WAY))
     yield folder
     shutil.rmtree(folder)
@@ -64,8 +65,11 @@ def left() -> t.Iterator[Path]:
 def test_no_end_of_a_failed_backup_removes_a_directory_of_the_controller(
     left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From that folder, a set ID leads to any directory. A fact names the controller as the host of a replay directory, so that the end of
-    the failed backup removes the folder of the set there."""
+    """From that folder, a set ID could lead to any directory.
+
+    A fact names the controller as the host of a replay directory, so that the cleanup of the failed backup would remove
+    the folder of the set there.
+    """
     kept = tmp_path / "operator" / "keys"
     kept.mkdir(parents=True)
     set_id = f"{left.name.removeprefix('caracal_backup.')}/../../..{kept}"
@@ -81,7 +85,7 @@ def test_no_end_of_a_failed_backup_removes_a_directory_of_the_controller(
 
 
 def carried(ran: Ran, task: str) -> list[dict[str, t.Any]]:
-    """What a task on the replay host was given."""
+    """Return the options of a task on the replay host."""
     return [json.loads(one.removeprefix(f"{task} ")) for one in ran.tasks[REPLAY] if one.startswith(f"{task} ")]
 
 
@@ -97,7 +101,7 @@ def test_no_fact_seals_the_archives_of_another_host_to_other_keys(
 
 @pytest.mark.mutation
 def test_no_fact_lifts_the_limit_of_what_is_carried(replay: dict[str, t.Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One byte is less than any archive has."""
+    """The limit is one byte, less than any archive has."""
     attack = {"backup_preflight": {"ansible_facts": {"caracal_backup_replay_carry_limit": 1 << 40}}}
     played = play(tmp_path / "play", monkeypatch, attack, **replay, caracal_backup_replay_carry_limit=1)
     assert played.status != 0 and '"error": "StorageError"' in played.output, played.output

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host with a replay directory answers the controller with what it likes: its Python alters what modules say."""
+"""A host with a replay directory sends arbitrary answers to the controller: its Python changes the answers of modules."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from scenes.replay_folders import event
 from scenes.secrets_scene import Deployment
 from scenes.twin_database import TwinFactory
 
-# No user of this host.
+# Not the uid of any user of this host.
 STRANGER = 64999
 
 
 class Played(t.NamedTuple):
-    """How the play ended, what it printed, and the recipients of the database's dump in the set, if there is one."""
+    """The exit status, the output, and the recipients of the database's dump in the set, if there is one."""
 
     status: int
     output: str
@@ -42,7 +42,7 @@ def deployment(twin_cluster: TwinFactory, tmp_path: Path) -> Deployment:
 
 
 def play(deployment: Deployment, tmp_path: Path, answers: Answers, **more: t.Any) -> Played:
-    """A backup with a replay directory on a host that adds `answers`, by module, to what its modules answer."""
+    """Run a backup with a replay directory on a host that adds `answers`, by module, to the answers of its modules."""
     replay = replay_folders.folder(tmp_path / "gateway")
     replay.file("pending-7-1.ndjson", event("one"))
     volume = {"service": "gateway", "replica": "b", "path": str(replay.volume), "host": "elsewhere"}
@@ -85,7 +85,7 @@ def test_a_file_without_an_end_fills_no_disk(deployment: Deployment, tmp_path: P
 
 @pytest.mark.mutation
 def test_no_fact_of_the_other_host_changes_a_setting(deployment: Deployment, tmp_path: Path) -> None:
-    """Facts go before the defaults of a role and the variables of an inventory; whom a set is sealed to is one of them."""
+    """Facts take precedence over role defaults and inventory variables. The recipients of a set are one of these settings."""
     stranger = str(pyrage.x25519.Identity.generate().to_public())
     facts = {"ansible_facts": {"caracal_backup_recipients": [stranger]}}
     played = play(deployment, tmp_path, {"replay_volume_archive": facts})
@@ -96,7 +96,7 @@ def test_no_fact_of_the_other_host_changes_a_setting(deployment: Deployment, tmp
 @pytest.mark.mutation
 @only_root
 def test_nobody_else_chooses_where_it_is_laid_down(deployment: Deployment, tmp_path: Path) -> None:
-    """Who has seen the place of the first reading on the backup host cannot have that of the second one ready."""
+    """A host that knows the path of the first pass on the backup host cannot prepare the path of the second one."""
     ended, planted = threading.Event(), []
 
     def plant() -> None:

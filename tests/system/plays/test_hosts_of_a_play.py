@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A play for hosts that the inventory does not have is no success: Ansible alone would play nothing, and end with 0."""
+"""A play for hosts that are not in the inventory fails. Ansible alone would run nothing and exit with status 0."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def played(tmp_path: Path, hosts: str | list[str], *options: str) -> Play:
 @pytest.mark.parametrize("hosts", ["dril", "drill,dril", ["drill", "dril"], "drill:dril", "empty"])
 def test_a_name_that_is_not_there_ends_the_play(tmp_path: Path, hosts: str | list[str]) -> None:
     play = played(tmp_path, hosts)
-    # Nor by 2, which is for what has told its failure.
+    # Status 2 means that a failure was notified, so it must not be 2 either.
     assert play.ended() not in (0, 2) and "PLAY [" not in play.output(), play.output()
     assert ("empty" if hosts == "empty" else "dril,") in play.output(), play.output()
 
@@ -49,7 +49,7 @@ def test_a_limit_that_leaves_no_host_ends_the_play(tmp_path: Path, hosts: str | 
 
 @pytest.mark.mutation
 def test_a_limit_that_no_host_has_is_refused_by_ansible_itself(tmp_path: Path) -> None:
-    """Before it looks at any play. Held here, since no play of ours could see it."""
+    """Ansible refuses this limit before any play. It is tested here because no play of ours could detect it."""
     play = played(tmp_path, "drill", "--limit", "elsewhere")
     assert play.ended() not in (0, 2) and "PLAY [" not in play.output(), play.output()
 
@@ -77,7 +77,7 @@ def test_a_look_at_the_syntax_needs_no_inventory(tmp_path: Path) -> None:
 
 
 def test_doctor_looks_where_the_playbooks_play() -> None:
-    """Their hosts stand in `hosts`, before the filter."""
+    """The playbooks name their hosts in `hosts`, before the filter."""
     looked = yaml.safe_load((tree.ROOT / "playbooks/parts/doctor_hosts.yml").read_text(encoding="utf-8"))["__doctor_hosts"]
     for part, playbook in {"backup": "backup", "drill": "restore_drill", "retention": "retention"}.items():
         play = yaml.safe_load((tree.ROOT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8"))[0]

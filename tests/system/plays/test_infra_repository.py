@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The files that the guide adds to an infra repository, played there as they stand."""
+"""The files that the guide adds to an infra repository, run there unchanged."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def played(folder: Path, file: str, *options: str) -> subprocess.CompletedProces
 
 @pytest.fixture
 def repository(bare_sets: Scene, tmp_path: Path) -> Path:
-    """One that has an inventory and settings of its own, which say where everything of a test is."""
+    """Return a repository with its own inventory and with settings that contain the paths of the test."""
     scene = bare_sets.copy(tmp_path / "scene")
     hosts = {"prod": backup_settings(scene), "drill": drill_settings(scene, str(tmp_path / "sandbox"))}
     folder = tmp_path / "infra"
@@ -48,7 +48,7 @@ def repository(bare_sets: Scene, tmp_path: Path) -> Path:
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
-    # There is no container engine for it.
+    # The test has no container engine.
     for host in hosts:
         (folder / "host_vars").mkdir(exist_ok=True)
         (folder / "host_vars" / f"{host}.yml").write_text("caracal_ops_compose_project: ''\n", encoding="utf-8")

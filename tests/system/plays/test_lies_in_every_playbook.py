@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every playbook is played with a hostile host and an honest one. The hostile host answers every task with facts for every name of ours,
-or with lies in every field. Nothing that runs on the controller or on the honest host differs from what runs when both are honest.
+"""Every playbook, with a hostile host and an honest one.
 
-No module of ours runs. It answers with the samples of its documentation, on each host alike, and the hostile host changes these answers.
+The hostile host answers every task with facts for every name of ours, or with lies in every field. The tasks on the
+controller and on the honest host must be the same as when both hosts are honest. Our modules do not run: each answers
+with the samples of its documentation, and the hostile host changes these answers.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ from tools.rules import tree
 
 HOSTILE, OTHER = "hostile", "other"
 EACH = "{{ inventory_hostname }}"
-# What a module answers that its play goes on with.
+# Fields of a module's answer that its play needs to continue.
 OWN = ["path", "set_id", "verdict"]
-# Modules of Ansible that would reach out of the folder of a play.
+# Modules of Ansible that would act outside of the folder of a play.
 AWX = sorted(
     name.rpartition(".")[2]
     for path in (tree.ROOT / "roles" / "caracal_schedule" / "tasks").glob("awx_*.yml")
@@ -41,10 +42,10 @@ STAND_INS: Answers = {
     "uri": {"changed": False, "status": 200},
     "systemd_service": {"changed": True, "status": {}},
     "command": {"changed": True, "rc": 0, "stdout": "", "stderr": ""},
-    # Of AWX, whose own answers are recorded.
+    # AWX's modules. Answers of AWX itself are recorded.
     **{name: {"changed": False, "id": 1} for name in AWX},
 }
-# What differs from run to run, and the words of a notification, which in a failure are the host's own.
+# Values that differ between runs, and the text of a notification, which after a failure is the host's own.
 VARY = (
     (re.compile(r"http://127[.]0[.]0[.]1:[0-9]+"), "<address>"),
     (re.compile(r'"body": "(?:[^"\\]|\\.)*"'), "<words>"),
@@ -53,8 +54,10 @@ VARY = (
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A playbook, the variable with its hosts, and its settings, of which `{folder}` is the folder of the play. `awx` is the recording of
-    an AWX that it asks."""
+    """A playbook, the variable with its hosts, and its settings, with `{folder}` for the folder of the play.
+
+    `awx` is the recording of the AWX that it uses.
+    """
 
     playbook: str
     hosts: str
@@ -74,7 +77,7 @@ SCHEDULED = {
     "caracal_schedule_user": getpass.getuser(),
     "caracal_schedule_jobs": {"audit_checkpoint": "", "restore_drill": "", "retention": "", "verify_repository": ""},
 }
-# Paths of the machine itself, which are a role's own variables: nothing but an extra variable replaces them.
+# Paths on the machine that are a role's own variables: only an extra variable overrides them.
 OF_THE_MACHINE = {
     "__caracal_schedule_units": f"{{folder}}/{EACH}",
     "__caracal_schedule_cron_file": f"{{folder}}/{EACH}/cron",
@@ -102,13 +105,13 @@ CASES = [
     Case("verify_audit", "caracal_backup_hosts", {"caracal_ops_audit_hmac_key_files": ["/etc/hmac"]}),
     Case("verify_repository", "caracal_drill_hosts"),
 ]
-# Played with real modules there, and what they make is compared too.
+# Run with real modules, and their results are compared too.
 REAL = {
     "backup": test_lies_of_a_host.test_facts_change_nothing_in_a_backup,
     "doctor": test_lies_of_a_host.test_no_fact_writes_a_file_of_the_operator,
     "setup": test_lies_of_a_host.test_facts_change_nothing_in_a_setup,
 }
-# Played on the controller alone, where no host answers.
+# Run only on the controller, without answers of a host.
 ALONE = {
     "notify": "no task of it leaves the controller",
     "quickstart": "its hosts are all the controller",
@@ -121,7 +124,7 @@ def kind(case: Case) -> str:
 
 
 def missing(playbooks: t.Iterable[str]) -> list[str]:
-    """Playbooks that nothing here plays with a hostile host."""
+    """Return playbooks without a test with a hostile host."""
     return sorted(set(playbooks) - {case.playbook for case in CASES} - REAL.keys() - ALONE.keys())
 
 
@@ -137,7 +140,7 @@ def test_a_playbook_that_is_not_played_is_found() -> None:
 
 
 def lies(folder: Path) -> Answers:
-    """In the answer to every task: facts for every name of ours, each of the type that its role has."""
+    """Return the answer to every task: facts for every name of ours, each with the type of the role's variable."""
     defaults: dict[str, t.Any] = {}
     for path in tree.ROOT.glob("roles/*/defaults/main.yml"):
         defaults.update(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
@@ -148,9 +151,9 @@ def lies(folder: Path) -> Answers:
 
 
 def play(case: Case, folder: Path, hostile: t.Callable[[Path, Answers], Path] | None = None, **more: t.Any) -> Ran:
-    """`hostile` makes the interpreter of the hostile host, which is honest without it."""
+    """Run the playbook. `hostile` creates the interpreter of the hostile host; without it that host is honest."""
     for host in (HOSTILE, OTHER):
-        # Of a job that this host no longer does.
+        # The timer of a job that this host does not have any more.
         (folder / host).mkdir(parents=True)
         (folder / host / "caracal-ops-prune.timer").touch()
     playbooks = folder / "ansible_collections" / "caracal_ops" / "backup" / "playbooks"
@@ -162,7 +165,7 @@ def play(case: Case, folder: Path, hostile: t.Callable[[Path, Answers], Path] | 
     honest = lying_host.python(folder / "honest", {}, answers)
     hosts = {HOSTILE: hostile(folder / "python", answers) if hostile else honest, OTHER: honest, "localhost": honest}
     with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
-        # So that sets have one order.
+        # So that sets are always in the same order.
         patch.setenv("PYTHONHASHSEED", "0")
         if case.awx:
             awx = stack.enter_context(awx_recording.replaying(awx_schedule.RECORDINGS / f"{case.awx}.json.gz"))
@@ -189,7 +192,7 @@ def _filled(settings: t.Mapping[str, t.Any], folder: Path) -> dict[str, t.Any]:
 
 
 def elsewhere(ran: Ran) -> collections.Counter[str]:
-    """What ran on the controller and on the honest host, and what AWX was asked."""
+    """Return what ran on the controller and on the honest host, and the requests to AWX."""
     found = [f"{host}: {task}" for host, tasks in ran.tasks.items() if host != HOSTILE for task in tasks]
     for pattern, put in VARY:
         found = [pattern.sub(put, task) for task in found]
@@ -201,7 +204,7 @@ RETENTION = next(case for case in CASES if case.playbook == "retention")
 
 @pytest.fixture(scope="module")
 def failed(tmp_path_factory: pytest.TempPathFactory) -> collections.Counter[str]:
-    """What a playbook runs elsewhere when an honest host fails."""
+    """Return what a playbook runs elsewhere when an honest host fails."""
 
     def broken(folder: Path, answers: Answers) -> Path:
         return lying_host.python(folder, {"retention_verify": {"failed": True, "msg": "no room"}}, answers)
@@ -216,7 +219,7 @@ def with_facts(case: Case, folder: Path, facts: Answers, **more: t.Any) -> Ran:
 @pytest.mark.mutation
 @pytest.mark.parametrize("case", CASES, ids=kind)
 def test_a_hostile_host_changes_nothing_elsewhere(case: Case, failed: collections.Counter[str], tmp_path: Path) -> None:
-    """By facts not at all; by lies in its results only how far its own part of the play goes."""
+    """Facts change nothing. Lies in its results only change how far its own part of the play gets."""
     honest = play(case, tmp_path / "honest")
     assert honest.status == 0, honest.output
 
@@ -233,7 +236,7 @@ def test_a_hostile_host_changes_nothing_elsewhere(case: Case, failed: collection
 
 @pytest.mark.mutation
 def test_without_the_guard_a_change_is_found(tmp_path: Path) -> None:
-    """A made-up setting ends the drill of its host, so the controller sends another notification."""
+    """An invented setting ends the drill of its host, so the controller sends another notification."""
     case = next(one for one in CASES if one.playbook == "restore_drill")
     lying = with_facts(case, tmp_path / "lying", lies(tmp_path), callbacks=("unguarded",))
     assert lying.status != 0 and elsewhere(lying) - elsewhere(play(case, tmp_path / "honest"))
@@ -241,7 +244,7 @@ def test_without_the_guard_a_change_is_found(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 def test_without_the_guard_a_schedule_in_awx_refuses_settings_among_facts(tmp_path: Path) -> None:
-    """The first host of a play settles the schedule, and answers other tasks before. Each task that uses the plan refuses such facts."""
+    """The first host of a play sets the schedule, and answers other tasks before. Each task that uses the plan refuses such facts."""
     case = next(one for one in CASES if one.awx)
     facts: Answers = {"*": {"ansible_facts": {"caracal_schedule_awx_image": "registry.example/made-up"}}}
     lying = with_facts(case, tmp_path / "lying", facts, callbacks=("unguarded",))

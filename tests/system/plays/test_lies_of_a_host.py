@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A managed host answers every task with facts for every name of ours, or with lies in every field. Nothing that runs on the controller
-or on another host differs from what runs with an honest one."""
+"""A managed host answers every task with facts for every name of ours, or with lies in every field.
+
+The tasks on the controller and on other hosts must be the same as with an honest host.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,12 @@ from scenes.twin_database import TwinFactory
 from system.plays.test_setup_playbook import OF_THE_MACHINE, places
 
 HOST = "source"
-# Fields that stay: without a set there is no second step, and a folder whose path the host withholds would stay on it.
+# Fields that are not changed. Without a set there is no second step, and a folder would remain on a host that withholds its path.
 OWN = ["set_id", "path"]
 
 
 def lies(value: t.Any) -> lying_host.Answers:
-    """In the answer to every task."""
+    """Return the answer to every task."""
     return {"*": {"ansible_facts": dict.fromkeys(recorded_plays.names(), value), "ansible_stats": {"data": {"caracal_ops_notify": value}}}}
 
 
@@ -50,7 +52,7 @@ def deployment(twin_cluster: TwinFactory, tmp_path: Path) -> Deployment:
 
 
 def backup(deployment: Deployment, folder: Path, patch: pytest.MonkeyPatch, python: Path | None) -> Ran:
-    """Of the lying host, with a replay directory on an honest one."""
+    """Run a backup of the lying host, with a replay directory on an honest one."""
     volume = {"service": "gateway", "replica": "b", "path": str(deployment.scene.root.parent / "gateway"), "host": "elsewhere"}
     settings = {**backup_settings(deployment.scene), "caracal_backup_hosts": HOST, "caracal_backup_replay_volumes": [volume]}
     hosts = {HOST: python, "elsewhere": None, "localhost": None}
@@ -91,11 +93,11 @@ def test_lies_in_every_field_reach_no_other_host(deployment: Deployment, tmp_pat
 
 @pytest.mark.mutation
 def test_nothing_stays_on_the_controller_after_unreachable(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The backup host goes when the files of the replay host have come."""
+    """The backup host becomes unreachable after the files of the replay host have arrived."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     gone = lying_host.python(tmp_path / "host", {"tempfile": {"unreachable": True}})
     played = backup(deployment, tmp_path / "play", monkeypatch, gone)
-    # The replay host keeps what it sealed, and the backup host its empty folder, since nothing more is asked of them.
+    # The replay host keeps its encrypted files, and the backup host its empty folder, because no further task runs there.
     said = (tmp_path / "play" / "record.jsonl").read_text(encoding="utf-8") + played.output
     for folder in re.findall(r"/var/tmp/caracal_backup[.][a-z0-9_]{8,20}", said):
         shutil.rmtree(folder, ignore_errors=True)
@@ -113,7 +115,7 @@ def doctor(folder: Path, patch: pytest.MonkeyPatch, python: Path | None, **more:
 @pytest.mark.mutation
 @pytest.mark.parametrize("report", [True, False])
 def test_no_fact_writes_a_file_of_the_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: bool) -> None:
-    """With a report of the operator's own, and without one."""
+    """With and without the operator's own report."""
     (tmp_path / "made_up").write_text("the operator's\n", encoding="ascii")
     own = {"caracal_doctor_report": str(tmp_path / "report.json")} if report else {}
     honest = doctor(tmp_path / "honest", monkeypatch, None, **own)
@@ -129,14 +131,14 @@ def test_no_fact_writes_a_file_of_the_operator(tmp_path: Path, monkeypatch: pyte
 def test_words_of_a_host_move_no_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lying = doctor(tmp_path / "lying", monkeypatch, lying_host.with_texts(tmp_path / "host", "a\x1b[2Jb\u202ec\u0085d\ne\rf"))
     assert lying.status != 0
-    # Ansible's own line breaks are the only control characters.
+    # The only control characters are Ansible's own line breaks.
     assert all(line.isprintable() for line in lying.output.splitlines()), lying.output
     assert "\ne\rf" not in lying.output and "\ne" not in lying.output.replace("\n\n", "")
 
 
 @pytest.mark.mutation
 def test_junk_after_an_answer_moves_no_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ansible shows it before any action has the answer."""
+    """Ansible prints it before any action gets the answer."""
     junk = "\n\x1b[2Jjunk\u202e\nok: [elsewhere]\n"
     lying = doctor(tmp_path / "lying", monkeypatch, lying_host.with_junk(tmp_path / "host", junk))
     assert "\\x1b[2Jjunk" in lying.output

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The backup playbook with everything that a set can hold, watched by somebody who reads whatever a host shows while it runs.
+"""The backup playbook with everything that a set can contain, while an observer records all that is visible on the host.
 
-No secret is in Ansible's temporary files, in an argument list or an environment, in the log at `-vvv` with all results, or in what is
-left in the repository and beside it. The control: a secret that somebody does give away is found in each of these places.
+Secrets must not be in Ansible's temporary files, in an argument list or environment, or in the log at `-vvv` with all
+results. They must not be in files that remain in the repository or next to it. The control: a secret that is exposed on
+purpose is found in each of these places.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ DATABASE_PASSWORD, REDIS_PASSWORD, TOKEN = (f"{name}-{uuid.uuid4().hex}" for nam
 
 @dataclasses.dataclass(frozen=True)
 class Watched:
-    """A deployment, the settings of its backup, and the files in which its secrets may lie."""
+    """A deployment, the settings of its backup, and the files that may contain its secrets."""
 
     deployment: Deployment
     settings: dict[str, t.Any]
@@ -48,7 +49,7 @@ class Watched:
 
 @pytest.fixture
 def watched(twin_cluster: TwinFactory, tmp_path: Path) -> t.Iterator[Watched]:
-    """Where the database, Redis and every secret have values that nobody else on this host has."""
+    """Yield a deployment with unique values for the database's, Redis's and every other secret."""
     cluster = twin_cluster(seed=f"watched {uuid.uuid4().hex}")
     cluster.execute(f"CREATE ROLE backup LOGIN BYPASSRLS PASSWORD '{DATABASE_PASSWORD}'", database="postgres")
     cluster.execute("GRANT pg_read_all_data TO backup", database="postgres")
@@ -66,7 +67,7 @@ def watched(twin_cluster: TwinFactory, tmp_path: Path) -> t.Iterator[Watched]:
     replay.file("pending-7-1.ndjson", event("one"))
     with redis_server.start() as redis:
         redis_server.fill(redis)
-        redis.run("CONFIG", "SET", "requirepass", REDIS_PASSWORD)  # not as an argument, which everybody would see
+        redis.run("CONFIG", "SET", "requirepass", REDIS_PASSWORD)  # not as an argument, which all users can see
         settings = {
             **backup_settings(deployment.scene),
             "caracal_ops_login_user": "backup",
@@ -82,7 +83,7 @@ def watched(twin_cluster: TwinFactory, tmp_path: Path) -> t.Iterator[Watched]:
 
 
 def play(watched: Watched, folder: Path, **settings: t.Any) -> tuple[Sampler, set[tuple[str, str]], Play]:
-    """The sampler, and what was found in the log and in everything that is left."""
+    """Run a backup; return the sampler, and the secrets found in the log and in all remaining files."""
     folder.mkdir()
     needles = watched.needles()
     started = Play("backup", {**watched.settings, **settings}, folder, ("--diff", "-vvv"))
@@ -106,8 +107,10 @@ def test_nobody_sees_a_secret_of_a_backup(watched: Watched, tmp_path: Path) -> N
 
 @pytest.mark.mutation
 def test_a_secret_that_is_given_away_is_seen_everywhere(watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an operator does who writes one into a setting, so that it comes into arguments, modules' temporary files, the log and the
-    manifest; and who exports another."""
+    """Expose secrets by mistake, as an operator might.
+
+    One is written into a setting, so it is in arguments, modules' temporary files, the log and the manifest. Another one is exported.
+    """
     monkeypatch.setenv("PGPASSWORD", DATABASE_PASSWORD)
     sampler, left, _played = play(watched, tmp_path / "play", caracal_backup_left_out={"console": f"its password is {REDIS_PASSWORD}"})
     seen = {(name, where.partition(" of ")[0]) for name, where in sampler.found}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whoever wants to be told how a playbook ended is told, however it ended."""
+"""Notifications of the end of a playbook are sent, with any result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def hook() -> t.Iterator[Hook]:
 def played(
     old: OldRepository, channels: t.Sequence[t.Mapping[str, t.Any]], *options: str, inventory: Path | None = None, **own: str
 ) -> Play:
-    """`verify_repository` of a small repository, on its way."""
+    """Start `verify_repository` of a small repository."""
     settings = {
         "repository": old.store.location,
         "deployment": "prod",
@@ -45,7 +45,7 @@ def played(
 
 
 def lied_to(old: OldRepository, hook: Hook, lie: dict[str, t.Any], *options: str, **inventory: t.Any) -> Play:
-    """The same of a host that answers so, and makes up facts that would have the controller send to `/stolen`."""
+    """Start it with a host that sends these answers, and facts that would make the controller send to `/stolen`."""
     stolen = [{"kind": "webhook", "url": f"{hook.address}/stolen/{{job}}", "events": ["started", "succeeded", "failed"]}]
     names = ("caracal_ops_notify", "caracal_notify_channels", "__caracal_notify_channels")
     asked = {"channels": stolen, "job": "stolen", "deployment": "stolen", "made_up": []}
@@ -77,7 +77,7 @@ def all_kinds(hook: Hook) -> list[dict[str, t.Any]]:
 
 
 def gone(play: Play) -> bool:
-    """Whether nothing of a play is left, soon."""
+    """Return whether nothing of a play remains after a short time."""
     until = time.monotonic() + LONGEST
     while play.left() and time.monotonic() < until:
         time.sleep(0.05)
@@ -115,7 +115,7 @@ def test_a_play_without_notifications_fails_as_before(old: OldRepository, hook: 
 @pytest.mark.mutation
 @pytest.mark.parametrize("channels", [0, 4], ids=["nobody", "everybody"])
 def test_one_failure_is_printed_by_its_task_alone(old: OldRepository, hook: Hook, channels: int) -> None:
-    """What comes after it names the task, so that the last lines lead there."""
+    """Later failures name the task, so that the last lines lead to it."""
     play = played(old, all_kinds(hook)[:channels], allowed_signers="/no/such/list")
     assert play.ended() == 2, play.output()
     tasks = play.output().split("\nTASK [")
@@ -190,7 +190,7 @@ def test_one_event_of_something_else(old: OldRepository, hook: Hook) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize(("lie", "status"), [({}, 0), ({"verdict": "fail", "msg": "a lie"}, 2)], ids=["ended", "failed"])
 def test_no_host_says_who_is_told_where_nobody_is(old: OldRepository, hook: Hook, lie: dict[str, t.Any], status: int) -> None:
-    """Its facts are dropped, with a warning, so the play ends as an honest one."""
+    """Its facts are dropped, with a warning, so the play ends like one with an honest host."""
     play = lied_to(old, hook, lie)
     assert play.ended() == status and "caracal_ops_notify" in play.output(), play.output()
     assert hook.sent == [] and gone(play)
@@ -199,7 +199,7 @@ def test_no_host_says_who_is_told_where_nobody_is(old: OldRepository, hook: Hook
 @pytest.mark.mutation
 @pytest.mark.parametrize("options", [(), ("--tags", "caracal_repository_verify")])
 def test_no_host_says_who_is_told_instead(old: OldRepository, hook: Hook, options: tuple[str, ...]) -> None:
-    """Its facts stand above the variables of the inventory."""
+    """Its facts would take precedence over the inventory's variables."""
     wanted = {"caracal_ops_notify": all_kinds(hook), "caracal_ops_deployment": "prod"}
     play = lied_to(old, hook, {"verdict": "fail", "msg": "a lie"}, *options, **wanted)
     assert play.ended() == 2 and gone(play), play.output()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The guide for hosts without containers, played: a backup, a drill and a restore with its settings, and with values of a test."""
+"""The guide for hosts without containers: a backup, a drill and a restore with its settings, and with values of a test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PAGE = "guide_plain_hosts"
 BACKUP, DRILL, RESTORE = guide_pages.settings(PAGE)
 (LOGIN,) = guide_pages.blocks(PAGE, "psql")
 PASSWORD = "login-of-the-backup"
-# What has a usual place below /etc and /var/lib, which a test may not write to.
+# Settings with a default path below /etc and /var/lib, where a test may not write.
 KEYS = ("signing_key", "allowed_signers", "high_water_mark", "recipients_files", "identity_files")
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A playbook of ours with a repository in a bucket: settings alone say how it is reached, as in `-e @settings.yml`."""
+"""A playbook with a repository in a bucket. Only settings configure the access, as in `-e @settings.yml`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unit.plugins.module_utils._sets.test_prune_in_a_bucket import in_a_bucket
 
 
 def played(s3: S3Server, folder: Path, keys: Path, **access: t.Any) -> tuple[int, str]:
-    """Exit status and output of `verify_repository -e @settings.yml` on a repository in a bucket."""
+    """Return exit status and output of `verify_repository -e @settings.yml` on a repository in a bucket."""
     old, _prefix = in_a_bucket(s3, folder, keys)
     settings = {
         "caracal_ops_repository": old.store.location,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`--tags <role>_preflight` only looks, with settings of the command line: no file is another, and the recap counts no change."""
+"""`--tags <role>_preflight` only checks: no file changes, and the recap counts no change. Settings are on the command line."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from scenes.scene import DEPLOYMENT, OPERATOR_HOST, Scene
 from scenes.twin_database import TwinFactory
 from tools.rules import tree
 
-# They never say that they have changed anything.
+# They never report a change.
 LOOKING = {"deployment_info", "backup_preflight", "restore_preflight"}
 
 
 def recap(play: Play) -> dict[str, int]:
-    """Of the one host."""
+    """Return the recap of the only host."""
     [line] = [one for one in play.output().splitlines() if re.match(r"localhost +: ok=", one)]
     return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", line)}
 
@@ -82,7 +82,7 @@ def test_a_restore_is_rehearsed_with_settings_of_the_command_line(bare_sets: Sce
 
 
 def looks(role: str, file: str) -> list[str]:
-    """Tasks of a preflight that may count as a change."""
+    """Return tasks of a preflight that may count as a change."""
     found = []
     for task in yaml.safe_load((tree.ROOT / f"roles/{role}/tasks/{file}").read_text(encoding="utf-8")):
         names = {name.removeprefix("caracal_ops.backup.") for name in task}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a terminal shows of a dump that takes its time, and what becomes of the dump when its play is killed."""
+"""The terminal output during a slow dump, and the end of the dump when its play is killed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scenes.twin_database import TwinCluster
 
 SHOWN = re.compile(r"dumping: \d+%, ")
 OURS = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
-# What a machine that runs jobs has in its environment, and a test must not.
+# Variables of machines that run jobs, which a test must not have.
 JOBS = ("AWX_ISOLATED_DATA_DIR", "AWX_HOST", "JOB_ID", "CI")
 
 
@@ -34,7 +34,7 @@ def nobody_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class HeldUp:
-    """Client programs whose pg_dump reads rows only once it may."""
+    """Client programs with a pg_dump that reads rows only after it is released."""
 
     def __init__(self, folder: Path) -> None:
         self.programs = folder
@@ -51,7 +51,7 @@ class HeldUp:
             (folder / name).chmod(0o755)
 
     def let_go(self) -> None:
-        """Who waits, and whoever comes."""
+        """Release waiting programs and all later ones."""
         gate = os.open(self._gate, os.O_RDWR)
         self._gate.unlink()
         os.write(gate, b"go\n" * 2)
@@ -71,7 +71,7 @@ def held_up(tmp_path: Path) -> HeldUp:
 
 
 def folders(play: Play) -> list[Path]:
-    """Those of this play alone, by the environment of its processes; other plays run beside it."""
+    """Return the folders of this play only, from the environment of its processes, because other plays run in parallel."""
     found = (re.search(rf"{FOLDER}=([^\0]+)", environment) for environment in play.environments())
     return [Path(one[1]) for one in found if one]
 
@@ -82,7 +82,7 @@ def begun(scene: Scene, held_up: HeldUp, on_terminal: bool = True, **settings: t
 
 
 def on_screen(output: str) -> str:
-    """As a terminal has it in the end: what was written over is not there."""
+    """Return the final state of a terminal, without overwritten text."""
     lines = []
     for line in output.replace("\r\n", "\n").split("\n"):
         seen = ""
@@ -111,7 +111,7 @@ def test_a_dump_is_shown_and_its_result_is_as_ever(empty_scene: Scene, held_up: 
 @pytest.mark.mutation
 @pytest.mark.parametrize("group", [False, True])
 def test_a_play_that_is_killed_leaves_no_dump(empty_scene: Scene, held_up: HeldUp, caracal_database: TwinCluster, group: bool) -> None:
-    """It would wait for ever: nobody lets it go."""
+    """The dump would wait forever, because it is never released."""
     play = begun(empty_scene, held_up)
     assert is_shown(play), play.output()
     made = folders(play)
@@ -130,7 +130,7 @@ def test_a_play_that_is_killed_leaves_no_dump(empty_scene: Scene, held_up: HeldU
 def test_who_does_not_want_it_gets_none(empty_scene: Scene, held_up: HeldUp, monkeypatch: pytest.MonkeyPatch, quiet: str) -> None:
     if quiet == "in AWX":
         monkeypatch.setenv("AWX_ISOLATED_DATA_DIR", "/runner/artifacts/1")
-    # As `-e caracal_ops_progress=false` gives it.
+    # The value is a string, as with `-e caracal_ops_progress=false`.
     settings = {"caracal_ops_progress": "false"} if quiet == "by the variable" else {}
     play = begun(empty_scene, held_up, quiet != "no terminal", **settings)
     assert came(lambda: held_up.waiting() or play.process.poll() is not None, LONGEST)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbooks prune, verify_repository, repository_copy and sets, played by a real ansible-playbook."""
+"""The playbooks prune, verify_repository, repository_copy and sets with a real ansible-playbook."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scenes.scene import tree
 
 
 def play(old: OldRepository, name: str, role: str, *options: str, **own: t.Any) -> tuple[int, str]:
-    """Exit status and output."""
+    """Return exit status and output."""
     settings = {
         "repository": old.store.location,
         "deployment": "prod",

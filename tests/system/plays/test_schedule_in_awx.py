@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`schedule` in AWX: what it makes, that a second run changes nothing, and what it takes out, by the recorded answers of a real one."""
+"""`schedule` in AWX: the objects that it creates, a second run without changes, and removal, with a real AWX's recorded answers."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_all_is_made(tmp_path: Path) -> None:
     told = first.sent("POST", "/api/v2/notification_templates/")
     assert sorted(body["notification_type"] for body in told) == [*["email"] * len(sides), *["webhook"] * len(sides)]
     mail = next(body["notification_configuration"] for body in told if body["notification_type"] == "email")
-    # AWX refuses a text in place of a number or a truth value.
+    # AWX refuses a text instead of a number or a truth value.
     assert (mail["port"], mail["use_tls"], mail["use_ssl"], mail["recipients"]) == (587, True, False, ["ops@example.org"])
 
 
@@ -67,7 +67,7 @@ def test_all_is_made(tmp_path: Path) -> None:
 def test_a_second_run_changes_nothing_also_by_its_tag(tmp_path: Path) -> None:
     awx, play = played("again", tmp_path)
     assert any(one.path.startswith("/api/v2/schedules/") for one in awx.asked)
-    # The collection writes an inventory as it is, and a password that AWX does not show.
+    # The collection writes an inventory unchanged, and a password that AWX does not show.
     assert changes(play) == 0
     assert {(method, path.split("/")[3]) for method, path in writes(awx)} == {("PATCH", "inventories"), ("PATCH", "notification_templates")}
 

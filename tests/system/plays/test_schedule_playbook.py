@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook `schedule`: units that the real systemd takes, entries of cron, and what becomes of a job that is taken out."""
+"""The playbook `schedule`: units that the real systemd accepts, entries of cron, and the removal of a job."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scenes import hook as hooks
 from scenes.playing import Play
 from scenes.scene import tree
 
-# Timers are started on a host that systemd runs; the rest needs none.
+# Timers can only be started on a host with systemd; the rest does not need it.
 WITHOUT_SYSTEMD = ("--skip-tags", "caracal_schedule_start")
 USUAL = {"backup", "restore_drill", "audit_checkpoint", "retention", "verify_repository"}
 SECRET = "s3cr3t-topic"
@@ -31,7 +31,7 @@ SECRET = "s3cr3t-topic"
 
 @pytest.fixture
 def host(tmp_path: Path) -> Path:
-    """A folder that has what the jobs of a host are played with, and none of its jobs."""
+    """Return a folder with the files that a host's jobs need, and without jobs."""
     for name in ("units", "locks", "bin"):
         (tmp_path / name).mkdir()
     playbooks = tmp_path / "ansible_collections" / "caracal_ops" / "backup" / "playbooks"
@@ -73,7 +73,7 @@ def of(*jobs: str) -> set[str]:
 
 
 def systemd(*arguments: str) -> tuple[int, str]:
-    """What systemd-analyze says. Without it nothing of a unit is proved."""
+    """Return the result of systemd-analyze. Without that program, units are not verified."""
     program = shutil.which("systemd-analyze")
     assert program, "systemd-analyze is missing: install systemd"
     done = subprocess.run([program, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -211,7 +211,7 @@ def test_a_notification_to_nobody_is_a_failure(host: Path) -> None:
     ended = ("-e", "caracal_notify_job=backup", "-e", "caracal_notify_event=failed")
     play = Play("notify", {}, host, (*ended, "-e", "__notify_ended=signal:KILL"))
     assert play.ended() == 2 and "caracal_schedule_settings" in play.output(), play.output()
-    # What the play itself had to tell, and did not since nobody was named there either.
+    # The play had its own notification to send. It was not sent, because no recipient was set there either.
     assert Play("notify", {}, host, (*ended, "-e", "__notify_ended=exit-code:2")).ended() == 0
 
 

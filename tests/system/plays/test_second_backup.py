@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook `backup` begins no second set of a deployment while one is being made on the same host."""
+"""The playbook `backup` does not begin a second set of a deployment while one is being created on the same host."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from scenes.twin_database import TwinCluster
 @pytest.mark.mutation
 def test_a_second_backup_is_refused_until_the_first_has_ended(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
     scene = empty_scene
-    # This process makes it, and lives.
+    # This process creates it and is alive.
     running = scene.call("backup_set", state="open", create_repository=True, exclusive=True)["set_id"]
     before = scene.files()
     for more in (("--check",), ()):
@@ -34,7 +34,7 @@ def test_a_second_backup_is_refused_until_the_first_has_ended(empty_scene: Scene
 
 @pytest.mark.no_false_alarm
 def test_a_backup_that_failed_blocks_none(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
-    """It is aborted, and its error stays the play's: printed by its task, and by no other."""
+    """It is aborted. Its error remains the play's error, and is printed only by its own task."""
     scene = empty_scene
     python = lying_host.python(tmp_path / "host", {"pg_encrypted_dump": {"failed": True, "msg": "no room for the dump"}})
     failed = Play("backup", {**backup_settings(scene), "ansible_python_interpreter": str(python)}, tmp_path)

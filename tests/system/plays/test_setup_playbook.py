@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From nothing to a drill that passes: `setup`, `backup` and `restore_drill` with no file that somebody made by hand."""
+"""From an empty host to a drill that passes: `setup`, `backup` and `restore_drill` without files created by hand."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from scenes.scene import DEPLOYMENT, tree
 from scenes.twin_database import TwinCluster
 from twin import surroundings
 
-# What belongs to the machine, and is tried by hand.
+# Tasks that change the machine, which are tested by hand.
 OF_THE_MACHINE = ("--skip-tags", "caracal_setup_packages,caracal_setup_python")
 SECRET = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY")
 
 
 def places(root: Path) -> dict[str, t.Any]:
-    """What lies below /etc and /var/lib, below a folder of the test."""
+    """Return the paths below /etc and /var/lib, moved below a folder of the test."""
     backup, drill = root / "backup", root / "drill"
     return {
         "caracal_setup_operator_directory": str(root / "operator"),
@@ -45,14 +45,14 @@ def settings(root: Path) -> dict[str, t.Any]:
 
 
 def changes(play: Play) -> list[int]:
-    """By host, from the recap."""
+    """Return the number of changes by host, from the recap."""
     assert play.ended() == 0, play.output()
     return [int(number) for number in re.findall(r"\bchanged=(\d+)", play.output())]
 
 
 @pytest.fixture
 def prepared(tmp_path: Path) -> Path:
-    """A folder in which `setup` was played once."""
+    """Return a folder in which `setup` ran once."""
     assert any(changes(Play("setup", settings(tmp_path), tmp_path, OF_THE_MACHINE)))
     return tmp_path
 
@@ -146,7 +146,7 @@ def test_what_the_operator_did_by_hand_stays(prepared: Path) -> None:
 
 
 def several(root: Path, *drills: str, prune: str = "") -> Play:
-    """`setup` with these drill hosts and this prune host, each with keys and lists in a folder of its own."""
+    """Run `setup` with these drill hosts and this prune host, each with keys and lists in a separate folder."""
     hosts: dict[str, t.Any] = {
         name: {
             **LOCAL,
@@ -168,7 +168,7 @@ def several(root: Path, *drills: str, prune: str = "") -> Play:
 
 
 def lists(root: Path) -> dict[str, list[str]]:
-    """What the operator's lists say, without comments."""
+    """Return the lines of the operator's lists, without comments."""
     texts = {path.name: path.read_text(encoding="ascii") for path in (root / "operator" / DEPLOYMENT).iterdir() if path.suffix != ".pub"}
     told = {name: text for name, text in texts.items() if name == "allowed_signers" or name.endswith(".recipients")}
     return {name: [line for line in text.splitlines() if not line.startswith("#")] for name, text in told.items()}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an earlier job of a workflow has left comes back as an extra variable; whoever set it, the next job does and says the same."""
+"""The statistics of an earlier job of a workflow arrive as an extra variable. Their values do not change the next job or its output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ VERIFICATION, SETS, COPY, PRUNE = (f"caracal_repository_{name}_stats" for name i
 
 
 def play(old: OldRepository, name: str, role: str, told: t.Mapping[str, t.Any], *arguments: str, **own: t.Any) -> Play:
-    """With what was `told` by an earlier job."""
+    """Run a playbook with the statistics `told` of an earlier job."""
     (old.folder / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     settings = {
         "repository": old.store.location,

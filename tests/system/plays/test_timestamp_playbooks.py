@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbooks backup and verify_repository with a timestamp authority, played by a real ansible-playbook."""
+"""The playbooks backup and verify_repository with a timestamp authority and a real ansible-playbook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scenes.timestamp_authority import Authority, Server, serve
 
 
 def back_up(scene: Scene, folder: Path, server: Server, roots: str, *options: str) -> str:
-    """What a backup says that ends well."""
+    """Return the output of a successful backup."""
     asked = {"caracal_backup_timestamp_url": server.url, "caracal_ops_timestamp_roots": roots}
     play = Play("backup", {**backup_settings(scene), **asked}, folder, options)
     assert play.ended() == 0, play.output()

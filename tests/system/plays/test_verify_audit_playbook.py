@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook verify_audit as an operator plays it: what it says, and with what it ends."""
+"""The playbook verify_audit as an operator runs it: its output and its exit status."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FREELY = "SET session_replication_role = replica"
 
 @pytest.fixture
 def checked(twin_cluster: TwinFactory, tmp_path: Path) -> tuple[Scene, TwinCluster]:
-    """A database whose rows a checkpoint has committed to."""
+    """Return a database with rows that are committed in a checkpoint."""
     cluster = twin_cluster()
     scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)
     scene.call("backup_set", state="open", create_repository=True)
@@ -32,7 +32,7 @@ def checked(twin_cluster: TwinFactory, tmp_path: Path) -> tuple[Scene, TwinClust
 
 
 def play(scene: Scene, folder: Path, key: str, *arguments: str, **more: t.Any) -> tuple[int, str]:
-    """Exit status and console of one run with this HMAC key."""
+    """Return exit status and console of one run with this HMAC key."""
     path = folder / "audit_hmac_key"
     path.write_text(key, encoding="utf-8")
     settings = {"caracal_ops_audit_hmac_key_files": [str(path)], "caracal_ops_audit_retention_days": RETENTION_DAYS, **more}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A job of a workflow of AWX that got more from the one before than it may: it ends before any host."""
+"""A job of an AWX workflow that got forbidden artifacts from the job before fails before it runs on any host."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every module three times: check mode changes nothing and says what the run then does; a second run finds it done.
+"""Every module three times: check mode changes nothing and predicts the run; a second run finds everything done.
 
-A table, one row a module and state. What a row calls `unknown` cannot be predicted, and its documentation says so.
+The table has one row for each module and state. Keys in `unknown` cannot be predicted, and the module's documentation states that.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CLUSTER = "SELECT datname, datacl::text FROM pg_database UNION ALL SELECT rolnam
 
 @dataclasses.dataclass
 class World:
-    """A scene with two committed sets and one that is dumped; a source; an empty cluster; a restored copy."""
+    """A scene with two committed sets and one with a dump, a source, an empty cluster, and a restored copy."""
 
     scene: Scene
     source: TwinCluster
@@ -51,7 +51,7 @@ class World:
         return part.split("/")[1]
 
     def state(self) -> tuple[t.Any, ...]:
-        """Everything that a module could change: all files of all hosts, and databases and roles of all clusters."""
+        """Return everything that a module could change: all files of all hosts, and databases and roles of all clusters."""
         clusters = [one.execute(CLUSTER, database="postgres") for one in (self.source, self.empty, self.restored)]
         return tree(self.scene.root), clusters
 
@@ -61,9 +61,9 @@ class World:
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """`given` makes the options. `unknown` are keys of the result (or `list.key`) that no prediction can have.
+    """A module and a state. `given` returns the options. `unknown` are keys of the result (or `list.key`) that cannot be predicted.
 
-    `second` is what a second run is: `unchanged`, `anew`, or the error that refuses it.
+    `second` is the expected second run: `unchanged`, `anew`, or the error that refuses it.
     """
 
     module: str
@@ -78,7 +78,7 @@ ROWS = {
     "open an open set": Row("backup_set", lambda world: {"state": "open", "set_id": world.open_set}, changes=False),
     "committed": Row(
         "backup_set",
-        # Beside the scene: metrics are measured anew each time, such as the room that is left.
+        # Outside of the scene: metrics change with each run, for example the free space.
         lambda world: {"state": "committed", "set_id": world.open_set, "metrics_file": str(world.scene.root.parent / "backup.prom")},
         unknown=("journal_head",),
     ),
@@ -122,7 +122,7 @@ def world(dumped: Scene, caracal_database: TwinCluster, restored: Copy, fresh_cl
 
 
 def known(result: t.Any, unknown: t.Collection[str]) -> t.Any:
-    """A result without what cannot be predicted."""
+    """Return a result without the keys that cannot be predicted."""
     kept = {}
     for name, value in result.items():
         inner = [one.partition(".")[2] for one in unknown if one.startswith(f"{name}.")]
@@ -132,7 +132,7 @@ def known(result: t.Any, unknown: t.Collection[str]) -> t.Any:
     return kept
 
 
-# What these predict is part of their own tests.
+# The predictions of these are verified in their own tests.
 ELSEWHERE = {
     "audit_chain_verify",
     "audit_checkpoint",
@@ -198,7 +198,7 @@ def test_check_mode_then_a_run_then_both_again(world: World, name: str) -> None:
 
 
 def _diff_tells(row: Row, predicted: Result, made: Result) -> None:
-    """As the module's documentation promises; in check mode at least the beginning, where nobody knows the rest yet."""
+    """Check that there is a diff if the documentation promises it. In check mode, it is at least the known beginning."""
     support = documented.documentation(sources.ROOT, row.module)["attributes"].get("diff_mode", {}).get("support")
     assert ("diff" in made) == (support == "full"), "documented otherwise"
     if "diff" in made:
@@ -217,7 +217,7 @@ def _again(world: World, row: Row, given: dict[str, t.Any]) -> None:
         if check_mode:
             assert world.state() == before
         elif row.second != "anew":
-            # Whether a folder can be written is tried out in it.
+            # The check creates a file to find out whether a folder is writable.
             assert _contents(world.state()) == _contents(before)
 
 
@@ -239,7 +239,7 @@ def test_a_first_repository_is_looked_at_as_closely_in_check_mode(empty_scene: S
     inside = str(scene.repository / "mark")
     scene.refused("backup_set", OptionError, inside, "inside the repository", **opening, high_water_mark=inside)
     assert scene.call("backup_set", **opening)["changed"]
-    # As a creation leaves it that was killed before its last step.
+    # The state after a creation that was killed before its last step.
     (scene.repository / "journal" / "0000000001.json").unlink()
     scene.mark("backup").unlink()
     signers = scene.root / "allowed_signers"
@@ -259,7 +259,7 @@ def test_a_mark_that_cannot_be_written_is_refused_in_check_mode_too(world: World
 
 
 def test_a_dump_into_a_repository_that_is_still_to_be_made(empty_scene: Scene, tmp_path: Path) -> None:
-    """The whole preflight without a repository; where none is to be made, or it cannot be, that is refused."""
+    """The preflight runs completely without a repository. It refuses if none may be created, or none can be created."""
     scene, before = empty_scene, tree(empty_scene.root)
     predicted = scene.call("pg_encrypted_dump", check_mode=True, set_id=ID, create_repository=True)
     assert predicted["changed"] and [one["database"] for one in predicted["databases"]] == ["caracal", "caracal_auth"]
@@ -277,7 +277,7 @@ def test_a_dump_into_a_repository_that_is_still_to_be_made(empty_scene: Scene, t
 
 
 def test_the_playbook_on_a_fresh_machine(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
-    """`--check` before there is a repository looks at the server as well; then the run, with metrics."""
+    """Before there is a repository, `--check` also checks the server; then the real run, with metrics."""
     scene, metrics = empty_scene, tmp_path / "backup.prom"
     settings = {**backup_settings(scene), "caracal_backup_metrics_file": str(metrics)}
     before = tree(scene.root)

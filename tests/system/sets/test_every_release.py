@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The round trip of each release: detected, dumped, restored, equal by our comparison and by readers that know nothing of it."""
+"""The round trip of each release: detected, dumped, restored, and equal by our comparison and by independent readers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_release_comes_back_whole(
 
 
 def holds(cluster: TwinCluster, release: str) -> dict[str, dict[str, int]]:
-    """What must be true in each healthy database is, and of rows: how many for each invariant. Only the default leaf must have none."""
+    """Check the invariants of a healthy database; return the number of rows for each. Only the default partition must be empty."""
     with contextlib.closing(load.open_database(cluster.target, "caracal")) as connection:
         found = invariants.violations(connection, release)
         assert set(found) <= {"month without a leaf"}, found  # the twin's months end before today

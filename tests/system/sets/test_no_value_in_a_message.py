@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A value of a setting may be a secret, so what is said of it names the setting alone."""
+"""The value of a setting may be a secret, so messages contain only the setting's name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import
 
 CANARY = "s3cr3t-canary"
 URLS = [f"https://user:{CANARY}@host:1/x", f"http://:{CANARY}@host", f"http://[{CANARY}", f"redis://:{CANARY}@host:6379/0", f"{CANARY}"]
-# A path, which is no secret, and an address that only its connection refuses.
+# A path, which is not a secret, and an address that only fails when it is connected to.
 HARMLESS = [("repository", CANARY), ("s3_endpoint", f"http://[{CANARY}")]
 PLACES: dict[str, t.Callable[[str], object]] = {
     "repository": schemes.open_store,

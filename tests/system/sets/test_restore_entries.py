@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restores of secrets, streams and replay files in the journal: one entry each, none for what changed nothing, none in a sandbox."""
+"""Restores of secrets, streams and replay files in the journal: one entry each, none without a change, none in a sandbox."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ MODULES = {"secrets": "secrets_restore", "replay": "replay_volume_restore", "red
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> t.Iterator[Deployment]:
-    """One committed set with every asset; read it only."""
+    """Yield one committed set with every asset. It is read-only."""
     root = tmp_path_factory.mktemp("stored")
     made = secrets_scene.make(root / "scene", caracal_database)
     replay = replay_folders.folder(root / "sts")
@@ -65,7 +65,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinClust
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """Places below `root` for every asset, and the options that restore there."""
+    """Paths below `root` for every asset, and the options that restore there."""
 
     deployment: Deployment
     root: Path
@@ -102,7 +102,7 @@ class Case:
         return access.open_repository(self.deployment.scene.access())
 
     def entries(self) -> list[tuple[str, dict[str, t.Any]]]:
-        """Who entered each restore, and its body."""
+        """Return the signer and the body of each restore entry."""
         return [(one.principal, one.body) for one in self.opened().journal.of_kind("restore")]
 
 
@@ -122,7 +122,7 @@ def test_a_restore_is_entered_once(case: Case, asset: str) -> None:
     [set_id] = case.deployment.scene.sets()
     assert case.entries() == [("operator@prod", {"set": set_id, "asset": asset, "targets": [case.target(asset)]})]
     assert made["journal_head"] == case.opened().head != predicted["journal_head"]
-    if asset != "redis":  # a second one into the same Redis is refused
+    if asset != "redis":  # a second restore into the same Redis is refused
         again = case.restore(asset)
         assert not again["changed"] and len(case.entries()) == 1
     assert case.deployment.scene.call("backup_set_verify")["verdict"] == "pass"
@@ -168,7 +168,7 @@ def test_without_a_signer_there_is_no_restore(case: Case, asset: str) -> None:
 
 
 def mark(directory: Path) -> None:
-    """The marker of a sandbox, which is all that these modules look at."""
+    """Write the marker of a sandbox, which is all that these modules check."""
     marker.write(Layout.of(str(directory)), marker.Marker(os.geteuid(), False, "another boot"))
 
 
@@ -218,7 +218,7 @@ def test_a_replay_restore_that_names_nothing(case: Case) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ASSETS)
 def test_an_entry_that_cannot_be_made_is_told_with_what_was_done(case: Case, asset: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The disk of the repository is full by then, say."""
+    """For example, the disk of the repository is full by then."""
 
     def full(*_arguments: t.Any, **_named: t.Any) -> None:
         raise StorageError("the journal: No space left on device; make room")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was restored is what was backed up, by our own comparison and by readers that know nothing of it."""
+"""The restored data equals the backed-up data, by our own comparison and by independent readers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from twin import invariants, load
 
 DATABASES = ["caracal", "caracal_auth"]
 TABLES = "SELECT oid::regclass::text FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1"
-# Catalogs as text, without oids: whatever a service or a person could notice of who may do what.
+# Catalogs as text, without OIDs: everything about permissions that a service or a person could notice.
 RIGHTS = {
     "roles": """SELECT rolname, rolsuper, rolinherit, rolcreaterole, rolcreatedb, rolcanlogin, rolreplication, rolbypassrls, rolconnlimit,
                        rolvaliduntil FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1""",
@@ -42,7 +42,7 @@ RIGHTS = {
 
 
 def contents(cluster: TwinCluster, database: str) -> dict[str, tuple[t.Any, ...]]:
-    """Rows and a digest of each table, computed by the server."""
+    """Return rows and a digest of each table, computed by the server."""
     tables = [row[0] for row in cluster.execute(TABLES, database=database)]
     query = """SELECT count(*), sha256(convert_to(coalesce(string_agg(x::text, E'\n' ORDER BY x::text COLLATE "C"), ''), 'UTF8'))::text
                  FROM {} x"""
@@ -59,7 +59,7 @@ def test_state_verify_passes_on_an_untouched_copy(committed: Committed, restored
     result = committed.scene.call("state_verify", sandbox=restored.info.directory)
     assert result["verdict"] == "pass" and not result.get("failed")
     verdicts = {check["id"]: check["verdict"] for check in result["checks"]}
-    # Dead rows in outboxes are the source's own.
+    # The source has dead rows in outboxes too.
     assert {name for name, verdict in verdicts.items() if verdict not in ("pass", "not_applicable")} <= {
         "state.outboxes.api_dead",
         "state.outboxes.coordinator_dead",
@@ -133,7 +133,7 @@ def test_the_older_set_still_restores(committed: Committed, fresh_cluster: Fresh
     assert result["set_id"] == first and [one["database"] for one in result["databases"]] == DATABASES
     assert [check["verdict"] for check in result["checks"]] == ["pass", "pass"]
     assert committed.scene.call("state_verify", sandbox=info.directory, set_id=first, jobs=1)["verdict"] == "pass"
-    # The newest set is of the same state, so it is satisfied too.
+    # The newest set has the same state, so it passes too.
     assert committed.scene.call("state_verify", sandbox=info.directory)["verdict"] == "pass"
 
 

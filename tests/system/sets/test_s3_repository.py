@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The modules on a bucket with Object Lock, each host with the policy that the guide gives it."""
+"""The modules on a bucket with Object Lock. Each host has the policy that the guide gives it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ LEFT_OUT = {"secrets": "not part of this test"}
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A bucket under the policies of the guide, and the hosts that use it."""
+    """A bucket with the policies of the guide, and the hosts that use it."""
 
     scene: Scene
     s3: S3Server
@@ -87,7 +87,7 @@ def test_a_whole_set_goes_there_and_comes_back(
     server_install: server_binaries.Install,
     sandbox_directory: str,
 ) -> None:
-    """With nothing but what the policies allow."""
+    """The hosts have only the permissions in the policies."""
     opening: dict[str, t.Any] = {"state": "open", "create_repository": True, "set_id": "20260102T030405Z-abcd"}
     predicted = place.call("backup_set", check_mode=True, **opening)
     made = place.call("backup_set", lock_probe=True, **opening)
@@ -114,7 +114,7 @@ def test_a_whole_set_goes_there_and_comes_back(
 
 
 def report(place: Place, set_id: str) -> Result:
-    """The evidence of a drill whose checks all passed, written by the drill host."""
+    """Write the evidence of a drill whose checks all passed, as the drill host."""
     names = sorted(required.required(["caracal", "caracal_auth"], "secret_store", "v1.0.0"))
     findings = drill_reports.found(set_id, checks=drill_reports.passed(*names))
     return drill_reports.of_scene(place.scene, findings, place.given(DRILL))
@@ -122,7 +122,7 @@ def report(place: Place, set_id: str) -> Result:
 
 @pytest.fixture(scope="module")
 def committed(s3: S3Server, tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCluster) -> Place:
-    """Two sets. Whoever harms them harms only what others do not look at."""
+    """Yield two sets. A test that damages them only damages parts that other tests do not check."""
     made = make_place(s3, tmp_path_factory.mktemp("s3") / "scene", caracal_database.info.socket_dir)
     made.backup()
     made.backup()
@@ -186,7 +186,7 @@ def test_what_is_put_on_top_is_told_and_does_no_harm(s3: S3Server, committed: Pl
 
 
 def verify_all(place: Place) -> Result:
-    """repository_verify, as the drill host runs it."""
+    """Run repository_verify as the drill host."""
     usual = {**place.scene.given("backup_set_verify"), "high_water_mark": str(place.scene.mark("drill"))}
     checked = complete(repository_verify.Options, {**usual, **place.given(DRILL)})
     found: Result = repository_verify_case.run(Invocation(checked, False, lambda _text: None))
@@ -195,7 +195,7 @@ def verify_all(place: Place) -> Result:
 
 @pytest.mark.mutation
 def test_of_all_versions_those_that_were_signed_are_restored(s3: S3Server, place: Place, sandbox_directory: str) -> None:
-    """Whatever somebody without a key puts over them, also where the oldest version is not the signed one."""
+    """Versions written without a key are ignored, also if the oldest version is not the signed one."""
     set_id = place.backup()
     store = place.store()
     dump, schema, inventory = (
@@ -254,7 +254,7 @@ def test_an_artifact_that_is_gone_or_exchanged_is_found(s3: S3Server, place: Pla
 @pytest.mark.mutation
 @pytest.mark.parametrize("request_line", [r"caracal\.dump", r"inventory", r"parts/", r"journal/", r"manifest"])
 def test_a_store_that_fails_leaves_no_set(committed: Place, s3_proxy: t.Any, request_line: str) -> None:
-    """Whatever cannot be written: one line, no set, and the next run makes one."""
+    """If a request fails, there is one error line and no set, and the next run creates one."""
     place = committed
     before = place.call("backup_set_info", user=DRILL)["sets"]
     set_id = place.call("backup_set", state="open")["set_id"]

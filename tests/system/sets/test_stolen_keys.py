@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Somebody has one of the keys, and signs with it what no module of ours would."""
+"""An attacker has one of the keys and signs entries with it that no module of ours would sign."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def bucket(s3: S3Server, role_keys: Path, tmp_path: Path) -> OldRepository:
 
 
 def signed_at_the_next_number(old: OldRepository, role: str, **predicate: t.Any) -> str:
-    """What that key signs there, and how a message names it."""
+    """Sign an entry with that key; return how a message names it."""
     journal = old.journal()
     number = journal.head.sequence + 1
     draft = entries.Draft("drill", [entries.subject("x", "0" * 64)], {}, old.time(), "host-1")
@@ -83,7 +83,7 @@ def signed_at_the_next_number(old: OldRepository, role: str, **predicate: t.Any)
     ],
 )
 def test_what_a_stolen_key_signed_and_fits_nowhere_is_refused_by_the_operator(bucket: OldRepository, role: str, predicate: t.Any) -> None:
-    """Where objects are locked, nobody can take it away, and no reader goes past it."""
+    """In a bucket with Object Lock the entry cannot be removed, and no reader skips it."""
     named = signed_at_the_next_number(bucket, role, **predicate)
     for name in ("drill", "operator"):
         with pytest.raises(BackupError, match=rf"journal_correct \(entries: {named}"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A store that gives the right bytes to who verifies, and others of the same size, sealed to the same recipients, to who reads again."""
+"""A store that returns the right bytes for verification, and for later reads other bytes of the same size and recipients."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRIES = 5000
 
 
 def resealed(sealed: bytes, identity: Path) -> bytes:
-    """The same content, sealed by somebody else; age pads its header by chance."""
+    """Encrypt the same content again as an attacker, with the same size. age pads its header at random."""
     mine = pyrage.x25519.Identity.from_str(identity.read_text().split()[-1])
     content = pyrage.decrypt(sealed, [mine])
     for _try in range(TRIES):
@@ -39,7 +39,7 @@ def resealed(sealed: bytes, identity: Path) -> bytes:
 
 
 def swapped(scene: Scene, pattern: str, monkeypatch: pytest.MonkeyPatch, *, after: int, identity: Path | None = None) -> Path:
-    """From the opening after that number of openings on, the one object of that pattern is another one."""
+    """Replace the one object with this pattern, starting after this number of openings."""
     (path,) = scene.repository.glob(pattern)
     other = resealed(path.read_bytes(), identity or scene.identity)
     opened: collections.Counter[str] = collections.Counter()

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The strings that a test compares with what was said: in `assert`, in `match=`, in a comparison, as an argument of a helper.
+"""The strings that a test compares with messages: in `assert`, in `match=`, in a comparison, or as an argument of a helper.
 
-A name that stands there is followed to where the same function, its `parametrize` or its file gives it a value.
+If a name is compared, its values are found in the same function, its `parametrize` or its file.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import ast
 import typing as t
 
 GAP = " | "
-# A helper of the tests that runs something and compares the words of the error is called so, or takes `words` in the same file.
+# A helper of the tests that compares an error message has this name, or a parameter `words`, in the same file.
 HELPER, EXPECTED = "refused", "words"
 _DISPLAYS = (ast.Tuple, ast.List, ast.Set, ast.Dict, ast.IfExp, ast.BinOp, ast.Starred)
 
@@ -23,12 +23,12 @@ Bound = dict[str, list[ast.AST]]
 
 
 def texts(node: ast.AST) -> t.Iterator[str]:
-    """Every string below a node, in order; of an f-string its constant parts, with a gap between them."""
+    """Yield every string below a node, in order. An f-string yields its constant parts, with a gap between them."""
     yield from (text for _place, (_line, text) in sorted(_strings(node).items()))
 
 
 def sentences(module: ast.Module) -> list[Sentence]:
-    """Line and text of each string that is compared, each place once."""
+    """Return line and text of each compared string, once for each location."""
     places: Places = {}
     constants: Bound = {}
     for node in module.body:
@@ -49,7 +49,7 @@ def sentences(module: ast.Module) -> list[Sentence]:
 
 
 def _strings(node: ast.AST) -> Places:
-    """Docstrings are said to nobody."""
+    """Find the strings below a node, without docstrings."""
     found: Places = {}
     waiting = [node]
     while waiting:
@@ -66,7 +66,7 @@ def _strings(node: ast.AST) -> Places:
 
 
 def _compared(node: ast.AST, helpers: set[str]) -> list[ast.expr]:
-    """Expressions whose strings are expectations. What an assert says when it fails is none."""
+    """Return the expressions whose strings are expected texts. The message of an assert is not one of them."""
     if isinstance(node, ast.Assert):
         return [node.test]
     if isinstance(node, ast.Compare):
@@ -93,7 +93,7 @@ def _called(call: ast.Call) -> str:
 
 
 def _bind(bound: Bound, node: ast.AST) -> None:
-    """Add the values that a node gives to names: by an assignment, a loop, a `parametrize`. Results of calls are none."""
+    """Add the values that a node assigns to names: in an assignment, a loop or a `parametrize`. Results of calls are ignored."""
     if isinstance(node, ast.Assign):
         _add(bound, node.targets, node.value)
     elif isinstance(node, ast.AnnAssign) and node.value:
@@ -111,7 +111,7 @@ def _add(bound: Bound, targets: t.Sequence[ast.expr], value: ast.expr) -> None:
 
 
 def _add_columns(bound: Bound, named: ast.expr, table: ast.expr) -> None:
-    """A row is a tuple with a cell for each name, where there is more than one."""
+    """Add the values of a table. With more than one name, a row is a tuple with a cell for each name."""
     names = [part.strip() for text in texts(named) for part in text.split(",") if part.strip()]
     for row in table.elts if isinstance(table, ast.List | ast.Tuple) else []:
         cells = row.args if isinstance(row, ast.Call) else row.elts if isinstance(row, ast.Tuple | ast.List) else []
@@ -120,7 +120,7 @@ def _add_columns(bound: Bound, named: ast.expr, table: ast.expr) -> None:
 
 
 def _plain(node: ast.AST) -> t.Iterator[ast.AST]:
-    """Strings of a display, not those inside of calls nor the keys of a table, which only name its rows."""
+    """Yield the strings of a list, tuple, set or dict, without those in calls, and without keys, which only name the rows."""
     if isinstance(node, ast.Constant | ast.JoinedStr):
         yield node
     elif isinstance(node, _DISPLAYS):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Things that plugins may not do: start processes elsewhere than in one file, import by name, assert, and more."""
+"""Constructs that are forbidden in plugins, such as assert, import by name, and starting a process outside of one file."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from pathlib import Path
 from tools.rules import imports, tree
 
 STARTS_PROCESSES = "plugins/module_utils/_stream/process.py"
-# They run by themselves, without anything of ours, and become a program of an image or bubblewrap.
+# They run without our other code, and are replaced by a program of an image or by bubblewrap.
 RUN_ALONE = ("plugins/module_utils/_sandbox/guest.py", "plugins/module_utils/_sandbox/starter.py")
 OPENS_SESSIONS = "plugins/module_utils/_drivers/postgres/server.py"
-# What libpq takes an address, a login or options from; the tools that are started get theirs from the same file, and the password's.
+# Variables from which libpq reads an address, a login or options. The tools that plugins start get theirs, and the
+# password's, from one file.
 LIBPQ_VARIABLE = re.compile(r"PG[A-Z]{3,}")
 STARTS_TOOLS = "plugins/module_utils/_drivers/postgres/tools.py"
-# It asks whether a library is there, and imports none.
+# It checks whether a library is installed, and does not import it.
 LOOKS_FOR_LIBRARIES = "plugins/module_utils/_ansible/environment.py"
 PROCESS_MODULES = {"subprocess", "pty", "popen2", "commands"}
 OS_CALLS = re.compile(r"os\.(system|popen|posix_spawnp?|forkp?t?y?|spawn\w+|exec\w+)")
 
 
 def construct_faults(root: Path) -> list[str]:
-    """Every forbidden construct in the plugins."""
+    """Return every forbidden construct in the plugins."""
     faults = []
     for path in tree.python(root, "plugins"):
         faults += [f"{path}:{line}: {fault}" for line, fault in _import_faults(root, path)]

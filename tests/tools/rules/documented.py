@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every option documented and every documented option real; every module with check mode and in the action group."""
+"""Every option is documented and every documented option exists; every module has check mode and is in the action group."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ COMPARED = {"type": "str", "required": False, "default": None, "choices": None, 
 
 
 def modules(root: Path) -> list[str]:
-    """Names of the modules."""
+    """Return the names of the modules."""
     return [Path(path).stem for path in tree.files(root, "plugins/modules/*.py")]
 
 
 def documentation(root: Path, module: str) -> dict[str, t.Any]:
-    """What a module documents, with the options and attributes of our own fragments laid under its own."""
+    """Return the documentation of a module. Its own options and attributes take precedence over our fragments'."""
     document = _block(root, module, "DOCUMENTATION")
     for name in document.get("extends_documentation_fragment") or []:
         if not name.startswith(PREFIX):
@@ -39,7 +39,7 @@ def documentation(root: Path, module: str) -> dict[str, t.Any]:
 
 
 def fragment(root: Path, name: str, part: str = "documentation") -> dict[str, t.Any]:
-    """One part of a doc fragment."""
+    """Return one part of a doc fragment."""
     for node in tree.parse(root, f"plugins/doc_fragments/{name}.py").body:
         if isinstance(node, ast.ClassDef) and node.name == "ModuleDocFragment":
             text = tree.constant(ast.Module(body=node.body, type_ignores=[]), part.upper())
@@ -57,7 +57,7 @@ def _mapping(text: str | None) -> dict[str, t.Any]:
 
 
 def twice_told(root: Path, module: str) -> list[str]:
-    """Options that a module describes itself in the words of one of our fragments."""
+    """Return options that a module describes with the same words as one of our fragments."""
     own = _block(root, module, "DOCUMENTATION").get("options") or {}
     names = [Path(path).stem for path in tree.files(root, "plugins/doc_fragments/*.py")]
     shared = [(name, fragment(root, name).get("options") or {}) for name in names]
@@ -70,7 +70,7 @@ def twice_told(root: Path, module: str) -> list[str]:
 
 
 def option_faults(documented: Options, real: Options, where: str = "") -> list[str]:
-    """Where documented options and an argument spec differ, suboptions included."""
+    """Return the differences between documented options and an argument spec, suboptions included."""
     faults = [f"{where}{name} is documented but not real" for name in sorted(documented.keys() - real.keys())]
     faults += [f"{where}{name} is real but not documented" for name in sorted(real.keys() - documented.keys())]
     for name in sorted(documented.keys() & real.keys()):
@@ -85,7 +85,7 @@ def option_faults(documented: Options, real: Options, where: str = "") -> list[s
 
 
 def document_faults(root: Path, module: str) -> list[str]:
-    """What a module's documentation lacks, its options aside."""
+    """Return the faults of a module's documentation, except in its options."""
     faults = []
     attributes = documentation(root, module).get("attributes") or {}
     if (attributes.get("check_mode") or {}).get("support") != "full":
@@ -109,20 +109,20 @@ def document_faults(root: Path, module: str) -> list[str]:
 
 
 def _tells_progress(root: Path, source: ast.Module) -> bool:
-    """Whether the use case that a module imports does."""
+    """Return whether the use case that a module imports shows its progress."""
     rooms = [node.module for node in source.body if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("module_utils._")]
     paths = [root / "plugins" / f"{room.replace('.', '/')}.py" for room in rooms if room]
     return any("progress.shown()" in path.read_text(encoding="utf-8") for path in paths if path.exists())
 
 
 def _names(source: ast.Module) -> set[str]:
-    """Functions that a file defines, and what it imports."""
+    """Return the functions that a file defines and the names that it imports."""
     defined = {node.name for node in source.body if isinstance(node, ast.FunctionDef)}
     return defined | {alias.asname or alias.name for node in source.body if isinstance(node, ast.ImportFrom) for alias in node.names}
 
 
 def group_faults(root: Path) -> list[str]:
-    """Whether the action group `all` is the sorted list of the modules."""
+    """Return the faults of the action group `all`, which must be the sorted list of the modules."""
     runtime = _mapping((root / "meta/runtime.yml").read_text(encoding="utf-8"))
     listed = (runtime.get("action_groups") or {}).get("all") or []
     present = modules(root)

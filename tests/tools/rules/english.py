@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Plain English in what users read: short sentences, a named actor, the usual verbs of the trade.
+"""Plain English in texts that users and maintainers read: short sentences, a named actor, the usual verbs of the trade.
 
-`python -m tools.rules.english [FILE …]` prints what it finds, without files in all pages.
+`python -m tools.rules.english [FILE …]` prints the findings in these files, or in all pages if no file is named.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ PAGES = (
     "plugins/action/*.py",
     "plugins/filter/*.py",
 )
-# Words of one sentence; code counts as one.
+# Words of a sentence. Code counts as one word.
 LONGEST = 30
-# Pattern and remedy. Upper and lower case are the same unless the pattern says otherwise.
+# Pattern and remedy. Case is ignored unless the pattern sets it.
 PATTERNS = {
     r"\b(?<!there )(is|are|was|were|be|been) no (?!(more|fewer|less|longer|later|earlier|other) than\b)[a-z]+": "X is not a Y",
     r"\b(who|what|which)(so)?ever\b": "name the actor or the thing",
@@ -68,7 +68,7 @@ def sentences(text: str) -> list[str]:
 
 
 def findings(text: str) -> list[str]:
-    """What is hard to read in a passage."""
+    """Return the findings in a passage."""
     found = [f"{match[0].strip()!r}: {remedy}" for pattern, remedy in _PATTERNS.items() for match in pattern.finditer(text)]
     for one in sentences(text):
         if (count := len(one.split())) > LONGEST:
@@ -77,7 +77,7 @@ def findings(text: str) -> list[str]:
 
 
 def faults(root: Path, paths: t.Iterable[str]) -> list[str]:
-    """`path:line: finding` for these files."""
+    """Return `path:line: finding` for these files."""
     return [
         f"{path}:{passage.line}: {finding}"
         for path in paths
@@ -87,7 +87,7 @@ def faults(root: Path, paths: t.Iterable[str]) -> list[str]:
 
 
 def main(arguments: t.Sequence[str]) -> str | None:
-    """Print the number of pages; returns the findings. Works on the tree in which it is called."""
+    """Print the number of pages; return the findings. Works on the tree in the current directory."""
     root = Path.cwd()
     paths = arguments or [path for pattern in PAGES for path in tree.files(root, pattern) if not path.startswith(sizes.DATA)]
     found = faults(root, paths)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Jinja expressions of roles and playbooks are short: what computes is Python, in a filter or a module."""
+"""Jinja expressions in roles and playbooks are short. Computations are written in Python, in a filter or a module."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXPRESSION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 
 
 def faults(root: Path) -> list[str]:
-    """Expressions that are too long, with single blanks for each break and indentation."""
+    """Return the expressions that are too long. Line breaks and indentation count as one blank."""
     found = []
     for path in [*tree.files(root, "roles/**/*.yml"), *tree.files(root, "playbooks/**/*.yml")]:
         text = (root / path).read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files are opened and written in `_files` alone: elsewhere a call that finds its file by path could be led away by a link."""
+"""Files are opened and written only in `_files`. In other places, a call that finds its file by path could follow a planted link."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ OF_OS = {
 }
 OF_SHUTIL = {"chown", "copy", "copy2", "copyfile", "copymode", "copystat", "copytree", "move", "rmtree"}
 OF_PATH = {"hardlink_to", "symlink_to", "touch", "write_bytes", "write_text"}
-# What no user can exchange.
+# Paths that users cannot replace.
 KERNEL = ("/proc/", "/sys/")
 OPENERS = ("os.open", "os.dup", "memory.file")
 DESCRIPTORS = ("descriptor", "fd", "read_end", "self._read_end", "write_end")
-# File -> why it may. Each of them works below a directory that no other user can exchange: see trusted.workplace.
+# File -> why it is exempt. Each works below a directory that no other user can replace: see trusted.workplace.
 _IMAGES = "unpacks into a directory of the cache, which trusted.workplace made"
 _SANDBOX = "works in the sandbox's directory, which trusted.workplace made"
 EXEMPT = {
@@ -44,7 +44,7 @@ EXEMPT = {
 
 
 def file_faults(root: Path) -> list[str]:
-    """Calls outside of `_files` that open, write, remove or give away what a path leads to; and exemptions that nothing needs."""
+    """Return calls outside of `_files` that open, write or remove a path or change its owner, and exemptions that are not needed."""
     faults, needed = [], set()
     for path in (path for place in PLACES for path in tree.python(root, place)):
         found = [f"{path}:{line}: {fault}" for line, fault in _faults(tree.parse(root, path))]
@@ -63,7 +63,7 @@ def _faults(module: ast.Module) -> t.Iterator[tuple[int, str]]:
 
 
 def _forbidden(call: ast.Call) -> str:
-    """The name of a call that is not allowed. One that is relative to a directory that is held open is."""
+    """Return the name of a forbidden call, or an empty string. A call relative to an open directory is allowed."""
     if any(word.arg in ("dir_fd", "src_dir_fd") for word in call.keywords):
         return ""
     name = ast.unparse(call.func)
@@ -75,7 +75,7 @@ def _forbidden(call: ast.Call) -> str:
 
 
 def _opens_a_path(call: ast.Call) -> bool:
-    """What was opened before, by a call of its own, is a descriptor."""
+    """Return whether the call opens a path. The result of an earlier opening call is a descriptor."""
     first = call.args[0]
     start = first.values[0] if isinstance(first, ast.JoinedStr) else first
     if isinstance(start, ast.Constant):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a host's answer can reach the controller or another host: only results, and those only where they are checked."""
+"""The parts of a host's answer that can reach the controller or another host: only results, and only after a check."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 
 OURS = "caracal_ops.backup."
-# They run no module on any host.
+# They do not run a module on any host.
 CONTROLLER = frozenset(
     f"ansible.builtin.{name}"
     for name in (
@@ -21,11 +21,11 @@ CONTROLLER = frozenset(
         *("set_fact", "set_stats"),
     )
 )
-# Modules of others that run on the controller alone, and the files that may have them.
+# Modules of other collections that run only on the controller, and the files that may use them.
 FOREIGN = {"awx.awx.": "caracal_schedule/tasks/awx_", "community.general.mail": "caracal_notify/tasks/mail.yml"}
-# By these a task names its module elsewhere than in a key of its own.
+# With these keys a task names its module in another way than by a key.
 ANY_MODULE = ("action", "local_action")
-# They stop a value that is not what it should be.
+# They stop an invalid value.
 CHECKS = re.compile(r"\|\s*caracal_ops\.backup\.checked_\w+")
 NAME = re.compile(r"(?<![\w.'\"])_*(?:caracal|doctor)_\w+")
 Task = dict[str, t.Any]
@@ -36,7 +36,7 @@ def load(path: Path) -> t.Any:
 
 
 def tasks_of(document: t.Any) -> t.Iterator[tuple[Task, tuple[Task, ...]]]:
-    """Each task at any depth, and the plays and blocks that it stands in."""
+    """Yield each task at any depth, with the plays and blocks that contain it."""
     yield from _tasks(document, ())
 
 
@@ -52,14 +52,14 @@ def action(task: Task) -> str:
 
 
 def unguarded(path: str, document: t.Any, guarded: t.Collection[str]) -> list[str]:
-    """Tasks whose answers Ansible takes as they come, and plays that gather facts."""
+    """Return tasks with answers that Ansible uses unchecked, and plays that gather facts."""
     found = []
     for task, _above in tasks_of(document):
         name = action(task)
         if "hosts" in task and task.get("gather_facts") is not False:
             found.append(str(task.get("name")))
         if "async" in task:
-            # What polls it is an action of Ansible, which takes the answer as it comes.
+            # It is polled by an action of Ansible, which uses the answer unchecked.
             found.append(str(task.get("name")))
         elif any(key in task for key in ANY_MODULE) or not _is_known(name, path, guarded):
             found.append(str(task.get("name")))
@@ -75,19 +75,19 @@ def _foreign(name: str, path: str) -> bool:
 
 
 def delegated(task: Task, above: t.Sequence[Task]) -> bool:
-    """Whether it runs elsewhere than on the host that the play is at."""
+    """Return whether the task runs on another host than the play's."""
     return any("delegate_to" in one for one in (task, *above))
 
 
 def results(documents: t.Iterable[t.Any]) -> set[str]:
-    """Names of results that do not come from the controller alone."""
+    """Return the names of results that do not come only from the controller."""
     tasks = [found for one in documents for found in tasks_of(one)]
     places = [(task.get("register"), [one.get("delegate_to") for one in (task, *above)]) for task, above in tasks]
     return {name for name, at in places if name and "localhost" not in at}
 
 
 def reaches(value: t.Any, variables: t.Mapping[str, t.Any], seen: frozenset[str] = frozenset()) -> set[str]:
-    """Names that a value is made of, through variables; what is checked on the way does not count."""
+    """Return the names that a value is made of, also through variables. A checked value does not count."""
     found: set[str] = set()
     for text in _texts(value):
         if CHECKS.search(text):
@@ -106,7 +106,7 @@ def _texts(value: t.Any) -> t.Iterator[str]:
 
 
 def crossings(documents: t.Sequence[t.Any], variables: t.Mapping[str, t.Any]) -> dict[str, set[str]]:
-    """By task that runs elsewhere: the results of this host that its arguments, its place and its loop are made of."""
+    """Return, for each delegated task, the results of this host in its arguments, its `delegate_to`, its loop and its environment."""
     answers = results(documents)
     found: dict[str, set[str]] = {}
     for document in documents:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs of an image start by the command of `_sandbox/isolation.py` alone, and labels of containers are read in one place."""
+"""Programs of an image start only with the command of `_sandbox/isolation.py`, and container labels are read in one file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.rules import tree
 
 BUILDS_COMMANDS = "plugins/module_utils/_sandbox/isolation.py"
 READS_LABELS = "plugins/module_utils/_drivers/engine/answers.py"
-# By these bubblewrap is told what a program sees, and what it is.
+# These options of bubblewrap set what a program sees and which permissions it has.
 OPTION = re.compile(r"--(ro-|dev-)?bind(-try|-data|-fd)?|--unshare-[a-z-]+|--cap-add|--share-net|--proc|--dev|--seccomp|--userns")
 STARTS = {"Child", "run", "process.run", "process.Child", "tools.start"}
 LABELS = "Labels"
@@ -23,7 +23,7 @@ FILES_OF_AN_IMAGE = "rootfs"
 
 
 def guest_faults(root: Path) -> list[str]:
-    """Commands of bubblewrap, starts of an image's files, and labels of containers in other places."""
+    """Return commands of bubblewrap, starts of an image's files, and container labels in other files."""
     faults = []
     for path in tree.python(root, "plugins"):
         for node in ast.walk(tree.parse(root, path)):

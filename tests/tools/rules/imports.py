@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Imports go one way: the layers of `plugins/`, and who may know Ansible."""
+"""Imports follow the layers of `plugins/` in one direction, and only some parts may import Ansible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tools.rules import tree
 
 COLLECTION = ("ansible_collections", "caracal_ops", "backup")
 
-# Part of the collection -> parts that it may import, beside itself. Lower parts first.
+# Part of the collection -> parts that it may import, in addition to itself. Lower parts come first.
 _BASE = {"_errors", "_files", "_inventory", "_options", "_reasons", "_report"}
 _STREAM = _BASE | {"_deps", "_stream"}
 _STORES = _STREAM | {"_crypto", "_storage"}
@@ -75,12 +75,12 @@ MAY_KNOW_ANSIBLE = {"_ansible", "action", "filter", "plugin_utils"}
 
 
 def part_of(path: tuple[str, ...]) -> str:
-    """The part that a path below `plugins` belongs to: a package or file of `module_utils`, else the kind of plugin."""
+    """Return the part of a path below `plugins`: a package or file of `module_utils`, or else the kind of plugin."""
     return path[1] if path[0] == "module_utils" and len(path) > 1 else path[0]
 
 
 def imported(root: Path, path: str) -> t.Iterator[tuple[int, tuple[str, ...]]]:
-    """Line and absolute dotted name, as a tuple, of everything that a file imports, wherever in the file."""
+    """Yield line and absolute dotted name, as a tuple, of every import of a file, at any depth."""
     for node in ast.walk(tree.parse(root, path)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, tuple(alias.name.split("."))) for alias in node.names)
@@ -89,14 +89,14 @@ def imported(root: Path, path: str) -> t.Iterator[tuple[int, tuple[str, ...]]]:
 
 
 def base_of(path: str, node: ast.ImportFrom) -> tuple[str, ...]:
-    """What a file imports from, as an absolute dotted name."""
+    """Return the absolute dotted name from which a file imports."""
     package = (*COLLECTION, *Path(path).parent.parts)
     base = package[: len(package) - node.level + 1] if node.level else ()
     return (*base, *(node.module.split(".") if node.module else ()))
 
 
 def direction_faults(root: Path) -> list[str]:
-    """Imports that go against the layers."""
+    """Return the imports that violate the layers."""
     faults = []
     for path in tree.python(root, "plugins"):
         part = part_of(Path(path).with_suffix("").parts[1:])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a playbook or the tasks of a role lead: to a role, to other tasks, to a module."""
+"""The targets of a playbook or of the tasks of a role: a role, other tasks, or a module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Mapping = dict[str, t.Any]
 
 
 def _mappings(value: t.Any) -> t.Iterator[Mapping]:
-    """All of a document, tasks and plays among them, from the outside to the inside."""
+    """Yield all mappings of a document, such as plays and tasks, from the outside to the inside."""
     if isinstance(value, dict):
         yield value
     for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -30,7 +30,7 @@ def _mappings(value: t.Any) -> t.Iterator[Mapping]:
 
 
 def _texts(value: t.Any) -> t.Iterator[str]:
-    """Keys and values."""
+    """Yield keys and values."""
     if isinstance(value, dict | list):
         for one in [*value, *(value.values() if isinstance(value, dict) else ())]:
             yield from _texts(one)
@@ -49,7 +49,7 @@ def _included(task: Mapping) -> t.Iterator[str]:
 
 
 def _is(file: str, tasks: str, known: t.Collection[str]) -> bool:
-    """A file whose name is a variable is any that has a value for it."""
+    """Return whether an included file can be these tasks. A file name with a variable matches any file with a known value."""
     return file == tasks or ("{{" in file and Path(tasks).stem in known)
 
 
@@ -64,14 +64,14 @@ class Plays:
         return yaml.safe_load((self._root / path).read_text(encoding="utf-8"))
 
     def mentions(self, place: Place) -> bool:
-        """Whether the name stands in the file, in whole words; comments do not count."""
+        """Return whether the name is in the file as a whole word, outside of comments."""
         return _mentions(self._document(place.path), place.name)
 
     def leads(self, source: Place, target: Place, before: t.Sequence[Place]) -> bool:
-        """`before` are the places whose variables are known there."""
+        """Return whether the source leads to the target. The variables of the places in `before` are known there."""
         tasks = list(_mappings(self._document(source.path)))
         if target.path.startswith(MODULES):
-            # The very task that runs the module has the variable: hands it to an option, or registers the result.
+            # The task that runs the module uses the variable: as the value of an option, or to register the result.
             module = PREFIX + Path(target.path).stem
             return any(module in task and _mentions(task, source.name) for task in tasks)
         role, _slash, file = target.path.removeprefix("roles/").partition("/tasks/")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Messages in Python code, and the documentation that modules carry."""
+"""Messages in Python code, and the documentation of modules."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DOCUMENTS = ("DOCUMENTATION", "RETURN", "EXAMPLES")
 # A shorter string is a name or a part of a command.
 FEWEST_WORDS = 4
 _FRAGMENT = re.compile(r"\s*(options|attributes):\n")
-# Statements of SQL, patterns, lines of shell and templates.
+# Statements of SQL, patterns, shell commands and templates.
 _OTHER = re.compile(r"\\|\n\s|[{}<>$]|\b(SELECT|FROM|WHERE|INSERT|UPDATE|ALTER|CREATE|DROP|GRANT|REVOKE|SET|COPY|JOIN|ORDER BY)\b")
 
 
 def passages(text: str) -> list[Passage]:
-    """Messages and documentation of a Python file; docstrings are notes, see `prose_notes`."""
+    """Return messages and documentation of a Python file. Docstrings are notes, see `prose_notes`."""
     found = []
     waiting: list[ast.AST] = [ast.parse(text)]
     while waiting:
@@ -37,7 +37,7 @@ def passages(text: str) -> list[Passage]:
 
 
 def _is_document(node: ast.Assign) -> bool:
-    """Fragments have names of their own."""
+    """Return whether this is a documentation string. Doc fragments use other names."""
     target, value = node.targets[0], node.value
     if not (isinstance(target, ast.Name) and isinstance(value, ast.Constant) and isinstance(value.value, str)):
         return False
@@ -45,7 +45,7 @@ def _is_document(node: ast.Assign) -> bool:
 
 
 def _string(node: ast.AST) -> str | None:
-    """The text of a string; a field in it counts as a word."""
+    """Return the text of a string. A replacement field counts as a word."""
     if isinstance(node, ast.JoinedStr):
         return "".join(str(part.value) if isinstance(part, ast.Constant) else CODE for part in node.values)
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None

@@ -15,13 +15,13 @@ from tools.rules.passage import CODE, Passage
 
 _CODE = re.compile(r"``[^`]*``|`[^`]*`")
 _PARAGRAPH = re.compile(r"\n\s*\n|\n\s*[*-] ")
-# Lines for tools, and the header of each file.
+# Comments for tools, and the header of each file.
 _FOR_TOOLS = re.compile(r"#(!| ?(noqa|type:|pylint:|mypy:|fmt:|pragma|nosec|Copyright|GNU General|SPDX-))")
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def passages(text: str) -> list[Passage]:
-    """Paragraphs of docstrings, and comments; comment lines that follow each other are one passage."""
+    """Return paragraphs of docstrings, and comments. Consecutive comment lines are one passage."""
     return sorted([*_docstrings(text), *_comments(text)])
 
 

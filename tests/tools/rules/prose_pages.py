@@ -20,7 +20,7 @@ _SHOWN = (nodes.paragraph, nodes.title, nodes.term)
 
 
 def restructured(text: str) -> list[Passage]:
-    """Of an .rst page, without what directives of Sphinx hold."""
+    """Return the passages of an .rst page, without the content of Sphinx directives."""
     document = core.publish_doctree(_ROLE.sub(r"\1", text), settings_overrides=_QUIET)
     for message in [*document.findall(nodes.system_message)]:
         message.parent.remove(message)
@@ -39,7 +39,7 @@ def _words(node: nodes.Node) -> str:
 
 
 def markdown(text: str) -> list[Passage]:
-    """Of an .md page."""
+    """Return the passages of an .md page."""
     tokens = markdown_it.MarkdownIt("commonmark").enable("table").parse(text)
     found, line = [], 1
     for token in tokens:

@@ -14,14 +14,14 @@ from antsibull_docs_parser import dom, parser
 
 from tools.rules.passage import CODE, Passage
 
-# Keys whose values people read; `name` is also a setting of modules, so a name is read when it has several words.
+# Keys with values for readers. `name` is also an option of modules, so it counts only if it has several words.
 KEYS = ("name", "short_description", "description", "details", "notes", "fail_msg", "success_msg", "msg", "prompt", "summary")
 _JINJA = re.compile(r"{{.*?}}|{%.*?%}", re.DOTALL)
 _WORDS = (dom.TextPart, dom.BoldPart, dom.ItalicPart, dom.LinkPart)
 
 
 def passages(text: str, first_line: int = 1) -> list[Passage]:
-    """Of every document in a text that begins at this line of its file."""
+    """Return the passages of every document in a text that begins at this line of its file."""
     roots = [root for root in yaml.compose_all(text, yaml.SafeLoader) if root is not None]
     return [Passage(first_line + one.start_mark.line, _plain(one.value)) for root in roots for one in _read(root) if " " in one.value]
 
@@ -44,6 +44,6 @@ def _scalars(node: yaml.Node) -> t.Iterator[yaml.ScalarNode]:
 
 
 def _plain(text: str) -> str:
-    """Without markup and expressions."""
+    """Return the text without markup and expressions."""
     parts = (part for paragraph in parser.parse(_JINJA.sub(CODE, text), parser.Context()) for part in paragraph)
     return " ".join("".join(part.text if isinstance(part, _WORDS) else CODE for part in parts).split())

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The reason of a check or an error is made in one file, so no word of a service, of Redis or of another host can become one.
+"""The reason of a check or an error is created in one file, so that a service's, Redis's or another host's text cannot be a reason.
 
-mypy holds the rest: `because` and the errors take a `Reason` only.
+mypy checks the rest: `because` and the errors accept only a `Reason`.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from pathlib import Path
 from tools.rules import tree
 
 UTILS = "plugins/module_utils"
-# The reasons, and the kinds of findings.
+# The files of the reasons and of the kinds of findings.
 HOMES = (f"{UTILS}/_reasons.py", f"{UTILS}/_caracal/findings.py")
 ERRORS = f"{UTILS}/_errors.py"
-# In these files, `reason` is a field of records: the words of a person, or why something was not read.
+# In these files, `reason` is a field of records: a person's text, or why something was not read.
 RECORDS = tuple(
     f"{UTILS}/{name}.py"
     for name in (
@@ -37,7 +37,7 @@ RECORDS = tuple(
 
 
 def reason_faults(root: Path) -> list[str]:
-    """Reasons that are made elsewhere, details that are written without `because`, and errors that lose the reason of another."""
+    """Return reasons created in other files, details written without `because`, and errors that lose the reason of another error."""
     faults = []
     for path in tree.python(root, UTILS):
         module = tree.parse(root, path)
@@ -64,7 +64,7 @@ def _written(module: ast.Module) -> t.Iterator[tuple[int, str]]:
 
 
 def _lost(module: ast.Module) -> t.Iterator[tuple[int, str]]:
-    """Errors that quote the message of another and are made by hand."""
+    """Yield errors that quote another error's message but do not copy its reason."""
     for node in ast.walk(module):
         if isinstance(node, ast.Call) and any(one.arg is None and _is(one.value, "details") for one in node.keywords):
             yield node.lineno, "reword an error with reworded() or caused_by()"

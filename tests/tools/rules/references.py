@@ -2,8 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The names in a function, followed to the functions and classes that they mean: through imports, and through types as far as they are
-written down (annotations of parameters, fields and results, and what is made by calling a class).
+"""Resolve the names in a function to the functions and classes that they mean.
+
+Names are followed through imports, and through types if these are in the code: annotations of parameters, fields and
+results, and calls of a class.
 """
 
 from __future__ import annotations
@@ -23,8 +25,10 @@ Types = dict[str, "Place"]
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A function, class or method: its file, and its name there, as `Sealer.write`, or `sealed.publish` for one inside of another.
-    Without a name, the whole file."""
+    """A function, class or method: its file, and its name there, such as `Sealer.write`, or `sealed.publish` for an inner function.
+
+    Without a name it is the whole file.
+    """
 
     path: str
     name: str = ""
@@ -35,7 +39,7 @@ class Place:
 
     @property
     def owner(self) -> Place:
-        """What it is in: a class, a function, or the file."""
+        """Return the enclosing class or function, or the file."""
         return Place(self.path, self.name.rpartition(".")[0])
 
     def inner(self, name: str) -> Place:
@@ -43,7 +47,7 @@ class Place:
 
 
 class File:
-    """One parsed file: what it defines, by name, and what its imports mean."""
+    """A parsed file: its definitions by name, and the meaning of its imports."""
 
     def __init__(self, root: Path, path: str) -> None:
         self.module = tree.parse(root, path)
@@ -52,7 +56,7 @@ class File:
 
 
 def _statements(node: ast.AST) -> t.Iterator[ast.stmt]:
-    """Those directly in a node, and in what is no definition: under `if`, `with`, `try`, in a `case`."""
+    """Yield the statements of a node, also below `if`, `with`, `try` and `case`, but not those inside definitions."""
     for field in ("body", "handlers", "orelse", "finalbody", "cases"):
         for one in getattr(node, field, ()):
             if isinstance(one, ast.stmt):
@@ -69,7 +73,7 @@ def _definitions(node: ast.AST, above: str) -> t.Iterator[tuple[str, Function | 
 
 
 def _imports(root: Path, path: str, module: ast.Module) -> t.Iterator[tuple[str, Place]]:
-    """Of the collection's own files, also where a function imports them; what comes from elsewhere means nothing here."""
+    """Yield the imports of the collection's own files, also those inside functions. Other imports are ignored."""
     for node in ast.walk(module):
         base = imports.base_of(path, node) if isinstance(node, ast.ImportFrom) else ()
         if not isinstance(node, ast.ImportFrom) or base[: len(imports.COLLECTION)] != imports.COLLECTION:
@@ -87,7 +91,7 @@ class Code:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._types: dict[Place, Types] = {}
-        # Each asks for the same again and again.
+        # Each is called many times with the same arguments.
         self.file = functools.cache(self._file)
         self.named = functools.cache(self._named)
         self.ancestors = functools.cache(self._ancestors)
@@ -96,7 +100,7 @@ class Code:
         return File(self._root, path) if path.endswith(".py") and (self._root / path).is_file() else None
 
     def defined(self, path: str) -> list[Place]:
-        """All functions, classes and methods of a file."""
+        """Return all functions, classes and methods of a file."""
         file = self.file(path)
         return [Place(path, name) for name in file.nodes] if file else []
 
@@ -105,19 +109,19 @@ class Code:
         return file.nodes.get(place.name) if file else None
 
     def function(self, place: Place) -> Function | None:
-        """What runs when it is called; of a class, its `__init__`."""
+        """Return the function that a call runs; for a class, its `__init__`."""
         node = self.node(place)
         return self.function(place.inner("__init__")) if isinstance(node, ast.ClassDef) else node
 
     def _named(self, place: Place) -> frozenset[Place]:
-        """All that a function names: in its annotations, in its code, and in functions inside of it."""
+        """Return everything that a function names: in its annotations, its code, and its inner functions."""
         node = self.function(place)
         inside = place.inner("__init__") if isinstance(self.node(place), ast.ClassDef) else place
         found = (self.meant(inside, one) for one in ast.walk(node)) if node else ()
         return frozenset(one for one in found if one)
 
     def meant(self, at: Place, node: ast.AST) -> Place | None:
-        """The function, class or file that a name or an attribute means in the function `at`."""
+        """Return the function, class or file that a name or an attribute means in the function `at`."""
         if isinstance(node, ast.Name):
             return self._name(at, node.id)
         if not isinstance(node, ast.Attribute):
@@ -136,7 +140,7 @@ class Code:
             if isinstance(node, Function):
                 if at.inner(name).name in file.nodes:
                     return at.inner(name)
-                if name in self.types(at) or any(one.arg == name for one in parameters(node)):  # it hides what the file calls so
+                if name in self.types(at) or any(one.arg == name for one in parameters(node)):  # hides the file's name
                     return None
             at = at.owner
         return self._member(Place(at.path), name)
@@ -151,7 +155,7 @@ class Code:
         return next((one.inner(name) for one in self.ancestors(owner) if self.node(one.inner(name))), None)
 
     def _ancestors(self, owner: Place) -> tuple[Place, ...]:
-        """The class itself, then those that it is made from."""
+        """Return the class and its base classes."""
         node = self.node(owner)
         bases = [self.meant(owner.owner, base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
         return (owner, *(one for base in bases if base for one in self.ancestors(base)))
@@ -161,7 +165,7 @@ class Code:
         return isinstance(node, ast.ClassDef) and any(ast.unparse(base).endswith("Protocol") for base in node.bases)
 
     def type_of(self, at: Place, node: ast.AST) -> Place | None:
-        """The class of a value, where it is written down."""
+        """Return the class of a value, if the code states it."""
         if isinstance(node, ast.Name):
             functions = (one for one in scopes(at) if isinstance(self.node(one), Function))
             return next((found for one in functions if (found := self.types(one).get(node.id))), None)
@@ -178,7 +182,7 @@ class Code:
         return called if isinstance(node, ast.ClassDef) else self._annotated(called, node.returns if node else None)
 
     def field(self, owner: Place, name: str) -> Place | None:
-        """The class of a field or of a property."""
+        """Return the class of a field or of a property."""
         node = self.node(owner.inner(name))
         if isinstance(node, Function):
             return self._annotated(owner, node.returns)
@@ -193,7 +197,7 @@ class Code:
         return found if found and isinstance(self.node(found), ast.ClassDef) else None
 
     def types(self, at: Place) -> Types:
-        """Of a function its names with a known class, of a class its fields. Those that come first are known to those behind them."""
+        """Return the names of a function with a known class, or the fields of a class. Later names can depend on earlier ones."""
         if at not in self._types:
             found: Types = {}
             self._types[at] = found
@@ -226,12 +230,12 @@ class Code:
 
 
 def is_private(place: Place) -> bool:
-    """Whether the function, or a class or function that it is in, is for its own file only."""
+    """Return whether the function, or a class or function around it, is private to its file."""
     return any(part.startswith("_") for part in place.name.split("."))
 
 
 def scopes(at: Place) -> t.Iterator[Place]:
-    """A function, then what it is in, from the inside to the outside."""
+    """Yield a function and everything around it, from the inside to the outside."""
     while at.name:
         yield at
         at = at.owner
@@ -247,7 +251,7 @@ def is_self(node: ast.AST) -> bool:
 
 
 def _bindings(node: ast.AST) -> t.Iterator[tuple[ast.expr, ast.expr]]:
-    """Targets and values of an assignment, part by part, and of a `with`."""
+    """Yield the targets and values of an assignment, part by part, and of a `with`."""
     if isinstance(node, ast.Assign):
         for target in node.targets:
             if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):

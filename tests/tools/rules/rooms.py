@@ -16,17 +16,17 @@ UTILS = "plugins/module_utils"
 
 
 def rows(text: str) -> list[str]:
-    """First cells of the table, without its head."""
+    """Return the first cells of the table, without its head."""
     return re.findall(r"^   \* - (.+)$", guide.section(text, HEADING), re.MULTILINE)[1:]
 
 
 def present(root: Path) -> set[str]:
-    """The rooms that have code."""
+    """Return the rooms that have code."""
     return {imports.part_of(Path(path).with_suffix("").parts[1:]) for path in tree.python(root, UTILS)}
 
 
 def room_faults(root: Path, text: str) -> list[str]:
-    """Where table, folder and order differ."""
+    """Return the differences between table, folders and order of imports."""
     listed = [row.strip("`") for row in rows(text)]
     faults = [f"{name} has no row" for name in sorted(present(root) - set(listed))]
     faults += [f"the row {name} is of no room" for name in listed if name not in present(root)]

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole sentences of the product that tests repeat. A message's wording is asserted where it is made and nowhere else.
+"""Whole sentences of the product that tests repeat. Only tests of the file that makes a message assert its words.
 
-A test is at home where a file of its name makes the sentence: `test_journal.py`, and `test_journal_times.py` too, for what `journal.py`
-says; `test_s3.py` for `s3_client.py`; `test_retention_plan.py` for `retention/plan.py`. Anywhere else it looks at the check's id, the
-error's class and its fields.
+A test is such a test if its name begins with the file's: `test_journal.py` and `test_journal_times.py` test
+`journal.py`, `test_s3.py` tests `s3_client.py`, and `test_retention_plan.py` tests `retention/plan.py`. All other tests
+compare the ID of a check, or the class and the fields of an error.
 
-What stood elsewhere before this rule is a debt, counted in `sentence_debt.txt` by name of the file: it may only shrink.
-`python -m tools.rules.sentences` prints it, `--lower` writes the numbers that have become smaller.
+`sentence_debt.txt` counts older repetitions by file. The counts may only shrink. `python -m tools.rules.sentences`
+prints the repetitions, and `--lower` writes the numbers that became smaller.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from tools.rules import asserted, tree
 
 DEBT = "tests/tools/rules/sentence_debt.txt"
 TESTS = ("tests/unit", "tests/system")
-# Documentation of modules shows samples of what is made elsewhere.
+# Documentation of modules is not included: it shows samples of texts that other files make.
 PRODUCT = ("plugins/module_utils", "plugins/action", "plugins/filter", "tests/tools", "tests/twin", "tests/faults", "tests/bench")
 ROLES = ("roles/**/*.yml", "playbooks/**/*.yml", "playbooks/**/*.j2")
-# So many words make a sentence, and so many in a row tell that it is the same one.
+# The number of words of a sentence, and the number of consecutive words by which it is recognized.
 WORDS, SAME = 6, 3
 _WORD = re.compile(r"[(\"'`]*([A-Za-z]+(?:['-][A-Za-z]+)*)[)\"'`,.;:?!]*")
 _GAP = "|"
@@ -37,14 +37,14 @@ Runs = frozenset[tuple[str, ...]]
 
 
 def words(text: str) -> list[str]:
-    """Words of a text or of a pattern for one, a gap where something else stands between them."""
+    """Return the words of a text or of a pattern for one, with a gap for everything else between them."""
     plain = re.sub(r"\.[*+]\??", f" {_GAP} ", text.replace("\\", "")).strip("^$")
     found = [_WORD.fullmatch(part) for part in plain.split()]
     return [one[1].lower() if one else _GAP for one in found]
 
 
 def runs(text: str) -> Runs:
-    """Every `SAME` words in a row."""
+    """Return every sequence of `SAME` consecutive words."""
     found = words(text)
     windows = (tuple(found[at : at + SAME]) for at in range(len(found) - SAME + 1))
     return frozenset(window for window in windows if _GAP not in window)
@@ -55,7 +55,7 @@ def is_sentence(text: str) -> bool:
 
 
 class Product:
-    """What the product says, and in which of its files."""
+    """The sentences of the product, and the files that contain them."""
 
     def __init__(self, root: Path) -> None:
         self._makers: dict[tuple[str, ...], set[str]] = collections.defaultdict(set)
@@ -71,7 +71,7 @@ class Product:
             self._makers[run].update(names)
 
     def makers(self, file: str, text: str) -> list[str]:
-        """Files that say most of the text, when it is a sentence and none of them is at home in this file of tests."""
+        """Return the files that contain most of the text, if it is a sentence and this test file tests none of them."""
         wanted = runs(text) if is_sentence(text) else frozenset()
         said = collections.Counter(name for run in wanted for name in self._makers.get(run, ()))
         most = sorted(name for name, count in said.items() if count == max(said.values()))
@@ -79,18 +79,18 @@ class Product:
 
 
 def _at_home(file: str, name: str) -> bool:
-    """One of the two names is the beginning of the other, in whole words."""
+    """Return whether one of the two names is a prefix of the other, in whole words."""
     tested = file.removeprefix("test_").removesuffix(".py")
     return file.startswith("test_") and (f"{tested}_".startswith(f"{name}_") or f"{name}_".startswith(f"{tested}_"))
 
 
 def _names(path: Path) -> tuple[str, str]:
-    """What a test of this file is called after `test_`."""
+    """Return the possible names of this file's tests, without `test_`."""
     return path.stem, f"{path.parent.name.lstrip('_')}_{path.stem}"
 
 
 def found(root: Path) -> dict[str, list[str]]:
-    """Repeated sentences with their places, by the name of the file."""
+    """Return repeated sentences with their locations, by the name of the file."""
     product = Product(root)
     places: dict[str, list[str]] = collections.defaultdict(list)
     for path in tree.python(root, *TESTS):
@@ -102,7 +102,7 @@ def found(root: Path) -> dict[str, list[str]]:
 
 
 def record(root: Path) -> list[tuple[str, int]]:
-    """The lines of the record: a name and a number each."""
+    """Return the lines of the record, each with a name and a number."""
     path = root / DEBT
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     return [(name, int(count)) for name, count in (line.split() for line in lines)]
@@ -113,7 +113,7 @@ def debt(root: Path) -> dict[str, int]:
 
 
 def sentence_faults(root: Path) -> list[str]:
-    """Files with more sentences than recorded, or with fewer; a record that is not sorted or names a file twice."""
+    """Return files with more or fewer sentences than recorded, and faults of a record that is not sorted or repeats a name."""
     places, recorded = found(root), debt(root)
     faults = []
     for name in sorted(places.keys() | recorded.keys()):
@@ -132,7 +132,7 @@ def sentence_faults(root: Path) -> list[str]:
 
 
 def lower(root: Path) -> None:
-    """Write the numbers that have become smaller, and no other."""
+    """Write only the numbers that became smaller."""
     places = found(root)
     left = {name: min(count, len(places.get(name, []))) for name, count in debt(root).items()}
     lines = [f"{name} {count}\n" for name, count in sorted(left.items()) if count]
@@ -140,7 +140,7 @@ def lower(root: Path) -> None:
 
 
 def main(arguments: t.Sequence[str]) -> str | None:
-    """Print what is owed; returns the faults."""
+    """Print the repetitions; return the faults."""
     if arguments == ["--lower"]:
         lower(tree.ROOT)
     faults = sentence_faults(tree.ROOT)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Limits of size: small files, small functions, thin modules. (Complexity is ruff's C901.)"""
+"""Limits of size for files, functions and modules. ruff's C901 limits complexity."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ FILE_LINES = 400
 FUNCTION_LINES = 40
 MODULE_CODE_LINES = 60
 SMALL = ("plugins/module_utils", "plugins/action", "plugins/filter", "tests/tools")
-# Tables of data, printed by migration_verify: a line a fact, so that they compare with any other.
+# Tables of data, printed by migration_verify with one fact in a line, so that they can be compared.
 DATA = ("plugins/module_utils/_caracal/schema/known/",)
 NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER, tokenize.ENCODING}
 
 
 def size_faults(root: Path) -> list[str]:
-    """Files, functions and modules that are too long."""
+    """Return files, functions and modules that are too long."""
     faults = []
     for path in tree.python(root, *SMALL):
         count = len((root / path).read_text(encoding="utf-8").splitlines())
@@ -43,7 +43,7 @@ def _function_faults(module: ast.Module, path: str) -> list[str]:
 
 
 def function_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """Lines of a function from `def` to its end, without its docstring."""
+    """Count the lines of a function from `def` to its end, without its docstring."""
     total = (node.end_lineno or node.lineno) - node.lineno + 1
     if ast.get_docstring(node, clean=False) is None:
         return total
@@ -52,7 +52,7 @@ def function_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def code_lines(source: str) -> int:
-    """Lines that hold code: not blank, not comment, not a string that stands alone (documentation)."""
+    """Count the lines with code: not blank, not comments, not standalone strings (documentation)."""
     lines: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in NO_CODE:

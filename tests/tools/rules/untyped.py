@@ -18,14 +18,14 @@ from tools.rules import imports, tree
 UTILS = "plugins/module_utils"
 MAPPINGS = ("dict", "Mapping", "MutableMapping")
 ANY = ("Any", "t.Any")
-# Decoders of JSON, options and answers of other programs remain.
+# The remaining ones are decoders of JSON, options and answers of other programs.
 MOST = 69
 
-Alias = tuple[str, str]  # path of the file that has it, name
+Alias = tuple[str, str]  # path of its file, name
 
 
 def untyped(root: Path) -> list[str]:
-    """One `path:line: function(parameter): type` for each untyped mapping in the signature of a function."""
+    """Return one `path:line: function(parameter): type` for each untyped mapping in the signature of a function."""
     modules = {path: tree.parse(root, path) for path in tree.python(root, UTILS)}
     aliases = {(path, name) for path, module in modules.items() for name, value in _assigned(module) if any(_mappings(value, set()))}
     found = []

@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The walks of the architecture guide, compared with the code: each step names a file and a public function, and earlier steps lead to it.
+"""The walks of the architecture guide, compared with the code: each step names a file and a public function that an earlier step leads to.
 
-A step is an item of a numbered list: ``file`` ``function``: words. A step before it that still runs calls it or hands it on, itself or
-through private functions of its own file. Steps in YAML name a variable or a role; a walk returns to tasks that still run by another name.
+A step is an item of a numbered list: ``file`` ``function``: words. An earlier step that still runs calls the function
+or passes it on, itself or through private functions of its own file. Steps in YAML name a variable or a role. A walk
+returns to tasks that still run by naming another variable of them.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tools.rules.references import Code, Place, is_private
 
 HEADING = "Three walks"
 UTILS = "plugins/module_utils/"
-# Where each walk begins and ends, and its length, so that no walk is cut off and no last call is left out.
+# The first and last step of each walk, and its length, so that no walk is cut off and the last call is not left out.
 Ends = tuple[str, str, int]
 ENDS: dict[str, Ends] = {
     "Recipients, from a variable to sealed bytes": (
@@ -45,7 +46,7 @@ _ITEM = re.compile(r"#\. ``([^`\s]+)`` ``([^`\s]+)``: (.+)", re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A step as the guide has it. `words` describe what happens there; an item of another form has no place."""
+    """A step of the guide. `words` describe what happens there. An item of another form has no place."""
 
     place: Place
     words: str
@@ -59,7 +60,7 @@ class Step:
 
 
 def steps(text: str, title: str) -> list[Step]:
-    """The steps of one walk."""
+    """Return the steps of one walk."""
     items = re.findall(r"^#\. .*(?:\n   .*)*", guide.section(guide.section(text, HEADING), title, guide.SUBSECTION), re.MULTILINE)
     return [_step(" ".join(item.split())) for item in items]
 
@@ -81,7 +82,7 @@ class Walker:
         self._plays = Plays(root)
 
     def faults(self, text: str, ends: t.Mapping[str, Ends] = ENDS) -> list[str]:
-        """The first fault of each walk of a guide, in one line that names the step."""
+        """Return the first fault of each walk of a guide, in one line that names the step."""
         titles = guide.subsections(guide.section(text, HEADING))
         if titles != list(ends):
             return [f"{guide.PATH}: the walks are {titles}, not {list(ends)}"]
@@ -109,17 +110,17 @@ class Walker:
 
 
 class _Trail:
-    """One walk as far as it has come: the steps that still run, each called by the one before it, and what has returned."""
+    """One walk up to its current step: the steps that still run, each called by the one before it, and those that have returned."""
 
     def __init__(self, code: Code, plays: Plays) -> None:
         self._code = code
         self._plays = plays
-        # With each step, the private functions of its file that it leads to.
+        # Each step with the private functions of its file that it leads to.
         self._running: list[tuple[Step, list[Place]]] = []
         self._ended: list[Place] = []
 
     def astray(self, step: Step) -> str | None:
-        """Go on to a step; why nothing leads to it. Steps called by the one that leads to it have returned."""
+        """Go on to a step, or return why no step leads to it. Steps called by the step that leads to it have returned."""
         lead = next((depth for depth in range(len(self._running), 0, -1) if self._leads(depth, step)), 0)
         if self._running and not lead:
             return "no step that still runs leads to it"
@@ -132,10 +133,10 @@ class _Trail:
         return [place for step, reached in self._running[:depth] if not step.is_play for place in reached]
 
     def _leads(self, depth: int, step: Step) -> bool:
-        """Whether the innermost of so many running steps leads to it."""
+        """Return whether the innermost of the first `depth` running steps leads to the step."""
         last, reached = self._running[depth - 1]
         if last.is_play:
-            # Another variable of the same tasks is a task that runs later.
+            # Another variable of the same tasks belongs to a task that runs later.
             is_same = last.place.path == step.place.path
             return is_same or self._plays.leads(last.place, step.place, [one.place for one, _reached in self._running[:depth]])
         callers = self._callers(depth - 1)

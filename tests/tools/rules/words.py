@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Paths of somebody's own machine have no place in the tree."""
+"""Paths of a developer's own machine must not be in the tree."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 from tools.rules import tree
 
-# In two parts each, so that this file does not find itself.
+# Split in two parts, so that this file does not find itself.
 PARTS = (("/wo", "rk/"), ("../sha", "red"), ("shared/", "contract"), ("/tmp/", "probe"), ("/tmp/", "brief"))
 WORDS = tuple(first + second for first, second in PARTS)
 
 
 def word_faults(root: Path) -> list[str]:
-    """Files of the tree that hold one of the words."""
+    """Return the files of the tree that contain one of the words."""
     faults = []
     for path in tree.files(root):
         text = (root / path).read_text(encoding="utf-8", errors="replace")

@@ -3,7 +3,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the service of this container is ready, or what else it is asked for; a failure is an exception, and an exit status."""
+"""Request `/ready`, or the path in `HEALTH_PATH`, from the service of this container. A failure raises an exception, so
+the exit status is 1.
+"""
 
 from __future__ import annotations
 

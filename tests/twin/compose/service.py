@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Start the service whose name this file is called by: a set keeps paths of what ran, and no arguments."""
+"""Start the service with the name of this file. A set records the paths of running programs, but not their arguments."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Caracal v1.0.0, family `secret_store`: what its migrations and its console's auth server leave in PostgreSQL.
+"""Caracal v1.0.0, family `secret_store`: the result of its migrations and its console's auth server in PostgreSQL.
 
-The function bodies are this project's own; names, arguments, rights and effects are those of the release.
+The function bodies are this project's own; names, arguments, permissions and effects are the release's.
 """
 
 from __future__ import annotations

@@ -2,10 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Caracal of 2026-06-04 (commit 46a980b6c), family `zone_kek`, as what v2026.06.21 changed since, taken back.
+"""Caracal of 2026-06-04 (commit 46a980b6c), family `zone_kek`: v2026.06.21 with the later changes reverted.
 
-Its admin audit has no chain, agents have capabilities and a kind, and the audit service hashes what came over the
-wire and not what it stores.
+Its admin audit has no chain, and agents have capabilities and a kind. The audit service hashes the received text, not the stored text.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ NAMES = Names(
         **later.NAMES.columns,
         "sessions": {**later.NAMES.columns["sessions"], "labels": "capabilities", "lifecycle": "agent_kind"},
     },
-    # Services have a time to live too, which nobody looks at.
+    # Services have a time to live too, but it has no effect.
     values={"sessions": {"lifecycle": {"task": "ephemeral"}, "ttl_seconds": {None: 3600}}},
 )
 

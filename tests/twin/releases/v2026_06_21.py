@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Caracal v2026.06.21, family `zone_kek`: what its 47 migrations leave in PostgreSQL. It has no second database.
+"""Caracal v2026.06.21, family `zone_kek`: the result of its 47 migrations in PostgreSQL. It has no second database.
 
-Every service works as the superuser that owns the database; the service roles exist, and cannot log in.
+Every service connects as the superuser that owns the database. The service roles exist and cannot log in.
 """
 
 from __future__ import annotations
@@ -864,7 +864,7 @@ CARACAL = Database(
     default_partitions={"audit_events_default": "audit_events"},
 )
 
-# What is a session in v1.0.0 is an agent session here, and what is an authority record there is a session here.
+# A session of v1.0.0 is an agent session here, and an authority record of v1.0.0 is a session here.
 NAMES = Names(
     tables={"authority_records": "sessions", "sessions": "agent_sessions", "provider_connections": "provider_grants"},
     columns={

@@ -2,8 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Caracal v2026.06.25-rc.1, family `zone_kek`: v2026.06.21 in a new baseline, operations of resources, and the console
-with its own database, which belongs to the superuser too.
+"""Caracal v2026.06.25-rc.1, family `zone_kek`: v2026.06.21 in a new baseline, operations of resources, and the console.
+
+The console has its own database, which also belongs to the superuser.
 """
 
 from __future__ import annotations

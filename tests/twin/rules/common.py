@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds in every healthy database of every release, as queries that list what breaks it."""
+"""Invariants of every healthy database of every release, as queries that list the violating rows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ POLICIES = {
         SELECT v.id FROM policy_set_versions v JOIN policy_sets s ON s.id = v.policy_set_id CROSS JOIN jsonb_array_elements(manifest_json) m
           LEFT JOIN policy_versions p ON p.id = m ->> 'policy_version_id' LEFT JOIN policies o ON o.id = p.policy_id
          WHERE o.zone_id IS DISTINCT FROM s.zone_id""",
-    # The manifests have no blanks within values, so taking all blanks out gives the compact form.
+    # The manifests have no blanks within values, so removing all blanks gives the compact form.
     "manifest digest": """
         SELECT id FROM policy_set_versions
          WHERE encode(sha256(replace(manifest_json::text, ' ', '')::bytea), 'hex') <> manifest_sha256""",
@@ -67,7 +67,7 @@ POLICIES = {
 
 
 def agent_rules(agents: str, authorities: str) -> dict[str, str]:
-    """Agents, their subjects and delegations, by what the release calls the two tables."""
+    """Return the rules for agents, their subjects and delegations, with the release's names of the two tables."""
     return {
         "authority parent elsewhere": f"""
             SELECT a.id FROM {authorities} a JOIN {authorities} p ON p.id = a.parent_id
@@ -115,7 +115,7 @@ AUDIT = {
     "zone without a signing key": "SELECT id FROM zones WHERE id NOT IN (SELECT zone_id FROM secrets WHERE name = 'zone_signing_key')",
 }
 
-# For the releases that hash the row as it is stored, and mark that all rows are.
+# For the releases that hash the stored row, and have a marker that all rows are hashed in this way.
 STORED_HASHES = {
     "audit content": r"""
         SELECT id FROM audit_events WHERE content_sha256 IS DISTINCT FROM encode(sha256(convert_to(array_to_string(ARRAY[

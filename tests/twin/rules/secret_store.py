@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds beyond that in every healthy database of the family `secret_store`."""
+"""Further invariants of every healthy database of the family `secret_store`."""
 
 from __future__ import annotations
 

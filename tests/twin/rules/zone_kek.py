@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds beyond that in every healthy database of the family `zone_kek`.
+"""Further invariants of every healthy database of the family `zone_kek`.
 
-More than one active set in a zone, and an archived one among them, is healthy here. What the other family's checks
-on columns forbid (an end without its time) is only a habit of the services here.
+In this family, a healthy zone can have several active sets, also archived ones. The other family forbids some states
+with checks on columns (an end without its time). Here the services only avoid them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..facts import Release
 from .common import ADMIN_CHAIN, AUDIT, POLICIES, STORED_HASHES, SYSTEM, agent_rules
 
 ENDED = "('terminated', 'expired')"
-# A tag alone is 16 bytes, a nonce 12: what is sealed has more.
+# A tag alone has 16 bytes and a nonce 12, so an encrypted value has more.
 OWN = {
     "zone without an active set": """
         SELECT z.id FROM zones z LEFT JOIN policy_set_bindings b ON b.zone_id = z.id
@@ -46,7 +46,7 @@ OWN = {
 
 
 def rules(release: Release) -> dict[str, str]:
-    """All of a release of the family."""
+    """Return all rules of a release of the family."""
     found = {**SYSTEM, **POLICIES, **agent_rules("agent_sessions", "sessions"), **AUDIT, **OWN}
     if not release.hashes_wire:
         found.update(STORED_HASHES)

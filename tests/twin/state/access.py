@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may: grants, connections to providers, the zones' signing keys, admin tokens."""
+"""Access: grants, connections to providers, the zones' signing keys, admin tokens."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _signing_keys(world: World, zone: Zone, versions: int) -> None:
             envelope=world.seal(envelopes.SIGNING_KEY, pem),
             ciphertext=ciphertext,
             nonce=nonce,
-            # A label, the same in every row: it names no key.
+            # A label, the same in every row. It does not identify a key.
             dek_id="zoneKek",
             version=version,
             created_at=at,

@@ -23,7 +23,7 @@ def build(world: World) -> None:
         world.add("schema_migrations", version=version, applied_at=world.origin)
     for zone in world.zones:
         _Chain(world, zone.id).zone_history(zone)
-    # The first releases with a chain lose every row that is of no zone.
+    # The first releases with a chain lose every row without a zone.
     if not (world.zone_kek and world.release.has("admin_audit_events.chain_seq")):
         _Chain(world, None).global_history()
     _Chain(world, UNKNOWN_ZONE).probes()
@@ -37,7 +37,7 @@ def _singletons(world: World) -> None:
 
 
 class _Chain:
-    """The admin audit chain of one zone id (None: the global one; the id may name no zone at all)."""
+    """The admin audit chain of one zone ID. None is the global chain, and the ID may belong to no zone."""
 
     def __init__(self, world: World, zone: str | None) -> None:
         self.world = world
@@ -66,13 +66,13 @@ class _Chain:
                 self.append("DELETE", f"{path}/grants/{grant['id']}", 204, {**BASE, "change_kind": "delete"}, "grants", grant["id"])
 
     def revocation(self, path: str) -> None:
-        """Of a subject with all that it has; written without the key."""
+        """Add the row of a subject's complete revocation. It is written without the key."""
         revoked = {"subject_id": "user-2", "reason": "subject_revoked", "revoked_authority_records": 1, "terminated_sessions": 0}
         revoked.update(revoked_delegations=0, revoked_connections=0)
         self.append("POST", f"{path}/subjects/revoke", 200, revoked, "subjects", "user-2", signed=False)
 
     def global_history(self) -> None:
-        """Every token that was made at the API has its row; so have some that are gone."""
+        """Add a row for every token that was created with the API, and for some that do not exist any more."""
         token = {**BASE, "change_kind": "create", "changed_fields": ["capability", "name", "scope"]}
         made = [row["id"] for row in self.world.rows["admin_tokens"] if not row["created_by"].startswith("env-")]
         for number in range(12):
@@ -100,7 +100,7 @@ class _Chain:
         signed: bool = True,
         actor: str | None = "bootstrap",
     ) -> None:
-        """One more row; times have milliseconds only, as the writers' do."""
+        """Add a row. Times have only milliseconds, as in the product."""
         world = self.world
         self.at += dt.timedelta(minutes=7, milliseconds=world.dice.randrange(60_000))
         at = self.at.replace(microsecond=self.at.microsecond // 1000 * 1000)

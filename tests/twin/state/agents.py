@@ -13,7 +13,7 @@ import typing as t
 from ..copytext import Json
 from .world import Agent, Row, World, Zone
 
-# Each tree: (status, its children in the same form). Nothing live is below something ended.
+# Each tree: (status, its children in the same form). No live agent is below an ended one.
 TREES = (
     ("active", (("active", (("active", ()), ("expired", ()))), ("terminated", ()), ("suspended", (("suspended", ()),)))),
     ("terminated", (("terminated", (("terminated", ()),)), ("expired", ()))),
@@ -34,7 +34,7 @@ def build(world: World) -> None:
 
 
 def _authorities(world: World, zone: Zone) -> None:
-    """Two live records first (agents use them), then revoked, expired and one with a parent."""
+    """Create two live records first, because agents use them, then revoked, expired and derived ones."""
     for number, status in enumerate(("active", "active", "revoked", "expired", "active")):
         at = world.ago(hours=6 - number) if status != "expired" else world.ago(days=2)
         user = number % 2 == 0
@@ -117,7 +117,7 @@ def _agent(world: World, zone: Zone, status: str, lifecycle: str, parent: _Node 
 
 
 def _edge(world: World, zone: Zone, parent: _Node, child: Agent, row: Row) -> Row:
-    """The delegation from parent to child, within the parent's own; a terminated child comes from a revoked edge."""
+    """Add the delegation from parent to child, within the parent's own. The edge of a terminated child is revoked."""
     at = row["started_at"]
     status = {"terminated": "revoked", "expired": "expired"}.get(row["status"], "active")
     revoked_at = row["terminated_at"] if status == "revoked" else None
@@ -147,7 +147,7 @@ def _edge(world: World, zone: Zone, parent: _Node, child: Agent, row: Row) -> Ro
 
 
 def _epoch(world: World, zone: Zone) -> None:
-    """One step for each edge made, one for each that ended."""
+    """Set the epoch: one step for each created edge, and one for each ended edge."""
     edges = [row for row in world.rows["delegation_edges"] if row["zone_id"] == zone.id]
     ended = sum(row["status"] != "active" for row in edges)
     world.add("delegation_graph_epochs", zone_id=zone.id, epoch=len(edges) + ended, updated_at=max(row["updated_at"] for row in edges))

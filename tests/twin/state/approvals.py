@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Step-up challenges in each outcome, and the receipts by which the coordinator knows a repeated request."""
+"""Step-up challenges with each outcome, and the receipts with which the coordinator recognizes a repeated request."""
 
 from __future__ import annotations
 

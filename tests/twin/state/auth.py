@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The second database: the console's accounts, sessions and tokens. Everything in it is clear text."""
+"""The second database: the console's accounts, sessions and tokens. Everything in it is plaintext."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ USERS = ("Ada Löwe", 'Bob "the\\op" O\'Neill', "Jürgen\tČapek", "Dora")
 
 
 def build(world: World) -> None:
-    """Accounts first of all: zones belong to them."""
+    """Create the second database. Accounts come first because zones belong to them."""
     for number, name in enumerate(USERS):
         at = world.origin - dt.timedelta(days=1) + dt.timedelta(minutes=number)
         user = world.dice.hex(16)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Zones and what is registered in them: applications, providers, resources, workloads, issuers."""
+"""Zones and the objects registered in them: applications, providers, resources, workloads, issuers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCOPES = ("canary:read", "canary:write", "orders:read", "naïve:scope", 'odd,"sc
 
 
 def build(world: World) -> None:
-    """All zones; the first account owns the first zone, and so on in turn."""
+    """Create all zones. The accounts own them in turn, the first account the first zone."""
     for number in range(world.spec.zones):
         zone = _zone(world, number)
         _applications(world, zone)
@@ -37,7 +37,7 @@ def build(world: World) -> None:
 
 
 def provenance(via_operator: bool = False) -> dict[str, object]:
-    """The four columns that say who wrote a row."""
+    """Return the four columns with the writer of a row."""
     return {"created_by": "admin:bootstrap", "created_via_operator": via_operator, "updated_by": None, "updated_via_operator": False}
 
 
@@ -58,7 +58,7 @@ def _zone(world: World, number: int) -> Zone:
         operator_coauthor_badge=True,
         operator_governed=number == 0,
         **provenance(),
-        # In spite of its name: chance that nothing reads.
+        # Despite its name, these are random bytes that are never read.
         dek_ciphertext=world.kek_dice.randbytes(32),
         kek_arn=None,
     )
@@ -89,7 +89,7 @@ def _applications(world: World, zone: Zone) -> None:
         secret = f"cs_{world.dice.hex(24)}"
         world.store(zone, f"applications/{application}/clientSecret", secret, at, version=1 + number % 2)
         if number == 0:
-            # A real hash takes its time, so only one application can be logged in as.
+            # A real hash is slow, so only one application has a usable secret.
             row["client_secret_hash"] = passwords.rehashed(row["client_secret_hash"], secret)
 
 

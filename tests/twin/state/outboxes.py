@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is on its way: both outboxes with sent, pending and dead rows, webhooks, export watermark, ingest alerts.
+"""Data in transit: both outboxes with sent, pending and dead rows, webhooks, export watermark, ingest alerts.
 
-Built after the audit events, since the frames that the outbox has sent are events that must have landed.
+Built after the audit events, because the frames that the outbox has sent must exist as events.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _event(world: World, payload: dict[str, t.Any], stream: str, *, sent: bool =
 
 
 def _frame(world: World, event: Event, occurred_us: int) -> dict[str, str]:
-    """A signed audit frame as the API enqueues it."""
+    """Return a signed audit frame as the API enqueues it."""
     at = dt.datetime.fromtimestamp(occurred_us // 1_000_000, dt.timezone.utc)
     event_id, zone, kind, request, decision = event.texts[:5]
     body = {
@@ -108,7 +108,7 @@ def _coordinator(world: World, zone: Zone) -> None:
 
 
 def _announced(world: World, zone: Zone) -> None:
-    """Every delegation was announced when it was made, and again when it was revoked. Only the newer releases keep the former rows."""
+    """Announce every created delegation, and every revoked one again. Only the newer releases keep the former rows."""
     for edge in world.rows["delegation_edges"]:
         if edge["zone_id"] == zone.id:
             ends = {name: edge[name] for name in ("source_session_id", "target_session_id")}
@@ -118,13 +118,13 @@ def _announced(world: World, zone: Zone) -> None:
 
 
 def _edge_event(world: World, edge: dict[str, t.Any], event: str, first: str, more: dict[str, t.Any]) -> None:
-    """`first` is the first character of the ID, whose rest is that of the edge."""
+    """Add an event of an edge. `first` is the first character of its ID; the other characters are the edge's."""
     payload = {"event": event, "zone_id": edge["zone_id"], "edge_id": edge["id"], "epoch": 1, **more}
     _published(world, "caracal.delegations.invalidate", f"{first}{edge['id'][1:]}", f"{event}:{edge['id']}", payload)
 
 
 def _ended(world: World, zone: Zone) -> None:
-    """The end of every agent that has ended was announced."""
+    """Announce the end of every ended agent."""
     for row in world.rows["sessions"]:
         if row["zone_id"] == zone.id and row["status"] in ("terminated", "expired"):
             payload = {"event": "terminate", "zone_id": zone.id, "parent_id": row["parent_id"], "agent_session_id": row["id"]}
@@ -132,7 +132,7 @@ def _ended(world: World, zone: Zone) -> None:
 
 
 def _published(world: World, topic: str, identifier: str, key: str, payload: dict[str, t.Any]) -> None:
-    """The ID is given, so that it takes nothing from the dice."""
+    """Add a published event. Its ID is passed in, so that it does not consume random numbers."""
     at = world.ago(minutes=20)
     world.add(
         "caracal_outbox",

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policies with versions, sets with versions and manifests, and the one active set of each zone.
+"""Policies with versions, sets with versions and manifests, and the active set of each zone.
 
-In the family `zone_kek` nothing ends an activation but its own set's next: there the first zone has three active sets,
-one of them archived, as a healthy deployment may.
+In the family `zone_kek` an activation ends only with the next activation of the same set. There the first zone has
+three active sets, one of them archived, as a healthy deployment may have.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def build(world: World) -> None:
 
 
 def _policies(world: World, zone: Zone) -> list[str]:
-    """Two policies with two versions each, and an archived one; the version ids in order."""
+    """Create two policies with two versions each, and an archived one; return the version IDs in order."""
     found = []
     for number in range(3):
         at = world.origin + dt.timedelta(days=1, minutes=number)
@@ -70,7 +70,7 @@ def _policies(world: World, zone: Zone) -> list[str]:
 
 
 def _sets(world: World, zone: Zone, policy_versions: list[str]) -> None:
-    """An active set (version 2 of 2), an inactive one, an archived one."""
+    """Create an active set (version 2 of 2), an inactive one, and an archived one."""
     all_active = world.zone_kek and zone is world.zones[0]
     for number, name in enumerate(("base", "next", "old")):
         at = world.origin + dt.timedelta(days=1, hours=1, minutes=number)

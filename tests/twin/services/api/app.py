@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API: administration of zones, lists of what is there, readiness with its outbox."""
+"""The API: administration of zones, lists of objects, and readiness with its outbox."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EXPIRED = "UPDATE {table} SET status = 'expired' WHERE status = 'active' AND exp
 
 
 class Api:
-    """The service; StartError when its environment does not do, in the newer family after it has changed the tokens."""
+    """The service. Raises StartError for an invalid environment; in the newer family only after it has changed the tokens."""
 
     def __init__(self, environment: Environment) -> None:
         self.database = Database(environment.text("DATABASE_URL"))
@@ -92,7 +92,7 @@ class Api:
         return app
 
     def _around(self, request: Request, handler: Handler) -> Response:
-        """Who asks, the answer, and the record of both. A change that cannot be recorded is no success."""
+        """Authenticate the caller, answer, and record both. A change that cannot be recorded does not succeed."""
         try:
             if request.path.startswith("/v1/"):
                 request.actor = self.tokens.actor(request)

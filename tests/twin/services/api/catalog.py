@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Zones and what is registered in them: made, read, archived."""
+"""Zones and the objects registered in them: creating, reading, archiving."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Json = dict[str, t.Any]
 
 
 class Catalog:
-    """Routes for zones, applications, providers and resources. `keyring` gives the KEK when something is to be sealed."""
+    """Routes for zones, applications, providers and resources. `keyring` returns the KEK when a value is encrypted."""
 
     def __init__(
         self, database: Database, release: Release, lists: Lists, keyring: t.Callable[[], Keyring], audit_key: bytes | None
@@ -97,7 +97,7 @@ class Catalog:
         return Response(201, {**self._shown("applications", row["id"], ("traits", "archived_at")), "client_secret": secret})
 
     def client_secret(self, request: Request) -> Response:
-        """Reveal what is in custody, and let the zone's audit know; a wrong KEK is an internal error."""
+        """Return a stored client secret and record that in the zone's audit. A wrong KEK is an internal error."""
         zone, identifier = request.params["zone"], request.params["id"]
         ref = f"zones/{zone}/applications/{identifier}/clientSecret"
         application = self._lists.one("applications", identifier)
@@ -178,7 +178,7 @@ class Catalog:
         if "operations" in body:
             body["operations"] = json_value(body["operations"])
         row = {"id": new_id(), "zone_id": zone, **body, **self._made_by(request)}
-        # The older family is in conflict with what is archived, too.
+        # In the older family, archived objects conflict too.
         live = " AND archived_at IS NULL" if newer else ""
         with self._database.transaction() as cursor:
             cursor.execute(f"SELECT 1 FROM resources WHERE zone_id = %s AND identifier = %s{live}", [zone, body["identifier"]])
@@ -208,13 +208,13 @@ class Catalog:
             _insert(cursor, table, row)
 
     def _keep(self, zone: str, part: str, secret: str) -> None:
-        """Custody of a secret. It is a statement of its own, so that it may outlive the row that it belongs to."""
+        """Store a secret. This is a separate statement, so the secret may outlive the row that it belongs to."""
         ref = f"zones/{zone}/{part}"
         self._database.execute(CUSTODY, ref, zone, self._keyring().seal(ref, secret.encode()))
 
 
 def fields(request: Request, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> Json:
-    """The body with just these fields; Refusal for others."""
+    """Return the body with exactly these fields. Raises Refusal for other fields."""
     body = request.json()
     missing = [name for name in required if not body.get(name)]
     if missing or set(body) - {*required, *optional}:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Lists in pages, with the product's own gaps: a cursor that keeps milliseconds where the database keeps microseconds."""
+"""Lists in pages, with the product's own gaps: the cursor has milliseconds, but the database has microseconds."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Lists:
         app.route("GET", "/v1/zones/{zone}/audit/by-request/{request}", self.by_request)
 
     def one(self, name: str, identifier: str) -> Row | None:
-        """One live thing by its id, as its list shows it."""
+        """Return one live object by its ID, as its list shows it."""
         shape = self.shapes[name]
         live = " AND archived_at IS NULL" if shape.archives else ""
         return self._database.row(f"SELECT {', '.join(shape.columns)} FROM {shape.table} x WHERE id = %s{live}", identifier)

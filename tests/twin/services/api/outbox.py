@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The API's outbox: events that wait in the database until the stream has them."""
+"""The API's outbox: events that wait in the database until they are in the stream."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FROM event_outbox WHERE dispatched_at IS NULL
 
 
 def enqueue(cursor: Cursor, stream: str, payload: dict[str, t.Any], request: str) -> str:
-    """Add an event within the caller's transaction; its id."""
+    """Add an event within the caller's transaction; return its ID."""
     identifier = new_id()
     cursor.execute(
         "INSERT INTO event_outbox (id, stream_name, payload_json, available_at, request_id) VALUES (%s, %s, %s, now(), %s)",
@@ -46,7 +46,7 @@ def enqueue(cursor: Cursor, stream: str, payload: dict[str, t.Any], request: str
 
 
 class Dispatcher:
-    """Signs and sends what is due."""
+    """Signs and sends events that are due."""
 
     def __init__(self, database: Database, client: t.Any, key: bytes | None, max_attempts: int, max_length: int) -> None:
         self._database = database
@@ -68,7 +68,7 @@ class Dispatcher:
                 self._database.execute(SENT, row["id"])
 
     def health(self) -> dict[str, t.Any]:
-        """How many rows wait and how many are given up, and the age of the oldest."""
+        """Return the number of waiting rows and of rows that were given up, and the age of the oldest."""
         return self._database.row(HEALTH) or {}
 
     def _failed(self, identifier: str, attempts: int, error: str) -> None:
@@ -80,7 +80,7 @@ class Dispatcher:
 
 
 def _text(value: t.Any) -> str:
-    """A value as the API's language turns it into text."""
+    """Return the text to which the API's language converts a value."""
     if isinstance(value, bool):
         return str(value).lower()
     return value if isinstance(value, str) else compact(value)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policies, their sets, and which version of a set governs a zone."""
+"""Policies, their sets, and the active version of a zone's set."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Policies:
         return Response(201, self._with_version_id(found, version))
 
     def _check(self, content: str) -> None:
-        """What the stand-in for the STS could not read is refused here, as the product refuses what is no Rego."""
+        """Refuse a policy that the stand-in for the STS could not read, as the product refuses invalid Rego."""
         try:
             if self._contract or documents.is_document(content):
                 documents.document(content)
@@ -132,7 +132,7 @@ class Policies:
         shadow = {} if self._newer else {"shadow_version_id": None}
         with self._database.transaction() as cursor:
             if self._newer:
-                # One set governs a zone; the older family lets each set that was ever activated go on.
+                # One set governs a zone. In the older family, each set that was ever activated stays active.
                 cursor.execute("UPDATE policy_set_bindings SET active_version_id = NULL WHERE zone_id = %s", [zone])
             sql = "UPDATE policy_set_bindings SET active_version_id = %s, updated_at = now() WHERE zone_id = %s AND policy_set_id = %s"
             cursor.execute(sql, [version, zone, policy_set])
@@ -182,7 +182,9 @@ class Policies:
         )
 
     def _outbox(self, payload: Json, identifier: str | None) -> Json:
-        """What became of the event. One that is given up shows as pending: the product compares a number with a text."""
+        """Return the state of the event. An event that was given up is shown as pending, because the product compares a
+        number with a text.
+        """
         row = self._database.row(OUTBOX, streams.POLICIES, identifier, identifier, json_value(payload))
         if row is None:
             return {"id": identifier, "state": "missing", "attempts": 0, "last_error": None, "dispatched_at": None}
@@ -209,7 +211,7 @@ class Policies:
         return str(request.actor.label if self._newer else request.actor.name)
 
     def _with_version_id(self, found: Json, version: str) -> Json:
-        """The very first release has no such field."""
+        """Add the field that the very first release does not have."""
         return {"version_id": version, **found} if self._chained else found
 
 

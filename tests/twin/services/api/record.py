@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API notes down of a request, for its audit."""
+"""The API's records of requests, for its audit."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ Json = dict[str, t.Any]
 
 
 def worth_it(request: Request, response: Response) -> bool:
-    """Every change that succeeded, and everything that was refused."""
+    """Return whether to record the request: every successful change, and every refusal."""
     return request.path.startswith("/v1/") and (response.status >= 400 or request.method in CHANGES)
 
 
 def write(audit: AdminAudit, release: Release, request: Request, response: Response, body: Json | None) -> None:
-    """One row about the request; `body` is what was sent."""
+    """Write one row about the request; `body` is the body of the request."""
     newer = release.secret_store
     path = request.path if newer else request.url
     made = _made(request, response) if newer else None
@@ -68,7 +68,7 @@ def _zone(path: str) -> str | None:
 
 
 def _entity(path: str) -> tuple[str | None, str | None]:
-    """The innermost collection of the path and what follows it."""
+    """Return the innermost collection of the path and the part that follows it."""
     parts = [part for part in path.split("/") if part]
     pairs = list(itertools.pairwise(parts))
     return next(((one, after) for one, after in reversed(pairs) if one in COLLECTIONS), (None, None))
@@ -82,7 +82,7 @@ def _made(request: Request, response: Response) -> tuple[str | None, str | None]
 
 
 def _change(request: Request, body: Json | None) -> Json:
-    """What kind of change it was and the names of what it touched, never a value."""
+    """Return the kind of change and the names of the changed fields, never a value."""
     fields, secret = _names(body or {}, "", 0)
     parts = [part for part in request.path.split("/") if part]
     last = max((place for place, part in enumerate(parts[:-1]) if part in COLLECTIONS), default=-1)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API shows of each thing, in either family."""
+"""The fields of each object that the API shows, in either family."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ RESOURCE = (*NAMED, "identifier", "upstream_url", "scopes", "credential_provider
 
 
 class Listing(t.NamedTuple):
-    """A list: its table, what is shown of a row, by which time it is ordered, and whether archived rows are left out.
+    """A list: its table, the fields shown, the time by which it is sorted, and whether archived rows are left out.
 
-    `rows` are the lists that the older family wraps as `rows`, too.
+    `rows` are the lists that the older family also wraps as `rows`.
     """
 
     table: str
@@ -100,7 +100,7 @@ class Listing(t.NamedTuple):
 
 
 def listings(release: Release) -> dict[str, Listing]:
-    """All lists by the last part of their path."""
+    """Return all lists by the last part of their path."""
     return _newer() if release.secret_store else _older(release)
 
 

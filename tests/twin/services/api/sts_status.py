@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the API asks of the STS about policies, signed."""
+"""The API's signed requests about policies to the STS."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Json = dict[str, t.Any]
 
 
 class StsStatus:
-    """Speaks to the STS; without a key it does not."""
+    """A client of the STS. Without a key it sends nothing."""
 
     def __init__(self, url: str, key: bytes | None) -> None:
         self._url = url.rstrip("/")
         self._key = key
 
     def of(self, zone: str) -> Json:
-        """What is loaded for the zone, in the words of the activation status."""
+        """Return what is loaded for the zone, in the words of the activation status."""
         if not self._key:
             return {"state": "not_configured", "detail": "GATEWAY_STS_HMAC_KEY is not configured"}
         status, answer = self._call("GET", f"/internal/policy/status/{urllib.parse.quote(zone, safe='')}", b"")
@@ -44,7 +44,7 @@ class StsStatus:
         return {"state": "loaded" if loaded else "not_loaded", "loaded": loaded, **shown}
 
     def verify(self, policy_set: str, rows: t.Sequence[Row]) -> None:
-        """Refusal unless the STS can read the policies together."""
+        """Raise Refusal unless the STS can read the policies together."""
         policies = [{"id": row["id"], "content": row["content"]} for row in rows]
         asked = {"policy_set_id": policy_set, "version_id": "bundle-verify", "manifest_sha256": "", "policies": policies, "input": {}}
         status, answer = self._call("POST", "/internal/policy/simulate", compact(asked).encode())
@@ -54,7 +54,7 @@ class StsStatus:
             raise Refusal(503, {"error": "policy_verification_unavailable"})
 
     def _call(self, method: str, path: str, body: bytes) -> tuple[int, Json]:
-        """Status and body; the status 0 is no answer, with its reason as `detail`."""
+        """Return status and body. The status 0 means that there was no answer, with the reason as `detail`."""
         headers = {"Content-Type": "application/json", **gateway_signature.headers(self._key, new_id(), method, path, body)}
         request = urllib.request.Request(self._url + path, data=body or None, headers=headers, method=method)
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Admin tokens: what the API makes of them at its start, and whom a bearer is."""
+"""Admin tokens: those that the API creates at its start, and the actor of a bearer token."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONSOLE = (
 
 @dataclasses.dataclass(frozen=True)
 class Actor:
-    """Whoever has a token of the API."""
+    """The holder of a token of the API."""
 
     id: str
     name: str
@@ -53,8 +53,10 @@ class AdminTokens:
         self._lock = threading.Lock()
 
     def seed(self, token: str) -> None:
-        """The token of the environment gets in and those before it do not. One that is there already, even revoked, is
-        left as it is, so that a token which was rotated out locks everybody out."""
+        """Accept the token of the environment and reject its predecessors.
+
+        An existing row is not changed, even a revoked one. So if a token was rotated out and is set again, no token is accepted.
+        """
         self._one(token, "bootstrap", "write", "env-bootstrap")
         for name, capability, creator, label in CONSOLE if self._newer else ():
             digest = hmac.digest(token.encode(), label.encode(), "sha256")
@@ -82,14 +84,14 @@ class AdminTokens:
         return row
 
     def mint(self, name: str, capability: str, actor: Actor) -> Row:
-        """A new global token, shown this one time as `token`."""
+        """Create a global token, shown only this time as `token`."""
         token = f"cat_{secrets.token_urlsafe(32)}"
         return {**self._insert(token, name, capability, actor.label), "token": token}
 
     def actor(self, request: Request) -> Actor:
-        """Who asks; Refusal for whom nobody knows, and for one who may only read when it is no reading."""
+        """Return the caller. Raises Refusal for an unknown token, and for a read-only token if the request is not a read."""
         row = self._live(request.bearer) if request.bearer else None
-        # A derived console token is only good with a login that the console vouches for.
+        # A derived console token is only valid with a login that the console confirms.
         if row is None or row["created_by"].startswith("env-derived"):
             raise Refusal(401, {"error": "invalid_admin_token"})
         actor = Actor(row["id"], row["name"], row["scope"], row.get("capability", "write"), row["zone_id"])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The audit service: ingests, keeps the partitions, sweeps for tampering, answers searches."""
+"""The audit service: ingests events, maintains the partitions, sweeps for tampering, answers searches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RETENTION_SECONDS = 6 * 3600
 
 
 class Audit:
-    """The service; StartError when its environment does not do."""
+    """The service. Raises StartError for an invalid environment."""
 
     def __init__(self, environment: Environment) -> None:
         self.database = Database(environment.text("DATABASE_URL"))
@@ -67,7 +67,7 @@ class Audit:
             if count := self.ledger.rehash():
                 log("info", "audit chain rehash complete", events=count)
         except psycopg2.Error as error:
-            # The service's own role may not change events; the product goes on all the same.
+            # The service's own role may not change events. The product continues in this case.
             log("error", "audit chain rehash failed", err=" ".join(str(error).split()))
         for loop in self.loops:
             loop.start()
@@ -115,7 +115,7 @@ class Audit:
         return {f"caracal_audit_{name}": value for name, value in values.items()}
 
     def _gauges(self) -> dict[str, float]:
-        """What Redis knows; nothing while it is away."""
+        """Return the values from Redis; an empty dict while it is unavailable."""
         try:
             (dead, dead_age), (lag, oldest) = self.ingest.dead_letters(), self.ingest.lag()
         except redis.exceptions.RedisError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From the stream into the ledger, and what cannot go there into the dead letters."""
+"""Move events from the stream into the ledger, and invalid ones into the dead letters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GROUP = "audit-ingestor"
 
 
 class Ingest:
-    """Reads as one consumer of the group. An entry is acknowledged when it is stored or in the dead letters, not before."""
+    """One consumer of the group. An entry is acknowledged only when it is stored or in the dead letters."""
 
     def __init__(self, client: t.Any, ledger: Ledger, key: bytes | None) -> None:
         self._client = client
@@ -36,7 +36,7 @@ class Ingest:
         self.hmac_failures = self.parse_errors = self.altered = self.dead = self.retries = 0
 
     def step(self) -> None:
-        """One turn: the group and what was left pending at first, then what is new."""
+        """Run one turn: at first create the group and read pending entries, then read new entries."""
         try:
             if not self._begun:
                 streams.ensure_group(self._client, streams.AUDIT, GROUP)
@@ -45,17 +45,17 @@ class Ingest:
             self._take(streams.read_group(self._client, streams.AUDIT, GROUP, self._consumer))
             self.healthy = True
         except redis.exceptions.RedisError:
-            # A server that is new has no group.
+            # A new server has no group.
             self._begun = self.healthy = False
             raise
 
     def reap(self, idle_seconds: int) -> None:
-        """Try again what lies there for too long."""
+        """Try entries again that have been pending for too long."""
         if self._begun:
             self.retries += self._claim(idle_seconds * 1000)
 
     def lag(self) -> tuple[int, float]:
-        """How many entries are not stored yet, and for how long the oldest delivered one has waited."""
+        """Return the number of entries that are not stored yet, and how long the oldest delivered one has waited."""
         groups = {one["name"]: one for one in self._client.xinfo_groups(streams.AUDIT)}
         about = groups.get(GROUP, {})
         pending = int(about.get("pending") or 0)
@@ -64,7 +64,7 @@ class Ingest:
         return pending + int(about.get("lag") or 0), age
 
     def dead_letters(self) -> tuple[int, float]:
-        """How many, and the age of the oldest."""
+        """Return the number of dead letters, and the age of the oldest."""
         first = self._client.xrange(streams.DEAD_AUDIT, count=1)
         age = time.time() - int(first[0][0].partition("-")[0]) / 1000 if first else 0.0
         return int(self._client.xlen(streams.DEAD_AUDIT)), max(age, 0.0)
@@ -92,7 +92,7 @@ class Ingest:
             self._client.xack(streams.AUDIT, GROUP, identifier)
 
     def _store(self, data: str | None, signature: str) -> str:
-        """Why the entry cannot be stored; nothing when it is."""
+        """Return why the entry cannot be stored, or an empty string if it was stored."""
         if data is None:
             self.parse_errors += 1
             return "missing_data_field"

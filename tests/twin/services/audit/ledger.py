@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The chain of audit events in the database: adding to it, checking it, and writing it anew."""
+"""The chain of audit events in the database: adding events, verifying the chain, and rewriting it."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ REWRITE = "UPDATE audit_events SET content_sha256 = %s, prev_content_sha256 = %s
 
 
 class Altered(Exception):
-    """An event came again with other content."""
+    """An event was received again with other content."""
 
 
 class Malformed(Exception):
-    """What came is no event."""
+    """The received data is not an event."""
 
 
 def stored_hash(row: Row) -> str:
-    """The content hash of a row as it is stored."""
+    """Return the content hash of a stored row."""
     return chain.event_hash([row[name] for name in TEXTS], [row[name] for name in DOCUMENTS], microseconds(row["occurred_at"]) * 1000)
 
 
 def nanoseconds(text: str) -> int:
-    """Unix nanoseconds of an RFC 3339 text; Malformed."""
+    """Return the Unix nanoseconds of an RFC 3339 text. Raises Malformed."""
     whole, _dot, rest = text.removesuffix("Z").partition(".")
     try:
         base = dt.datetime.fromisoformat(f"{whole}+00:00")
@@ -75,7 +75,7 @@ def nanoseconds(text: str) -> int:
 
 
 class Ledger:
-    """Adds events one by one, each zone's in order."""
+    """Adds events one by one, in order within each zone."""
 
     def __init__(self, database: Database, release: Release, key: bytes | None) -> None:
         self._database = database
@@ -84,7 +84,7 @@ class Ledger:
         self.inserts = 0
 
     def add(self, data: str, signature: str) -> None:
-        """Add the event of a stream entry; one that is there already changes nothing. Malformed, Altered."""
+        """Add the event of a stream entry. An event that is stored already changes nothing. Raises Malformed, Altered."""
         try:
             event = json.loads(data)
             zone, moment = str(event["zone_id"]), nanoseconds(event["occurred_at"])
@@ -95,7 +95,7 @@ class Ledger:
                 cursor.execute(LOCK, [zone])
                 self.inserts += self._insert(cursor, event, moment, signature)
         except _Differs as differs:
-            # The alert outlives the event that was refused.
+            # The alert is kept although the event is refused.
             self._database.execute(ALERT, event["id"], zone, f"stored={differs.stored} incoming={differs.incoming}")
             raise Altered(event["id"]) from None
 
@@ -122,7 +122,7 @@ class Ledger:
         return 0
 
     def rehash(self) -> int:
-        """Write every chain anew where no marker says that it was done; how many events. The marker is set last."""
+        """Rewrite every chain unless a marker shows that this was done; return the number of events. The marker is set last."""
         if self._release.wire_hash or self._database.row("SELECT 1 AS one FROM audit_chain_rehash"):
             return 0
         zones = self._database.rows("SELECT DISTINCT zone_id FROM audit_events")
@@ -151,5 +151,5 @@ class _Differs(Exception):
 
 
 def _clean(value: t.Any) -> t.Any:
-    """PostgreSQL keeps no NUL."""
+    """Remove NUL, which PostgreSQL cannot store."""
     return value.replace("\x00", "").replace("\\u0000", "") if isinstance(value, str) else value

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Partitions: the coming months are made, those past the retention time go."""
+"""Partitions: create the coming months, drop months past the retention time."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ COMING = 4
 
 
 def month(moment: dt.datetime, offset: int) -> dt.date:
-    """The first day of the month `offset` months later."""
+    """Return the first day of the month `offset` months later."""
     index = moment.year * 12 + moment.month - 1 + offset
     return dt.date(index // 12, index % 12 + 1, 1)
 
 
 class Retention:
-    """One tick does all. A month that cannot be made ends the tick, so that nothing is dropped either."""
+    """One tick does everything. If a month cannot be created the tick ends, so that nothing is dropped either."""
 
     def __init__(self, database: Database, release: Release, max_days: int) -> None:
         self._database = database
@@ -53,7 +53,7 @@ class Retention:
                 log("info", "retention: partitions dropped", dropped=row["relname"], cutoff=cutoff)
 
     def _days(self) -> int:
-        """The environment's number is the ceiling; a table may lower it in the newer family."""
+        """Return the retention time. The environment's number is the maximum; in the newer family a table may lower it."""
         if not self._release.secret_store:
             return self._max_days
         row = self._database.row("SELECT retention_days FROM audit_retention")

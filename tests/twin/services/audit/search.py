@@ -25,7 +25,7 @@ ORDER BY chain_seq LIMIT %(limit)s
 
 
 def handler(environment: Environment, database: Database) -> Handler:
-    """Answers whoever bears AUDIT_ADMIN_TOKEN; without one there is no such page."""
+    """Return the handler, which requires AUDIT_ADMIN_TOKEN. Without that variable the page does not exist."""
     expected = environment.optional("AUDIT_ADMIN_TOKEN")
 
     def answer(request: Request) -> Response:
@@ -67,7 +67,7 @@ def _moment(text: str | None, default: dt.datetime) -> dt.datetime:
 
 
 def _shown(row: Row) -> dict[str, t.Any]:
-    """Columns that are empty and optional are left out of the event, as on the wire."""
+    """Return the event without columns that are empty and optional, as on the wire."""
     event = {name: row[name] or "" for name in TEXTS}
     for name in ("policy_set_id", "policy_set_version_id", "manifest_sha"):
         if not event[name]:

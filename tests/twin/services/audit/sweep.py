@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The search for tampering: every row against its content hash, its predecessor and its HMAC."""
+"""The search for tampering: every row is compared with its content hash, its predecessor and its HMAC."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WINDOW = f"{ROWS} WHERE ingested_at >= %s AND ingested_at < %s ORDER BY zone_id,
 
 
 class Sweep:
-    """Counts what it finds; the first run covers the whole retention time, the others the last hours."""
+    """Counts its findings. The first run covers the whole retention time, later runs the last hours."""
 
     def __init__(self, database: Database, key: bytes | None, retention_days: int, rolling_hours: int) -> None:
         self._database = database

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The administration's own audit: a row for every change and every refusal, in a chain for each zone."""
+"""The audit of the administration: a row for every change and every refusal, in a chain for each zone."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class AdminAudit:
         self._key = key
 
     def write(self, row: dict[str, t.Any], payload: dict[str, t.Any] | None) -> None:
-        """Add the row, with the fields of `chain.ADMIN_FIELDS` but the id; the payload's keys in the writer's order."""
+        """Add the row with the fields of `chain.ADMIN_FIELDS` except the ID. The payload's keys are in the writer's order."""
         zone = row["zone_id"]
         if zone is None and self._release.admin_chain and not self._release.secret_store:
-            # The releases that came with the chain lose what is of no zone: their lock has a name that no server takes.
+            # The first releases with the chain lose rows without a zone: their lock has a name that the server rejects.
             return
         now = utc_now()
         now = now.replace(microsecond=now.microsecond // 1000 * 1000)

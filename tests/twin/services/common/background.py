@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Work beside the requests: loops that survive the loss of a store, and that end when the service does."""
+"""Work in the background: loops that continue when a store is lost, and that end with the service."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAUSE = 0.5
 
 
 class Loop:
-    """Runs `work` again and again, `interval` seconds apart; the first time at once or after one interval."""
+    """Runs `work` repeatedly, `interval` seconds apart; the first time at once or after one interval."""
 
     def __init__(self, name: str, work: t.Callable[[], object], interval: float, *, at_once: bool = True) -> None:
         self.runs = 0

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Policies as this stand-in can read them: data documents, and one plain shape of Rego.
+"""Policies that this stand-in can read: data documents, and one simple shape of Rego.
 
-There is no Rego engine here. A data document is read when every rule of it is given as JSON; of real Rego only the shape is
-known that a self-made canary of the older releases uses (an application, a resource, its scopes). Anything else is a
-PolicyError, which becomes `policy_eval_failed`: never a guess at what a policy might mean.
+There is no Rego engine here. A data document is read if every rule in it is given as JSON. The only shape of real Rego
+is the one that a self-made canary of the older releases uses (an application, a resource, its scopes). Anything else
+raises PolicyError, which becomes `policy_eval_failed`. The meaning of a policy is never guessed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MARK = "# caracal:data-document"
 RULES = ("app_ids", "grants", "confinement", "restrict", "risk", "approval_tiers")
 HEAD = re.compile(r"\s*package\s+caracal\.authz\s+(import\s+rego\.v1\s+)?")
 RULE = re.compile(r"\s*([a-z_]+)\s*:=\s*")
-# Strings are kept, comments go.
+# Strings are kept, comments are removed.
 COMMENT = re.compile(r'("(?:[^"\\]|\\.)*")|#[^\n]*')
 CANARY = re.compile(
     r"\s*package caracal\.authz\s+import rego\.v1\s+"
@@ -38,7 +38,7 @@ class PolicyError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Canary:
-    """An allow for one application on one resource within these scopes."""
+    """A rule that allows one application these scopes on one resource."""
 
     application: str
     resource: str
@@ -51,7 +51,7 @@ def is_document(content: str) -> bool:
 
 
 def document(content: str) -> dict[str, t.Any]:
-    """The rules of a data document by name; PolicyError."""
+    """Return the rules of a data document by name. Raises PolicyError."""
     text = COMMENT.sub(lambda found: found.group(1) or "", content)
     head = HEAD.match(text)
     if head is None:
@@ -70,7 +70,7 @@ def document(content: str) -> dict[str, t.Any]:
 
 
 def merged(contents: t.Iterable[str]) -> dict[str, t.Any]:
-    """The rules of all documents; PolicyError when two give one rule different values."""
+    """Return the rules of all documents. Raises PolicyError if two documents give one rule different values."""
     found: dict[str, t.Any] = {}
     for content in contents:
         for name, value in document(content).items():
@@ -80,7 +80,7 @@ def merged(contents: t.Iterable[str]) -> dict[str, t.Any]:
 
 
 def canary(content: str) -> Canary:
-    """The one shape of Rego that is known; PolicyError for any other."""
+    """Parse the one known shape of Rego. Raises PolicyError for any other."""
     found = CANARY.fullmatch(content)
     if found is None or json.loads(found["deny"]).get("decision") != "deny" or json.loads(found["allow"]).get("decision") != "allow":
         raise PolicyError("no policy of a shape that can be read without a Rego engine")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The environment of a service, as the product reads it: `NAME` wins over `NAME_FILE`, keys are hex."""
+"""The environment of a service, as the product reads it: `NAME` takes precedence over `NAME_FILE`, keys are hex."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pathlib import Path
 
 
 class StartError(Exception):
-    """The service cannot start; the message is what the product logs."""
+    """The service cannot start; the message is the product's log message."""
 
 
 class Environment:
-    """The variables of a service. StartError for what is missing or malformed."""
+    """The variables of a service. Raises StartError for missing or malformed ones."""
 
     def __init__(self, variables: t.Mapping[str, str] | None = None) -> None:
         self._variables = os.environ if variables is None else variables
 
     def optional(self, name: str, default: str = "") -> str:
-        """The value, from the variable or from the file that `NAME_FILE` names; the default when there is neither."""
+        """Return the value of the variable or of the file that `NAME_FILE` names, or the default if neither is set."""
         if value := self._variables.get(name):
             return value
         if path := self._variables.get(f"{name}_FILE"):
@@ -46,16 +46,16 @@ class Environment:
         return self.optional(name).lower() in ("1", "true", "yes")
 
     def names(self, name: str) -> frozenset[str]:
-        """A list with commas, in lower case."""
+        """Return a comma-separated list, in lower case."""
         return frozenset(part.strip().lower() for part in self.optional(name).split(",") if part.strip())
 
     @property
     def published(self) -> bool:
-        """Whether the service runs as released: only the mode `dev` is lenient about missing keys."""
+        """Return whether the service runs as released. Only the mode `dev` accepts missing keys."""
         return self.optional("CARACAL_MODE", "stable") != "dev"
 
     def hmac_key(self, name: str, required: bool = True) -> bytes | None:
-        """A key of at least 32 bytes; None when it may be missing and is."""
+        """Return a key of at least 32 bytes, or None if it is optional and missing."""
         value = self.optional(name)
         if not value:
             if required and self.published:
@@ -67,7 +67,7 @@ class Environment:
         return key
 
     def kek(self, name: str, required: bool = True) -> bytes | None:
-        """A key of exactly 32 bytes without an obvious pattern."""
+        """Return a key of exactly 32 bytes without an obvious pattern."""
         value = self.optional(name)
         if not value:
             if required:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Audit events of a service on their way to the stream, and on disk while the stream is out of reach."""
+"""A service's audit events on their way to the stream, and on disk while the stream is unavailable."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Event = dict[str, t.Any]
 
 
 def event(zone: str, kind: str, request: str, decision: str, status: str, **given: t.Any) -> Event:
-    """An event in the order of its fields on the wire; what is empty and optional is left out."""
+    """Return an event in the order of its fields on the wire, without fields that are empty and optional."""
     optional = {name: given[name] for name in ("policy_set_version_id", "manifest_sha") if given.get(name)}
     metadata = {"metadata_json": given["metadata"]} if given.get("metadata") is not None else {}
     return {
@@ -48,7 +48,7 @@ def event(zone: str, kind: str, request: str, decision: str, status: str, **give
 
 
 class Evidence:
-    """Takes events, adds them to the stream 50 ms later at the latest; those that do not get there are written to a file."""
+    """Accepts events and adds them to the stream within 50 ms. Events that cannot be added are written to a file."""
 
     def __init__(self, environment: Environment, client: t.Any) -> None:
         self._key = environment.hmac_key("AUDIT_HMAC_KEY")
@@ -68,14 +68,14 @@ class Evidence:
         self._waiting.put(one)
 
     def close(self) -> None:
-        """End, and write what still waits to a file, not to the stream."""
+        """Stop, and write waiting events to a file instead of the stream."""
         self._ended.set()
         if self._thread.is_alive():
             self._thread.join()
         self._spill(self._batch())
 
     def replay(self) -> None:
-        """Add the events of earlier files to the stream, then remove the files; a line that is no event is lost with them."""
+        """Add the events of earlier files to the stream, then remove the files. Lines that are not events are lost with them."""
         for path in sorted(self._folder.glob("*.ndjson")):
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 try:
@@ -92,7 +92,7 @@ class Evidence:
             path.unlink()
 
     def ready(self) -> bool:
-        """Whether a file could be written."""
+        """Return whether a file could be written."""
         try:
             with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".ready-"):
                 return True

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the gateway and the API sign what they ask of the STS."""
+"""Signatures of the requests that the gateway and the API send to the STS."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def signature(key: bytes, timestamp: str, nonce: str, method: str, path: str, bo
 
 
 def headers(key: bytes | None, nonce: str, method: str, path: str, body: bytes) -> dict[str, str]:
-    """The three headers of a request of now; none without a key."""
+    """Return the three headers of a request at the current time, or none without a key."""
     if not key:
         return {}
     timestamp = str(int(time.time()))
@@ -36,7 +36,7 @@ def present(given: t.Mapping[str, str]) -> bool:
 
 
 def genuine(key: bytes | None, given: t.Mapping[str, str], method: str, path: str, body: bytes) -> bool:
-    """Whether the headers sign this request, and not too long ago."""
+    """Return whether the headers sign this request, and the signature is not too old."""
     timestamp, nonce = given.get(TIMESTAMP) or "", given.get(REQUEST) or ""
     if not key or not nonce or not timestamp.isdigit() or abs(time.time() - int(timestamp)) > SKEW_SECONDS:
         return False

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An HTTP service: routes, JSON answers, refusals, and a stop that leaves nothing behind."""
+"""An HTTP service: routes, JSON answers, refusals, and a shutdown that leaves nothing running."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TROUBLE = (psycopg2.Error, redis.exceptions.RedisError, OSError, ValueError, Sea
 
 @dataclasses.dataclass
 class Request:
-    """What came in. `url` is the path with its query as sent; `params` come from the route; `actor` from the service's own check."""
+    """A request. `url` is the path with its query as sent. `params` come from the route, and `actor` from the service's own check."""
 
     method: str
     url: str
@@ -55,7 +55,7 @@ class Request:
         return token.strip() if scheme.lower() == "bearer" else ""
 
     def json(self) -> dict[str, t.Any]:
-        """The body as an object; Refusal when it is none."""
+        """Return the body as an object. Raises Refusal if it is not one."""
         try:
             found = json.loads(self.body or b"{}")
         except ValueError:
@@ -67,7 +67,7 @@ class Request:
 
 @dataclasses.dataclass
 class Response:
-    """An answer. A `body` of bytes goes out as it is, None is empty, anything else is JSON."""
+    """An answer. A `body` of bytes is sent unchanged, None is empty, anything else is JSON."""
 
     status: int = 200
     body: t.Any = None
@@ -83,7 +83,7 @@ class Response:
 
 
 class Refusal(Exception):
-    """An answer that ends the request where it is raised."""
+    """An answer that ends the request when it is raised."""
 
     def __init__(self, status: int, body: t.Any, headers: dict[str, str] | None = None) -> None:
         super().__init__(f"{status} {body}")
@@ -94,23 +94,23 @@ Handler = t.Callable[[Request], Response]
 
 
 class App:
-    """Routes of a service. `around` sees every request, so that a service can authenticate and record."""
+    """Routes of a service. `around` wraps every request, so that a service can authenticate and record."""
 
     def __init__(self) -> None:
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
         self.around: t.Callable[[Request, Handler], Response] = lambda request, handler: handler(request)
 
     def route(self, method: str, path: str, handler: Handler) -> None:
-        """`{name}` in the path is a parameter; the method `*` takes all."""
+        """Add a route. `{name}` in the path is a parameter; the method `*` matches all."""
         parts = [f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part) for part in path.split("/")]
         self._routes.append((method, re.compile("/".join(parts)), handler))
 
     def fallback(self, handler: Handler) -> None:
-        """Takes what no other route does; to be added last."""
+        """Add a handler for all requests without a route. It must be added last."""
         self._routes.append(("*", re.compile(".*"), handler))
 
     def answer(self, request: Request) -> Response:
-        """The response, refusals and failures of the stores included."""
+        """Return the response; refusals and failures of the stores are converted to responses."""
         try:
             return self.around(request, self._find(request))
         except Refusal as refusal:
@@ -133,7 +133,7 @@ def _not_found(request: Request) -> Response:
 
 
 def serve(app: App, host: str, port: int, closers: t.Sequence[t.Callable[[], None]] = ()) -> None:
-    """Answer at an address until SIGTERM or SIGINT, then close what is to be closed, in order."""
+    """Serve at an address until SIGTERM or SIGINT, then call the closers in order."""
 
     class Connection(_Connection):
         application = app
@@ -142,7 +142,7 @@ def serve(app: App, host: str, port: int, closers: t.Sequence[t.Callable[[], Non
     server.daemon_threads = True
 
     def stop(*_signal: t.Any) -> None:
-        # `shutdown` waits for the loop that this handler interrupts.
+        # `shutdown` waits for the loop that this handler interrupts, so it needs a thread.
         threading.Thread(target=server.shutdown).start()
 
     signal.signal(signal.SIGTERM, stop)
@@ -183,4 +183,4 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _take
 
     def log_message(self, format: str, *args: t.Any) -> None:
-        """Requests are not logged."""
+        """Do not log requests."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""New identifiers, and moments as the product writes them."""
+"""New identifiers, and times as the product writes them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...dice import uuid7
 
 
 def new_id() -> str:
-    """A version 7 UUID of now."""
+    """Return a version 7 UUID with the current time."""
     return uuid7(time.time_ns() // 1_000_000, secrets.randbits(74))
 
 
@@ -25,20 +25,20 @@ def utc_now() -> dt.datetime:
 
 
 def nanoseconds_text(ns: int) -> str:
-    """Unix nanoseconds as RFC 3339, without trailing zeros, as the Go services write them."""
+    """Return Unix nanoseconds as RFC 3339 without trailing zeros, as the Go services write them."""
     fraction = f"{ns % 1_000_000_000:09d}".rstrip("0")
     moment = dt.datetime.fromtimestamp(ns // 1_000_000_000, dt.timezone.utc)
     return f"{moment:%Y-%m-%dT%H:%M:%S}{'.' if fraction else ''}{fraction}Z"
 
 
 def milliseconds_text(moment: dt.datetime) -> str:
-    """A moment as the Node services write it."""
+    """Return a time as the Node services write it."""
     utc = moment.astimezone(dt.timezone.utc)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 
 def compact(value: t.Any) -> str:
-    """JSON without spaces, as both languages of the product write it; moments with milliseconds."""
+    """Return JSON without spaces, as both languages of the product write it. Times have milliseconds."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The log of a service: one JSON object a line on standard error."""
+"""The log of a service: one JSON object per line on standard error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _lock = threading.Lock()
 
 
 def log(level: str, message: str, **fields: t.Any) -> None:
-    """Write one line; values that JSON has not are written as their text."""
+    """Write one line. Values that JSON cannot represent are written as text."""
     line = json.dumps({"level": level, "time": time.time(), "msg": message, **fields}, default=str)
     with _lock:
         print(line, file=sys.stderr, flush=True)

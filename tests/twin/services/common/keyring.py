@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is sealed under the KEK, in either family's way."""
+"""Encryption under the KEK, for either family."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .postgres import Release
 
 
 class SealError(Exception):
-    """Something sealed does not open; the message is the product's."""
+    """Decryption failed; the message is the product's."""
 
 
 class Keyring:
-    """The KEK of a service, and the one before it where the family knows that."""
+    """The KEK of a service, and the previous KEK if the family supports one."""
 
     def __init__(self, environment: Environment, release: Release) -> None:
         self.secret_store = release.secret_store
@@ -31,7 +31,7 @@ class Keyring:
         self._keys = [key for key in (environment.kek(name), previous) if key]
 
     def open(self, location: str, sealed: bytes) -> bytes:
-        """The plaintext of an envelope, or of nonce and ciphertext in one; SealError."""
+        """Return the plaintext of an envelope, or of a nonce and ciphertext in one value. Raises SealError."""
         try:
             return self._opened(location, sealed) if self.secret_store else envelopes.unseal_bare(self._keys[0], sealed)
         except InvalidTag:
@@ -41,14 +41,14 @@ class Keyring:
             raise SealError(str(error)) from None
 
     def _opened(self, location: str, sealed: bytes) -> bytes:
-        """By the key that the envelope names."""
+        """Decrypt with the key that the envelope names."""
         for key in self._keys:
             if sealed[4:12] == hashlib.sha256(key).digest()[:8]:
                 return envelopes.unseal(key, location, sealed)
         raise SealError("secret envelope was sealed under a different KEK")
 
     def seal(self, location: str, plaintext: bytes) -> bytes:
-        """The same the other way round, always under the current KEK."""
+        """Encrypt, always under the current KEK."""
         dice = Dice(secrets.token_hex(32), "services")
         if self.secret_store:
             return envelopes.seal(self._keys[0], location, plaintext, dice)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The way every service starts: read the environment, begin, answer until told to stop."""
+"""The start of every service: read the environment, begin, answer until it is stopped."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .journal import log
 
 
 class Service(t.Protocol):
-    """What a service is to `run`."""
+    """The methods that a service needs for `run`."""
 
     app: App
 
@@ -28,7 +28,7 @@ class Service(t.Protocol):
 
 
 def run(make: t.Callable[[Environment], Service], default_port: int) -> int:
-    """The exit code: 1 with a line in the log when the service cannot start."""
+    """Run a service; return the exit code, which is 1, with a line in the log, if the service cannot start."""
     environment = Environment()
     try:
         service = make(environment)

@@ -14,7 +14,7 @@ from .http import Handler, Refusal, Request, Response
 
 
 def render(samples: t.Mapping[str, float]) -> bytes:
-    """Names that end in `_total` are counters, all others gauges; a label set may follow the name."""
+    """Return the samples as text. Names with the suffix `_total` are counters, all others gauges; a label set may follow the name."""
     lines = []
     for name, value in samples.items():
         bare = name.partition("{")[0]
@@ -24,7 +24,7 @@ def render(samples: t.Mapping[str, float]) -> bytes:
 
 
 def handler(environment: Environment, samples: t.Callable[[], t.Mapping[str, float]]) -> Handler:
-    """Answers with the samples to whoever bears METRICS_BEARER; without one only the mode `dev` is open."""
+    """Return a handler that requires METRICS_BEARER. Without that variable, only the mode `dev` answers."""
     expected = environment.optional("METRICS_BEARER")
 
     def answer(request: Request) -> Response:

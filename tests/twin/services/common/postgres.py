@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The product's database, and which release wrote it."""
+"""The product's database, and the release that wrote it."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ Cursor = t.Any
 
 
 class Database:
-    """Short transactions on connections of their own, so that any thread may use it at any time."""
+    """Short transactions on separate connections, so that any thread can use it at any time."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def connect(self) -> t.Any:
-        """A connection of one's own."""
+        """Return a new connection."""
         return psycopg2.connect(self._url, options=SETTINGS, connect_timeout=2)
 
     @contextlib.contextmanager
     def transaction(self) -> t.Iterator[Cursor]:
-        """A cursor whose rows are dictionaries; commits at the end, rolls back on an exception."""
+        """Yield a cursor with dictionaries as rows; commit at the end, roll back on an exception."""
         with contextlib.closing(self.connect()) as connection:  # noqa: SIM117 - pylint takes it for a tuple otherwise
             with connection, connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
                 yield cursor
@@ -47,7 +47,7 @@ class Database:
         return next(iter(self.rows(sql, *values)), None)
 
     def execute(self, sql: str, *values: t.Any) -> int:
-        """Run a statement; how many rows it touched."""
+        """Run a statement; return the number of changed rows."""
         with self.transaction() as cursor:
             cursor.execute(sql, values)
             return int(cursor.rowcount)
@@ -61,10 +61,11 @@ class Database:
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """What differs between releases, as a service must know it.
+    """The differences between releases that a service must know.
 
-    `authority` and `agents` are tables, `subject`, `started` and `labels` columns of `agents`. `contract` says that policies
-    are data documents which the product's own rules read, `wire_hash` that content hashes cover what came over the wire.
+    `authority` and `agents` are tables; `subject`, `started` and `labels` are columns of `agents`. `contract` means
+    that policies are data documents for the product's own rules. `wire_hash` means that content hashes cover the
+    received text.
     """
 
     family: str
@@ -83,7 +84,7 @@ class Release:
 
 
 def release_of(database: Database) -> Release:
-    """Read from the tables and columns that are there."""
+    """Detect the release from its tables and columns."""
     found = database.rows(
         "SELECT table_name || '.' || column_name AS name FROM information_schema.columns WHERE table_schema = 'public'"
         " UNION SELECT relname || '.' || attname FROM pg_class JOIN pg_attribute ON attrelid = pg_class.oid"
@@ -105,5 +106,5 @@ def release_of(database: Database) -> Release:
 
 
 def json_value(value: t.Any) -> t.Any:
-    """A value for a column of JSON."""
+    """Return a value for a JSON column."""
     return psycopg2.extras.Json(value)

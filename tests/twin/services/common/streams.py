@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Redis streams: their names, who signs what, and groups that read them."""
+"""Redis streams: their names, their signers, and their consumer groups."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Fields = dict[str, str]
 
 
 def connect(url: str) -> t.Any:
-    """A client; text stays what it was even where it is no UTF-8."""
+    """Return a client that keeps text unchanged even if it is not UTF-8."""
     return redis.Redis.from_url(
         url, decode_responses=True, encoding_errors="surrogateescape", socket_timeout=10, socket_connect_timeout=2, protocol=2
     )
@@ -38,7 +38,7 @@ def reachable(client: t.Any) -> bool:
 
 
 def signature(key: bytes, stream: str, fields: t.Mapping[str, str]) -> str:
-    """HMAC over the stream's name and its fields in the order of their names."""
+    """Return the HMAC over the stream's name and its fields, sorted by name."""
     lines = [f"{name}={value}\n" for name, value in sorted(fields.items()) if name != SIGNATURE]
     return hmac.digest(key, "".join([f"{stream}\n", *lines]).encode("utf-8", "surrogateescape"), "sha256").hex()
 
@@ -52,12 +52,12 @@ def genuine(key: bytes | None, stream: str, fields: Fields) -> bool:
 
 
 def audit_signature(key: bytes, data: str) -> str:
-    """What a producer of audit events puts beside them."""
+    """Return the signature that a producer sends with an audit event."""
     return hmac.digest(key, data.encode("utf-8", "surrogateescape"), "sha256").hex()
 
 
 def ensure_group(client: t.Any, stream: str, group: str) -> None:
-    """Make the group at the end of the stream, and the stream with it, unless it is there."""
+    """Create the group at the end of the stream, and the stream, unless the group exists."""
     try:
         client.xgroup_create(stream, group, id="$", mkstream=True)
     except redis.exceptions.ResponseError as error:
@@ -69,6 +69,6 @@ Entry = tuple[str, Fields]
 
 
 def read_group(client: t.Any, stream: str, group: str, consumer: str, start: str = ">", block_ms: int = 200) -> list[Entry]:
-    """Up to a hundred entries for this consumer: new ones, or those that it had not acknowledged after `start`."""
+    """Return up to a hundred entries for this consumer: new ones, or its pending ones after `start`."""
     reply = client.xreadgroup(group, consumer, {stream: start}, count=100, block=block_ms)
     return [(identifier, fields or {}) for _stream, entries in reply or [] for identifier, fields in entries]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the gateway asks of the STS: keys, health, and the token for a resource."""
+"""The gateway's requests to the STS: keys, health, and the token for a resource."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ EXCHANGE = {
 
 
 class KeysError(Exception):
-    """The keys of a zone cannot be had."""
+    """The keys of a zone are unavailable."""
 
 
 class StsClient:
-    """Speaks to one STS. `field_bound` says that the request's id goes into the form and the nonce is its own."""
+    """A client of one STS. `field_bound` means that the request's ID is a field of the form, and the nonce is independent of it."""
 
     def __init__(self, url: str, key: bytes | None, field_bound: bool) -> None:
         self._url = url.rstrip("/")
@@ -48,7 +48,7 @@ class StsClient:
         return self._call("GET", "/health")[0] == 200
 
     def keys(self, zone: str, kid: str) -> dict[str, ec.EllipticCurvePublicKey]:
-        """The zone's keys, asked again after five minutes or for a key that is not among them; KeysError."""
+        """Return the zone's keys. They are requested again after five minutes, or for an unknown key. Raises KeysError."""
         with self._lock:
             at, known = self._keys.get(zone, (0.0, {}))
             if kid in known and time.monotonic() - at < KEYS_SECONDS:
@@ -62,7 +62,7 @@ class StsClient:
         return found
 
     def exchange(self, token: str, zone: str, application: str, resource: str, operation: tuple[str, str], request: str) -> Json:
-        """The answer to the exchange; Refusal in the words of the STS."""
+        """Return the answer to the exchange. Raises Refusal in the words of the STS."""
         form = {**EXCHANGE, "zone_id": zone, "application_id": application, "subject_token": token, "resource": resource}
         if self._field_bound:
             form |= {"request_method": operation[0], "request_path": operation[1], "gateway_request_id": request}
@@ -81,7 +81,7 @@ class StsClient:
         return answer
 
     def _call(self, method: str, path: str, body: bytes | None = None, headers: Json | None = None) -> tuple[int, Json]:
-        """Status and body; the status 0 is no answer."""
+        """Return status and body. The status 0 means that there was no answer."""
         asked = urllib.request.Request(self._url + path, data=body, headers=headers or {}, method=method)
         try:
             with urllib.request.urlopen(asked, timeout=TIMEOUT) as reply:

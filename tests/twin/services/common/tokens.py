@@ -25,7 +25,7 @@ SIZE = 32
 
 
 class TokenError(Exception):
-    """The token does not hold; the message says why."""
+    """The token is invalid; the message contains the reason."""
 
 
 def b64(data: bytes) -> str:
@@ -44,7 +44,7 @@ def issue(claims: Claims, key: ec.EllipticCurvePrivateKey, kid: str) -> str:
 
 
 def peek(token: str) -> tuple[Claims, Claims]:
-    """Header and claims of a token that nothing has verified; TokenError when it is none."""
+    """Return header and claims of a token without verifying it. Raises TokenError if it is malformed."""
     parts = token.split(".")
     try:
         head, claims = (json.loads(unb64(part)) for part in parts[:2])
@@ -56,7 +56,7 @@ def peek(token: str) -> tuple[Claims, Claims]:
 
 
 def verify(token: str, keys: PublicKeys, issuer: str | None = None, audience: str | None = None) -> Claims:
-    """The claims of a token that one of the keys signed and that is not past its time."""
+    """Return the claims of a token that one of the keys signed and that has not expired."""
     head, claims = peek(token)
     key = keys.get(str(head.get("kid")))
     if head.get("alg") != "ES256" or key is None:

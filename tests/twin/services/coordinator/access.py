@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may speak to the coordinator: an operator with the token, an application with a session token of its zone."""
+"""Authorization for the coordinator: an operator with the token, or an application with a session token of its zone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..common.http import Refusal, Request
 from ..common.postgres import Database, Release
 from ..common.sts_client import KeysError, StsClient
 
-# What an operator may do: see, suspend, end, revoke, queue again; never start anything.
+# What an operator may do: view, suspend, end, revoke, queue again; never start anything.
 OPERATOR = re.compile(
     r"GET /zones/[^/]+/(agents(/[^/]+(/children|/effective-authority)?)?|agent-services|invocations)"
     r"|GET /zones/[^/]+/delegations/(active|(inbound|outbound)/[^/]+|[^/]+/(traverse|impact))"
@@ -33,7 +33,7 @@ SELECT EXISTS (SELECT 1 FROM {authority} a WHERE a.id = %s AND a.zone_id = %s AN
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """An operator (no application), or an application with the authority record that it acts under."""
+    """An operator (no application), or an application with the authority record under which it acts."""
 
     application: str | None
     authority: str | None
@@ -43,7 +43,7 @@ class Caller:
 
 
 class Access:
-    """Refusal for whoever may not."""
+    """Raises Refusal for callers without permission."""
 
     def __init__(self, database: Database, release: Release, sts: StsClient, issuer: str, scope: str, token: str) -> None:
         self._database = database

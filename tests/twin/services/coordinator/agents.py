@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Agents: started by applications, listed, suspended and ended."""
+"""Agents: start by applications, lists, suspension and termination."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ OLDER = ("id AS agent_session_id", "zone_id", "application_id", "parent_id", "su
 
 
 class Agents:
-    """Routes for agents. Only the newer family's are started here."""
+    """Routes for agents. Only agents of the newer family can be started here."""
 
     def __init__(self, database: Database, release: Release, endings: Endings, lease_seconds: int) -> None:
         self._database = database

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The coordinator: agents and delegations, and what it sweeps away by itself."""
+"""The coordinator: agents and delegations, and its sweepers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAY_DELETE = "SELECT has_table_privilege('public.sessions', 'DELETE') AS may"
 
 
 class Coordinator:
-    """The service; StartError when its environment or its role does not do."""
+    """The service. Raises StartError for an invalid environment or database role."""
 
     def __init__(self, environment: Environment) -> None:
         self.database = Database(environment.text("DATABASE_URL"))
@@ -96,7 +96,7 @@ class Coordinator:
         return response
 
     def _record(self, request: Request, response: Response) -> None:
-        """A row without a payload, as this service writes them."""
+        """Write a row without a payload, as this service does."""
         application = request.actor.application
         row = {
             "request_id": request.id,
@@ -141,7 +141,7 @@ class Coordinator:
                 "outbox": self.outbox.counts(),
                 "ttl_sweeper": {"runs": ttl.runs, "failures": ttl.failures, "terminated": self.sweepers.terminated},
                 "service_lease_sweeper": {"runs": lease.runs, "failures": lease.failures, "suspended": self.sweepers.suspended},
-                # Cleaning up after ninety days has nothing to do in a drill.
+                # The cleanup after ninety days has nothing to do in a drill.
                 "retention_cleaner": {"runs": 0, "failures": 0, "expired_edges": 0, "deleted_edges": 0, "deleted_sessions": 0},
                 "log": {"emitted": 0, "dropped": 0, "sampled": 0},
             },

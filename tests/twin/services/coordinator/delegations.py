@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Delegations between agents: made, listed, followed, revoked."""
+"""Delegations between agents: creating, listing, tracing, revoking."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WHERE id = ANY(%s) AND status = 'active'
 
 
 class Delegations:
-    """Routes for delegations. Only the newer family's are made here."""
+    """Routes for delegations. Only delegations of the newer family can be created here."""
 
     def __init__(self, database: Database, release: Release, endings: Endings) -> None:
         self._database = database
@@ -157,7 +157,7 @@ class Delegations:
         return Response(200, {"revoked_edges": len(ids), "affected_sessions": subjects, "terminated_sessions": ended})
 
     def _revoke_subjects(self, cursor: Cursor, zone: str, edge: str, agents: list[Row]) -> int:
-        """Tell that the records are revoked under which the agents acted; how many."""
+        """Publish the revocation of the records under which the agents acted; return their number."""
         first = {row["subject"]: row["id"] for row in reversed(agents)}
         for subject, agent in first.items():
             payload = {"zone_id": zone, "session_id": subject, "agent_session_id": agent, "delegation_edge_id": edge}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How agents end: with all that they started, their delegations, and the word to those who must know."""
+"""The end of agents: everything that they started, their delegations, and the notification of other services."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ ON CONFLICT (zone_id) DO UPDATE SET epoch = delegation_graph_epochs.epoch + 1, u
 
 
 def next_epoch(cursor: Cursor, zone: str) -> int:
-    """The zone's delegations changed; the number that tells so."""
+    """Increment and return the number that shows other services that the zone's delegations changed."""
     cursor.execute(EPOCH, [zone])
     return int(cursor.fetchone()["epoch"])
 
 
 class Endings:
-    """Changes subtrees within the caller's transaction; each returns how many agents it changed."""
+    """Changes subtrees within the caller's transaction; each method returns the number of changed agents."""
 
     def __init__(self, release: Release) -> None:
         self._names = {"agents": release.agents, "subject": release.subject, "authority": release.authority}
@@ -70,7 +70,7 @@ class Endings:
 
     def suspend(self, cursor: Cursor, zone: str, roots: list[str], reason: str) -> int:
         rows = self._change(cursor, zone, roots, "'active'", "status = 'suspended', updated_at = now()")
-        # It may happen again, so the moment is part of the key.
+        # An agent can be suspended again, so the time is part of the key.
         self._tell(cursor, zone, rows, "suspend", reason, lambda row: f":{milliseconds_text(row['updated_at'])}")
         return len(rows)
 

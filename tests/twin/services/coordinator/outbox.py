@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The coordinator's outbox: what happened to agents and delegations, on its way to the streams."""
+"""The coordinator's outbox: events of agents and delegations on their way to the streams."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ DEAD = "UPDATE caracal_outbox SET status = 'dead', attempts = attempts + 1, upda
 
 
 def enqueue(cursor: Cursor, topic: str, key: str, payload: dict[str, t.Any]) -> None:
-    """Add an event within the caller's transaction; the same key twice is one event."""
+    """Add an event within the caller's transaction. The same key twice is one event."""
     cursor.execute(INSERT, [new_id(), topic, key, json_value(payload)])
 
 
 class Publisher:
-    """Signs and sends what is due."""
+    """Signs and sends events that are due."""
 
     def __init__(self, database: Database, client: t.Any, key: bytes | None, max_attempts: int, max_length: int) -> None:
         self._database = database
@@ -56,13 +56,13 @@ class Publisher:
                 cursor.execute(self._publish(row), [row["id"]])
 
     def counts(self) -> dict[str, int]:
-        """How many rows have each status."""
+        """Return the number of rows with each status."""
         return {
             row["status"]: row["n"] for row in self._database.rows("SELECT status, count(*) AS n FROM caracal_outbox GROUP BY 1 ORDER BY 1")
         }
 
     def _publish(self, row: Row) -> str:
-        """Send the event; the statement that notes what became of it."""
+        """Send the event; return the statement that records the result."""
         values = {name: value if isinstance(value, str) else compact(value) for name, value in row["payload_json"].items()}
         fields = {"outbox_id": row["id"], "dedupe_key": row["dedupe_key"], **values}
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lifecycle relay: it reads what the coordinator has published, looks at who signed it, and acknowledges."""
+"""The lifecycle relay: it reads what the coordinator published, verifies the signature, and acknowledges the entries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLAIM_IDLE_MS = 30_000
 
 
 class Relay:
-    """Nothing depends on what it reads; that the group does not fall behind shows that it works."""
+    """Nothing depends on the entries that it reads. A group without a backlog shows that the relay works."""
 
     def __init__(self, client: t.Any, key: bytes | None) -> None:
         self._client = client

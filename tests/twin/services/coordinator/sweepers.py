@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the coordinator does without being asked: agents past their time end, services without a heartbeat are suspended."""
+"""The coordinator's periodic work: agents past their time end, services without a heartbeat are suspended."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SELECT id, zone_id FROM {agents} WHERE status = 'active' AND heartbeat_deadline_
 
 
 class Sweepers:
-    """One pass each; counts what it changed."""
+    """Each method runs one pass and counts its changes."""
 
     def __init__(self, database: Database, release: Release, endings: Endings) -> None:
         self._database = database

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gateway: protected requests, readiness, metrics, and the reload of what is revoked."""
+"""The gateway: protected requests, readiness, metrics, and the reload of revocations."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DENIALS = (
 
 
 class Gateway:
-    """The service; StartError when its environment does not do."""
+    """The service. Raises StartError for an invalid environment."""
 
     def __init__(self, environment: Environment) -> None:
         sts_url = environment.text("STS_URL")
@@ -110,7 +110,9 @@ class Gateway:
         return Response(200, {"ok": True, "ready": True})
 
     def _revision_readable(self) -> bool:
-        """The older family looks at PostgreSQL through this row, so that a missing row is a missing server to it."""
+        """Return whether the revision row is readable. The older family checks PostgreSQL with it, so a missing row
+        counts as a missing server.
+        """
         if self.bindings is None:
             return True
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which application a resource belongs to, where the release keeps that in a table with a revision."""
+"""The application of a resource, for releases that store it in a table with a revision."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..common.postgres import Database
 
 
 class BindingsError(Exception):
-    """The revision row is not as it has to be."""
+    """The revision row is invalid."""
 
 
 class Bindings:
-    """The table as last loaded. It is loaded again only when the revision differs from the one that was seen."""
+    """The table as last loaded. It is loaded again only if the revision changed."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -22,7 +22,7 @@ class Bindings:
         self._applications: dict[tuple[str, str], str] = {}
 
     def refresh(self) -> None:
-        """Load what changed; BindingsError leaves the last state in place."""
+        """Load changes. After BindingsError the last state is kept."""
         revision = self.revision()
         if revision == self._revision:
             return

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A protected request: the bearer's token is checked, exchanged, and the request goes to the resource."""
+"""A protected request: the bearer's token is checked and exchanged, and the request is sent to the resource."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ Json = dict[str, t.Any]
 
 @dataclasses.dataclass
 class Guard:
-    """Which upstreams may be called at all. `private_open` is for addresses that are nobody else's."""
+    """The upstreams that may be called. `private_open` permits private addresses."""
 
     hosts: frozenset[str]
     private_open: bool
 
     def check(self, url: str) -> urllib.parse.SplitResult | None:
-        """The address in parts; None when it may not be called."""
+        """Return the parts of the address, or None if it may not be called."""
         parts = urllib.parse.urlsplit(url)
         host = (parts.hostname or "").lower()
         if parts.scheme not in ("http", "https") or not host or parts.username or (self.hosts and host not in self.hosts):
@@ -58,7 +58,7 @@ class Guard:
 
 @dataclasses.dataclass
 class Proxy:
-    """Takes requests for resources. `bindings` is None where the token itself names the application."""
+    """Handles requests for resources. `bindings` is None if the token itself names the application."""
 
     sts: StsClient
     revoked: Revoked
@@ -103,7 +103,7 @@ class Proxy:
         return self._forward(request, claims, zone, resource, application)
 
     def _bearer(self, request: Request) -> tokens.Claims:
-        """The claims of the bearer token, not verified yet."""
+        """Return the claims of the bearer token, not verified yet."""
         if not request.bearer:
             self._deny(request, 401, "invalid_token", "missing bearer token", "missing_auth")
         try:
@@ -135,7 +135,7 @@ class Proxy:
             self._deny(request, 401, "invalid_token", "bearer signature invalid", "signature")
 
     def _first_use(self, request: Request, claims: tokens.Claims, resource: str, application: str) -> bool:
-        """Session tokens may come again, all others once."""
+        """Return whether the token may be used now. Session tokens may be used repeatedly, all others once."""
         jti = claims.get("jti")
         if not jti or claims.get("use") == "session":
             return True

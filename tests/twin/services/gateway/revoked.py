@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is revoked, as the gateway knows it: a snapshot of the database every 30 s, and the stream in between."""
+"""The gateway's revocations: a snapshot of the database every 30 s, and the stream in between."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CLAIMS = ("sid", "root_sid", "agent_session_id", "delegation_edge_id")
 
 
 class Revoked:
-    """Ids of sessions, agents and delegations. Ids of all three kinds are unique, so one table does."""
+    """IDs of sessions, agents and delegations. All three kinds of IDs are unique, so one table is enough."""
 
     def __init__(self, database: Database, release: Release, client: t.Any, key: bytes | None) -> None:
         ended = "'terminated'" if release.secret_store else "'suspended', 'terminated'"
@@ -46,7 +46,7 @@ class Revoked:
         self.messages = self.invalid_signatures = self.reloads = self.reload_errors = 0
 
     def reload(self) -> None:
-        """Read the snapshot. The newer family forgets what only the stream said; the older one only adds."""
+        """Read the snapshot. The newer family drops revocations that came only from the stream; the older one only adds."""
         found = {row["id"]: time.monotonic() + KEEP_SECONDS for row in self._database.rows(self._sql)}
         with self._lock:
             self._marks = found if self._replaces else {**self._marks, **found}
@@ -57,7 +57,7 @@ class Revoked:
         streams.ensure_group(self._client, streams.REVOCATIONS, self._group)
 
     def read(self) -> None:
-        """One turn of reading the stream."""
+        """Read the stream once."""
         for identifier, fields in streams.read_group(self._client, streams.REVOCATIONS, self._group, self._consumer):
             if streams.genuine(self._key, streams.REVOCATIONS, fields):
                 self.messages += 1

@@ -33,7 +33,7 @@ from .upstreams import Upstreams
 
 
 class Sts:
-    """The service; StartError when its environment does not do."""
+    """The service. Raises StartError for an invalid environment."""
 
     def __init__(self, environment: Environment) -> None:
         self.database = Database(environment.text("DATABASE_URL"))
@@ -111,7 +111,7 @@ class Sts:
         form = asked.form_of(request)
         by_gateway = gateway_signature.present(request.headers)
         if by_gateway:
-            # The newer releases bind the request's id as a field, the older ones as the nonce itself.
+            # The newer releases bind the request's ID as a field, the older ones use it as the nonce.
             bound = form.get("gateway_request_id", [""])[0] if self.release.contract else request.headers.get(gateway_signature.REQUEST)
             if bound != request.id or not self._signed(request, self._signed_body(request, form)):
                 raise Refused(401, "access_denied", "invalid gateway exchange signature", request.id)
@@ -130,7 +130,7 @@ class Sts:
         return Response(200, {"zone_id": zone, "loaded": True, **version, **about, **({"age_seconds": age} if age else {})})
 
     def simulate(self, request: Request) -> Response:
-        """Only whether the policies can be read at all: what a new version of a set is tried with."""
+        """Check only whether the policies can be read. A new version of a set is tested with this."""
         if not self._signed(request, request.body):
             raise Refused(401, "access_denied", "invalid simulation request signature", request.id)
         given = json.loads(request.body)
@@ -150,7 +150,7 @@ class Sts:
         return urllib.parse.urlencode(sorted(form.items()), doseq=True).encode()
 
     def _signed(self, request: Request, body: bytes) -> bool:
-        """Signed by one who has the key, and for the first time; without Redis nothing is."""
+        """Return whether the request is signed with the key and is not a replay. Without Redis, no request is accepted."""
         if not gateway_signature.genuine(self.gateway_key, request.headers, request.method, request.path, body):
             return False
         nonce = request.headers.get(gateway_signature.REQUEST) or ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a client asks of the token endpoint, and how it is refused."""
+"""A client's request to the token endpoint, and its refusal."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Refused(Refusal):
 
 @dataclasses.dataclass
 class Asked:
-    """One exchange. `by_gateway` when the gateway signed it; `claims` once the subject token is verified."""
+    """One exchange. `by_gateway` is true if the gateway signed it; `claims` are set once the subject token is verified."""
 
     request: str
     zone: str
@@ -50,7 +50,7 @@ class Asked:
 
 
 def form_of(request: Request) -> dict[str, list[str]]:
-    """The fields of the body; Refused for what is no form of an exchange."""
+    """Return the fields of the body. Raises Refused if it is not the form of an exchange."""
     if request.method != "POST":
         raise Refused(405, "invalid_token", "POST is required", request.id)
     if "?" in request.url:
@@ -64,7 +64,7 @@ def form_of(request: Request) -> dict[str, list[str]]:
 
 
 def read(request: Request, form: dict[str, list[str]], by_gateway: bool) -> Asked:
-    """The exchange that the form describes; Refused."""
+    """Return the exchange that the form describes. Raises Refused."""
 
     def field(name: str) -> str:
         return form.get(name, [""])[0].strip()

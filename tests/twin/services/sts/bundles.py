@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The active policy set of each zone, as loaded: at start, when asked for, when a stream says so, and every minute."""
+"""The active policy set of each zone. It is loaded at the start, on request, after a stream entry, and every minute."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..common.postgres import Database, Release
 from . import decisions
 from .decisions import Decision, Question
 
-# No order and no look at archived sets: whichever of several active ones comes first governs, as in the product.
+# Not sorted, and archived sets are included: the first of several active sets governs, as in the product.
 ACTIVE = """
 SELECT v.id, v.manifest_json, v.manifest_sha256 FROM policy_set_bindings b
 LEFT JOIN policy_set_versions v ON v.id = b.active_version_id
@@ -32,7 +32,7 @@ FALLBACK = "no_active_policy_set"
 
 @dataclasses.dataclass(frozen=True)
 class Bundle:
-    """What is loaded for a zone; without a version it denies all."""
+    """The loaded policies of a zone. Without a version it denies everything."""
 
     version: str
     manifest_sha256: str
@@ -41,7 +41,7 @@ class Bundle:
 
 
 class Bundles:
-    """Loads and asks. PolicyError when a zone has nothing that can be asked."""
+    """Loads policies and evaluates them. Raises PolicyError if a zone has no policies that can be evaluated."""
 
     def __init__(self, database: Database, release: Release) -> None:
         self._database = database
@@ -51,7 +51,7 @@ class Bundles:
         self.evaluations = self.evaluation_errors = self.load_errors = 0
 
     def load_all(self) -> None:
-        """Every zone with an active set, and every one that was asked for."""
+        """Load every zone with an active set, and every zone that was requested before."""
         active = self._database.rows("SELECT DISTINCT zone_id FROM policy_set_bindings WHERE active_version_id IS NOT NULL")
         for zone in {row["zone_id"] for row in active} | set(self._bundles):
             try:
@@ -60,7 +60,7 @@ class Bundles:
                 log("error", "opa seed: load zone", zone=zone, err=str(error))
 
     def load(self, zone: str) -> None:
-        """Replace what is loaded; PolicyError leaves it as it was."""
+        """Replace the loaded policies of a zone. After PolicyError the old ones are kept."""
         row = self._database.row(ACTIVE, zone)
         if row is None:
             return self._keep(zone, Bundle("", FALLBACK, (), time.time()))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the STS learns from streams: sessions that are revoked, policies that changed, keys that rotated."""
+"""The streams that the STS reads: revoked sessions, changed policies, rotated keys."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ FAILURE_SECONDS = 86400
 
 
 class StreamFault(Exception):
-    """The entry cannot be acted on."""
+    """The entry cannot be processed."""
 
 
 class Consumers:
-    """A loop for each stream. An entry that nobody of ours signed is dropped and acknowledged."""
+    """A loop for each stream. An entry without a valid signature is dropped and acknowledged."""
 
     def __init__(self, client: t.Any, key: bytes | None, records: Records, bundles: Bundles, keys: SigningKeys) -> None:
         self._client = client
@@ -47,7 +47,7 @@ class Consumers:
         self.ready = False
 
     def start(self) -> None:
-        """Make the groups and begin; a Redis that is away is an error here, as it is for the product."""
+        """Create the groups and begin. An unavailable Redis is an error here, as in the product."""
         for stream, group in GROUPS.items():
             streams.ensure_group(self._client, stream, group)
         for loop in self._loops:
@@ -59,7 +59,7 @@ class Consumers:
             loop.stop()
 
     def _read(self, stream: str) -> None:
-        """What an earlier consumer left pending, once, and what is new."""
+        """Process what an earlier consumer left pending, once, and new entries."""
         group = GROUPS[stream]
         if stream not in self._claimed:
             _next, entries, *_deleted = self._client.xautoclaim(stream, group, self._consumer, 30_000, count=1000)
@@ -94,7 +94,7 @@ class Consumers:
             raise StreamFault("missing session_id or agent_session_id")
 
     def _given_up(self, stream: str, identifier: str, fields: Fields, error: str) -> bool:
-        """Count the failure; after too many the entry goes to the dead letters."""
+        """Count the failure. After too many failures the entry is moved to the dead letters."""
         key = f"stream-failure:{stream}:{identifier}"
         attempts = self._client.incr(key)
         self._client.expire(key, FAILURE_SECONDS)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a policy set answers to an exchange. The rules over data documents are the product's, told again."""
+"""The decision of a policy set about an exchange. The rules over data documents copy the product's."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIFECYCLE_SCOPE = "agent:lifecycle"
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """Who wants what: `labels` are those of the session, `edge_scopes` those of the delegation (None without one)."""
+    """The subject of a decision. `labels` are the session's, `edge_scopes` the delegation's (None without one)."""
 
     application: str
     resource: str
@@ -37,11 +37,11 @@ class Decision:
 
     @property
     def reason(self) -> str:
-        """What the caller is told of a denial."""
+        """Return the reason of a denial that the caller gets."""
         return next((str(one["reason"]) for one in self.diagnostics or [] if one.get("reason")), "")
 
 
-# Where no rule of the set gives a result, the product's engine answers without a reason.
+# If no rule of the set gives a result, the product's engine answers without a reason.
 UNDEFINED = Decision(False, diagnostics=None)
 
 
@@ -54,7 +54,7 @@ def allow(policy: str) -> Decision:
 
 
 def by_rego(contents: t.Sequence[str], question: Question) -> Decision:
-    """As the releases decide that leave the decision to the set's own Rego; PolicyError."""
+    """Decide like the releases that use the set's own Rego. Raises PolicyError."""
     real = [content for content in contents if not documents.is_document(content)]
     if not real:
         return UNDEFINED
@@ -68,7 +68,7 @@ def by_rego(contents: t.Sequence[str], question: Question) -> Decision:
 
 
 def by_contract(contents: t.Sequence[str], question: Question) -> Decision:
-    """As the releases decide that own the rules and read the set's data documents; PolicyError."""
+    """Decide like the releases with built-in rules that read the set's data documents. Raises PolicyError."""
     data = documents.merged(contents)
     if data.get("restrict"):
         return deny("restriction_active")

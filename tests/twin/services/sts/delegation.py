@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an exchange may claim about sessions and delegations, and the proof that goes into the token."""
+"""The sessions and delegations that an exchange may claim, and the proof for the token."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_HOPS = 10
 
 @dataclasses.dataclass(frozen=True)
 class Proof:
-    """A live delegation: its edge, the ids of the edges that lead to it, who handed on to whom."""
+    """A live delegation: its edge, the IDs of the edges that lead to it, and the chain of delegating agents."""
 
     edge: Row
     constraints: dict[str, t.Any]
@@ -34,7 +34,7 @@ class Proof:
         return self.edge["resource_id"] in (None, resource["id"]) and (not named or resource["identifier"] in named)
 
     def shorten(self, lifetime: dt.timedelta) -> dt.timedelta:
-        """No token outlives the delegation."""
+        """Limit a token's lifetime to the delegation's."""
         limits: list[dt.timedelta] = [lifetime, self.edge["expires_at"] - utc_now()]
         if seconds := self.constraints.get("ttl_seconds"):
             limits.append(dt.timedelta(seconds=seconds))
@@ -65,7 +65,7 @@ def denied(asked: Asked, why: str) -> Refused:
 
 
 def references(records: Records, asked: Asked, application: str) -> tuple[Proof | None, Row | None]:
-    """The proof of the delegation and the session that acts, where the exchange names them; Refused when they do not hold."""
+    """Return the proof of the delegation and the acting session, if the exchange names them. Raises Refused if they are invalid."""
     if asked.authority:
         _own_authority(records, asked, application)
     if not asked.edge:
@@ -128,7 +128,7 @@ def _proof(records: Records, asked: Asked, edge: Row, target: Row) -> Proof:
 
 
 def _path(records: Records, asked: Asked, edge: Row) -> list[Row]:
-    """The edges from the first issuer to this one."""
+    """Return the edges from the first issuer to this one."""
     path = [edge]
     while (parent := path[0]["parent_edge_id"]) and len(path) <= MAX_HOPS:
         above = records.edge(asked.zone, parent)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The token exchange: who asks, whether policy allows it, the record of it, the token."""
+"""The token exchange: authentication, the policy decision, its record, and the token."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Exchange:
     issuer: str
 
     def run(self, asked: Asked) -> Json:
-        """The answer of a granted exchange; Refused."""
+        """Return the answer of a granted exchange. Raises Refused."""
         application = self._authenticate(asked)
         if not asked.resources:
             raise Refused(400, "invalid_token", "at least one resource is required", asked.request)
@@ -71,7 +71,7 @@ class Exchange:
         raise Refused(401, "access_denied", "invalid client credentials", asked.request)
 
     def _subject(self, asked: Asked, application: str) -> None:
-        """Verify the token that the gateway or a client presents; what it is bound to becomes what is asked."""
+        """Verify the subject token of the gateway or a client, and bind the exchange to the token's session and delegation."""
         use = "gateway" if asked.by_gateway and self.records.release.contract and self.records.release.secret_store else "session"
         try:
             claims = tokens.verify(asked.subject_token, self.keys.verifying(asked.zone), self.issuer, self.issuer)
@@ -92,7 +92,7 @@ class Exchange:
         asked.edge = claims.get("delegation_edge_id") or asked.edge
 
     def _granted(self, asked: Asked, application: Row, proof: Proof | None, agent: Row | None) -> tuple[list[Row], str]:
-        """The resources that are granted, and the first reason why one was not."""
+        """Return the granted resources, and the first reason for a denial."""
         granted, reason = [], ""
         for identifier in asked.resources:
             resource = self.records.resource(asked.zone, identifier)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What comes of a granted exchange: the record of it, and the token."""
+"""The result of a granted exchange: its record, and the token."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Json = dict[str, t.Any]
 
 @dataclasses.dataclass
 class Mint:
-    """Makes tokens. The record comes first and stays even when there is no token in the end, as with a wrong KEK."""
+    """Creates tokens. The record is written first and stays even if no token can be created, for example with a wrong KEK."""
 
     records: Records
     keys: SigningKeys
@@ -42,7 +42,7 @@ class Mint:
     issuer: str
 
     def run(self, asked: Asked, application: str, granted: list[Row], proof: Proof | None) -> Json:
-        """The answer; Refused."""
+        """Return the answer. Raises Refused."""
         lifetime, use = self._lifetime(asked, proof), self._use(asked)
         names = [resource["identifier"] for resource in granted]
         sid = self._record(asked, application, use, lifetime)
@@ -118,7 +118,7 @@ class Mint:
         return "gateway" if delegated else "session"
 
     def _token(self, asked: Asked, claims: tokens.Claims) -> str:
-        """Sign, and note the token's id; the record of the exchange stays even when that fails."""
+        """Sign the token and record its ID. The record of the exchange stays even if that fails."""
         try:
             token = tokens.issue(claims, *self.keys.signer(asked.zone))
             seconds = max(int(claims["exp"] - time.time()), 1)

@@ -26,14 +26,14 @@ UPDATE {table} SET status = 'revoked'{columns} WHERE id IN (SELECT id FROM tree)
 
 
 class Records:
-    """Looks up what is live; a row that has ended is as good as none."""
+    """Looks up live rows. A row that has ended counts as missing."""
 
     def __init__(self, database: Database, release: Release) -> None:
         self._database = database
         self.release = release
 
     def application(self, identifier: str, zone: str | None) -> Row | None:
-        """By id, in a zone or (None) anywhere."""
+        """Return an application by ID, in a zone or (None) in any zone."""
         live = "archived_at IS NULL AND (expires_at IS NULL OR expires_at > now())"
         return self._database.row(
             f"SELECT * FROM applications WHERE id = %s AND zone_id = coalesce(%s, zone_id) AND {live}", identifier, zone
@@ -58,7 +58,7 @@ class Records:
         )
 
     def agent(self, zone: str, identifier: str) -> Row | None:
-        """An active session within its time; `labels` and `subject` by these names in every release."""
+        """Return an active session within its time. `labels` and `subject` have these names in every release."""
         release = self.release
         task = f"{release.started} + make_interval(secs => coalesce(ttl_seconds, 0)) > now()"
         return self._database.row(
@@ -77,7 +77,7 @@ class Records:
         return int(row["epoch"]) if row else 0
 
     def add_authority(self, row: dict[str, t.Any], lifetime: dt.timedelta) -> None:
-        """A new authority record; its times are the database's."""
+        """Add an authority record. Its times are the database's."""
         columns = ", ".join([*row, "status", "expires_at", "authenticated_at"])
         marks = ", ".join(["%s"] * len(row))
         self._database.execute(
@@ -85,7 +85,7 @@ class Records:
         )
 
     def revoke(self, zone: str, authority: str, reason: str) -> None:
-        """The record with all that came from it, whatever its status was."""
+        """Revoke the record and all records derived from it, with any status."""
         newer = self.release.secret_store
         sql = REVOKED_TREE.format(table=self.release.authority, columns=", revoked_at = now(), revoked_reason = %s" if newer else "")
         self._database.execute(sql, authority, zone, *([reason or "session_revoked"] if newer else []))

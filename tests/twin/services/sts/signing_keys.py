@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The signing keys of zones: read from their sealed rows, made when a zone has none."""
+"""The signing keys of zones: read from their encrypted rows, or created if a zone has none."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..common.keyring import Keyring, SealError
 from ..common.postgres import Database, Row
 
 CACHE_SECONDS = 900
-# The newest key of a zone, and the one before it while the newest is younger than a day.
+# The newest key of a zone, and the key before it while the newest is younger than a day.
 CURRENT = """
 WITH ranked AS (
   SELECT *, row_number() OVER (ORDER BY version DESC) AS rank, max(created_at) OVER () AS newest
@@ -33,7 +33,7 @@ Signer = tuple[ec.EllipticCurvePrivateKey, str]
 
 
 class SigningKeys:
-    """Keys of zones. SealError when the KEK does not open one that is needed."""
+    """Keys of zones. Raises SealError if the KEK does not decrypt a key that is needed."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database = database
@@ -44,7 +44,7 @@ class SigningKeys:
         self.invalid = 0
 
     def published(self, zone: str) -> list[dict[str, str]] | None:
-        """The public keys of the zone, without those that do not open; None when it has no key at all."""
+        """Return the public keys of the zone without keys that cannot be decrypted, or None if it has no key at all."""
         found = []
         rows = self._database.rows(self._sql, zone)
         for row in rows:
@@ -59,7 +59,7 @@ class SigningKeys:
         return {row["id"]: self._open(row).public_key() for row in self._database.rows(self._sql, zone)}
 
     def signer(self, zone: str) -> Signer:
-        """The key that signs, and its id. The older family does not look at the database again for 15 minutes."""
+        """Return the signing key and its ID. The older family does not read the database again for 15 minutes."""
         with self._lock:
             at, known = self._cache.get(zone, (0.0, None))
             if known and not self._keyring.secret_store and time.monotonic() - at < CACHE_SECONDS:
@@ -78,7 +78,7 @@ class SigningKeys:
         return t.cast(ec.EllipticCurvePrivateKey, serialization.load_pem_private_key(pem, password=None))
 
     def _make(self, zone: str) -> Row:
-        """A first key, which nobody asked for and nobody is told about."""
+        """Create a first key. This is not reported to any other service."""
         pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         )

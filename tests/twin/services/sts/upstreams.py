@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the gateway is to go with a granted request, and with what credential."""
+"""The gateway's target for a granted request, and the credential for it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ MODES = {"none": "none", "caracal_mandate": "caracal_jwt", "api_key": "provider_
 
 
 class Upstreams:
-    """Directives for resources. Providers that need a user's consent or another server are not played."""
+    """Directives for resources. Providers that need a user's consent or another server are not implemented."""
 
     def __init__(self, records: Records, keyring: Keyring) -> None:
         self._records = records
         self._keyring = keyring
 
     def operation_fault(self, resource: Row, asked: Asked) -> str:
-        """Why the operation is not permitted where the resource declares its operations; nothing when it is."""
+        """Return why an operation is not permitted, or an empty string. Only checked if the resource declares its operations."""
         if resource.get("operation_enforcement", "transport_uniform") != "enforced":
             return ""
         held = str((asked.claims or {}).get("scope") or "").split()
@@ -39,7 +39,7 @@ class Upstreams:
         return f"operation {asked.method} {asked.path} is not declared on resource {resource['identifier']}; {remedy}"
 
     def directive(self, resource: Row, asked: Asked) -> dict[str, t.Any]:
-        """Address and credential; Refused when the credential cannot be had."""
+        """Return address and credential. Raises Refused if the credential is unavailable."""
         provider = self._records.provider(resource["credential_provider_id"])
         kind = provider["provider_kind"] if provider else "none"
         found: dict[str, t.Any] = {"url": resource["upstream_url"] or "", "auth_mode": MODES.get(kind, "")}

@@ -17,7 +17,7 @@ SECRETS = ("CARACAL_AUTH_SECRET", "CARACAL_ADMIN_TOKEN", "CARACAL_COORDINATOR_TO
 
 
 class Web:
-    """The service; StartError when its environment or its database does not do."""
+    """The service. Raises StartError for an invalid environment or database."""
 
     def __init__(self, environment: Environment) -> None:
         self.database = Database(environment.text("CARACAL_AUTH_DATABASE_URL"))
@@ -29,13 +29,13 @@ class Web:
         self.app.route("GET", "/ready", self.ready)
 
     def start(self) -> None:
-        """Nothing runs beside the requests."""
+        """Do nothing: this service has no background work."""
 
     def closers(self) -> list[t.Callable[[], None]]:
         return []
 
     def _look(self) -> None:
-        """Its tables are made by a job of their own, before it starts."""
+        """Check its database. A separate job creates the tables before the service starts."""
         found = self.database.row("SELECT to_regclass('public.user') IS NOT NULL AS there") or {}
         if not found.get("there"):
             raise StartError("the auth database has no tables; run its migration")
