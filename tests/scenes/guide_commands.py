@@ -20,19 +20,33 @@ from scenes.playing import COLLECTIONS, LOCAL, LONGEST
 
 # `$`, `#` for root, or the name of a host before either.
 _PROMPT = re.compile(r"^(?:[a-z-]+\$|[$#]) +")
+# In a guide, a comment before a block that no test runs, with the reason.
+EXAMPLE = ".. Not run by a test:"
 _FIRST_LINES = "set -euo pipefail\n"
 
 
 def commands(page: str, number: int) -> str:
-    """The commands of a console block, counted from 1: without prompts, and without the output below a command."""
+    """The commands of a console block, counted from 1."""
+    return commands_of(guide_pages.blocks(page, "console")[number - 1])
+
+
+def commands_of(block: str) -> str:
+    """The commands of a text: without prompts, and without the output below a command."""
     found: list[str] = []
     goes_on = False
-    for line in guide_pages.blocks(page, "console")[number - 1].splitlines():
+    for line in block.splitlines():
         prompt = _PROMPT.match(line)
         goes_on = bool(prompt) or (goes_on and (line.startswith(" ") or line == "done"))
         if goes_on:
             found.append(line[prompt.end() :] if prompt else line)
     return "\n".join(found) + "\n"
+
+
+def examples(page: str) -> list[int]:
+    """Numbers of the console blocks that a comment marks as examples."""
+    text = (guide_pages.FOLDER / f"{page}.rst").read_text(encoding="utf-8")
+    before = text.split(".. code-block:: console")[:-1]
+    return [number for number, part in enumerate(before, 1) if part.rstrip().splitlines()[-1].lstrip().startswith(EXAMPLE)]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,8 @@ from scenes import drilled_services
 from scenes.guide_commands import Desk
 from scenes.scene import DEPLOYMENT
 
+# The line of `pg_hba.conf` that the guides add.
+RULE = "local all backup scram-sha-256\n"
 # Packages and Python libraries of the machine stay as they are.
 TAGS = "caracal_setup_packages,caracal_setup_python"
 

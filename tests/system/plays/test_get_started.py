@@ -17,9 +17,7 @@ from scenes.scene import DEPLOYMENT
 from scenes.secrets_scene import contents
 from scenes.twin_database import TwinCluster
 from system.plays import drillable
-from system.plays.guide_hosts import TAGS, Hosts, drill_settings, restore_settings, source_settings
-
-RULE = "local all backup scram-sha-256\n"
+from system.plays.guide_hosts import RULE, TAGS, Hosts, drill_settings, restore_settings, source_settings
 
 
 @pytest.fixture
@@ -38,6 +36,7 @@ def test_first_backup(desk: Desk, caracal_database: TwinCluster, sandbox_directo
         output = desk.run_block("guide_first_backup", 2, ANSIBLE_SKIP_TAGS=TAGS)
         assert "verdict: pass" in output
         assert "failed=0" in desk.run_block("guide_first_backup", 4)
+        assert "failed=0" in desk.run_block("guide_doctor", 1, ANSIBLE_INVENTORY=str(desk.folder / "inventory.yml"))
 
 
 def test_first_backup_rule_of_the_login(desk: Desk) -> None:
@@ -51,19 +50,19 @@ def test_first_backup_rule_of_the_login(desk: Desk) -> None:
 
 @pytest.mark.no_false_alarm
 def test_compose(desk: Desk, caracal_database: TwinCluster, fresh_cluster: FreshCluster, sandbox_directory: str) -> None:
-    page, root = "guide_compose", desk.folder
+    root = desk.folder
     hosts = Hosts(desk, "prod", "drill")
     hosts.write()
     with drillable.source(root / "scene", caracal_database) as (deployment, found), redis_server.start() as redis:
         production = f"{deployment.scene.socket}/.s.PGSQL.{caracal_database.info.port}"
         drill = drill_settings(root, sandbox_directory, production)
         desk.write("settings.yml", {**hosts.settings, **source_settings(found), **drill})
-        desk.run_block(page, 2, ANSIBLE_SKIP_TAGS=TAGS)
-        desk.run_block(page, 3)
-        assert "verdict: pass" in desk.run_block(page, 4)
-        desk.run_block(page, 5, ANSIBLE_SKIP_TAGS=TAGS)
+        desk.run_block("guide_compose", 2, ANSIBLE_SKIP_TAGS=TAGS)
+        desk.run_block("guide_compose", 3)
+        assert "verdict: pass" in desk.run_block("guide_compose", 4)
+        desk.run_block("guide_compose", 5, ANSIBLE_SKIP_TAGS=TAGS)
         calls = desk.program("docker")
-        desk.run_block(page, 6)
+        desk.run_block("guide_compose", 6)
         assert calls.read_text(encoding="ascii") == "compose create\n"
         restore = {
             **restore_settings(root / "new", fresh_cluster().socket_dir, redis.socket),
@@ -72,5 +71,5 @@ def test_compose(desk: Desk, caracal_database: TwinCluster, fresh_cluster: Fresh
             "caracal_restore_signing_key": str(root / ".config" / "caracal-ops" / DEPLOYMENT / "operator_signing_key"),
         }
         desk.write("restore.yml", restore)
-        desk.run_block(page, 7)
+        desk.run_block("guide_compose", 7)
     assert contents(root / "new" / "secrets") == contents(deployment.directory)

@@ -19,7 +19,7 @@ from scenes import scene as scenes
 from scenes.engine_stand_in import Engine
 from scenes.guide_commands import Desk
 from scenes.old_repository import OldRepository
-from scenes.playing import backup_settings, drill_settings
+from scenes.playing import Play, backup_settings
 from scenes.scene import DEPLOYMENT, Scene
 from scenes.twin_database import TwinCluster
 from system.plays.drillable import Drillable
@@ -75,12 +75,6 @@ def test_sets_and_copy(desk: Desk, bare_sets: Scene) -> None:
     assert {path.name for path in (desk.folder / "copy" / "sets").iterdir()} == set(scene.sets())
 
 
-def test_doctor(desk: Desk, bare_sets: Scene, sandbox_directory: str) -> None:
-    scene = bare_sets.copy(desk.folder / "scene")
-    desk.write("settings.yml", {**backup_settings(scene), **drill_settings(scene, sandbox_directory)})
-    assert "failed=0" in desk.run_block("guide_doctor", 1)
-
-
 def test_prune(desk: Desk, old: OldRepository) -> None:
     settings = {
         "repository": old.store.location,
@@ -91,10 +85,10 @@ def test_prune(desk: Desk, old: OldRepository) -> None:
         "keep_last": 2,
         "minimum": 1,
     }
-    desk.write("settings.yml", role_settings.of("caracal_repository", settings))
+    given = role_settings.of("caracal_repository", settings)
+    desk.write("settings.yml", given)
     # The first run only records the head of the journal.
-    with pytest.raises(AssertionError, match="for the first time"):
-        desk.run_block("guide_retention", 1)
+    assert Play("prune", given, desk.folder).ended() != 0
     before = len(old.sets())
     desk.run_block("guide_retention", 1)
     assert len(old.sets()) < before

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +15,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scenes import guide_pages
+from scenes import collection_in_git, guide_pages
+from scenes.collection_in_git import INSTALLED, PUBLISHED
+from scenes.guide_commands import Desk
 from scenes.playing import COLLECTIONS, LOCAL, LONGEST, backup_settings, drill_settings
 from scenes.scene import Scene
+from scenes.twin_database import TwinCluster
+from system.plays import drillable, guide_hosts
+from system.plays.guide_hosts import TAGS, Hosts, source_settings
 
 PAGE = "guide_infra_repository"
 REQUIREMENTS, SETTINGS, SETUP, BACKUP, DRILL, OF_ITS_OWN = guide_pages.blocks(PAGE, "yaml")
@@ -70,7 +74,26 @@ def test_a_job_is_played_on_its_hosts(repository: Path) -> None:
         assert f"pattern: ['{host}']" in found.stdout, found.stdout
 
 
-def test_each_file_of_a_job_is_played_and_what_prepares_comes_first() -> None:
-    block = next(one for one in guide_pages.blocks(PAGE, "console") if "requirements.yml" in one)
-    files = list(dict.fromkeys(re.findall(r"ansible-playbook (\S+)", block)))
-    assert files == ["caracal_setup.yml", "caracal_backup.yml", "caracal_restore_drill.yml"]
+@pytest.mark.no_false_alarm
+def test_commands(tmp_path: Path, caracal_database: TwinCluster, sandbox_directory: str) -> None:
+    (tmp_path / "infra").mkdir()
+    desk = Desk(tmp_path / "infra")
+    Hosts(desk, "prod", "drill").write()
+    url = collection_in_git.create(tmp_path / "git")
+    names = {"caracal_setup": SETUP, "caracal_backup": BACKUP, "caracal_restore_drill": DRILL}
+    for name, text in names.items():
+        desk.write(f"{name}.yml", text)
+    desk.write("requirements.yml", REQUIREMENTS.replace(PUBLISHED, url))
+    desk.write("group_vars/all/caracal.yml", SETTINGS)
+    with drillable.source(tmp_path / "scene", caracal_database) as (deployment, found):
+        production = f"{deployment.scene.socket}/.s.PGSQL.{caracal_database.info.port}"
+        own = {"caracal_ops_compose_project": "", "caracal_ops_repository": str(tmp_path / "repository")}
+        desk.write("host_vars/prod.yml", {**own, **source_settings(found)})
+        desk.write("host_vars/drill.yml", {**own, **guide_hosts.drill_settings(tmp_path, sandbox_directory, production)})
+        environment = {
+            "ANSIBLE_INVENTORY": str(desk.folder / "inventory.yml"),
+            "ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "collections"),
+            "ANSIBLE_SKIP_TAGS": TAGS,
+        }
+        assert "verdict: pass" in desk.run_block("guide_infra_repository", 1, **environment)
+    assert (tmp_path / "collections" / INSTALLED).is_file()

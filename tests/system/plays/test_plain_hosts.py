@@ -14,12 +14,14 @@ import pytest
 
 from harness.fixtures import FreshCluster
 from scenes import drilled_services, guide_pages, redis_server, role_settings, secrets_scene
-from scenes.playing import Play, backup_settings, drill_settings
+from scenes.guide_commands import Desk
+from scenes.playing import backup_settings, drill_settings
 from scenes.redis_server import RedisServer
 from scenes.replay_folders import ReplayFolder
-from scenes.scene import DEPLOYMENT, OPERATOR_HOST
+from scenes.scene import DEPLOYMENT, OPERATOR_HOST, tree
 from scenes.secrets_scene import Deployment, contents
 from scenes.twin_database import TwinFactory
+from system.plays.guide_hosts import RULE, TAGS, Hosts
 from twin import surroundings
 
 PAGE = "guide_plain_hosts"
@@ -42,7 +44,7 @@ def volumes(folder: Path) -> list[dict[str, str]]:
     return [{"service": name, "path": str(folder / name)} for name in ("sts", "gateway")]
 
 
-def backed_up(deployment: Deployment, redis: RedisServer, folder: Path) -> None:
+def backed_up(desk: Desk, deployment: Deployment, redis: RedisServer, folder: Path) -> None:
     for statement in guide_pages.statements(LOGIN):
         deployment.cluster.execute(statement, database="postgres")
     deployment.cluster.execute(f"ALTER ROLE backup PASSWORD '{PASSWORD}'", database="postgres")
@@ -57,16 +59,16 @@ def backed_up(deployment: Deployment, redis: RedisServer, folder: Path) -> None:
         "caracal_backup_replay_volumes": volumes(folder),
     }
     own = {
-        **keys("caracal_backup", backup_settings(deployment.scene), "create_repository"),
+        **keys("caracal_backup", backup_settings(deployment.scene)),
         "caracal_backup_secrets_recipients_files": [str(deployment.recipients)],
     }
-    play = Play("backup", {**guide_pages.played(BACKUP, here), **own}, folder)
-    assert play.ended() == 0 and PASSWORD not in play.output(), play.output()
+    desk.write("backup.yml", {**guide_pages.played(BACKUP, here), **own})
+    assert PASSWORD not in desk.run_block("guide_plain_hosts", 3)
     manifest = deployment.manifest(deployment.scene.sets()[-1])
     assert not {"secrets", "replay", "redis"} & manifest["left_out"].keys()
 
 
-def drilled(deployment: Deployment, sandbox: str, folder: Path) -> None:
+def drilled(desk: Desk, deployment: Deployment, sandbox: str, folder: Path) -> None:
     assert [one["name"] for one in DRILL["caracal_drill_services"]] == list(drilled_services.SERVICES)
     here = {
         **once(deployment),
@@ -81,13 +83,11 @@ def drilled(deployment: Deployment, sandbox: str, folder: Path) -> None:
         "caracal_drill_ready_timeout": 300,
         "caracal_drill_settle_timeout": 300,
     }
-    play = Play("restore_drill", {**guide_pages.played(DRILL, here), **own}, folder)
-    assert play.ended() == 0 and "verdict: pass" in play.output(), play.output()
+    desk.write("drill.yml", {**guide_pages.played(DRILL, here), **own})
+    assert "verdict: pass" in desk.run_block("guide_plain_hosts", 4)
 
 
-def restored(deployment: Deployment, socket: str, redis: RedisServer, folder: Path) -> None:
-    for name in ("sts", "gateway"):
-        (folder / name / "audit-replay").mkdir(parents=True)
+def restored(desk: Desk, deployment: Deployment, socket: str, redis: RedisServer, folder: Path) -> None:
     here = {
         **once(deployment),
         "caracal_restore_identity_files": [str(deployment.scene.identity)],
@@ -108,10 +108,26 @@ def restored(deployment: Deployment, socket: str, redis: RedisServer, folder: Pa
         "caracal_ops_high_water_mark": str(deployment.scene.mark(OPERATOR_HOST)),
         "caracal_ops_audit_retention_days": 3650,
     }
-    settings = {**guide_pages.played(RESTORE, here), **own}
-    for arguments in (("--check",), ()):
-        play = Play("restore", settings, folder, arguments)
-        assert play.ended() == 0, play.output()
+    desk.write("restore.yml", {**guide_pages.played(RESTORE, here), **own})
+    owner = {"-o caracal -g caracal": f"-o {os.getuid()} -g {os.getgid()}", "/var/lib/caracal/": f"{folder}/"}
+    desk.run_block("guide_plain_hosts", 6, owner)
+    calls = desk.program("systemctl")
+    desk.run_block("guide_plain_hosts", 7)
+    started = calls.read_text(encoding="ascii").split()
+    assert started[1::2] == [f"caracal-{name}" for name in ("audit", "sts", "api", "coordinator", "gateway")]
+
+
+def test_setup(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    Hosts(desk, "app", "drill").write("new")
+    desk.run_block("guide_plain_hosts", 1, ANSIBLE_SKIP_TAGS=TAGS)
+    path, calls = desk.write("pg_hba.conf", "local all all peer\n"), desk.program("systemctl")
+    desk.write("backup.yml", {"caracal_ops_deployment": DEPLOYMENT})
+    desk.run_block("guide_plain_hosts", 2, {"/etc/postgresql/17/main/pg_hba.conf": str(path)}, ANSIBLE_SKIP_TAGS=TAGS)
+    assert path.read_text(encoding="ascii") == f"{RULE}local all all peer\n" and calls.read_text(encoding="ascii") == "reload postgresql\n"
+    before = tree(tmp_path / "drill")
+    desk.run_block("guide_plain_hosts", 5, ANSIBLE_SKIP_TAGS=TAGS)
+    assert tree(tmp_path / "drill") == before
 
 
 @pytest.mark.no_false_alarm
@@ -119,12 +135,14 @@ def test_from_nothing_to_restored(twin_cluster: TwinFactory, fresh_cluster: Fres
     deployment = secrets_scene.make(tmp_path / "scene", twin_cluster())
     source, target = tmp_path / "source", tmp_path / "target"
     target.mkdir()
+    desk = Desk(tmp_path)
+    desk.inventory({name: {} for name in ("app", "drill", "new")})
     with redis_server.start() as redis, redis_server.start() as other:
         client = surroundings.connect(f"unix://{redis.socket}", None)
         surroundings.create(deployment.cluster.target, deployment.cluster.spec.seed, client, source)
-        backed_up(deployment, redis, source)
-        drilled(deployment, sandbox_directory, source)
-        restored(deployment, fresh_cluster().socket_dir, other, target)
+        backed_up(desk, deployment, redis, source)
+        drilled(desk, deployment, sandbox_directory, source)
+        restored(desk, deployment, fresh_cluster().socket_dir, other, target)
         assert redis_server.state(other.client) == redis_server.state(redis.client)
     assert contents(target / "secrets") == contents(deployment.directory)
     assert (target / "caracal.env").read_text(encoding="utf-8") == "CARACAL_MODE=test\n"
