@@ -39,7 +39,7 @@ PLAIN = ("There is no set.", "It is no longer than that.", "Restart it; then ask
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize(("text", "pattern"), zip(PLANTED, english.PATTERNS, strict=True), ids=range(len(PLANTED)))
+@pytest.mark.parametrize(("text", "pattern"), list(zip(PLANTED, english.PATTERNS, strict=True)), ids=range(len(PLANTED)))
 def test_finds_each_pattern(text: str, pattern: str) -> None:
     assert any(finding.endswith(f": {english.PATTERNS[pattern]}") for finding in english.findings(text))
 
