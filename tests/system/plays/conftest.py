@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scenes import scene as scenes
+from scenes.guide_commands import Desk
 from scenes.scene import Scene
 from scenes.twin_database import TwinCluster
 from system.plays import drillable
@@ -36,3 +37,9 @@ def bare_sets(tmp_path_factory: pytest.TempPathFactory, caracal_database: TwinCl
 def drilled(whole_set: Drillable, tmp_path: Path) -> Drillable:
     """Return a copy of the repository and of all hosts."""
     return whole_set.copy(tmp_path / "scene")
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """An empty folder for the commands of a guide."""
+    return Desk(tmp_path)

@@ -21,6 +21,20 @@ RULE = "local all backup scram-sha-256\n"
 TAGS = "caracal_setup_packages,caracal_setup_python"
 
 
+def key_paths(both: Path, backup: Path, drill: Path) -> dict[str, t.Any]:
+    """The variables of keys and lists, in a folder for those of both hosts and one for each host."""
+    return {
+        "caracal_ops_allowed_signers": str(both / "allowed_signers"),
+        "caracal_ops_high_water_mark": str(both / "mark.json"),
+        "caracal_backup_signing_key": str(backup / "backup_signing_key"),
+        "caracal_backup_recipients_files": [str(backup / "database.recipients")],
+        "caracal_backup_secrets_recipients_files": [str(backup / "secrets.recipients")],
+        "caracal_drill_signing_key": str(drill / "drill_signing_key"),
+        "caracal_drill_identity_files": [str(drill / "drill.identity"), str(drill / "secrets.identity")],
+        "caracal_drill_recipients_files": [str(drill / "details.recipients")],
+    }
+
+
 @dataclasses.dataclass(frozen=True)
 class Hosts:
     """Names of the hosts in a guide, and variables of each that replace paths below /etc."""
@@ -30,17 +44,7 @@ class Hosts:
     drill: str
 
     def paths(self, host: str) -> dict[str, t.Any]:
-        root = self.desk.folder / host
-        return {
-            "caracal_ops_allowed_signers": str(root / "allowed_signers"),
-            "caracal_ops_high_water_mark": str(root / "mark.json"),
-            "caracal_backup_signing_key": str(root / "backup_signing_key"),
-            "caracal_backup_recipients_files": [str(root / "database.recipients")],
-            "caracal_backup_secrets_recipients_files": [str(root / "secrets.recipients")],
-            "caracal_drill_signing_key": str(root / "drill_signing_key"),
-            "caracal_drill_identity_files": [str(root / "drill.identity"), str(root / "secrets.identity")],
-            "caracal_drill_recipients_files": [str(root / "details.recipients")],
-        }
+        return key_paths(*[self.desk.folder / host] * 3)
 
     def write(self, *more: str) -> None:
         self.desk.inventory({host: self.paths(host) for host in (self.backup, self.drill, *more)})

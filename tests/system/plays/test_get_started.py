@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from harness.fixtures import FreshCluster
@@ -18,11 +16,6 @@ from scenes.secrets_scene import contents
 from scenes.twin_database import TwinCluster
 from system.plays import drillable
 from system.plays.guide_hosts import RULE, TAGS, Hosts, drill_settings, restore_settings, source_settings
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
 
 
 @pytest.mark.no_false_alarm

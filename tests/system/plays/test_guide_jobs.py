@@ -30,11 +30,6 @@ BACKUP, DRILL = "/etc/caracal-ops/backup.yml", "/etc/caracal-ops/drill.yml"
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
-
-
-@pytest.fixture
 def scene(caracal_database: TwinCluster, tmp_path: Path) -> Scene:
     """Keys of all hosts, and no repository yet."""
     return scenes.make(tmp_path / "scene", caracal_database.info.socket_dir)

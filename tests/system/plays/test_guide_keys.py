@@ -8,18 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from pathlib import Path
-
-import pytest
 
 from scenes.guide_commands import Desk
 from scenes.secrets_scene import contents
 from system.plays.drillable import Drillable
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
 
 
 def test_signing_keys(desk: Desk) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-from pathlib import Path
 
 import pytest
 import yaml
@@ -29,11 +28,6 @@ PAGE = "guide_restore_runbook"
 IDENTITY = "/srv/restore/break-glass.identity"
 SET, KEPT = "20261125T021643Z-o4jg", "caracal_replaced_20261125031500"
 NO_BECOME = {" --become": ""}
-
-
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    return Desk(tmp_path)
 
 
 @pytest.mark.no_false_alarm

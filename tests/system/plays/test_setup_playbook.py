@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from scenes import drilled_services, redis_server, secrets_scene
+from scenes import redis_server, secrets_scene
 from scenes.playing import LOCAL, Play
 from scenes.scene import DEPLOYMENT, tree
 from scenes.twin_database import TwinCluster
+from system.plays import guide_hosts
 from twin import surroundings
 
 # Tasks that change the machine, which are tested by hand.
@@ -26,18 +27,8 @@ SECRET = re.compile(r"AGE-SECRET-KEY-|PRIVATE KEY")
 
 def places(root: Path) -> dict[str, t.Any]:
     """Return the paths below /etc and /var/lib, moved below a folder of the test."""
-    backup, drill = root / "backup", root / "drill"
-    return {
-        "caracal_setup_operator_directory": str(root / "operator"),
-        "caracal_ops_allowed_signers": str(root / "both" / "allowed_signers"),
-        "caracal_ops_high_water_mark": str(root / "both" / "mark.json"),
-        "caracal_backup_signing_key": str(backup / "backup_signing_key"),
-        "caracal_backup_recipients_files": [str(backup / "database.recipients")],
-        "caracal_backup_secrets_recipients_files": [str(backup / "secrets.recipients")],
-        "caracal_drill_signing_key": str(drill / "drill_signing_key"),
-        "caracal_drill_identity_files": [str(drill / "drill.identity"), str(drill / "secrets.identity")],
-        "caracal_drill_recipients_files": [str(drill / "details.recipients")],
-    }
+    own = {"caracal_setup_operator_directory": str(root / "operator")}
+    return {**own, **guide_hosts.key_paths(root / "both", root / "backup", root / "drill")}
 
 
 def settings(root: Path) -> dict[str, t.Any]:
@@ -80,14 +71,8 @@ def test_from_nothing_to_a_drill(prepared: Path, caracal_database: TwinCluster, 
         }
         made = Play("backup", {**settings(prepared), **source}, prepared)
         assert made.ended() == 0, made.output()
-    drilled = {
-        "caracal_drill_sandbox_directory": sandbox_directory,
-        "caracal_drill_minimum_free_mb": 100,
-        "caracal_drill_allow_shared_filesystem": True,
-        "caracal_drill_services": [drilled_services.command(name, {}) for name in drilled_services.SERVICES],
-        "caracal_drill_production": [f"{deployment.scene.socket}/.s.PGSQL.{caracal_database.info.port}"],
-        "caracal_ops_report_dir": str(prepared / "reports"),
-    }
+    production = f"{deployment.scene.socket}/.s.PGSQL.{caracal_database.info.port}"
+    drilled = guide_hosts.drill_settings(prepared, sandbox_directory, production)
     play = Play("restore_drill", {**settings(prepared), **drilled}, prepared)
     assert play.ended() == 0 and "verdict: pass" in play.output(), play.output()
 

@@ -63,7 +63,7 @@ class World:
 class Row:
     """A module and a state. `given` returns the options. `unknown` are keys of the result (or `list.key`) that cannot be predicted.
 
-    `second` is the expected second run: `unchanged`, `anew`, or the error that refuses it.
+    `second` is the expected second run: `unchanged`, `created again`, or the error that refuses it.
     """
 
     module: str
@@ -74,7 +74,7 @@ class Row:
 
 
 ROWS = {
-    "open": Row("backup_set", lambda world: {"state": "open", "set_id": ID}, second="anew"),
+    "open": Row("backup_set", lambda world: {"state": "open", "set_id": ID}, second="created again"),
     "open an open set": Row("backup_set", lambda world: {"state": "open", "set_id": world.open_set}, changes=False),
     "committed": Row(
         "backup_set",
@@ -210,13 +210,13 @@ def _again(world: World, row: Row, given: dict[str, t.Any]) -> None:
     for check_mode in (True, False):
         before = world.state()
         if isinstance(row.second, str):
-            assert world.call(row.module, check_mode, given)["changed"] == (row.second == "anew")
+            assert world.call(row.module, check_mode, given)["changed"] == (row.second == "created again")
         else:
             with pytest.raises(row.second):
                 world.call(row.module, check_mode, given)
         if check_mode:
             assert world.state() == before
-        elif row.second != "anew":
+        elif row.second != "created again":
             # The check creates a file to find out whether a folder is writable.
             assert _contents(world.state()) == _contents(before)
 

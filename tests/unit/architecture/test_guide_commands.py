@@ -45,6 +45,7 @@ def examples(pages: t.Iterable[str]) -> set[Block]:
 def test_every_console_block_is_run_or_is_an_example() -> None:
     run = run_by(tree.parse(tree.ROOT, path) for path in tree.files(tree.ROOT, "tests/**/*.py"))
     every, marked = blocks([*STARTED, *TASKS]), examples([*STARTED, *TASKS])
+    assert [one for one in sorted(every) if not guide_commands.commands(*one).strip()] == []
     assert len(every) > 45 and sorted(every - run - marked) == [] and sorted(run & marked) == []
     assert sorted(run - blocks([*STARTED, *TASKS, *SECTIONS["Reference"]]) - run_by([ast.parse(CODE)])) == []
 
