@@ -126,7 +126,7 @@ def test_what_the_operator_did_by_hand_stays(prepared: Path) -> None:
     assert hand_made.read_text(encoding="ascii") == own.read_text(encoding="ascii") and not any(path.exists() for path in safe)
     hand_made.write_text(f"{line.replace('prune', 'other')}\n", encoding="ascii")
     play = Play("setup", settings(prepared), prepared, OF_THE_MACHINE)
-    assert play.ended() != 0 and "made by hand" in play.output(), play.output()
+    assert play.ended() != 0 and f"{hand_made} on localhost" in play.output(), play.output()
     assert "other@prod" in hand_made.read_text(encoding="ascii")
 
 
