@@ -15,7 +15,8 @@ description:
     and this host has no key that decrypts the result.
   - The inventory contains the row count and digest of every table, sequences, roles, grants, owners, functions, extensions and the schema.
     With it, a restored copy can be compared exactly with its source.
-  - A partition whose rows are the same as in an earlier set is not stored again.
+  - A partition whose rows are the same as in an earlier set is not stored again. It is not read either, if a census proves that its rows
+    are the same.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -27,6 +28,15 @@ extends_documentation_fragment:
   - caracal_ops.backup._recipients
   - caracal_ops.backup._postgres
   - caracal_ops.backup._dump
+options:
+  reread_days:
+    description:
+      - Number of days within which the rows of each audit partition are read at least once.
+      - In between, a partition is not read if a census proves that its rows are the same as in the newest set. RV(partitions) has the proof
+        of each partition.
+      - With V(0), each set reads every partition.
+    type: int
+    default: 30
 attributes:
   check_mode:
     support: full
@@ -126,6 +136,34 @@ artifacts:
   type: list
   elements: dict
   sample: [{"path": "sets/20261125T020000Z-k3f9/postgres/caracal.dump.zst.age", "size": 123456, "sha256": "9f86d08...", "shared": false}]
+partitions:
+  description: Each audit partition of the set, and how its rows are known. Empty in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    database:
+      description: Name of the database.
+      type: str
+      sample: caracal
+    partition:
+      description: Schema and name of the partition.
+      type: str
+      sample: public.audit_events_y2026m10
+    proof:
+      description:
+        - V(read) if this dump read the rows.
+        - V(census) if a census proves that the rows are the same as in the newest set.
+      type: str
+      sample: census
+    read_because:
+      description: Reason why the rows were read. Empty for a proof by census.
+      type: str
+      sample: rows were inserted, changed or deleted
+    last_read:
+      description: Time of the snapshot in which the rows were last read.
+      type: str
+      sample: "2026-11-25T02:00:01.000000Z"
 checks:
   description:
     - Results of the checks during the dump, in the form that M(caracal_ops.backup.backup_set_verify) returns.

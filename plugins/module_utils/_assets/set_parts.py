@@ -8,7 +8,7 @@ Every part has `artifacts`, and the module's result for a repeated run (`result`
 `timings` (seconds by step) and `key_ids` (public IDs of keys by name). It may also have `left_out` (reasons by asset),
 `pairing` (verdict and message) and `images` (in the manifest's format).
 
-The part `postgres` also has `sources`, `family`, `release` and `checks`. Its check `source.complete` must have passed.
+The part `postgres` also has `sources`, `partitions`, `family`, `release` and `checks`. Its check `source.complete` must have passed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .._evidence.access import Opened
 from .._reading import completeness
 from .._report.check import PASS, UNPROVEN, VERDICTS, CheckResult
 from .._repository import artifact as artifacts
-from .._repository import images, services
+from .._repository import images, partitions, services
 from .._repository import layout as keys
 from .._repository import manifest as manifests
 from .._repository.fields import Fields
@@ -66,6 +66,7 @@ class SetPart(t.TypedDict, total=False):
     family: str | None
     release: str | None
     checks: list[CheckResult]
+    partitions: list[dict[str, object]]
 
 
 Parts = t.Mapping[str, SetPart]
@@ -109,6 +110,7 @@ def assemble(
         services=recorded,
         images=tuple(one for part in parts for one in images.parse(part.get("images", []), name)),
         findings=history.of_checks(database.get("checks", [])),
+        partitions=partitions.parse([Fields(one, name) for one in database.get("partitions", [])]),
     )
     text = recovery.render(manifest)
     return dataclasses.replace(manifest, artifacts=(*manifest.artifacts, artifacts.recovery(set_id, text))), text
@@ -167,6 +169,7 @@ _OPTIONAL: dict[str, t.Callable[[Fields, str], object]] = {
     "timings": Fields.numbers,
     "left_out": Fields.table,
     "images": Fields.array,
+    "partitions": Fields.array,
 }
 
 

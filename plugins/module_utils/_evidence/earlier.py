@@ -7,26 +7,45 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
+from .._caracal.chains import audit_blocks, audit_chains
+from .._caracal.chains.audit_blocks import Block
 from .._caracal.chains.block_history import Baseline
 from .._crypto.recipients import Recipient
 from .._errors import StorageError, TamperedData
 from .._repository import layout as keys
 from .._repository.artifact import LEAF, Artifact, ArtifactRecord
+from .._repository.manifest import Manifest
+from .._repository.partitions import Census
 from . import baseline, history
 from .access import Opened
 
 
 @dataclasses.dataclass(frozen=True)
+class Stored:
+    """A partition in the newest set: the key of its object, its blocks, its census, and when its rows were last read."""
+
+    key: str
+    blocks: tuple[Block, ...]
+    census: Census
+    last_read: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
 class History:
-    """What the journal contains about the chains, and the partition objects of the set `newest` that all current recipients can decrypt."""
+    """What the journal contains about the chains, and the partition objects of the set `newest` that all current recipients can decrypt.
+
+    `stored` has the partitions with a census, by database and `schema.table`.
+    """
 
     known: Baseline
     newest: str = ""
     artifacts: dict[str, Artifact] = dataclasses.field(default_factory=dict)
     # Digests of differences that the operator has acknowledged.
     acknowledged: frozenset[str] = frozenset()
+    stored: dict[tuple[str, str], Stored] = dataclasses.field(default_factory=dict)
 
     def objects(self, leaf: str) -> dict[str, str]:
         """Return content digest → path of the partition's objects."""
@@ -57,7 +76,23 @@ def load(opened: Opened, recipients: t.Sequence[Recipient], source: str) -> Hist
         for one in manifest.artifacts
         if one.kind == LEAF and wanted <= set(one.recipients) and _whole(opened, one)
     }
-    return dataclasses.replace(found, newest=record.set_id, artifacts=shared)
+    return dataclasses.replace(found, newest=record.set_id, artifacts=shared, stored=_stored(manifest, shared, found.known.blocks))
+
+
+def _stored(manifest: Manifest, shared: t.Mapping[str, Artifact], blocks: t.Iterable[Block]) -> dict[tuple[str, str], Stored]:
+    """Return the partitions of which object, blocks and census belong together: the digest of the blocks is in the object's name."""
+    of_leaf: dict[str, list[Block]] = {}
+    for block in blocks:
+        if block.chain == audit_chains.AUDIT.name:
+            of_leaf.setdefault(block.leaf, []).append(block)
+    keys_of = {(one.database, one.leaf): one.path for one in shared.values()}
+    found = {}
+    for one in manifest.partitions:
+        path = keys_of.get((one.database, one.leaf))
+        own = tuple(of_leaf.get(one.leaf.partition(".")[2], ()))
+        if path and one.census and keys.leaf_digest(path) == audit_blocks.leaf_digest(own):
+            found[one.database, one.leaf] = Stored(path, own, one.census, one.last_read)
+    return found
 
 
 def _whole(opened: Opened, artifact: Artifact) -> bool:

@@ -11,6 +11,7 @@ the same things.
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import secrets
 import typing as t
 
@@ -29,6 +30,7 @@ from .._drivers.postgres.tables import Table
 from .._errors import BackupError
 from .._inventory import DatabaseFacts, DatabaseInventory, TableDigest
 from .._report.check import Check
+from .._repository.partitions import READ, Census
 from .._stream.pipes import Both, Sink
 from .._stream.progress import Share
 from .._stream.workers import Task
@@ -37,7 +39,11 @@ from .database_layout import Layout
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """The result of one pass over an audit partition. `sealed` is None if nothing was stored. `key` is the key of the object."""
+    """An audit partition after a pass over its rows, or with a proof that an earlier set has the same rows.
+
+    `sealed` is None if nothing was stored. `key` is the key of the object. `census` is None if none can be recorded. `reason` is why the
+    partition was read, and `last_read` is the time of an earlier read if it was not.
+    """
 
     table: Table
     rows: int
@@ -46,6 +52,10 @@ class Leaf:
     sealed: Sealed | None = None
     key: str | None = None
     gone: bool = False
+    proof: str = READ
+    census: Census | None = None
+    reason: str = ""
+    last_read: datetime.datetime | None = None
 
 
 def leaf(place: Place, table: Table, psql: str, sink: Sink | None = None) -> Leaf:

@@ -14,11 +14,12 @@ from .._crypto import strict_json
 from .._errors import TamperedData
 from .._report.check import VERDICTS
 from . import artifact as artifacts
-from . import findings, images, layout, services
+from . import findings, images, layout, partitions, services
 from .artifact import Artifact
 from .fields import Fields, timestamp
 from .findings import Recorded
 from .images import Image
+from .partitions import Partition
 from .services import Service
 
 TYPE = "backup-set"
@@ -59,7 +60,8 @@ class Manifest:
 
     `family` and `release` are None if unknown. `services` is empty if the services were not given, `images` if no image
     was saved. `key_ids` are the IDs of KEK and HMAC keys by name, `tools` are versions by name, and `timings` are
-    seconds by step. `left_out` has the reasons by asset, and `findings` are problems of the source.
+    seconds by step. `left_out` has the reasons by asset, and `findings` are problems of the source. `partitions` are the
+    audit partitions, each with the proof of its rows.
     """
 
     set_id: str
@@ -79,6 +81,7 @@ class Manifest:
     services: tuple[Service, ...] = ()
     images: tuple[Image, ...] = ()
     findings: tuple[Recorded, ...] = ()
+    partitions: tuple[Partition, ...] = ()
 
     @property
     def recovery(self) -> Artifact:
@@ -104,11 +107,12 @@ class Manifest:
         plain = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         kept = [one.to_dict() for one in plain.pop("images")]
         wrong = [dataclasses.asdict(one) for one in plain.pop("findings")]
+        proven = [one.to_dict() for one in plain.pop("partitions")]
         data = strict_json.dumps(
             {
                 **plain,
                 "type": TYPE,
-                **layout.format_fields(layout.NEWEST if wrong else layout.FORMAT),
+                **layout.format_fields(layout.NEWEST if wrong or proven else layout.FORMAT),
                 "created": timestamp(self.created),
                 "previous": None if self.previous is None else dataclasses.asdict(self.previous),
                 "sources": [{**dataclasses.asdict(one), "snapshot_time": timestamp(one.snapshot_time)} for one in self.sources],
@@ -118,6 +122,7 @@ class Manifest:
                 # Omit an empty list, so that an older release can read a set without images.
                 **({"images": kept} if kept else {}),
                 **({"findings": wrong} if wrong else {}),
+                **({"partitions": proven} if proven else {}),
             }
         )
         parse(data)
@@ -150,6 +155,7 @@ def parse(data: bytes, name: str = "the manifest") -> Manifest:
         services=services.parse(fields.later_array("services"), name),
         images=images.parse(fields.later_array("images"), name),
         findings=findings.parse(fields.later_inners("findings")),
+        partitions=partitions.parse(fields.later_inners("partitions")),
     )
     pairing.end()
     fields.end()

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import functools
 import time
 import typing as t
@@ -15,39 +16,54 @@ from ..._caracal import releases
 from ..._caracal.chains.audit_blocks import Block
 from ..._caracal.source.source_checks import Scan
 from ..._crypto.sealing import Sealed
-from ..._drivers.postgres import catalog, dump, snapshot
+from ..._drivers.postgres import catalog, census, dump, snapshot
 from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server, Session
 from ..._errors import BackupError, StageFailed, VersionMismatch
-from ..._evidence import audit_retention, earlier, sealed_census
+from ..._evidence import audit_retention, earlier, sealed_census, unchanged
 from ..._evidence.access import Opened
 from ..._evidence.open_set import OpenSet
 from ..._inventory import DatabaseFacts, DatabaseInventory
 from ..._options.shared import DumpOptions
-from ..._reading import completeness, database_layout, reading, source_reading
+from ..._reading import completeness, database_layout, reading, rereads, source_reading
+from ..._reading.rereads import Unread
 from ..._report.check import WARN, Check
 from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
 from ..._repository.artifact import LEAF, ArtifactRecord
+from ..._repository.fields import parse_timestamp, timestamp
+from ..._repository.partitions import CENSUS, Partition
 from ..._stream import workers
 from ..._stream.progress import Progress
 
 SNAPSHOTS = 3
+DAY = 86400.0  # seconds
 STATISTICS_DELAY = 1.0  # seconds until the server's counters include recent activity of a session
 
 
 @dataclasses.dataclass(frozen=True)
 class DumpJob:
-    """The input of a set's dump. `deadline` is a time of the monotonic clock."""
+    """The input of a set's dump. `deadline` is a time of the monotonic clock. See the module's options for `reread_days`."""
 
     target: OpenSet
     opened: Opened
     server: Server
     client: ClientTools
     options: DumpOptions
+    reread_days: int
     deadline: float | None
     progress: Progress
+
+
+class PartitionResult(t.TypedDict):
+    """An audit partition in the result. `read_because` is why its rows were read; it is empty for a proof by census."""
+
+    database: str
+    partition: str
+    proof: str
+    read_because: str
+    last_read: str
 
 
 class DatabaseResult(t.TypedDict):
@@ -89,7 +105,7 @@ class Dumped:
     """One dumped database.
 
     `source` are facts about the source, `sealed` is the census of encrypted values, `account` lists what the set contains and
-    omits, and `scans` are scans of the source.
+    omits, and `scans` are scans of the source. `partitions` are the audit partitions, each with the reason why it was read.
     """
 
     inventory: DatabaseInventory
@@ -100,6 +116,19 @@ class Dumped:
     sealed: sealed_census.SealedCensus | None
     account: completeness.Account
     scans: list[Scan]
+    partitions: list[tuple[Partition, str]]
+
+    def partition_results(self) -> list[PartitionResult]:
+        return [
+            {
+                "database": one.database,
+                "partition": one.leaf,
+                "proof": one.proof,
+                "read_because": reason,
+                "last_read": timestamp(one.last_read),
+            }
+            for one, reason in self.partitions
+        ]
 
 
 def layout_of(session: Session, database: str) -> database_layout.Layout:
@@ -191,7 +220,7 @@ def _rows(
     """Dump the rows: the archive first, then the audit partitions, largest first."""
     database = source.place.database
     try:
-        archive, rest, sealed, scans, *of_leaves = _run(job, guard, _row_tasks(job, guard, source, read, history))
+        archive, rest, sealed, scans, *of_leaves = _run(job, guard, _row_tasks(job, guard, held, source, read, history))
     except BackupError:
         held.check_held()
         raise
@@ -199,7 +228,8 @@ def _rows(
     leaves = [leaf for leaf in passes if not leaf.gone]
     blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
-    earlier_checks, retention = _against_earlier(job, held, read.without(gone), history, blocks) if read.leaves else ([], {})
+    unread = sum(len(leaf.blocks) for leaf in leaves if leaf.proof == CENSUS)
+    earlier_checks, retention = _against_earlier(job, held, read.without(gone), history, blocks, unread) if read.leaves else ([], {})
     checks = [*_dropped(gone), *earlier_checks]
     inventory = reading.assemble(database, read, facts, rest, passes)
     with Session(job.server, database) as session:
@@ -215,7 +245,12 @@ def _rows(
     holds = completeness.Held(archive.contents, sealed_leaves, frozenset(inventory["sequences"]), frozenset(gone))
     account = guard.patiently(completeness.take, held.place, held.facts["standby"], holds)
     scans += [scan for _leaf, some in of_leaves for scan in some]
-    return Dumped(inventory, blocks, artifacts, _source(seen, held.facts, retention), checks, sealed, account, scans)
+    partitions = [(_partition(database, leaf, parse_timestamp(held.facts["time"])), leaf.reason) for leaf in leaves]
+    return Dumped(inventory, blocks, artifacts, _source(seen, held.facts, retention), checks, sealed, account, scans, partitions)
+
+
+def _partition(database: str, leaf: reading.Leaf, now: datetime.datetime) -> Partition:
+    return Partition(database, leaf.table.qualified, leaf.proof, leaf.last_read or now, leaf.census)
 
 
 def _source(seen: DatabaseSight, facts: snapshot.SourceFacts, retention: t.Mapping[str, int | None]) -> SourceRecord:
@@ -226,10 +261,10 @@ def _source(seen: DatabaseSight, facts: snapshot.SourceFacts, retention: t.Mappi
 
 
 def _against_earlier(
-    job: DumpJob, held: snapshot.Snapshot, read: database_layout.Layout, history: earlier.History, blocks: t.Sequence[Block]
+    job: DumpJob, held: snapshot.Snapshot, read: database_layout.Layout, history: earlier.History, blocks: t.Sequence[Block], unread: int
 ) -> tuple[list[Check], dict[str, int | None]]:
     """Compare the audit rows and their retention with earlier sets. Also return the retention for comparison by later sets."""
-    rows = reading.compare_with_earlier(held.place, read, history.known, blocks, history.acknowledged)
+    rows = reading.compare_with_earlier(held.place, read, history.known, blocks, history.acknowledged, unread)
     with held.place.join() as session:
         moment, source = held.facts["time"], held.facts["system_identifier"]
         retention = audit_retention.check(job.opened, session, read, history.known, moment, source, history.acknowledged)
@@ -242,7 +277,7 @@ def _dropped(gone: t.Sequence[str]) -> list[Check]:
 
 
 def _row_tasks(
-    job: DumpJob, guard: Guard, source: dump.Source, read: database_layout.Layout, history: earlier.History
+    job: DumpJob, guard: Guard, held: snapshot.Snapshot, source: dump.Source, read: database_layout.Layout, history: earlier.History
 ) -> list[workers.Task]:
     folder = keys.postgres_folder(job.target.set_id)
     size = sum(table.size for table in read.rest)
@@ -252,11 +287,32 @@ def _row_tasks(
         (sealed_census.read, (source.place, read)),
         (source_reading.take, (guard, source.place, read)),
     ]
+    due, unsafe = _due(job, held, read, history), _unsafe(job, source.place.database)
     for leaf in read.leaves:
         name = functools.partial(keys.leaf_key, leaf.name, set_id=job.target.set_id)
         arguments = (source, leaf, folder, name, history.objects(leaf.name), history.settled(leaf.name))
-        tasks.append((source_reading.with_leaf, (guard, source.place, functools.partial(reading.sealed_leaf, *arguments))))
+        stored = history.stored.get((source.place.database, leaf.qualified))
+        seal = functools.partial(reading.sealed_leaf, *arguments)
+        proven = functools.partial(unchanged.leaf, source, leaf, stored, leaf.qualified in due, unsafe, seal)
+        tasks.append((source_reading.with_leaf, (guard, source.place, proven)))
     return tasks
+
+
+def _due(job: DumpJob, held: snapshot.Snapshot, read: database_layout.Layout, history: earlier.History) -> frozenset[str]:
+    """Return the names of the partitions that are read even if they did not change."""
+    now = parse_timestamp(held.facts["time"])
+    stored = [(leaf, history.stored.get((held.place.database, leaf.qualified))) for leaf in read.leaves]
+    unread = [Unread(leaf.qualified, leaf.size, (now - one.last_read).total_seconds()) for leaf, one in stored if one]
+    return rereads.due(unread, job.reread_days * DAY)
+
+
+def _unsafe(job: DumpJob, database: str) -> str:
+    """Make the commits in the snapshot durable, or return why that is not possible. Then a census would not prove anything later."""
+    try:
+        census.make_durable(job.server, database)
+    except BackupError as exc:
+        return exc.msg
+    return ""
 
 
 def public(seen: DatabaseResult) -> DatabaseResult:

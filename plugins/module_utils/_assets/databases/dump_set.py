@@ -25,7 +25,7 @@ from ..._repository import layout as keys
 from ..._repository import objects
 from ..._repository.artifact import ArtifactRecord
 from ..._stream import compression
-from .dump_database import DatabaseResult, DatabaseSight, DumpJob, SourceRecord, artifact, dump_database, public
+from .dump_database import DatabaseResult, DatabaseSight, DumpJob, PartitionResult, SourceRecord, artifact, dump_database, public
 
 PART = "postgres"
 
@@ -47,6 +47,7 @@ class DumpResult(t.TypedDict):
     checks: list[CheckResult]
     left_out: dict[str, str]
     databases: list[DatabaseResult]
+    partitions: list[PartitionResult]
 
 
 class DumpPart(t.TypedDict):
@@ -54,6 +55,7 @@ class DumpPart(t.TypedDict):
 
     artifacts: list[ArtifactRecord]
     sources: list[SourceRecord]
+    partitions: list[dict[str, object]]
     family: str | None
     release: str | None
     sealed: dict[str, SealedCensus]
@@ -87,6 +89,7 @@ def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
     return {
         "artifacts": artifacts,
         "sources": [one.source for one in dumped],
+        "partitions": [proven.to_dict() for one in dumped for proven, _reason in one.partitions],
         "family": own["family"],
         "release": own["release"],
         "sealed": {one.inventory["database"]: one.sealed for one in dumped if one.sealed},
@@ -100,6 +103,7 @@ def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
             ],
             "checks": checks,
             "left_out": left_out,
+            "partitions": [proven for one in dumped for proven in one.partition_results()],
             "bytes": sum(a["size"] for a in artifacts if a["shared_from"] is None),
         },
     }

@@ -42,6 +42,7 @@ class Options(declared.Options):
     dump: DumpOptions = dataclasses.field(default_factory=DumpOptions)
     recipients: RecipientOptions = dataclasses.field(default_factory=RecipientOptions)
     signing_key: Path | None = None
+    reread_days: int = 30
 
 
 class BackupResult(dump_set.DumpResult):
@@ -84,12 +85,13 @@ def _dumped(invocation: Invocation[Options], told: Progress) -> BackupResult:
         "checks": [whole.to_result()],
         "left_out": {name: reason for one in accounts for name, reason in one.left_out.items()},
         "databases": [public(one) for one in seen],
+        "partitions": [],
     }
     if made:
         stored: dump_set.DumpResult = made["result"]
         found = {**found, **stored}
     elif target.opened and not invocation.check_mode:
-        job = DumpJob(target, target.opened, server, client, given.dump, deadline, told)
+        job = DumpJob(target, target.opened, server, client, given.dump, given.reread_days, deadline, told)
         part = dump_set.dump_all(job, seen)
         target.add_part(dump_set.PART, part)
         found = part["result"]

@@ -39,11 +39,15 @@ BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 @dataclasses.dataclass(frozen=True)
 class Place:
-    """A database with an exported snapshot. A worker process needs this to read the database."""
+    """A database with an exported snapshot. A worker process needs this to read the database.
+
+    `position` is a position in the WAL from before the snapshot was taken.
+    """
 
     server: Server
     database: str
     snapshot: str
+    position: str
 
     def join(self) -> Session:
         """Return a session inside the snapshot. Closing the session ends its transaction."""
@@ -67,6 +71,8 @@ class SourceFacts(t.TypedDict):
     lsn: str
     system_identifier: str
 
+
+_POSITION = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text"
 
 _FACTS = """
     SELECT to_char((clock_timestamp() - make_interval(secs => lag)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -127,8 +133,9 @@ class Snapshot:
                 _enter(sign, server)
             self.session = opened.enter_context(Session(server, database))
             self.session.refuse_pooler()
+            position = self.session.value(_POSITION)
             self.session.rows(BEGIN)
-            self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"))
+            self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"), position)
             self.facts = self._read_facts()
             self._opened = opened.pop_all()
 

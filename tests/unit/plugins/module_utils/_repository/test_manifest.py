@@ -19,13 +19,21 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.ser
 
 OTHER = "20251125T020000Z-bbbb"
 # Fields that earlier sets do not have.
-LATER = {"services", "images", "findings"}
+LATER = {"services", "images", "findings", "partitions"}
 SERVICE = {
     **{"service": "sts", "replica": "1", "image": "registry.example/caracal-go:v1.0.0", "digest": f"sha256:{'d' * 64}"},
     **{"image_id": f"sha256:{'e' * 64}", "command": ["/usr/local/bin/sts"], "working_directory": "/"},
 }
 ID, CONFIG, LAYER = (f"sha256:{one * 64}" for one in "123")
 IMAGE = {"image_id": ID, "documents": [ID, CONFIG], "layers": [{"digest": LAYER, "size": 1024}, {"digest": LAYER, "size": 1024}]}
+CENSUS = {
+    **{"cluster": "7", "timeline": 1, "server": "PostgreSQL 17.6", "file": "1/2/3/4", "columns": "0" * 64},
+    **{"xmin": 770, "lsn": "0/1A2B", "rows": 3, "positions": "-12"},
+}
+PARTITION = {
+    **{"database": "caracal", "leaf": "public.audit_events_y2026m06", "proof": "census", "last_read": "2026-06-17T12:30:00.000000Z"},
+    "census": CENSUS,
+}
 
 
 @pytest.fixture
@@ -100,6 +108,15 @@ def refused(data: bytes, kind: type[BackupError], words: str) -> None:
         ("images", [IMAGE], TamperedData, "artifacts of images"),
         ("images", {}, TamperedData, "invalid images"),
         ("services", [SERVICE] * 1001, TamperedData, "more than 1000 services"),
+        ("partitions", [{**PARTITION, "proof": "trust"}], TamperedData, "unknown proof 'trust'"),
+        ("partitions", [{**PARTITION, "census": None}], TamperedData, "no census"),
+        ("partitions", [{**PARTITION, "last_read": "today"}], TamperedData, "invalid last_read"),
+        ("partitions", [{**PARTITION, "more": 1}], TamperedData, "unknown field 'more'"),
+        *(
+            ("partitions", [{**PARTITION, "census": {**CENSUS, field: value}}], TamperedData, field)
+            for field, value in {"cluster": "x", "timeline": -1, "file": "4", "columns": "0", "xmin": "1", "lsn": "1", "rows": -1}.items()
+        ),
+        ("partitions", [{**PARTITION, "census": {**CENSUS, "positions": "1.5"}}], TamperedData, "positions"),
         ("more", 1, TamperedData, "unknown field 'more'"),
     ],
 )
