@@ -43,7 +43,7 @@ quickstart: venv
 		--repository $(REPOSITORY) --deployment $(DEPLOYMENT) $(ARGS)
 
 test: venv
-	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7 promtool
+	@$(TOOL) tools.bring_tools age age-keygen zstd ssh-keygen bwrap redis-cli redis-server-7 promtool
 	@$(TOOL) tools.bring_server
 	@$(TOOL) tools.bring_collection
 	@$(INSIDE) python -m tools.run_tests $(ARGS)
@@ -62,17 +62,17 @@ lint: venv
 	@PYTHONPATH=tests .venv/bin/python -m tools.lint $(ARGS)
 
 bench: venv
-	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap
+	@$(TOOL) tools.bring_tools age age-keygen zstd ssh-keygen bwrap
 	@$(INSIDE) python -m bench $(ARGS)
 
 mutations: venv
-	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7 promtool
+	@$(TOOL) tools.bring_tools age age-keygen zstd ssh-keygen bwrap redis-cli redis-server-7 promtool
 	@$(TOOL) tools.bring_server
 	@$(TOOL) tools.bring_collection
 	@$(INSIDE) python -m pytest -p tools.mutations -m "mutation or no_false_alarm" $(ARGS)
 
 faults: venv
-	@$(TOOL) tools.bring_tools age zstd ssh-keygen bwrap redis-cli redis-server-7
+	@$(TOOL) tools.bring_tools age age-keygen zstd ssh-keygen bwrap redis-cli redis-server-7
 	@$(INSIDE) python -m faults $(ARGS)
 
 clean:

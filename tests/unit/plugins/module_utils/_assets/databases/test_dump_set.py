@@ -172,7 +172,7 @@ def test_growth_passes_and_an_edit_below_it_does_not(tmp_path: t.Any, twin_clust
     assert {one["path"] for one in second["artifacts"] if "objects/" in one["path"]} - {one["path"] for one in first["artifacts"]}
     zone = source.execute("SELECT zone_id FROM audit_events GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")[0][0]
     head = f"SELECT max(chain_seq) FROM audit_events WHERE zone_id = '{zone}'"
-    source.execute(FREELY, f"UPDATE audit_events SET decision = 'deny' WHERE zone_id = '{zone}' AND chain_seq = ({head})")
+    source.execute(FREELY, f"UPDATE audit_events SET decision = 'altered' WHERE zone_id = '{zone}' AND chain_seq = ({head})")
     assert activity.write_some(source.target, source.spec, 30, never) == 30
     check = blocks_check(scene.call("pg_encrypted_dump", set_id=scene.new_id()))
     assert check["verdict"] == "fail" and f"zone {zone}" in check["message"] and ": content was changed" in check["message"]

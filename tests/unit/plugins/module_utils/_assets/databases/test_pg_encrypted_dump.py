@@ -180,7 +180,7 @@ def test_servers_and_databases_that_are_not_there_are_refused(scene: Scene, tmp_
 def test_a_database_that_is_not_caracals_is_refused(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     caracal_database.execute("DROP TABLE secret_store", database=name)
-    scene.refused("pg_encrypted_dump", VersionMismatch, "neither family", set_id=ID, databases=[name])
+    scene.refused("pg_encrypted_dump", VersionMismatch, set_id=ID, databases=[name])
 
 
 def test_an_unknown_release_is_told_and_backed_up(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
@@ -201,7 +201,7 @@ def test_wrong_passwords_are_refused_and_never_repeated(scene: Scene, reader: Re
     wrong.write_bytes(b"\xff\xfe")
     scene.refused("pg_encrypted_dump", KeyProblem, str(wrong), "UTF-8", set_id=ID, **login)
     wrong.unlink()
-    scene.refused("pg_encrypted_dump", KeyProblem, str(wrong), "check path", set_id=ID, **login)
+    scene.refused("pg_encrypted_dump", KeyProblem, str(wrong), set_id=ID, **login)
 
 
 @pytest.mark.mutation
