@@ -28,8 +28,8 @@ def due(partitions: t.Iterable[Unread], limit: float) -> frozenset[str]:
     """Return the names of the partitions to read now, so that no age exceeds `limit` seconds. With a limit of 0, all are read.
 
     The ages are spread. If the youngest partitions are together a tenth of the bytes, each may be as old as a tenth of the limit. The share
-    of the largest partition is added. While one is older, the oldest is read and becomes the youngest. So partitions that were all read in the
-    first set do not become due together.
+    of the largest partition is added. While one is older, the oldest is read and becomes the youngest. So partitions that were all
+    read in the first set do not become due together.
     """
     found: set[str] = set()
     youngest = sorted((dataclasses.replace(one, size=max(1, one.size)) for one in partitions), key=lambda one: one.age)

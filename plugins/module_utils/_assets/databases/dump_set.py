@@ -98,15 +98,17 @@ def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
         "left_out": left_out,
         "result": {
             "databases": [public(one.source) for one in dumped],
-            "artifacts": [
-                {"path": a["path"], "size": a["size"], "sha256": a["sha256"], "shared": a["shared_from"] is not None} for a in artifacts
-            ],
+            "artifacts": [_file(one) for one in artifacts],
             "checks": checks,
             "left_out": left_out,
             "partitions": [proven for one in dumped for proven in one.partition_results()],
             "bytes": sum(a["size"] for a in artifacts if a["shared_from"] is None),
         },
     }
+
+
+def _file(made: ArtifactRecord) -> DumpedFile:
+    return {"path": made["path"], "size": made["size"], "sha256": made["sha256"], "shared": made["shared_from"] is not None}
 
 
 def _roles(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> ClusterRoles:
