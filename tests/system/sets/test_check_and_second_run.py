@@ -88,7 +88,7 @@ ROWS = {
         "pg_encrypted_dump",
         lambda world: {"set_id": ID},
         unknown=(
-            *("artifacts", "bytes", "checks", "diff", "seconds"),
+            *("artifacts", "bytes", "checks", "diff", "partitions", "seconds"),
             *(f"databases.{name}" for name in ("seconds", "longest_wait", "snapshot_time", "clock_offset")),
         ),
     ),

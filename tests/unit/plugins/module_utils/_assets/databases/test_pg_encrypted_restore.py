@@ -185,7 +185,7 @@ def test_sets_databases_and_places_that_are_not_there_are_refused(scene: Scene, 
     before = state(empty)
     where: dict[str, t.Any] = {"sandbox": empty.info.directory}
     scene.refused(RESTORE, ObjectMissing, "20200101T000000Z-aaaa", "not committed", **where, set_id="20200101T000000Z-aaaa")
-    scene.refused(RESTORE, ObjectMissing, "no set", **where, set_id="../../etc")
+    scene.refused(RESTORE, ObjectMissing, "../../etc", **where, set_id="../../etc")
     scene.refused(RESTORE, OptionError, "no database nothing", "caracal, caracal_auth", **where, databases=["caracal", "nothing"])
     scene.refused(RESTORE, OptionError, "belongs to deployment prod", **where, deployment="test")
     scene.refused(RESTORE, ObjectMissing, "/var/tmp/no-such-sandbox", "restore_drill", sandbox="/var/tmp/no-such-sandbox")
