@@ -68,7 +68,7 @@ def stream(mebibytes: int) -> None:
         while data := source.read(MEBIBYTE):
             back.update(data)
     if there.digest() != back.digest():
-        raise SystemExit("what came back is not what went in")
+        raise SystemExit("the downloaded data differs from the uploaded data")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def wanted_version(site_packages: Path) -> str:
     source = (site_packages / "ansible_test/_internal/python_requirements.py").read_text(encoding="utf-8")
     found = re.search(r"\bpip='([0-9.]+)'", source)
     if found is None:
-        raise GetPipFailed("this ansible-test does not say which pip it wants: look at tests/tools/get_pip.py")
+        raise GetPipFailed("this ansible-test does not name the pip that it needs; update tests/tools/get_pip.py")
     return found.group(1)
 
 

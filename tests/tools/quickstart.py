@@ -99,7 +99,7 @@ def stop(_signal: int, _frame: t.Any) -> t.NoReturn:
 
 def main(arguments: t.Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="quickstart", description=__doc__)
-    parser.add_argument("--directory", required=True, type=Path, help="for keys, repository, reports and summary; made anew each time")
+    parser.add_argument("--directory", required=True, type=Path, help="for keys, repository, reports and summary; created again each time")
     parser.add_argument("--events", type=int, default=200_000, help="audit events of the database (%(default)s)")
     parser.add_argument(
         "--repository", choices=("local", "s3"), default="local", help="a directory, or a bucket with Object Lock (%(default)s)"

@@ -162,8 +162,8 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def main(arguments: t.Sequence[str] | None = None) -> str | None:
     parser = argparse.ArgumentParser(prog="quickstart_project", description=__doc__)
-    parser.add_argument("--directory", required=True, type=Path, help="of the quickstart")
-    parser.add_argument("step", choices=("install", "install-anew", "remove"), help="install-anew is after a loss, with secrets of its own")
+    parser.add_argument("--directory", required=True, type=Path, help="directory of the quickstart")
+    parser.add_argument("step", choices=("install", "install-anew", "remove"), help="install-anew: install after a loss, with new secrets")
     options = parser.parse_args(arguments)
     made = of(options.directory)
     try:

@@ -38,9 +38,9 @@ def check(root: Path, name: str, text: str) -> None:
 
 def difference(name: str, kept: str, made: str) -> str:
     """Return a unified diff with the remedy."""
-    lines = difflib.unified_diff(kept.splitlines(), made.splitlines(), f"{FOLDER}/{name}", "as it is made now", lineterm="")
-    shown = "\n".join(lines) or "they differ in line ends only, or nothing was made"
-    return f"{FOLDER}/{name} says something else. If the new words are meant: make snapshots\n{shown}"
+    lines = difflib.unified_diff(kept.splitlines(), made.splitlines(), f"{FOLDER}/{name}", "current output", lineterm="")
+    shown = "\n".join(lines) or "only line ends differ, or there is no output"
+    return f"{FOLDER}/{name} differs from the current output. If the change is intended, run make snapshots\n{shown}"
 
 
 def rewrite(root: Path, name: str, text: str) -> bool:

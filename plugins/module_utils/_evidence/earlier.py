@@ -25,12 +25,13 @@ from .access import Opened
 
 @dataclasses.dataclass(frozen=True)
 class Stored:
-    """A partition in the newest set: the key of its object, its blocks, its census, and when its rows were last read."""
+    """A partition in the newest set: the key of its object and its blocks. See `Partition` for the rest."""
 
     key: str
     blocks: tuple[Block, ...]
     census: Census
     last_read: datetime.datetime
+    unique: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _stored(manifest: Manifest, shared: t.Mapping[str, Artifact], blocks: t.Iter
         path = keys_of.get((one.database, one.leaf))
         own = tuple(of_leaf.get(one.leaf.partition(".")[2], ()))
         if path and one.census and keys.leaf_digest(path) == audit_blocks.leaf_digest(own):
-            found[one.database, one.leaf] = Stored(path, own, one.census, one.last_read)
+            found[one.database, one.leaf] = Stored(path, own, one.census, one.last_read, one.unique)
     return found
 
 

@@ -32,7 +32,14 @@ def leaf(source: Source, table: Table, stored: Stored | None, due: bool, unsafe:
         with source.progress.share(table.size):
             rows = sum(block.rows for block in stored.blocks)
             digest = keys.leaf_digest(stored.key)
-            return Leaf(table, rows, digest, stored.blocks, None, stored.key, False, CENSUS, counted.census, "", stored.last_read)
+            return Leaf(
+                *(table, rows, digest, stored.blocks),
+                key=stored.key,
+                proof=CENSUS,
+                census=counted.census,
+                last_read=stored.last_read,
+                unique=stored.unique,
+            )
     seen = read()
     if seen.gone:
         return seen

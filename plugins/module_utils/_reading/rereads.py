@@ -12,12 +12,16 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import typing as t
 
 
 @dataclasses.dataclass(frozen=True)
 class Unread:
-    """A partition, its size in bytes, and the seconds since its rows were last read."""
+    """A partition, its size in bytes, and the seconds since its rows were last read.
+
+    A negative age means that the clock was wrong at one of the two times, so the real age is unknown.
+    """
 
     name: str
     size: int
@@ -29,10 +33,11 @@ def due(partitions: t.Iterable[Unread], limit: float) -> frozenset[str]:
 
     The ages are spread. If the youngest partitions are together a tenth of the bytes, each may be as old as a tenth of the limit. The share
     of the largest partition is added. While one is older, the oldest is read and becomes the youngest. So partitions that were all
-    read in the first set do not become due together.
+    read in the first set do not become due together. A partition of unknown age is read.
     """
     found: set[str] = set()
-    youngest = sorted((dataclasses.replace(one, size=max(1, one.size)) for one in partitions), key=lambda one: one.age)
+    known = (dataclasses.replace(one, size=max(1, one.size), age=one.age if one.age >= 0 else math.inf) for one in partitions)
+    youngest = sorted(known, key=lambda one: one.age)
     while _is_late(youngest, limit) or (not limit and len(found) < len(youngest)):
         oldest = youngest.pop()
         found.add(oldest.name)

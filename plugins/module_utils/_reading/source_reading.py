@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import typing as t
 
 from .._caracal.source import source_checks
-from .._caracal.source.source_checks import Scan
+from .._caracal.source.source_checks import Index, Scan
+from .._crypto import strict_json
 from .._drivers.postgres.guard import Guard
 from .._drivers.postgres.snapshot import Place
 from .._errors import BackupError
 from .._report.check import FAIL, WARN, Check
 from .._repository.findings import Recorded
+from .._repository.partitions import CENSUS
 from . import reading
 from .database_layout import Layout
 from .reading import Leaf
@@ -48,7 +51,8 @@ def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[L
     if leaf.gone or leaf.table.unreadable:
         return leaf, []
     try:
-        scans = [guard.patiently(read_leaf, place, leaf)]
+        leaf, scan = guard.patiently(read_leaf, place, leaf)
+        scans = [scan]
     except BackupError as exc:
         scans = source_checks.unread(place.database, exc.msg, [source_checks.UNIQUE])
     # Retention may drop a partition that the snapshot still shows.
@@ -57,17 +61,23 @@ def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[L
     return leaf, scans
 
 
-def read_leaf(place: Place, leaf: Leaf) -> Scan:
-    """Check uniqueness by reading the index alone, if that is sufficient.
+def read_leaf(place: Place, leaf: Leaf) -> tuple[Leaf, Scan]:
+    """Check uniqueness by reading the index alone, if that is sufficient. Return the partition with the digest of the indexes.
 
-    `amcheck` is not used, since no restore depends on the index of an audit partition.
+    If a census proves that the rows are the same as when they satisfied the same indexes, nothing is read. `amcheck` is not used, since
+    no restore depends on the index of an audit partition.
     """
     with place.join() as session:
         source_checks.prepare(session)
         found = source_checks.indexes(session, (leaf.table.schema, leaf.table.name))
+        definitions = _definitions(found)
+        if leaf.proof == CENSUS and leaf.unique == definitions:
+            return leaf, Scan(source_checks.UNIQUE, place.database, len(found))
         doubtful = [one for one in found if not source_checks.is_whole(session, one, leaf.rows)]
         scan = source_checks.unique_indexes(session, place.database, doubtful, structure=False)
-    return dataclasses.replace(scan, read=scan.read + len(found) - len(doubtful))
+    passed = not scan.broken and not scan.unread
+    scan = dataclasses.replace(scan, read=scan.read + len(found) - len(doubtful))
+    return dataclasses.replace(leaf, unique=definitions if passed else ""), scan
 
 
 def of_set(recorded: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> list[Check]:
@@ -82,3 +92,8 @@ def of_set(recorded: t.Iterable[Recorded], acknowledged: t.Collection[str]) -> l
             words = f"the source of this set: {found[0]['message']} (acknowledged)"
             checks.append(Check(check_id, WARN, words, False, {"recorded": found}))
     return checks
+
+
+def _definitions(unique: t.Iterable[Index]) -> str:
+    """Return a SHA-256 (hexadecimal) over the definitions of indexes. It is the same if the same rows satisfy the same indexes."""
+    return hashlib.sha256(strict_json.dumps({"indexes": [[one.oid, one.foreign, one.query, one.ordered] for one in unique]})).hexdigest()

@@ -65,6 +65,7 @@ class BackupLook(t.TypedDict):
 class Dumped(MaybeVerified, total=False):
     """Result of the dump."""
 
+    partitions: list[t.Mapping[str, str]]
     bytes: int
     seconds: float
 

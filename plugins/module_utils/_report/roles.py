@@ -14,6 +14,7 @@ import re
 import typing as t
 
 from .check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, CheckResult
+from .text import plural
 
 if t.TYPE_CHECKING:
     from .role_answers import (
@@ -117,10 +118,17 @@ def _backup_head(answers: BackupAnswers, result: BackupResult) -> str:
     head = f"{begin} {result['set_id']} of deployment {answers['deployment']} with {parts}"
     head += f"; left out: {', '.join(result['left_out'])}" if result["left_out"] else ""
     if result["committed"]:
-        head += f": {result['artifacts']} objects, {round(result['bytes'] / 1000000, 1)} MB encrypted, "
-        head += f"databases dumped in {round(float(result['seconds']), 1)} s, journal head {result['journal_head']}"
+        head += f": {plural(result['artifacts'], 'object')}, {round(result['bytes'] / 1000000, 1)} MB encrypted, "
+        head += f"databases dumped in {round(float(result['seconds']), 1)} s{_unread(answers)}, journal head {result['journal_head']}"
     stamped = result["timestamp"]
     return head + (f"; timestamp: {stamped['verdict']}, {stamped['message']}" if answers["timestamp_url"] else "")
+
+
+def _unread(answers: BackupAnswers) -> str:
+    """Return the number of audit partitions that did not have to be read, as text."""
+    partitions = answers["dumped"].get("partitions", [])
+    unread = sum(not one["read_because"] for one in partitions)
+    return f" ({unread} of {len(partitions)} audit partitions unchanged and not read)" if unread else ""
 
 
 def _assets(answers: BackupAnswers, result: BackupResult) -> list[str]:
@@ -128,9 +136,9 @@ def _assets(answers: BackupAnswers, result: BackupResult) -> list[str]:
     archived = sum(one.get("state") == "archived" for one in _replay_seen(answers))
     words = {
         f"secrets with KEK {result['secrets'].get('kek')}": "kek" in result["secrets"],
-        f"{archived} replay volumes": "replay" in answers["assets"],
-        f"{len(result['redis'])} Redis streams": "redis" in answers["assets"],
-        f"{len(result['images'])} images": answers["with_images"],
+        plural(archived, "replay volume"): "replay" in answers["assets"],
+        plural(len(result["redis"]), "Redis stream"): "redis" in answers["assets"],
+        plural(len(result["images"]), "image"): answers["with_images"],
     }
     return [text for text, shown in words.items() if shown]
 
@@ -224,7 +232,7 @@ def _checkpoint(answers: CheckpointAnswers) -> Report:
     counted = {name: result[name] for name in ("verdict", "rows", "blocks", "seconds", "journal_head")}
     stats = {"deployment": answers["deployment"], "checkpoint": result["checkpoint"] or "", **counted}
     how = "would be entered" if answers["check_mode"] else "entered"
-    entered = f"Checkpoint {result['checkpoint']} {how}: {result['rows']} rows in {result['blocks']} blocks"
+    entered = f"Checkpoint {result['checkpoint']} {how}: {plural(result['rows'], 'row')} in {plural(result['blocks'], 'block')}"
     said = "; ".join(one["message"] for one in result["checks"])
     end = f"{round(result['seconds'], 1)} s, journal head {result['journal_head']}; {said}"
     return {
@@ -246,7 +254,7 @@ def _audit(answers: AuditAnswers) -> Report:
         "zones": zones,
         **ended,
     }
-    head = f"{result['verdict']}: {result['coverage']['asked']}, {rows} events of {zones} zones, "
+    head = f"{result['verdict']}: {result['coverage']['asked']}, {plural(rows, 'event')} of {plural(zones, 'zone')}, "
     head += f"{round(result['seconds'], 1)} s, journal head {result['journal_head']}"
     bad = [one for one in result["checks"] if one["verdict"] != PASS]
     return {"result": dict(result), "stats": stats, "summary": [head, *_check_lines(bad)]}
@@ -293,8 +301,9 @@ def _archive(answers: ArchiveAnswers) -> Report:
         "last_hour": result["last_hour"],
         "journal_head": result["journal_head"],
     }
-    head = f"{'To archive' if answers['check_mode'] else 'Archived'}: {stats['archived']} hours, {stats['extended']} locked for longer, "
-    head += f"{result['unchanged']} unchanged, {len(result['days'])} days entered, last hour {result['last_hour']}; "
+    head = f"{'To archive' if answers['check_mode'] else 'Archived'}: {plural(len(result['archived']), 'hour')}, "
+    head += f"{stats['extended']} locked for longer, {result['unchanged']} unchanged, "
+    head += f"{plural(len(result['days']), 'day')} entered, last hour {result['last_hour']}; "
     head += f"verdict {verdict or 'not requested'}; journal head {result['journal_head']}"
     bad = [one for one in result["checks"] if one["verdict"] != PASS]
     return {"result": result, "stats": stats, "summary": [head, *_check_lines(bad)]}
@@ -310,8 +319,9 @@ def _verification(answers: VerificationAnswers) -> Report:
         "failed_sets": len(result["failed_sets"]),
         **{name: result[name] for name in ("part", "parts", "objects", "bytes", "journal_head")},
     }
-    head = f"Verdict {result['verdict']}: {result['sets']} sets, part {result['part']} of {result['parts']} with {result['objects']} "
-    head += f"objects read, journal head {result['journal_head']}; {'; '.join(one['message'] for one in result['checks'])}"
+    head = f"Verdict {result['verdict']}: {plural(result['sets'], 'set')}, part {result['part']} of {result['parts']} "
+    head += f"with {plural(result['objects'], 'object')} read, journal head {result['journal_head']}; "
+    head += f"{'; '.join(one['message'] for one in result['checks'])}"
     return {"result": dict(result), "stats": stats, "summary": [head]}
 
 

@@ -93,6 +93,10 @@ class Fields:
     def sha256(self, field: str) -> str:
         return self.text(field, SHA256)
 
+    def later_sha256(self, field: str) -> str:
+        """Like `sha256`, for a field that older documents do not have. Then it is empty."""
+        return self.sha256(field) if field in self._left else ""
+
     def one_of(self, field: str, allowed: t.Container[str]) -> str:
         value = self.text(field)
         if value not in allowed:

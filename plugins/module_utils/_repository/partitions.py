@@ -59,17 +59,28 @@ class Census:
 
 @dataclasses.dataclass(frozen=True)
 class Partition:
-    """An audit partition (`schema.table`) of a database. `last_read` is the time of the snapshot in which its rows were last read."""
+    """An audit partition (`schema.table`) of a database.
+
+    `last_read` is the time of the snapshot in which its rows were last read. `unique` is a digest of its unique indexes if the rows
+    satisfy all of them. Otherwise it is empty.
+    """
 
     database: str
     leaf: str
     proof: str
     last_read: datetime.datetime
     census: Census | None
+    unique: str
 
     def to_dict(self) -> dict[str, object]:
-        census = self.census.to_dict() if self.census else None
-        return {"database": self.database, "leaf": self.leaf, "proof": self.proof, "last_read": timestamp(self.last_read), "census": census}
+        return {
+            "database": self.database,
+            "leaf": self.leaf,
+            "proof": self.proof,
+            "last_read": timestamp(self.last_read),
+            "census": self.census.to_dict() if self.census else None,
+            **({"unique": self.unique} if self.unique else {}),
+        }
 
 
 def parse(values: t.Sequence[Fields]) -> tuple[Partition, ...]:
@@ -87,6 +98,7 @@ def _partition(fields: Fields) -> Partition:
         proof=fields.one_of("proof", PROOFS),
         last_read=fields.time("last_read"),
         census=_census(census) if census else None,
+        unique=fields.later_sha256("unique"),
     )
     fields.end()
     if found.proof == CENSUS and found.census is None:

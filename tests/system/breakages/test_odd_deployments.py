@@ -26,5 +26,5 @@ def test_an_odd_deployment_is_proven(deployment_of: DeploymentOf, name: str) -> 
     assert found.verdict not in wrong, sorted(found.checks)
 
 
-def test_there_are_many() -> None:
+def test_there_are_enough_odd_deployments() -> None:
     assert len(ODDITIES) >= LEAST

@@ -47,18 +47,18 @@ def test_a_breakage_is_reported(deployment_of: DeploymentOf, name: str, way: str
     assert verdict == SILENT or own in found.checks, sorted(found.checks)
 
 
-def test_the_list_is_that_of_the_corpus() -> None:
+def test_expectations_cover_the_whole_corpus() -> None:
     assert EXPECTED.keys() == CORPUS.keys() and len(CORPUS) >= LEAST
     for ways in EXPECTED.values():
         assert not [text for text in ways.values() if not re.fullmatch(r"(fail|warn|unproven) [\w.]+|silent .+", text)]
 
 
-def test_few_are_silent() -> None:
+def test_few_breakages_are_silent() -> None:
     assert not SILENT_ONES[COPY] and not SILENT_ONES[AFTER]
     assert len(SILENT_ONES[BEFORE]) <= MOST_SILENT
 
 
-def test_the_guide_lists_those_that_are_silent() -> None:
+def test_the_guide_lists_the_silent_breakages() -> None:
     text = GUIDE.read_text(encoding="utf-8").partition(f"\n{HEADING}\n")[2]
     rows = dict(re.findall(r"^   \* - (.+)\n     - (.+)$", text, re.MULTILINE))
     rows.pop("Breakage", None)

@@ -32,7 +32,7 @@ OF_THE_DAY = {"half of the tail cut": {"state.audit_query.search"}}
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", CASES)
-def test_a_chain_that_was_bent(store_drill: Drill, name: str) -> None:
+def test_drill_reports_a_damaged_audit_chain(store_drill: Drill, name: str) -> None:
     def bend() -> None:
         [(zone, head)] = store_drill.cluster.execute("SELECT zone_id, max(chain_seq) FROM audit_events GROUP BY 1 ORDER BY 2 DESC LIMIT 1")
         audit_damages.DAMAGES[name](World(store_drill.cluster, "caracal", zone, head))

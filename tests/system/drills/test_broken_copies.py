@@ -82,11 +82,11 @@ def check(made: Drill, sql: str, wanted: Case) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", NEWER)
-def test_a_copy_of_the_newer_family(store_drill: Drill, name: str) -> None:
+def test_drill_reports_damage_to_a_copy_of_the_newer_family(store_drill: Drill, name: str) -> None:
     check(store_drill, copy_damages.NEWER[name], NEWER[name])
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", OLDER)
-def test_a_copy_of_the_older_family(bare_drill: Drill, name: str) -> None:
+def test_drill_reports_damage_to_a_copy_of_the_older_family(bare_drill: Drill, name: str) -> None:
     check(bare_drill, copy_damages.OLDER[name], OLDER[name])

@@ -66,7 +66,7 @@ CASES = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", CASES)
-def test_secrets_of_elsewhere(store_drill: Drill, name: str) -> None:
+def test_drill_reports_wrong_or_missing_secrets(store_drill: Drill, name: str) -> None:
     wanted = CASES[name]
 
     def exchange() -> None:
@@ -82,7 +82,7 @@ def test_secrets_of_elsewhere(store_drill: Drill, name: str) -> None:
 
 
 @pytest.mark.mutation
-def test_an_admin_token_that_was_revoked(store_drill: Drill) -> None:
+def test_drill_reports_a_revoked_admin_token(store_drill: Drill) -> None:
     """Its secret is right, but the API finds a revoked row for it."""
     store_drill.before["services"] = lambda: store_drill.damage("UPDATE admin_tokens SET revoked_at = now()")
     outcome = store_drill.run()

@@ -155,7 +155,7 @@ CASES = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", CASES)
-def test_surroundings_that_are_broken(store_drill: Drill, tmp_path: Path, name: str) -> None:
+def test_drill_reports_faulty_services_redis_or_sandbox(store_drill: Drill, tmp_path: Path, name: str) -> None:
     wanted = CASES[name]
     if wanted.start:
         wanted.start(store_drill, tmp_path)
@@ -169,7 +169,7 @@ def test_surroundings_that_are_broken(store_drill: Drill, tmp_path: Path, name: 
 
 
 @pytest.mark.mutation
-def test_production_that_is_reached_from_inside(store_drill: Drill) -> None:
+def test_no_service_starts_if_production_is_reachable(store_drill: Drill) -> None:
     with socket.socket(socket.AF_UNIX) as production:
 
         def listen() -> None:
@@ -191,7 +191,7 @@ def test_production_that_is_reached_from_inside(store_drill: Drill) -> None:
 
 
 @pytest.mark.mutation
-def test_a_sandbox_without_isolation(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_restore_into_a_sandbox_without_isolation(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
     """The set is not restored."""
     monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     outcome = store_drill.run()
@@ -200,7 +200,7 @@ def test_a_sandbox_without_isolation(store_drill: Drill, monkeypatch: pytest.Mon
 
 
 @pytest.mark.no_false_alarm
-def test_a_sandbox_without_isolation_that_was_accepted(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_accepted_lack_of_isolation_is_a_warning(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first page of the report shows it, with the reason."""
     monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     store_drill.settings |= {"caracal_drill_isolation": "auto", "caracal_drill_unisolated_reason": "a laptop"}
@@ -214,7 +214,7 @@ def test_a_sandbox_without_isolation_that_was_accepted(store_drill: Drill, monke
 
 
 @pytest.mark.mutation
-def test_a_sandbox_that_is_open_before_the_restore(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_restore_if_production_is_reachable(store_drill: Drill, monkeypatch: pytest.MonkeyPatch) -> None:
     """Isolation is verified first: no program of the set has run yet, and the set is not restored."""
     real = isolation._system
     with tempfile.TemporaryDirectory(dir="/tmp") as folder, socket.socket(socket.AF_UNIX) as production:
@@ -230,7 +230,7 @@ def test_a_sandbox_that_is_open_before_the_restore(store_drill: Drill, monkeypat
 
 
 @pytest.mark.mutation
-def test_a_second_drill_in_the_same_place(store_drill: Drill, server_install: server_binaries.Install) -> None:
+def test_a_second_drill_in_the_same_directory_is_refused(store_drill: Drill, server_install: server_binaries.Install) -> None:
     """The second drill fails at its start. It does not destroy or read the first one's sandbox, and reports nothing about the set."""
     lifecycle.create(SandboxSpec(store_drill.directory, server_install, token="the first"))
     log = store_drill.sandbox / "programs" / "sts.log"

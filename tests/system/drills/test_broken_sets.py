@@ -46,27 +46,27 @@ def is_refused_at_once(outcome: Outcome, *failed: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_artifact_with_a_flipped_bit(store_drill: Drill, kind: str) -> None:
+def test_flipped_bit_in_an_artifact_fails_the_drill(store_drill: Drill, kind: str) -> None:
     flip(artifact(store_drill, kind))
     is_refused_at_once(store_drill.run(), "set.objects")
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_artifact_that_is_missing(store_drill: Drill, kind: str) -> None:
+def test_missing_artifact_fails_the_drill(store_drill: Drill, kind: str) -> None:
     artifact(store_drill, kind).unlink()
     is_refused_at_once(store_drill.run(), "set.objects")
 
 
 @pytest.mark.mutation
-def test_an_artifact_that_was_cut(store_drill: Drill) -> None:
+def test_truncated_artifact_fails_the_drill(store_drill: Drill) -> None:
     path = artifact(store_drill, "replay")
     rewrite(path, path.read_bytes()[:-1])
     is_refused_at_once(store_drill.run(), "set.objects")
 
 
 @pytest.mark.mutation
-def test_a_manifest_that_was_altered(store_drill: Drill) -> None:
+def test_altered_manifest_fails_the_drill(store_drill: Drill) -> None:
     [manifest] = (store_drill.scene.repository / "sets").glob("*/manifest.json")
     signed = manifest.read_bytes()
     assert b"v1.0.0" in signed
@@ -75,7 +75,7 @@ def test_a_manifest_that_was_altered(store_drill: Drill) -> None:
 
 
 @pytest.mark.mutation
-def test_a_set_that_is_sealed_to_others(store_drill: Drill, tmp_path: Path) -> None:
+def test_set_for_other_recipients_is_unproven(store_drill: Drill, tmp_path: Path) -> None:
     new_identity(tmp_path / "identity")
     store_drill.settings["caracal_drill_identity_files"] = [str(tmp_path / "identity")]
     outcome = store_drill.run()
@@ -84,7 +84,7 @@ def test_a_set_that_is_sealed_to_others(store_drill: Drill, tmp_path: Path) -> N
 
 
 @pytest.mark.mutation
-def test_secrets_that_are_sealed_to_others(store_drill: Drill) -> None:
+def test_secrets_for_other_recipients_are_unproven(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_secrets_identity_files"] = [str(store_drill.scene.identity)]
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["set.identity"]), outcome.told()
@@ -93,7 +93,7 @@ def test_secrets_that_are_sealed_to_others(store_drill: Drill) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("setting", "step"), [("pg_bin", "sandbox"), ("redis_server", "prepare"), ("services", "services")])
-def test_a_program_that_is_not_there_says_nothing_about_the_set(store_drill: Drill, setting: str, step: str) -> None:
+def test_missing_program_is_unproven_and_not_a_failure(store_drill: Drill, setting: str, step: str) -> None:
     value: t.Any = "/no/such/program"
     if setting == "services":
         value = [{**one, "command": ["/no/such/program"]} for one in store_drill.settings["caracal_drill_services"]]
@@ -104,7 +104,7 @@ def test_a_program_that_is_not_there_says_nothing_about_the_set(store_drill: Dri
 
 
 @pytest.mark.mutation
-def test_a_sandbox_on_the_file_system_of_production(store_drill: Drill, store_source: Source) -> None:
+def test_sandbox_on_the_file_system_of_production_is_unproven(store_drill: Drill, store_source: Source) -> None:
     directory = store_source.cluster.info.data_directory
     store_drill.settings.update(caracal_drill_allow_shared_filesystem=False, caracal_drill_source_data_directory=directory)
     outcome = store_drill.run()
@@ -112,28 +112,28 @@ def test_a_sandbox_on_the_file_system_of_production(store_drill: Drill, store_so
 
 
 @pytest.mark.mutation
-def test_a_host_without_room(store_drill: Drill) -> None:
+def test_host_without_free_space_is_unproven(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_minimum_free_mb"] = 2**40
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.room"]), outcome.told()
 
 
 @pytest.mark.mutation
-def test_a_set_that_is_older_than_its_budget(store_drill: Drill) -> None:
+def test_set_older_than_its_rpo_budget_fails(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_rpo_budget"] = 1e-6
     outcome = store_drill.run(until="state")
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"drill.rpo"}, ["drill.budget"]), outcome.told()
 
 
 @pytest.mark.mutation
-def test_a_drill_that_takes_longer_than_its_budget(store_drill: Drill) -> None:
+def test_drill_longer_than_its_rto_budget_fails(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_rto_budget"] = 1e-6
     outcome = store_drill.run()
     assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"drill.rto"}, ["drill.budget"]), outcome.told()
 
 
 @pytest.mark.mutation
-def test_a_step_that_was_left_out(store_drill: Drill) -> None:
+def test_skipped_step_is_unproven(store_drill: Drill) -> None:
     outcome = store_drill.run(without={"evidence"})
     assert (outcome.verdict, outcome.failed, outcome.unproven, outcome.causes) == ("unproven", set(), set(), []), outcome.told()
     assert outcome.checks["drill.evidence"]["message"] == "not run: the step was skipped"
@@ -149,7 +149,7 @@ def test_a_step_that_was_left_out(store_drill: Drill) -> None:
         ({"caracal_drill_identity_files": []}, "identity_files"),
     ],
 )
-def test_what_ends_before_there_is_a_drill(store_drill: Drill, changes: dict[str, t.Any], words: str) -> None:
+def test_invalid_settings_end_before_the_drill(store_drill: Drill, changes: dict[str, t.Any], words: str) -> None:
     given = {name: value.format(root=store_drill.scene.root) if isinstance(value, str) else value for name, value in changes.items()}
     store_drill.settings.update(given)
     outcome = store_drill.run()
@@ -158,7 +158,7 @@ def test_what_ends_before_there_is_a_drill(store_drill: Drill, changes: dict[str
 
 
 @pytest.mark.mutation
-def test_a_drill_by_whoever_made_the_backup(store_drill: Drill) -> None:
+def test_drill_signed_with_the_backup_key_warns(store_drill: Drill) -> None:
     """One key has both principals: it is in the list of signers, so it is trusted, and the report warns that one stolen
     host could do both.
     """

@@ -84,7 +84,7 @@ def drill_of(server_install: server_binaries.Install, tmp_path: Path) -> t.Itera
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", CASES)
-def test_a_source_that_was_broken(drill_of: DrillOf, name: str) -> None:
+def test_drill_reports_a_broken_source(drill_of: DrillOf, name: str) -> None:
     wanted = CASES[name]
     made = drill_of(wanted.release, lambda source: source.cluster.execute(*wanted.statements))
     outcome = made.run(until=wanted.until)
@@ -94,7 +94,7 @@ def test_a_source_that_was_broken(drill_of: DrillOf, name: str) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_an_old_set_gets_its_partition(drill_of: DrillOf) -> None:
+def test_drill_creates_a_missing_partition_for_an_old_set(drill_of: DrillOf) -> None:
     """Old sets have no partition for the month of the drill, and neither has this one."""
     month = dt.datetime.now(dt.timezone.utc).strftime("audit_events_y%Ym%m")
 
@@ -106,7 +106,7 @@ def test_an_old_set_gets_its_partition(drill_of: DrillOf) -> None:
 
 
 @pytest.mark.mutation
-def test_a_set_that_runs_programs_does_it_where_nobody_is_hurt(drill_of: DrillOf) -> None:
+def test_programs_started_by_a_set_cannot_write_to_the_host(drill_of: DrillOf) -> None:
     """A constraint is checked when its table is loaded, and a trigger runs when the copy is disarmed. Both would write to this host."""
     place = Path(f"/var/tmp/caracal-program-{uuid.uuid4().hex}")
     body = f"BEGIN COPY (SELECT 1) TO PROGRAM 'cat > {place} || cat > /dev/null'; RETURN {{}}; END"
@@ -130,7 +130,7 @@ def test_a_set_that_runs_programs_does_it_where_nobody_is_hurt(drill_of: DrillOf
 
 
 @pytest.mark.mutation
-def test_a_source_that_lost_rows_since_the_set_before(server_install: server_binaries.Install, tmp_path: Path) -> None:
+def test_drill_reports_rows_lost_since_the_previous_set(server_install: server_binaries.Install, tmp_path: Path) -> None:
     """The newest set is complete and can be restored. Only the set before it shows that most zones are missing."""
     shrunk, more = "inventory.since_previous", "jsonb_build_object('id', x.id || n, 'slug', x.slug || n)"
     with drilling.source(server_install, tmp_path / "source", STORE) as source:

@@ -28,18 +28,18 @@ def is_clean(outcome: Outcome) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_drill_of_the_newer_family(store_drill: Drill) -> None:
+def test_drill_of_the_newer_family_passes(store_drill: Drill) -> None:
     is_clean(patient(store_drill).run())
 
 
 @pytest.mark.no_false_alarm
-def test_a_drill_of_the_older_family(bare_drill: Drill) -> None:
+def test_drill_of_the_older_family_passes(bare_drill: Drill) -> None:
     is_clean(patient(bare_drill).run())
 
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("kind", [pytest.param("store", marks=pytest.mark.story("drill")), "bare"])
-def test_a_drill_by_the_playbook(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+def test_drill_by_the_playbook_passes(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """The same with Ansible."""
     made: Drill = request.getfixturevalue(f"{kind}_drill")
     play = Play("restore_drill", made.settings, tmp_path)
@@ -48,7 +48,7 @@ def test_a_drill_by_the_playbook(kind: str, request: pytest.FixtureRequest, tmp_
 
 
 @pytest.mark.no_false_alarm
-def test_a_drill_after_a_rotation_of_the_audit_key(server_install: server_binaries.Install, tmp_path: Path) -> None:
+def test_drill_after_an_audit_key_rotation_passes(server_install: server_binaries.Install, tmp_path: Path) -> None:
     """The product's own sweep knows only the current key, and counts every row of the previous key."""
     earlier = AuditKey(b"\x5a" * 32)
     with drilling.source(server_install, tmp_path / "source", "v1.0.0") as source:

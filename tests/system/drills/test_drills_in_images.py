@@ -67,13 +67,13 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox_redis, "find", lambda path: find(path or "/no/such/program"))
 
 
-def test_a_drill_in_the_images_of_the_servers(drill: Drill, nothing_installed: None) -> None:
+def test_drill_passes_with_servers_from_images(drill: Drill, nothing_installed: None) -> None:
     outcome = drill.run()
     assert outcome.verdict == "pass", outcome.told()
     assert {outcome.checks[name]["verdict"] for name in ("sandbox.server", "redis.server")} == {"warn"}
 
 
-def test_what_this_host_has_is_taken_first(drill: Drill) -> None:
+def test_installed_programs_are_preferred_to_images(drill: Drill) -> None:
     """The installed programs come first, because the creator of the set chose the images."""
     outcome = drill.run(until="prepare", without=["migrations", "state", "secrets", "evidence", "keys"])
     assert {outcome.checks[name]["verdict"] for name in ("sandbox.server", "redis.server")} == {"pass"}, outcome.told()
@@ -81,7 +81,7 @@ def test_what_this_host_has_is_taken_first(drill: Drill) -> None:
 
 
 @pytest.mark.mutation
-def test_without_the_image_and_a_server_of_this_host(drill: Drill, nothing_installed: None) -> None:
+def test_drill_without_image_and_server_is_unproven(drill: Drill, nothing_installed: None) -> None:
     drill.settings["caracal_drill_image_archives"] = []
     outcome = drill.run(until="sandbox")
     assert "drill.sandbox" in outcome.unproven and "sandbox.server" not in outcome.checks

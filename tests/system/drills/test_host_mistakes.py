@@ -122,7 +122,7 @@ BEFORE: dict[str, Set] = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", BEFORE)
-def test_a_mistake_that_shows_before_the_drill(store_drill: Drill, tmp_path: Path, name: str) -> None:
+def test_early_host_mistake_ends_without_a_drill(store_drill: Drill, tmp_path: Path, name: str) -> None:
     changed = BEFORE[name](store_drill, tmp_path)
     store_drill.settings.update(role_settings.of("caracal_drill", changed))
     before = store_drill.scene.files("**/*")
@@ -132,7 +132,7 @@ def test_a_mistake_that_shows_before_the_drill(store_drill: Drill, tmp_path: Pat
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", MISTAKES)
-def test_a_mistake_of_the_drill_host(store_drill: Drill, tmp_path: Path, name: str) -> None:
+def test_host_mistake_is_unproven_and_not_a_failure(store_drill: Drill, tmp_path: Path, name: str) -> None:
     wanted = MISTAKES[name]
     changed = wanted.settings(store_drill, tmp_path)
     store_drill.settings.update(role_settings.of("caracal_drill", changed))
@@ -144,7 +144,7 @@ def test_a_mistake_of_the_drill_host(store_drill: Drill, tmp_path: Path, name: s
 
 
 @pytest.mark.mutation
-def test_a_folder_of_somebody_else_is_left_alone(store_drill: Drill) -> None:
+def test_a_directory_with_other_files_is_left_alone(store_drill: Drill) -> None:
     """There is no drill if its sandbox can never be created."""
     os.mkdir(store_drill.directory)
     Path(store_drill.directory, "mine").touch()
@@ -155,7 +155,7 @@ def test_a_folder_of_somebody_else_is_left_alone(store_drill: Drill) -> None:
 
 
 @pytest.mark.mutation
-def test_a_drill_of_this_host_shortens_no_history(store_drill: Drill) -> None:
+def test_a_drill_with_a_host_mistake_is_recorded_as_unproven(store_drill: Drill) -> None:
     """A mistake must not count as a drill when the next set is selected by its last drill."""
     store_drill.settings["caracal_ops_pg_bin"] = "/no/such/folder"
     assert store_drill.run(until="sandbox").verdict == "unproven"
@@ -172,14 +172,14 @@ def looked(made: Drill) -> dict[str, t.Any]:
 
 
 @pytest.mark.no_false_alarm
-def test_a_host_that_is_well_is_found_well(store_drill: Drill) -> None:
+def test_preflight_passes_on_a_healthy_host(store_drill: Drill) -> None:
     found = looked(store_drill)
     assert not found.get("failed"), found
     assert f"sets/{found['set_id']}/manifest.json" in str(store_drill.scene.files("sets/*/manifest.json")) and not found["changed"]
 
 
 @pytest.mark.no_false_alarm
-def test_a_drill_that_is_running_is_not_a_fault(store_drill: Drill) -> None:
+def test_preflight_passes_during_a_running_drill(store_drill: Drill) -> None:
     begun = store_drill.take("verify")
     found = store_drill.take("preflight")
     store_drill.take("destroy", begun["drill"])
@@ -188,7 +188,7 @@ def test_a_drill_that_is_running_is_not_a_fault(store_drill: Drill) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", [*BEFORE, *MISTAKES])
-def test_a_mistake_is_found_beforehand(store_drill: Drill, tmp_path: Path, name: str) -> None:
+def test_preflight_finds_each_host_mistake(store_drill: Drill, tmp_path: Path, name: str) -> None:
     made = BEFORE[name] if name in BEFORE else MISTAKES[name].settings
     changed = made(store_drill, tmp_path)
     store_drill.settings.update(role_settings.of("caracal_drill", changed))
@@ -197,7 +197,7 @@ def test_a_mistake_is_found_beforehand(store_drill: Drill, tmp_path: Path, name:
 
 
 @pytest.mark.mutation
-def test_all_mistakes_are_found_at_once(store_drill: Drill, tmp_path: Path) -> None:
+def test_preflight_finds_all_host_mistakes_at_once(store_drill: Drill, tmp_path: Path) -> None:
     made: dict[str, t.Any] = {}
     for settings in [*BEFORE.values(), *(one.settings for one in MISTAKES.values())]:
         changed = settings(store_drill, tmp_path)
@@ -210,7 +210,7 @@ def test_all_mistakes_are_found_at_once(store_drill: Drill, tmp_path: Path) -> N
 
 
 @pytest.mark.mutation
-def test_an_identity_that_opens_nothing_is_found_beforehand(store_drill: Drill, tmp_path: Path) -> None:
+def test_preflight_finds_an_identity_that_decrypts_nothing(store_drill: Drill, tmp_path: Path) -> None:
     new_identity(tmp_path / "stranger")
     store_drill.settings["caracal_drill_identity_files"] = [str(tmp_path / "stranger")]
     assert looked(store_drill)["error"] == "KeyProblem"
@@ -219,13 +219,13 @@ def test_an_identity_that_opens_nothing_is_found_beforehand(store_drill: Drill, 
 
 
 @pytest.mark.mutation
-def test_without_a_set_all_else_is_looked_at(store_drill: Drill) -> None:
+def test_preflight_without_a_set_checks_everything_else(store_drill: Drill) -> None:
     store_drill.settings.update(caracal_drill_max_age=1e-6, caracal_drill_redis_server="/no/such/redis")
     assert [one["asset"] for one in looked(store_drill)["problems"]] == ["set", "redis"]
 
 
 @pytest.mark.mutation
-def test_a_manifest_that_cannot_be_read_is_told_as_that(store_drill: Drill) -> None:
+def test_preflight_reports_an_altered_manifest(store_drill: Drill) -> None:
     """It must not be reported as a set that does not name its programs, which the operator could name instead."""
     (manifest,) = store_drill.scene.repository.glob("sets/*/manifest.json")
     manifest.write_bytes(manifest.read_bytes() + b"\n")
@@ -234,9 +234,7 @@ def test_a_manifest_that_cannot_be_read_is_told_as_that(store_drill: Drill) -> N
 
 
 @pytest.mark.mutation
-def test_a_host_that_starts_no_sandbox_is_found_without_a_server(
-    store_drill: Drill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_preflight_finds_a_host_that_cannot_start_a_sandbox(store_drill: Drill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the server comes from an image, there is no server to start in the preflight."""
     forbidden = tmp_path / "bwrap"
     forbidden.write_text("#!/bin/sh\nexit 1\n", encoding="ascii")

@@ -87,7 +87,7 @@ def unfinished(scene: Scene) -> list[str]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("key", ["repository.json", "repository.json.sig", ".sig", "0000000001.json"])
-def test_while_a_repository_is_made(empty_scene: Scene, full_at: FullAt, key: str) -> None:
+def test_full_disk_while_a_repository_is_created(empty_scene: Scene, full_at: FullAt, key: str) -> None:
     opening: dict[str, t.Any] = {"state": "open", "create_repository": True, "set_id": ID}
     with full_at(key):
         told(lambda: empty_scene.call("backup_set", **opening), empty_scene, str(empty_scene.repository), "the file size limit is reached")
@@ -98,7 +98,7 @@ def test_while_a_repository_is_made(empty_scene: Scene, full_at: FullAt, key: st
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("key", ["audit-blocks.tsv.zst", "parts/postgres.json"])
-def test_while_a_set_is_dumped(scene: Scene, full_at: FullAt, key: str) -> None:
+def test_full_disk_while_a_set_is_dumped(scene: Scene, full_at: FullAt, key: str) -> None:
     before = scene.sets()
     with full_at(key):
         told(lambda: scene.call("pg_encrypted_dump", set_id=ID), scene, f"{scene.repository}/sets/{ID}", "raise it (ulimit -f)")
@@ -109,7 +109,7 @@ def test_while_a_set_is_dumped(scene: Scene, full_at: FullAt, key: str) -> None:
 
 
 @pytest.mark.mutation
-def test_while_the_inventory_is_sealed(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_while_the_inventory_is_encrypted(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     seal = dump_set._seal_inventory
 
     def refusing(*arguments: t.Any) -> t.Any:
@@ -126,7 +126,7 @@ def test_while_the_inventory_is_sealed(scene: Scene, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("key", ["RECOVERY.md", "backup.sig", "manifest.json", ".sig", "0000000004.json"])
-def test_while_a_set_is_committed(dumped: Scene, full_at: FullAt, key: str) -> None:
+def test_full_disk_while_a_set_is_committed(dumped: Scene, full_at: FullAt, key: str) -> None:
     before = dumped.sets()
     (part,) = dumped.files("sets/*/parts/postgres.json")
     committing: dict[str, t.Any] = {"state": "committed", "set_id": part.split("/")[1]}
@@ -138,7 +138,7 @@ def test_while_a_set_is_committed(dumped: Scene, full_at: FullAt, key: str) -> N
 
 
 @pytest.mark.mutation
-def test_where_the_mark_is_kept(dumped: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_of_the_high_water_mark(dumped: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """By then the set exists, and the message reports that. Another run finds the set and catches up."""
     (part,) = dumped.files("sets/*/parts/postgres.json")
     set_id, write, mark = part.split("/")[1], HighWaterMark._write, dumped.mark("backup")
@@ -161,7 +161,7 @@ def test_where_the_mark_is_kept(dumped: Scene, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("key", ["report.json", "junit.xml", "report.json.sig", "0000000004.json"])
-def test_while_a_report_is_written(scene: Scene, full_at: FullAt, key: str) -> None:
+def test_full_disk_while_a_report_is_written(scene: Scene, full_at: FullAt, key: str) -> None:
     head = access.open_repository(scene.access()).head
     with full_at(key):
         told(lambda: _report(scene), scene, str(scene.repository), "the file size limit is reached")
@@ -174,7 +174,7 @@ def _report(scene: Scene) -> Result:
 
 
 @pytest.mark.mutation
-def test_where_temporary_files_lie(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_or_missing_directory_for_temporary_files(scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
         process.Child(["true"]).finish()  # this needs no free space
@@ -255,7 +255,7 @@ def on_disk(disk: Disk, caracal_database: TwinCluster) -> Scene:
 
 
 @pytest.mark.mutation
-def test_a_disk_that_fills_up_while_it_is_dumped_to(on_disk: Scene, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dump_to_a_disk_that_fills_up_leaves_no_set(on_disk: Scene, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalStore, "free_bytes", lambda _self: None)  # otherwise the preflight would report it
     with disk.almost_full(128 << 10):
         told(lambda: on_disk.call("pg_encrypted_dump", set_id=ID), on_disk, str(on_disk.repository), disk.words, error=disk.error)
@@ -267,7 +267,7 @@ def test_a_disk_that_fills_up_while_it_is_dumped_to(on_disk: Scene, disk: Disk, 
 
 
 @pytest.mark.mutation
-def test_a_repository_that_is_read_only(on_disk: Scene, disk: Disk, tmp_path: Path) -> None:
+def test_read_only_repository_is_reported_with_a_remedy(on_disk: Scene, disk: Disk, tmp_path: Path) -> None:
     elsewhere = {"high_water_mark": str(tmp_path / "mark")}
     on_disk.backup(**elsewhere)
     remedy = "mount it writable" if ROOT else "run as the owner"
@@ -281,7 +281,7 @@ def test_a_repository_that_is_read_only(on_disk: Scene, disk: Disk, tmp_path: Pa
 
 
 @pytest.mark.mutation
-def test_a_sandbox_on_a_full_disk(server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sandbox_on_a_full_disk_leaves_nothing(server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(Path(sandbox_path()))
     spec = SandboxSpec(str(disk.folder / "box"), server_install)
     try:

@@ -109,7 +109,7 @@ def backed_up(managed: Provider, folder: Path) -> tuple[Scene, scenes.Result]:
     return made, made.backup(**managed.login("backup"))
 
 
-def test_a_restore_needs_a_login_that_makes_databases_and_roles_and_no_more(managed: Provider, scene: Scene) -> None:
+def test_restore_login_needs_only_createdb_and_createrole(managed: Provider, scene: Scene) -> None:
     (rights,) = managed.execute(
         "SELECT rolsuper, rolbypassrls, pg_has_role('restorer', 'pg_read_all_data', 'USAGE') FROM pg_roles WHERE rolname = 'restorer'"
     )
@@ -125,7 +125,7 @@ def test_a_restore_needs_a_login_that_makes_databases_and_roles_and_no_more(mana
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("right", ["CREATEDB", "CREATEROLE"])
-def test_a_restore_without_one_of_them_ends(provider: Provider, scene: Scene, right: str) -> None:
+def test_a_restore_without_createdb_or_createrole_is_refused(provider: Provider, scene: Scene, right: str) -> None:
     provider.made(RESTORER.replace(right, f"NO{right}"))
     given = {"signing_key": str(scene.key(OPERATOR_HOST)), **provider.login("restorer")}
     with pytest.raises((PermissionMissing, StageFailed)):
@@ -133,7 +133,7 @@ def test_a_restore_without_one_of_them_ends(provider: Provider, scene: Scene, ri
     assert provider.execute("SELECT count(*) FROM pg_database") == [(3,)]
 
 
-def test_roles_that_others_made_must_be_granted(provider: Provider, scene: Scene) -> None:
+def test_existing_owner_roles_must_be_granted_to_the_login(provider: Provider, scene: Scene) -> None:
     provider.made(RESTORER)
     for owner in ("caracal", "caracalauth"):
         provider.execute(f"CREATE ROLE {owner} LOGIN CREATEDB")
@@ -146,7 +146,7 @@ def test_roles_that_others_made_must_be_granted(provider: Provider, scene: Scene
     assert scene.call("state_verify", **provider.login("restorer"))["verdict"] == "pass"
 
 
-def test_a_member_of_the_owners_backs_up(managed: Provider, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_a_member_of_the_owner_roles_can_back_up(managed: Provider, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     managed.made(MEMBER, "restorer")
     made, result = backed_up(managed, tmp_path)
     assert [one["sight"] for one in result["databases"]] == ["owner", "owner"]
@@ -163,14 +163,14 @@ def test_a_member_of_the_owners_backs_up(managed: Provider, fresh_cluster: Fresh
 
 
 @pytest.mark.mutation
-def test_a_member_of_one_owner_alone_is_refused(managed: Provider, tmp_path: Path) -> None:
+def test_a_member_of_only_one_owner_role_is_refused(managed: Provider, tmp_path: Path) -> None:
     managed.made(MEMBER.replace("caracal, caracalauth", "caracalauth"), "restorer")
     made = scenes.make(tmp_path / "own", "")
     with pytest.raises(PermissionMissing):
         made.backup(**managed.login("backup"))
 
 
-def test_a_reader_backs_up_where_the_administrator_may_make_one(managed: Provider, tmp_path: Path) -> None:
+def test_a_reader_role_can_back_up_if_it_can_be_created(managed: Provider, tmp_path: Path) -> None:
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         managed.made(READER, "restorer")
     managed.execute("ALTER ROLE restorer BYPASSRLS")
@@ -183,7 +183,7 @@ def test_a_reader_backs_up_where_the_administrator_may_make_one(managed: Provide
 
 
 @pytest.mark.mutation
-def test_another_authority_another_name_and_no_tls_are_refused(provider: Provider, scene: Scene, tmp_path: Path) -> None:
+def test_a_wrong_ca_a_wrong_host_name_and_no_tls_are_refused(provider: Provider, scene: Scene, tmp_path: Path) -> None:
     provider.made(RESTORER)
     other = certificate(tmp_path / "other")[0]
     given = {"signing_key": str(scene.key(OPERATOR_HOST))}
@@ -216,7 +216,7 @@ def of(role: str, kind: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]
 
 
 @pytest.mark.no_false_alarm
-def test_the_whole_way_by_the_playbooks_with_the_settings_of_the_guide(
+def test_playbooks_back_up_and_restore_with_guide_settings(
     managed: Provider, caracal_database: TwinCluster, server_install: Install, tmp_path: Path
 ) -> None:
     """A backup of the managed servers, then a restore into others, with the logins of the guide."""

@@ -33,14 +33,14 @@ def warned(result: Result) -> dict[str, str]:
     return {name: message for name, message in warnings.items() if not name.startswith("state.outboxes.")}
 
 
-def test_under_another_superuser(scene: Scene, fresh_cluster: FreshCluster) -> None:
+def test_restores_under_another_superuser(scene: Scene, fresh_cluster: FreshCluster) -> None:
     restored, verified = restore(scene, fresh_cluster("postgres"), login_user="postgres")
     assert verified["verdict"] == "pass", verified
     assert warned(verified).keys() == {"inventory.roles"} == {name.replace("restore", "inventory") for name in warned(restored)}
     assert "role caracal: superuser is False instead of True" in warned(verified)["inventory.roles"]
 
 
-def test_where_we_are_no_superuser(scene: Scene, fresh_cluster: FreshCluster, committed: Committed) -> None:
+def test_restores_without_superuser(scene: Scene, fresh_cluster: FreshCluster, committed: Committed) -> None:
     """As on a managed server: a role that may create roles and databases, with a password."""
     info = fresh_cluster("provider")
     cluster = TwinCluster(info, Spec(events=1))
@@ -60,7 +60,7 @@ def test_where_we_are_no_superuser(scene: Scene, fresh_cluster: FreshCluster, co
 
 
 @pytest.mark.mutation
-def test_a_sandbox_with_other_roles_fails(scene: Scene, fresh_cluster: FreshCluster) -> None:
+def test_state_verify_fails_in_a_sandbox_with_other_roles(scene: Scene, fresh_cluster: FreshCluster) -> None:
     info = fresh_cluster()
     TwinCluster(info, Spec(events=1)).execute("CREATE ROLE caracalapi NOLOGIN", database="postgres")
     scene.call("pg_encrypted_restore", sandbox=info.directory)
@@ -68,9 +68,7 @@ def test_a_sandbox_with_other_roles_fails(scene: Scene, fresh_cluster: FreshClus
     assert verified["verdict"] == "fail"
 
 
-def test_a_sandbox_gives_roles_all_that_they_had_and_a_real_cluster_does_not(
-    tmp_path: Path, twin_cluster: TwinFactory, fresh_cluster: FreshCluster
-) -> None:
+def test_only_a_sandbox_restores_all_role_attributes(tmp_path: Path, twin_cluster: TwinFactory, fresh_cluster: FreshCluster) -> None:
     """The login is the backup's own, which reads everything and may be named in the database's access list."""
     source = twin_cluster(seed="strong")
     source.execute("CREATE ROLE backup LOGIN BYPASSRLS", "GRANT CONNECT ON DATABASE caracal TO backup")
@@ -84,9 +82,7 @@ def test_a_sandbox_gives_roles_all_that_they_had_and_a_real_cluster_does_not(
     assert verified["verdict"] == "pass" and "role backup" in warned(verified)["inventory.roles"]
 
 
-def test_a_drill_passes_whatever_the_owner_is_and_brings_all_rights_and_settings(
-    tmp_path: Path, twin_cluster: TwinFactory, fresh_cluster: FreshCluster
-) -> None:
+def test_a_sandbox_restores_memberships_and_role_settings(tmp_path: Path, twin_cluster: TwinFactory, fresh_cluster: FreshCluster) -> None:
     """The owner differs from a sandbox's superuser, as on managed servers. Rights and settings that no grant shows are restored."""
     source = twin_cluster(seed="managed")
     source.execute(

@@ -122,7 +122,7 @@ def settings(cluster: TwinCluster, database: str = "caracal") -> dict[str, t.Any
 
 
 @pytest.mark.no_false_alarm
-def test_a_copy_that_sorts_otherwise_is_equal_and_says_so(spoken: Spoken, elsewhere: Heard) -> None:
+def test_a_copy_with_another_collation_passes_with_a_warning(spoken: Spoken, elsewhere: Heard) -> None:
     there = settings(spoken.source)
     assert (there["provider"], there["locale"], there["collate"], there["ctype"]) == ("icu", "en-US", "C", "C.UTF-8")
     assert spoken.source.execute(ORDER) != elsewhere.copy.execute(ORDER) == [(",".join(sorted(WORDS)),)]
@@ -142,7 +142,7 @@ def test_a_copy_that_sorts_otherwise_is_equal_and_says_so(spoken: Spoken, elsewh
 
 
 @pytest.mark.no_false_alarm
-def test_where_the_locale_is_known_the_copy_sorts_alike(spoken: Spoken, alike: Heard) -> None:
+def test_a_copy_keeps_the_collation_if_the_server_has_it(spoken: Spoken, alike: Heard) -> None:
     assert {check["verdict"] for check in alike.restored["checks"]} == {"pass"}
     result, checks = verify(spoken, alike.copy)
     assert result["verdict"] == checks["inventory.caracal.settings"]["verdict"] == "pass", result
@@ -150,7 +150,7 @@ def test_where_the_locale_is_known_the_copy_sorts_alike(spoken: Spoken, alike: H
     assert settings(alike.copy) == settings(spoken.source)
 
 
-def test_access_list_and_settings_of_the_database_come_back(spoken: Spoken, elsewhere: Heard) -> None:
+def test_restores_access_list_and_settings_of_the_database(spoken: Spoken, elsewhere: Heard) -> None:
     there, here = settings(spoken.source), settings(elsewhere.copy)
     assert {name: here[name] for name in KEPT} == {name: there[name] for name in KEPT}
     assert sorted(here["acl"]) == sorted(there["acl"]) and len(there["acl"]) == 3
@@ -169,7 +169,7 @@ DAMAGE = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", DAMAGE)
-def test_a_row_that_was_changed_is_found(spoken: Spoken, elsewhere: Heard, name: str) -> None:
+def test_finds_a_changed_row(spoken: Spoken, elsewhere: Heard, name: str) -> None:
     elsewhere.copy.execute(DAMAGE[name])
     result, checks = verify(spoken, elsewhere.copy)
     elsewhere.copy.reset("caracal")
@@ -178,7 +178,7 @@ def test_a_row_that_was_changed_is_found(spoken: Spoken, elsewhere: Heard, name:
     assert "1 table(s) differ; first: public.words: " in checks["inventory.caracal.tables"]["message"]
 
 
-def test_by_hand_the_locale_is_kept_where_it_is_known(
+def test_recovery_commands_keep_a_known_locale(
     spoken: Spoken,
     recover: Recover,
     newer_install: server_binaries.Install,
@@ -192,7 +192,7 @@ def test_by_hand_the_locale_is_kept_where_it_is_known(
     assert result["verdict"] == checks["inventory.caracal.settings"]["verdict"] == "pass", result
 
 
-def test_by_hand_another_one_is_taken_where_it_is_not(spoken: Spoken, recover: Recover, fresh_cluster: FreshCluster) -> None:
+def test_recovery_commands_replace_an_unknown_locale(spoken: Spoken, recover: Recover, fresh_cluster: FreshCluster) -> None:
     path = {"PATH": os.pathsep.join([spoken.clients, os.environ["PATH"]])}
     copy = TwinCluster(fresh_cluster(), spoken.source.spec)
     done = recover(spoken.scene, spoken.scene.sets()[-1], copy.info, **path)
@@ -213,7 +213,7 @@ KEYS = {
 
 
 @pytest.mark.parametrize("kind", KEYS)
-def test_digests_do_not_depend_on_how_text_sorts(spoken: Spoken, kind: str) -> None:
+def test_digests_do_not_depend_on_the_collation(spoken: Spoken, kind: str) -> None:
     """Both are on one server, so that only the collation can differ. Without bytewise sorting the digests do differ."""
     found, careless = [], []
     words = [word for word in WORDS if kind != "without case" or word == word.lower()]

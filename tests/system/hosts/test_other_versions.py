@@ -102,7 +102,7 @@ def rights(cluster: TwinCluster, database: str, what: str) -> list[tuple[t.Any, 
     return [row for row in cluster.execute(RIGHTS[what], database=database) if row[0] != "fips_mode()"]
 
 
-def test_readers_that_know_nothing_of_it_agree(crossing: Crossing) -> None:
+def test_independent_queries_find_equal_content_and_rights(crossing: Crossing) -> None:
     for name in DATABASES:
         found = contents(crossing.copy, name)
         assert found == contents(crossing.source, name)
@@ -113,14 +113,14 @@ def test_readers_that_know_nothing_of_it_agree(crossing: Crossing) -> None:
     assert tuple(versions) == crossing.majors
 
 
-def test_only_the_way_back_is_doubted(crossing: Crossing) -> None:
+def test_warns_only_about_a_restore_into_an_older_major(crossing: Crossing) -> None:
     doubts = {check["id"]: check["message"] for check in crossing.restored["checks"] if check["verdict"] == "warn"}
     assert doubts.keys() == ({f"restore.{name}.version" for name in DATABASES} if crossing.majors == (18, 17) else set())
     assert all("is from PostgreSQL 18, but the target runs 17; " in doubt and "state_verify" in doubt for doubt in doubts.values())
 
 
 @pytest.mark.parametrize("release", ["2026-06-04", "v2026.06.21"])
-def test_the_other_family_crosses_as_well(
+def test_the_older_family_restores_into_an_older_major(
     release: str,
     twin_cluster: TwinFactory,
     fresh_cluster: FreshCluster,
@@ -178,7 +178,7 @@ DAMAGE = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", DAMAGE)
-def test_what_was_changed_in_the_copy_is_found(broken: t.Callable[..., dict[str, Result]], name: str) -> None:
+def test_finds_changes_in_the_copy(broken: t.Callable[..., dict[str, Result]], name: str) -> None:
     statement, check_id, words, also = DAMAGE[name]
     failed = broken(statement)
     assert words in failed[check_id]["message"] and failed.keys() == {check_id, *also}

@@ -83,7 +83,7 @@ def many_files() -> Image:
 
 
 @pytest.mark.mutation
-def test_unpacking_that_is_killed(committed: Committed, directory: Path, temporary: Path, tmp_path: Path) -> None:
+def test_killed_unpacking_leaves_no_incomplete_image(committed: Committed, directory: Path, temporary: Path, tmp_path: Path) -> None:
     image, data = many_files()
     (tmp_path / "image.tar").write_bytes(data)
     given = {"image": image, "archives": [str(tmp_path / "image.tar")]}
@@ -121,7 +121,7 @@ def pg_bin(server_install: Install, directory: Path) -> Path:
 
 
 @pytest.mark.mutation
-def test_a_backup_by_programs_of_an_image_that_is_killed(
+def test_killed_backup_leaves_no_program_of_its_image(
     committed: Committed, caracal_database: TwinCluster, marks: list[bytes], pg_bin: Path, temporary: Path, tmp_path: Path
 ) -> None:
     base, rootfs = committed.scene, pg_bin.parent / "rootfs"
@@ -139,7 +139,7 @@ def test_a_backup_by_programs_of_an_image_that_is_killed(
 
 
 @pytest.mark.mutation
-def test_a_program_of_an_image_that_waits_for_a_lock_when_its_backup_is_killed(
+def test_image_program_waiting_for_a_lock_ends_after_a_kill(
     committed: Committed, caracal_database: TwinCluster, caracal_copy: Copier, pg_bin: Path, tmp_path: Path
 ) -> None:
     """No pipe informs the program that its parent is gone."""
@@ -175,7 +175,7 @@ def servers(server_install: Install, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.mutation
-def test_servers_of_images_that_are_killed(
+def test_killed_sandbox_leaves_no_server_of_an_image(
     committed: Committed, box: Box, servers: dict[str, t.Any], directory: Path, temporary: Path
 ) -> None:
     argument = json.dumps({**servers, "directory": box.directory, "images": str(directory)})

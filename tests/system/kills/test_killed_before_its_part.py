@@ -79,7 +79,7 @@ STEPS = ("secrets 1", "replay 1", "redis 1", "dump", "redis 2", "replay 2", "ima
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", STEPS)
-def test_the_same_again_says_what_to_do(backup: Backup, name: str) -> None:
+def test_rerun_after_a_kill_reports_what_to_do(backup: Backup, name: str) -> None:
     scene = backup.deployment.scene
     backup.run(until=name)
     module, given = backup.steps()[name]
@@ -102,7 +102,7 @@ def test_the_same_again_says_what_to_do(backup: Backup, name: str) -> None:
 
 
 @pytest.mark.mutation
-def test_the_same_on_a_host_without_the_repository(backup: Backup, tmp_path: Path) -> None:
+def test_rerun_on_a_host_without_the_repository_reports_steps(backup: Backup, tmp_path: Path) -> None:
     scene, stage = backup.deployment.scene, tmp_path / "stage"
     given = {**backup.steps()["replay 1"][1], "stage": str(stage)}
     runner = Runner("before_its_part", scene, json.dumps(["replay_volume_archive", given]))
@@ -116,7 +116,7 @@ def test_the_same_on_a_host_without_the_repository(backup: Backup, tmp_path: Pat
 
 
 @pytest.mark.no_false_alarm
-def test_a_second_reading_of_secrets_that_is_killed_is_made_again(backup: Backup) -> None:
+def test_a_killed_second_pass_over_secrets_can_be_repeated(backup: Backup) -> None:
     """The second pass publishes nothing if nothing changed."""
     scene = backup.deployment.scene
     backup.run(until="secrets 2")
@@ -131,7 +131,7 @@ def test_a_second_reading_of_secrets_that_is_killed_is_made_again(backup: Backup
 
 
 @pytest.mark.no_false_alarm
-def test_a_stage_that_was_half_taken_in_is_taken_in_again(backup: Backup, tmp_path: Path) -> None:
+def test_an_interrupted_import_of_a_stage_can_be_repeated(backup: Backup, tmp_path: Path) -> None:
     """Existing files are compared with the stage, byte for byte."""
     scene, stage = backup.deployment.scene, tmp_path / "stage"
     backup.run(until="replay 1")

@@ -149,7 +149,7 @@ def in_the_clear(repository: Path, marks: list[bytes]) -> list[str]:
 
 
 @pytest.mark.mutation
-def test_plain_text_in_a_repository_is_seen(scene: Scene, marks: list[bytes]) -> None:
+def test_finds_plaintext_in_a_repository(scene: Scene, marks: list[bytes]) -> None:
     assert len(marks) > 100 and in_the_clear(scene.repository, marks) == []
     plain = scene.repository / "sets" / ".1.partial"
     plain.write_bytes(b"a row: " + marks[50])
@@ -190,7 +190,7 @@ def next_backup(scene: Scene, set_id: str, **given: t.Any) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("first", "number"), [(True, 12), (False, 12)], ids=["first", "later"])
-def test_a_killed_backup(
+def test_killed_backup_does_not_block_the_next_one(
     committed: Committed, empty_scene: Scene, caracal_database: TwinCluster, marks: list[bytes], tmp_path: Path, first: bool, number: int
 ) -> None:
     base = empty_scene if first else committed.scene
@@ -214,7 +214,7 @@ WAITING = "SELECT query FROM pg_stat_activity WHERE application_name LIKE 'carac
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("table", "who"), [("zones", "pg_relation_size"), ("ONLY audit_events", "LOCK TABLE")], ids=["we", "pg_dump"])
-def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
+def test_backup_killed_while_it_waits_for_a_lock_leaves_nothing(
     committed: Committed, caracal_database: TwinCluster, caracal_copy: Copier, tmp_path: Path, table: str, who: str
 ) -> None:
     database = caracal_copy()
@@ -235,7 +235,7 @@ def test_a_backup_that_is_killed_while_it_waits_for_a_lock(
 
 
 @pytest.mark.mutation
-def test_a_sandbox_that_stays_is_seen(box: Box) -> None:
+def test_finds_remains_of_a_running_sandbox(box: Box) -> None:
     """The control: the remains that the tests below search for are found while a sandbox runs."""
     box.make()
     assert box.note()
@@ -245,7 +245,7 @@ def test_a_sandbox_that_stays_is_seen(box: Box) -> None:
 
 
 @pytest.mark.mutation
-def test_a_sandbox_that_is_killed_in_initdb(committed: Committed, box: Box) -> None:
+def test_sandbox_killed_in_initdb_can_be_removed(committed: Committed, box: Box) -> None:
     """Without bubblewrap, root runs initdb as a named user, who then owns its shared memory.
 
     initdb runs one server after another. A kill between two of them leaves nothing.
@@ -266,7 +266,7 @@ def test_a_sandbox_that_is_killed_in_initdb(committed: Committed, box: Box) -> N
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("names", [[], [".caracal-ops-sandbox.json.new"]], ids=["nothing", "half a marker"])
-def test_a_sandbox_that_never_had_its_marker(box: Box, names: list[str]) -> None:
+def test_unmarked_sandbox_is_removed_unless_it_has_other_files(box: Box, names: list[str]) -> None:
     """This state is too short to be hit by a random kill."""
     for state, left in (("absent", False), ("present", True)):
         os.mkdir(box.directory, 0o700)
@@ -285,7 +285,7 @@ def test_a_sandbox_that_never_had_its_marker(box: Box, names: list[str]) -> None
 
 
 @pytest.mark.mutation
-def test_a_killed_restore(committed: Committed, box: Box, tmp_path: Path) -> None:
+def test_killed_restore_does_not_block_the_next_one(committed: Committed, box: Box, tmp_path: Path) -> None:
     scene = committed.scene.copy(tmp_path / "scene")
     box.make()
     moments = Moments("restore", 12, Runner("restore", scene, box.directory).whole())
@@ -304,7 +304,7 @@ def test_a_killed_restore(committed: Committed, box: Box, tmp_path: Path) -> Non
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("case", ["sandbox", "bare_sandbox"])
-def test_a_killed_sandbox(committed: Committed, box: Box, case: str) -> None:
+def test_killed_sandbox_can_be_removed_and_created_again(committed: Committed, box: Box, case: str) -> None:
     moments = Moments(case, 7, Runner(case, committed.scene, box.directory).whole())
     for number, (label, after, group) in enumerate(moments):
         print(label)

@@ -207,7 +207,7 @@ def after_a_failed_dump(scene: Scene, source: Restartable) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("act", ACTS)
-def test_while_leaves_are_dumped(scene: Scene, source: Restartable, leaves_held: Path, act: str) -> None:
+def test_dump_of_partitions_fails_if_the_server_goes_away(scene: Scene, source: Restartable, leaves_held: Path, act: str) -> None:
     with Meanwhile(lambda: source.sees(COPYING), lambda: ACTS[act](source), leaves_held), pytest.raises(BackupError) as raised:
         scene.call("pg_encrypted_dump", set_id=ID)
     told(raised.value, (StageFailed, Unreachable), scene, "caracal", "server")
@@ -215,7 +215,7 @@ def test_while_leaves_are_dumped(scene: Scene, source: Restartable, leaves_held:
 
 
 @pytest.mark.mutation
-def test_the_session_with_the_snapshot_is_ended(scene: Scene, source: Restartable, leaves_held: Path) -> None:
+def test_dump_fails_cleanly_without_its_snapshot_session(scene: Scene, source: Restartable, leaves_held: Path) -> None:
     """Workers that already read in the snapshot may continue, but no other worker can join."""
     with Meanwhile(lambda: source.sees(COPYING), lambda: source.end(HOLDER), leaves_held), pytest.raises(BackupError) as raised:
         scene.call("pg_encrypted_dump", set_id=ID)
@@ -225,7 +225,7 @@ def test_the_session_with_the_snapshot_is_ended(scene: Scene, source: Restartabl
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("act", ["fast", "immediate", "ended"])
-def test_while_pg_dump_waits_for_a_lock(
+def test_dump_waiting_for_a_lock_fails_if_server_goes_away(
     scene: Scene, source: Restartable, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, act: str
 ) -> None:
     begun, go_on, archive = tmp_path / "begun", tmp_path / "go-on", dump.archive
@@ -256,7 +256,7 @@ def test_while_pg_dump_waits_for_a_lock(
 
 
 @pytest.mark.mutation
-def test_the_watcher_comes_back(scene: Scene, source: Restartable, leaves_held: Path) -> None:
+def test_the_lock_guard_session_is_restarted(scene: Scene, source: Restartable, leaves_held: Path) -> None:
     """Without the watcher, other sessions would wait for ours to the end."""
     guard = "application_name LIKE '% guard'"
     seconds: list[float] = []
@@ -305,7 +305,7 @@ def slowly(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[[str],
 @pytest.mark.mutation
 @pytest.mark.parametrize("artifact", ["copy.zst.age", "dump.zst.age"])
 @pytest.mark.parametrize("act", ["fast", "immediate", "ended"])
-def test_in_the_middle_of_a_restore(
+def test_interrupted_restore_fails_cleanly_and_can_be_repeated(
     backed_up: Scene, target: Restartable, slowly: t.Callable[[str], Path], tmp_path: Path, artifact: str, act: str
 ) -> None:
     scene = backed_up.copy(tmp_path / "scene")

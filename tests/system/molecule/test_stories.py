@@ -30,7 +30,7 @@ def molecule(command: str, story: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("story", [one for one in STORIES if one not in BY_HAND])
-def test_a_story_ends_well(story: str) -> None:
+def test_a_story_passes(story: str) -> None:
     played = molecule("test", story)
     assert played.returncode == 0, (played.stdout + played.stderr)[-6000:]
     # Molecule also succeeds if it finds no playbook, so its own count of actions must be in the output.
@@ -40,6 +40,6 @@ def test_a_story_ends_well(story: str) -> None:
 
 @pytest.mark.story("molecule")
 @pytest.mark.parametrize("story", sorted(BY_HAND))
-def test_a_story_that_is_played_by_hand_is_at_least_one_that_ansible_reads(story: str) -> None:
+def test_ansible_accepts_the_syntax_of_manual_stories(story: str) -> None:
     read = molecule("syntax", story)
     assert read.returncode == 0, (read.stdout + read.stderr)[-6000:]

@@ -134,7 +134,7 @@ def told(kept: t.Mapping[str, t.Any], host: str) -> Wanted:
 
 
 @pytest.mark.no_false_alarm
-def test_hosts_that_are_well_are_found_well(drilled: Drillable, tmp_path: Path) -> None:
+def test_healthy_hosts_pass(drilled: Drillable, tmp_path: Path) -> None:
     before = tree(drilled.scene.repository)
     status, kept, output = played(drilled, tmp_path, {"prod": {}, "drill": {}})
     assert (status, kept) == (0, {"verdict": "pass", "findings": []}), output
@@ -150,7 +150,7 @@ def test_hosts_of_an_inventory_become_root_and_the_controller_does_not(drilled: 
 
 
 @pytest.mark.mutation
-def test_a_host_that_does_not_answer_hides_no_other(drilled: Drillable, tmp_path: Path) -> None:
+def test_an_unreachable_host_does_not_hide_other_findings(drilled: Drillable, tmp_path: Path) -> None:
     hosts = broken(drilled.scene, tmp_path)
     chosen = ("unreachable", "no-python", "everything", "project-unknown")
     status, kept, output = played(drilled, tmp_path, {"well": {}, **{name: hosts[name][0] for name in chosen}})
@@ -168,7 +168,7 @@ def test_retention_that_cannot_read_its_evidence_is_never_ok(drilled: Drillable,
 
 
 @pytest.mark.mutation
-def test_every_broken_set_up_is_told_in_one_run(drilled: Drillable, tmp_path: Path) -> None:
+def test_every_broken_setup_is_reported_in_one_run(drilled: Drillable, tmp_path: Path) -> None:
     hosts = broken(drilled.scene, tmp_path)
     assert len(hosts) >= 20
     status, kept, output = played(drilled, tmp_path, {name: settings for name, (settings, _wanted) in hosts.items()})

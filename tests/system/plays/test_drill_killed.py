@@ -257,7 +257,7 @@ def is_shut(box: Box, whole: Drillable, running: t.Sequence[processes.Process]) 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("moment", [pytest.param(one, marks=STORY.get(one, ())) for one in MOMENTS])
-def test_a_drill_that_is_killed(drilled: Drillable, box: Box, tmp_path: Path, moment: str) -> None:
+def test_next_run_removes_everything_of_a_killed_drill(drilled: Drillable, box: Box, tmp_path: Path, moment: str) -> None:
     settings = drilled.settings(str(box.path))
     play = killed(lambda: Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER), box, drilled, moment)
     assert came(lambda: not orphans(play, box), LONGEST, 0.05), orphans(play, box)
@@ -276,9 +276,7 @@ def test_a_drill_that_is_killed(drilled: Drillable, box: Box, tmp_path: Path, mo
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("moment", ["state is compared", "Redis is filled", "the first service is ready"])
-def test_what_a_dead_controller_had_started_does_not_outlive_the_next_run(
-    drilled: Drillable, box: Box, tmp_path: Path, moment: str
-) -> None:
+def test_next_run_ends_processes_of_a_killed_controller(drilled: Drillable, box: Box, tmp_path: Path, moment: str) -> None:
     """The next run does not wait for it."""
     settings = drilled.settings(str(box.path))
     # An orphan may have ended between the check and the kill.
@@ -310,7 +308,7 @@ def end(one: subprocess.Popen[bytes]) -> str:
 
 
 @pytest.mark.no_false_alarm
-def test_a_network_that_is_over_keeps_its_number() -> None:
+def test_a_held_network_namespace_keeps_its_number() -> None:
     with contextlib.closing(Networks()) as networks:
         held, other = new_network(), new_network()
         networks.hold([one for one in processes.everyone() if one.pid == held.pid])
@@ -322,7 +320,9 @@ def test_a_network_that_is_over_keeps_its_number() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_of_another_sandbox_is_not_left(box: Box, server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resources_of_another_sandbox_are_not_counted(
+    box: Box, server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The other sandbox may have the same uid, and would have the same namespace number."""
     lifecycle.create(SandboxSpec(str(box.path), server_install))
     note = marker.read(Layout.of(str(box.path)))
@@ -341,7 +341,7 @@ def test_what_is_of_another_sandbox_is_not_left(box: Box, server_install: server
 
 
 @pytest.mark.mutation
-def test_a_drill_that_the_host_did_not_survive(box: Box, server_install: server_binaries.Install) -> None:
+def test_a_sandbox_from_before_a_reboot_is_removed(box: Box, server_install: server_binaries.Install) -> None:
     """After a reboot none of its processes runs, and its uid may belong to another user."""
     layout = Layout.of(str(box.path))
     lifecycle.create(SandboxSpec(layout.root, server_install))

@@ -65,7 +65,7 @@ def settings_of(scene: Scene, sandbox: str, **own: t.Any) -> dict[str, t.Any]:
 
 
 @pytest.mark.no_false_alarm
-def test_check_mode_looks_at_everything_and_writes_nothing(drilled: Drillable, sandbox_directory: str, tmp_path: Path) -> None:
+def test_check_mode_checks_everything_and_writes_nothing(drilled: Drillable, sandbox_directory: str, tmp_path: Path) -> None:
     before = tree(drilled.scene.root)
     play = Play("restore_drill", drilled.settings(sandbox_directory), tmp_path, ("--check", "--diff"))
     assert play.ended() == 0, play.output()
@@ -86,7 +86,7 @@ def test_check_mode_finds_a_flipped_byte(drilled: Drillable, sandbox_directory: 
     assert not drilled.scene.files("drills/**/*") and not Path(sandbox_directory).exists()
 
 
-def test_the_set_is_chosen_and_every_run_is_a_drill_of_its_own(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+def test_selects_a_set_and_every_run_is_a_separate_drill(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
     oldest, newest = bare.sets()
     choices: dict[str, set[str]] = {"latest": {newest}, "oldest": {oldest}, oldest: {oldest}, "random": {newest, oldest}}
     for number, (choice, wanted) in enumerate(choices.items(), 1):
@@ -125,7 +125,7 @@ SKIPPED: dict[tuple[str, ...], dict[str, str]] = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("skipped", "reasons"), SKIPPED.items(), ids=["+".join(steps) for steps in SKIPPED])
-def test_what_is_left_out_is_unproven_and_said(
+def test_skipped_steps_are_unproven_and_reported(
     drilled: Drillable, sandbox_directory: str, tmp_path: Path, skipped: tuple[str, ...], reasons: dict[str, str]
 ) -> None:
     given = ("--tags", "caracal_drill_run", *skipping(*skipped))
@@ -182,7 +182,7 @@ def test_a_set_that_this_host_cannot_open_is_unproven_in_one_line(bare: Scene, s
 
 
 @pytest.mark.mutation
-def test_a_report_that_could_not_be_written_is_found_before_the_first_change(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+def test_an_unwritable_report_directory_stops_before_any_change(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     before = tree(bare.root)
     play = Play("restore_drill", settings_of(bare, sandbox_directory, report_dir=str(tmp_path / "file" / "reports")), tmp_path)
@@ -243,7 +243,7 @@ TOLD = {
 
 
 @pytest.mark.mutation
-def test_no_variable_of_a_play_is_a_verdict(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
+def test_variables_of_a_play_cannot_change_the_verdict(bare: Scene, sandbox_directory: str, tmp_path: Path) -> None:
     """Extra variables take precedence over every fact of the role."""
     settings = settings_of(bare, sandbox_directory)
     # The first run creates the high-water mark, which gives later runs more to check.

@@ -123,7 +123,7 @@ def test_check_mode_and_a_restore_without_confirmation_change_nothing(whole: Who
 
 @pytest.mark.story("backup and restore")
 @pytest.mark.no_false_alarm
-def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_the_playbook_restores_a_whole_deployment(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     scene = whole.deployment.scene
     (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     set_id = backed_up(whole, tmp_path)
@@ -153,9 +153,7 @@ def test_a_deployment_comes_back_by_the_playbook(whole: Whole, fresh_cluster: Fr
     assert copy.execute(count) == whole.deployment.cluster.execute(count)
 
 
-def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
-    whole: Whole, fresh_cluster: FreshCluster, engine: Engine, tmp_path: Path
-) -> None:
+def test_restores_into_a_project_with_stopped_servers(whole: Whole, fresh_cluster: FreshCluster, engine: Engine, tmp_path: Path) -> None:
     """Secrets are restored before the servers start. Services start last and are queried. Only the database is named."""
     backed_up(whole, tmp_path)
     project, volume, port = tmp_path / "project", tmp_path / "new" / "sts", free_port()
@@ -205,7 +203,7 @@ def test_a_deployment_comes_back_into_a_project_whose_servers_do_not_run_yet(
     assert refused.ended() != 0 and "docker compose stop" in refused.output(), refused.output()
 
 
-def test_the_images_of_a_project_are_kept(whole: Whole, engine: Engine, tmp_path: Path) -> None:
+def test_a_set_contains_the_images_of_a_project(whole: Whole, engine: Engine, tmp_path: Path) -> None:
     image, data = image_scene.saved([image_scene.archive([("bin/sts", b"1")])])
     engine.images = {image: ([], data)}
     engine.containers = [{**container("sts"), "Image": image}]
@@ -222,7 +220,7 @@ def test_the_images_of_a_project_are_kept(whole: Whole, engine: Engine, tmp_path
 
 
 @pytest.mark.mutation
-def test_a_set_that_its_secrets_cannot_open_is_never_made(whole: Whole, tmp_path: Path) -> None:
+def test_no_set_is_created_if_its_secrets_cannot_decrypt_it(whole: Whole, tmp_path: Path) -> None:
     scene = whole.deployment.scene
     whole.deployment.put("secretStoreKek", keys.for_seed("another").as_files("secret_store")["secretStoreKek"])
     play = Play("backup", whole.settings, tmp_path)
@@ -256,7 +254,7 @@ def test_a_flipped_byte_stops_a_restore_before_its_first_change(
 
 
 @pytest.mark.mutation
-def test_a_restore_that_does_not_hold_is_completed_and_fails(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_a_restore_with_failed_checks_is_completed_and_fails(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     """The audit key is not the set's. Replay files that were not sent yet are restored anyway."""
     backed_up(whole, tmp_path)
     (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)
@@ -270,7 +268,7 @@ def test_a_restore_that_does_not_hold_is_completed_and_fails(whole: Whole, fresh
     assert ReplayFolder(tmp_path / "new" / "sts").content() == whole.replay.content()
 
 
-def test_a_restore_over_a_living_deployment_keeps_it_and_says_what_it_takes_back(whole: Whole, tmp_path: Path) -> None:
+def test_restore_over_a_deployment_keeps_it_and_lists_changes(whole: Whole, tmp_path: Path) -> None:
     """A session was ended and a token replaced after the backup."""
     source, secrets = whole.deployment.cluster, whole.deployment.directory
     backed_up(whole, tmp_path)
@@ -296,7 +294,9 @@ def test_a_restore_over_a_living_deployment_keeps_it_and_says_what_it_takes_back
 
 
 @pytest.mark.no_false_alarm
-def test_a_deployment_comes_back_by_hand(whole: Whole, recover: Recover, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_recovery_file_commands_restore_a_whole_deployment(
+    whole: Whole, recover: Recover, fresh_cluster: FreshCluster, tmp_path: Path
+) -> None:
     set_id = backed_up(whole, tmp_path)
     restored = tmp_path / "by_hand"
     restored.mkdir(mode=0o700)
@@ -315,7 +315,7 @@ def test_a_deployment_comes_back_by_hand(whole: Whole, recover: Recover, fresh_c
     assert found == whole.replay.content()
 
 
-def test_a_replay_directory_of_another_host_travels_sealed(twin_cluster: TwinFactory, tmp_path: Path) -> None:
+def test_a_replay_directory_of_another_host_is_sent_encrypted(twin_cluster: TwinFactory, tmp_path: Path) -> None:
     """The other host cannot access the repository, and keeps no copy."""
     deployment = secrets_scene.make(tmp_path / "scene", twin_cluster())
     scene, replay = deployment.scene, replay_folders.folder(tmp_path / "gateway")

@@ -32,7 +32,7 @@ def test_first_backup(desk: Desk, caracal_database: TwinCluster, sandbox_directo
         assert "failed=0" in desk.run_block("guide_doctor", 1, ANSIBLE_INVENTORY=str(desk.folder / "inventory.yml"))
 
 
-def test_first_backup_rule_of_the_login(desk: Desk) -> None:
+def test_first_backup_pg_hba_rule(desk: Desk) -> None:
     path = desk.write("pg_hba.conf", "local all all peer\n")
     desk.inventory({"prod": {}})
     calls = desk.program("systemctl")

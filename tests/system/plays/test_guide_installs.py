@@ -41,7 +41,7 @@ def test_upgrade(desk: Desk, url: str) -> None:
     assert installed(desk) and not old.exists()
 
 
-def test_each_host_on_its_own(desk: Desk, url: str) -> None:
+def test_installation_on_each_host(desk: Desk, url: str) -> None:
     calls = desk.program("apt")
     replaced = {
         PUBLISHED: url,

@@ -50,7 +50,7 @@ def test_backup_and_audit_verification(desk: Desk, scene: Scene, caracal_databas
     assert "pass: " in desk.run_block("guide_audit_evidence", 2, replaced)
 
 
-def test_what_a_backup_finds(desk: Desk, engine: Engine) -> None:
+def test_discovery_before_a_backup(desk: Desk, engine: Engine) -> None:
     project = desk.folder / "project"
     (project / "ca").mkdir(parents=True)
     for name in ("ca/extra-ca.pem", "caracal.env"):

@@ -62,9 +62,7 @@ def left() -> t.Iterator[Path]:
 
 
 @pytest.mark.mutation
-def test_no_end_of_a_failed_backup_removes_a_directory_of_the_controller(
-    left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cleanup_of_a_failed_backup_removes_no_other_directory(left: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From that folder, a set ID could lead to any directory.
 
     A fact names the controller as the host of a replay directory, so that the cleanup of the failed backup would remove
@@ -90,7 +88,7 @@ def carried(ran: Ran, task: str) -> list[dict[str, t.Any]]:
 
 
 @pytest.mark.mutation
-def test_no_fact_seals_the_archives_of_another_host_to_other_keys(
+def test_facts_of_a_host_change_no_recipients_of_another_host(
     replay: dict[str, t.Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts = {"caracal_backup_recipients": [recipient()], "caracal_backup_recipients_files": []}
@@ -100,7 +98,7 @@ def test_no_fact_seals_the_archives_of_another_host_to_other_keys(
 
 
 @pytest.mark.mutation
-def test_no_fact_lifts_the_limit_of_what_is_carried(replay: dict[str, t.Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_facts_of_a_host_do_not_raise_the_transfer_limit(replay: dict[str, t.Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is one byte, less than any archive has."""
     attack = {"backup_preflight": {"ansible_facts": {"caracal_backup_replay_carry_limit": 1 << 40}}}
     played = play(tmp_path / "play", monkeypatch, attack, **replay, caracal_backup_replay_carry_limit=1)

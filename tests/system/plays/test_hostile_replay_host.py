@@ -60,7 +60,7 @@ def play(deployment: Deployment, tmp_path: Path, answers: Answers, **more: t.Any
 
 
 @pytest.mark.mutation
-def test_no_name_leads_out_of_the_controllers_folder(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_name_escapes_the_controllers_folder(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """From `<here>/controller/tmp/caracal_backup.x` on the controller, three steps up are `<here>`."""
     controller = tmp_path / "controller" / "tmp"
     controller.mkdir(parents=True)
@@ -75,7 +75,7 @@ def test_no_name_leads_out_of_the_controllers_folder(deployment: Deployment, tmp
 
 
 @pytest.mark.mutation
-def test_a_file_without_an_end_fills_no_disk(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endless_file_is_refused_and_removed(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     endless = {"data": base64.b64encode(bytes(8 << 20)).decode("ascii")}
     played = play(deployment, tmp_path, {"replay_stage_fetch": endless}, caracal_backup_replay_carry_limit=20 << 20)
@@ -84,7 +84,7 @@ def test_a_file_without_an_end_fills_no_disk(deployment: Deployment, tmp_path: P
 
 
 @pytest.mark.mutation
-def test_no_fact_of_the_other_host_changes_a_setting(deployment: Deployment, tmp_path: Path) -> None:
+def test_facts_of_the_replay_host_change_no_setting(deployment: Deployment, tmp_path: Path) -> None:
     """Facts take precedence over role defaults and inventory variables. The recipients of a set are one of these settings."""
     stranger = str(pyrage.x25519.Identity.generate().to_public())
     facts = {"ansible_facts": {"caracal_backup_recipients": [stranger]}}
@@ -95,7 +95,7 @@ def test_no_fact_of_the_other_host_changes_a_setting(deployment: Deployment, tmp
 
 @pytest.mark.mutation
 @only_root
-def test_nobody_else_chooses_where_it_is_laid_down(deployment: Deployment, tmp_path: Path) -> None:
+def test_other_users_cannot_predict_the_path_on_the_backup_host(deployment: Deployment, tmp_path: Path) -> None:
     """A host that knows the path of the first pass on the backup host cannot prepare the path of the second one."""
     ended, planted = threading.Event(), []
 

@@ -59,13 +59,13 @@ def repository(bare_sets: Scene, tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_takes_few_lines() -> None:
+def test_the_guide_needs_fewer_than_25_lines() -> None:
     lines = [line for text in (REQUIREMENTS, SETTINGS, SETUP, BACKUP, DRILL) for line in text.splitlines()]
     assert len(lines) < 25 and [one["name"] for one in yaml.safe_load(REQUIREMENTS)["collections"]]
     assert "caracal_ops.backup.caracal_backup" in yaml.safe_load(OF_ITS_OWN)[0]["roles"]
 
 
-def test_a_job_is_played_on_its_hosts(repository: Path) -> None:
+def test_a_job_runs_on_its_own_hosts(repository: Path) -> None:
     done = played(repository, "caracal_backup.yml")
     recap = done.stdout.partition("PLAY RECAP")[2]
     assert done.returncode == 0 and "prod" in recap and "drill" not in recap, done.stdout + done.stderr

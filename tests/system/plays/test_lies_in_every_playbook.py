@@ -128,14 +128,14 @@ def missing(playbooks: t.Iterable[str]) -> list[str]:
     return sorted(set(playbooks) - {case.playbook for case in CASES} - REAL.keys() - ALONE.keys())
 
 
-def test_every_playbook_is_played_with_a_hostile_host() -> None:
+def test_every_playbook_is_tested_with_a_hostile_host() -> None:
     there = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (tree.ROOT / "playbooks").glob("*.yml")}
     assert missing(there) == []
     assert {name for name, plays in there.items() if {one["hosts"] for one in plays} == {"localhost"}} == ALONE.keys()
 
 
 @pytest.mark.mutation
-def test_a_playbook_that_is_not_played_is_found() -> None:
+def test_finds_a_playbook_that_is_not_tested() -> None:
     assert missing([*(case.playbook for case in CASES), *REAL, *ALONE, "restore_again"]) == ["restore_again"]
 
 

@@ -92,7 +92,9 @@ def test_lies_in_every_field_reach_no_other_host(deployment: Deployment, tmp_pat
 
 
 @pytest.mark.mutation
-def test_nothing_stays_on_the_controller_after_unreachable(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_stays_on_the_controller_of_an_unreachable_host(
+    deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The backup host becomes unreachable after the files of the replay host have arrived."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     gone = lying_host.python(tmp_path / "host", {"tempfile": {"unreachable": True}})
@@ -128,7 +130,7 @@ def test_no_fact_writes_a_file_of_the_operator(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.mutation
-def test_words_of_a_host_move_no_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_of_a_host_are_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lying = doctor(tmp_path / "lying", monkeypatch, lying_host.with_texts(tmp_path / "host", "a\x1b[2Jb\u202ec\u0085d\ne\rf"))
     assert lying.status != 0
     # The only control characters are Ansible's own line breaks.
@@ -137,7 +139,7 @@ def test_words_of_a_host_move_no_cursor(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.mutation
-def test_junk_after_an_answer_moves_no_cursor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_after_an_answer_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ansible prints it before any action gets the answer."""
     junk = "\n\x1b[2Jjunk\u202e\nok: [elsewhere]\n"
     lying = doctor(tmp_path / "lying", monkeypatch, lying_host.with_junk(tmp_path / "host", junk))

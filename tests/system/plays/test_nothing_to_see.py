@@ -94,7 +94,7 @@ def play(watched: Watched, folder: Path, **settings: t.Any) -> tuple[Sampler, se
 
 
 @pytest.mark.no_false_alarm
-def test_nobody_sees_a_secret_of_a_backup(watched: Watched, tmp_path: Path) -> None:
+def test_a_backup_exposes_no_secret(watched: Watched, tmp_path: Path) -> None:
     sampler, left, played = play(watched, tmp_path / "play")
     modules = ("secrets_bundle", "replay_volume_archive", "redis_stream_snapshot", "pg_encrypted_dump", "backup_set", "backup_set_verify")
     assert {f"AnsiballZ_{name}.py" for name in modules} <= sampler.files
@@ -106,7 +106,7 @@ def test_nobody_sees_a_secret_of_a_backup(watched: Watched, tmp_path: Path) -> N
 
 
 @pytest.mark.mutation
-def test_a_secret_that_is_given_away_is_seen_everywhere(watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finds_exposed_secrets_in_every_location(watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Expose secrets by mistake, as an operator might.
 
     One is written into a setting, so it is in arguments, modules' temporary files, the log and the manifest. Another one is exported.

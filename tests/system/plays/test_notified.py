@@ -85,7 +85,7 @@ def gone(play: Play) -> bool:
 
 
 @pytest.mark.no_false_alarm
-def test_a_good_run_is_told_where_it_is_wanted(old: OldRepository, hook: Hook) -> None:
+def test_success_is_sent_to_the_channels_that_want_it(old: OldRepository, hook: Hook) -> None:
     play = played(old, [*all_kinds(hook), {"kind": "webhook", "url": f"{hook.address}/all", "events": ["started", "succeeded"]}])
     assert play.ended() == 0 and "changed=0" in play.output(), play.output()
     assert sorted(hook.paths) == sorted([f"/ping/{JOB}/start", "/all", f"/ping/{JOB}", "/all", "/am/api/v2/alerts"])
@@ -94,7 +94,7 @@ def test_a_good_run_is_told_where_it_is_wanted(old: OldRepository, hook: Hook) -
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("options", [(), ("--tags", "caracal_repository_verify")])
-def test_a_failure_is_told_with_its_words_and_stays_one(old: OldRepository, hook: Hook, options: tuple[str, ...]) -> None:
+def test_failure_is_sent_with_its_message_and_stays_a_failure(old: OldRepository, hook: Hook, options: tuple[str, ...]) -> None:
     play = played(old, all_kinds(hook), *options, allowed_signers="/no/such/list")
     assert play.ended() == 2, play.output()
     assert {f"/ping/{JOB}/fail", f"/hook/{SECRET}", "/topic", "/am/api/v2/alerts"} <= set(hook.paths) and f"/ping/{JOB}" not in hook.paths
@@ -114,7 +114,7 @@ def test_a_play_without_notifications_fails_as_before(old: OldRepository, hook: 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("channels", [0, 4], ids=["nobody", "everybody"])
-def test_one_failure_is_printed_by_its_task_alone(old: OldRepository, hook: Hook, channels: int) -> None:
+def test_a_failure_is_printed_only_by_its_own_task(old: OldRepository, hook: Hook, channels: int) -> None:
     """Later failures name the task, so that the last lines lead to it."""
     play = played(old, all_kinds(hook)[:channels], allowed_signers="/no/such/list")
     assert play.ended() == 2, play.output()
@@ -126,7 +126,7 @@ def test_one_failure_is_printed_by_its_task_alone(old: OldRepository, hook: Hook
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("group", [False, True])
-def test_a_play_that_is_killed_is_told(old: OldRepository, hook: Hook, group: bool) -> None:
+def test_a_killed_play_is_reported_as_failed(old: OldRepository, hook: Hook, group: bool) -> None:
     hook.hold.set()
     play = played(old, all_kinds(hook))
     hook.wait(f"/ping/{JOB}/start")
@@ -138,7 +138,7 @@ def test_a_play_that_is_killed_is_told(old: OldRepository, hook: Hook, group: bo
 
 
 @pytest.mark.mutation
-def test_a_host_that_became_unreachable_is_told(old: OldRepository, hook: Hook) -> None:
+def test_an_unreachable_host_is_reported_as_a_failure(old: OldRepository, hook: Hook) -> None:
     inventory = old.folder / "inventory.json"
     away = {"all": {"hosts": {"away": {**LOCAL, "ansible_remote_tmp": "/proc/no-such-folder"}, "localhost": LOCAL}}}
     inventory.write_text(json.dumps(away), encoding="utf-8")
@@ -150,7 +150,7 @@ def test_a_host_that_became_unreachable_is_told(old: OldRepository, hook: Hook) 
 
 
 @pytest.mark.mutation
-def test_a_channel_that_cannot_be_told_fails_the_play(old: OldRepository, hook: Hook) -> None:
+def test_a_broken_channel_fails_the_play(old: OldRepository, hook: Hook) -> None:
     channels = [{"kind": "webhook", "url": f"{hook.address}/broken/{SECRET}", "events": ["succeeded"]}]
     play = played(old, channels)
     assert play.ended() == 2 and "cannot notify by webhook" in play.output(), play.output()
@@ -158,7 +158,7 @@ def test_a_channel_that_cannot_be_told_fails_the_play(old: OldRepository, hook: 
 
 
 @pytest.mark.mutation
-def test_no_channel_leads_a_notification_elsewhere(old: OldRepository, hook: Hook) -> None:
+def test_redirects_of_a_channel_are_not_followed(old: OldRepository, hook: Hook) -> None:
     channels = [{"kind": "webhook", "url": f"{hook.address}/moved/{status}", "events": ["succeeded"]} for status in (301, 302, 307)]
     play = Play("notify", {"caracal_ops_notify": channels, "caracal_notify_job": "cron", "caracal_notify_event": "succeeded"}, old.folder)
     assert play.ended() == 2, play.output()
@@ -166,17 +166,17 @@ def test_no_channel_leads_a_notification_elsewhere(old: OldRepository, hook: Hoo
 
 
 @pytest.mark.mutation
-def test_a_kind_that_is_none_is_refused(old: OldRepository, hook: Hook) -> None:
+def test_an_unknown_kind_of_channel_is_refused(old: OldRepository, hook: Hook) -> None:
     play = played(old, [{"kind": "pigeon", "url": hook.address}])
     assert play.ended() == 2 and "pigeon" in play.output() and hook.sent == []
 
 
-def test_check_mode_tells_nobody(old: OldRepository, hook: Hook) -> None:
+def test_check_mode_sends_no_notification(old: OldRepository, hook: Hook) -> None:
     play = played(old, all_kinds(hook), "--check")
     assert play.ended() == 0 and hook.sent == [] and gone(play), play.output()
 
 
-def test_one_event_of_something_else(old: OldRepository, hook: Hook) -> None:
+def test_notify_playbook_sends_one_event_of_another_job(old: OldRepository, hook: Hook) -> None:
     event = {
         "caracal_ops_notify": all_kinds(hook),
         "caracal_notify_job": "cron",
@@ -189,7 +189,7 @@ def test_one_event_of_something_else(old: OldRepository, hook: Hook) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("lie", "status"), [({}, 0), ({"verdict": "fail", "msg": "a lie"}, 2)], ids=["ended", "failed"])
-def test_no_host_says_who_is_told_where_nobody_is(old: OldRepository, hook: Hook, lie: dict[str, t.Any], status: int) -> None:
+def test_facts_of_a_host_add_no_notification(old: OldRepository, hook: Hook, lie: dict[str, t.Any], status: int) -> None:
     """Its facts are dropped, with a warning, so the play ends like one with an honest host."""
     play = lied_to(old, hook, lie)
     assert play.ended() == status and "caracal_ops_notify" in play.output(), play.output()
@@ -198,7 +198,7 @@ def test_no_host_says_who_is_told_where_nobody_is(old: OldRepository, hook: Hook
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("options", [(), ("--tags", "caracal_repository_verify")])
-def test_no_host_says_who_is_told_instead(old: OldRepository, hook: Hook, options: tuple[str, ...]) -> None:
+def test_facts_of_a_host_redirect_no_failure_notification(old: OldRepository, hook: Hook, options: tuple[str, ...]) -> None:
     """Its facts would take precedence over the inventory's variables."""
     wanted = {"caracal_ops_notify": all_kinds(hook), "caracal_ops_deployment": "prod"}
     play = lied_to(old, hook, {"verdict": "fail", "msg": "a lie"}, *options, **wanted)
@@ -210,7 +210,7 @@ def test_no_host_says_who_is_told_instead(old: OldRepository, hook: Hook, option
 
 
 @pytest.mark.mutation
-def test_no_host_is_told_of_a_good_run(old: OldRepository, hook: Hook) -> None:
+def test_facts_of_a_host_redirect_no_success_notification(old: OldRepository, hook: Hook) -> None:
     wanted = {"caracal_ops_notify": all_kinds(hook), "caracal_ops_deployment": "prod"}
     play = lied_to(old, hook, {}, "-v", **wanted)
     assert play.ended() == 0 and gone(play), play.output()

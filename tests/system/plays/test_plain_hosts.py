@@ -131,7 +131,9 @@ def test_setup(tmp_path: Path) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_from_nothing_to_restored(twin_cluster: TwinFactory, fresh_cluster: FreshCluster, sandbox_directory: str, tmp_path: Path) -> None:
+def test_backup_drill_and_restore_with_the_guides_settings(
+    twin_cluster: TwinFactory, fresh_cluster: FreshCluster, sandbox_directory: str, tmp_path: Path
+) -> None:
     deployment = secrets_scene.make(tmp_path / "scene", twin_cluster())
     source, target = tmp_path / "source", tmp_path / "target"
     target.mkdir()

@@ -32,12 +32,12 @@ def played(s3: S3Server, folder: Path, keys: Path, **access: t.Any) -> tuple[int
     return play.ended(), play.output()
 
 
-def test_settings_say_how_the_bucket_is_reached(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+def test_settings_configure_the_access_to_the_bucket(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     status, said = played(s3, tmp_path, role_keys, **s3.options())
     assert status == 0 and "Verdict pass: 4 sets" in said, said
 
 
 @pytest.mark.mutation
-def test_a_name_that_is_no_option_is_told(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+def test_an_unknown_access_option_is_reported(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     status, said = played(s3, tmp_path, role_keys, **s3.options(), s3_endpont="http://elsewhere")
     assert status == 2 and "Unsupported parameters" in said and "s3_endpont" in said, said

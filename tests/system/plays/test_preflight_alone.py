@@ -34,7 +34,7 @@ def texts(**settings: str) -> tuple[str, ...]:
     return tuple(word for name, text in settings.items() for word in ("-e", f"{name}={text}"))
 
 
-def test_a_backup_is_looked_at_with_settings_of_the_command_line(twin_cluster: TwinFactory, tmp_path: Path) -> None:
+def test_backup_preflight_accepts_command_line_settings(twin_cluster: TwinFactory, tmp_path: Path) -> None:
     deployment = secrets_scene.make(tmp_path / "scene", twin_cluster())
     replay = replay_folders.folder(tmp_path / "gateway")
     replay.file("pending-7-1.ndjson", event("one"))
@@ -59,7 +59,7 @@ def test_a_backup_is_looked_at_with_settings_of_the_command_line(twin_cluster: T
     assert deployment.scene.files() == []
 
 
-def test_a_restore_is_rehearsed_with_settings_of_the_command_line(bare_sets: Scene, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_restore_preflight_accepts_command_line_settings(bare_sets: Scene, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     scene, cluster = bare_sets.copy(tmp_path / "scene"), fresh_cluster()
     journal = scene.files()
     given = texts(
@@ -94,7 +94,7 @@ def looks(role: str, file: str) -> list[str]:
 
 
 @pytest.mark.parametrize("role", ["caracal_backup", "caracal_restore"])
-def test_no_task_of_a_look_counts_as_a_change(role: str) -> None:
+def test_no_preflight_task_counts_as_a_change(role: str) -> None:
     assert looks(role, "preflight.yml") == []
 
 

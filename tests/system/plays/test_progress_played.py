@@ -96,7 +96,7 @@ def is_shown(play: Play) -> bool:
     return came(lambda: SHOWN.search(play.output()) or play.process.poll() is not None, LONGEST) and play.process.poll() is None
 
 
-def test_a_dump_is_shown_and_its_result_is_as_ever(empty_scene: Scene, held_up: HeldUp) -> None:
+def test_progress_of_a_dump_is_shown_and_removed(empty_scene: Scene, held_up: HeldUp) -> None:
     play = begun(empty_scene, held_up)
     assert is_shown(play), play.output()
     made = folders(play)
@@ -127,7 +127,7 @@ def test_a_play_that_is_killed_leaves_no_dump(empty_scene: Scene, held_up: HeldU
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("quiet", ["no terminal", "by the variable", "in AWX"])
-def test_who_does_not_want_it_gets_none(empty_scene: Scene, held_up: HeldUp, monkeypatch: pytest.MonkeyPatch, quiet: str) -> None:
+def test_progress_can_be_disabled(empty_scene: Scene, held_up: HeldUp, monkeypatch: pytest.MonkeyPatch, quiet: str) -> None:
     if quiet == "in AWX":
         monkeypatch.setenv("AWX_ISOLATED_DATA_DIR", "/runner/artifacts/1")
     # The value is a string, as with `-e caracal_ops_progress=false`.

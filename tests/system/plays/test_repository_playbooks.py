@@ -47,7 +47,7 @@ def test_prune_shows_its_plan_then_acts_then_changes_nothing(old: OldRepository)
     assert status == 0 and "changed=0" in said, said
 
 
-def test_a_poisoned_repository_fails_the_play(old: OldRepository) -> None:
+def test_a_set_without_secrets_stops_a_prune(old: OldRepository) -> None:
     prune(old)
     bare = old.add(0.1, secrets=False)
     status, said = prune(old)

@@ -40,7 +40,7 @@ def writes(awx: Awx) -> list[tuple[str, str]]:
 
 @pytest.mark.story
 @pytest.mark.no_false_alarm
-def test_all_is_made(tmp_path: Path) -> None:
+def test_creates_all_objects(tmp_path: Path) -> None:
     first, play = played("first", tmp_path)
     assert changes(play) > 0
     sides = {f"Caracal prod {side}" for side in ("backup", "drill", "restore")}
@@ -64,7 +64,7 @@ def test_all_is_made(tmp_path: Path) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_second_run_changes_nothing_also_by_its_tag(tmp_path: Path) -> None:
+def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     awx, play = played("again", tmp_path)
     assert any(one.path.startswith("/api/v2/schedules/") for one in awx.asked)
     # The collection writes an inventory unchanged, and a password that AWX does not show.
@@ -72,19 +72,19 @@ def test_a_second_run_changes_nothing_also_by_its_tag(tmp_path: Path) -> None:
     assert {(method, path.split("/")[3]) for method, path in writes(awx)} == {("PATCH", "inventories"), ("PATCH", "notification_templates")}
 
 
-def test_check_mode_asks_and_writes_nothing(tmp_path: Path) -> None:
+def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     awx, play = played("predicted", tmp_path)
     assert changes(play) > 0 and writes(awx) == []
 
 
-def test_what_is_not_wanted_any_longer_is_taken_out(tmp_path: Path) -> None:
+def test_removes_objects_that_are_no_longer_configured(tmp_path: Path) -> None:
     awx, _play = played("fewer", tmp_path)
     gone = [path.split("/")[3] for method, path in writes(awx) if method == "DELETE"]
     assert sorted(gone) == ["job_templates"] * 3 + ["schedules"] + ["workflow_job_template_nodes"] * 2 + ["workflow_job_templates"]
 
 
 @pytest.mark.mutation
-def test_settings_that_cannot_work_reach_no_awx(tmp_path: Path) -> None:
+def test_invalid_settings_send_no_request_to_awx(tmp_path: Path) -> None:
     wrong = {
         **awx_schedule.SETTINGS,
         "caracal_schedule_awx_image": "",

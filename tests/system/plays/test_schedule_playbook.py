@@ -82,7 +82,7 @@ def systemd(*arguments: str) -> tuple[int, str]:
 
 @pytest.mark.story
 @pytest.mark.no_false_alarm
-def test_units_are_what_systemd_takes_and_a_job_taken_out_is_gone(host: Path) -> None:
+def test_systemd_accepts_the_units_and_removed_jobs_are_deleted(host: Path) -> None:
     (host / "units" / "caracal-ops-other.timer").write_text("[Timer]\nOnBootSec=1\n", encoding="ascii")
     told = {"caracal_ops_notify": [{"kind": "ntfy", "url": f"https://ntfy.example/{SECRET}"}], "caracal_archive_source": "s3://exports"}
     first = schedule(host, "--diff", "-vvv", **told)
@@ -109,7 +109,7 @@ def test_units_are_what_systemd_takes_and_a_job_taken_out_is_gone(host: Path) ->
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_taken_out_is_stopped_and_leaves_no_failure(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_removed_job_is_stopped_and_its_failure_is_reset(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said = host / "systemctl.log"
     program = host / "bin" / "systemctl"
     answer = "if [ $1 = show ]; then printf 'LoadState=loaded\\nActiveState=active\\n'; fi"
@@ -127,7 +127,7 @@ def test_what_is_taken_out_is_stopped_and_leaves_no_failure(host: Path, monkeypa
 
 
 @pytest.mark.no_false_alarm
-def test_cron_has_the_same_times_and_the_other_backend_takes_them_away(host: Path) -> None:
+def test_cron_has_the_same_times_and_backends_replace_each_other(host: Path) -> None:
     assert changes(schedule(host)) > 0 and units(host) == of(*USUAL)
     own = {
         "caracal_schedule_backend": "cron",
@@ -155,7 +155,7 @@ def test_cron_has_the_same_times_and_the_other_backend_takes_them_away(host: Pat
 
 
 @pytest.mark.mutation
-def test_what_no_job_may_have_is_refused(host: Path) -> None:
+def test_invalid_schedule_settings_are_refused(host: Path) -> None:
     wrong = {
         "backup": "daily",
         "retention": "Sun *-*-01 04:00",
@@ -180,7 +180,7 @@ def test_what_no_job_may_have_is_refused(host: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_what_others_may_write_and_what_is_missing_is_refused(host: Path) -> None:
+def test_files_writable_by_others_and_missing_files_are_refused(host: Path) -> None:
     names = ["bin/ansible-playbook", "settings.yml", "ansible_collections/caracal_ops/backup/playbooks/backup.yml"]
     for name, mode in zip(names, (0o702, 0o620, 0o777), strict=True):
         (host / name).chmod(mode)
@@ -192,7 +192,7 @@ def test_what_others_may_write_and_what_is_missing_is_refused(host: Path) -> Non
 
 
 @pytest.mark.mutation
-def test_what_is_missing_is_told_with_its_variable(host: Path) -> None:
+def test_a_missing_file_is_reported_with_its_variable(host: Path) -> None:
     absent = {
         "caracal_schedule_program": str(host / "no" / "program"),
         "caracal_schedule_collections": str(host / "no"),
@@ -207,7 +207,7 @@ def test_what_is_missing_is_told_with_its_variable(host: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_notification_to_nobody_is_a_failure(host: Path) -> None:
+def test_a_notification_without_a_channel_fails(host: Path) -> None:
     ended = ("-e", "caracal_notify_job=backup", "-e", "caracal_notify_event=failed")
     play = Play("notify", {}, host, (*ended, "-e", "__notify_ended=signal:KILL"))
     assert play.ended() == 2 and "caracal_schedule_settings" in play.output(), play.output()
@@ -218,7 +218,7 @@ def test_a_notification_to_nobody_is_a_failure(host: Path) -> None:
 @pytest.mark.parametrize(
     ("result", "status", "told"), [("exit-code", "2", False), ("exit-code", "4", True), ("signal", "KILL", True), ("", "", True)]
 )
-def test_systemd_tells_what_no_play_could(host: Path, result: str, status: str, told: bool) -> None:
+def test_systemd_notifies_failures_that_the_play_could_not(host: Path, result: str, status: str, told: bool) -> None:
     with hooks.listening() as hook:
         channels = [{"kind": "webhook", "url": f"{hook.address}/hook"}]
         assert changes(schedule(host, caracal_ops_notify=channels)) > 0

@@ -33,7 +33,7 @@ def test_a_second_backup_is_refused_until_the_first_has_ended(empty_scene: Scene
 
 
 @pytest.mark.no_false_alarm
-def test_a_backup_that_failed_blocks_none(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
+def test_a_failed_backup_does_not_block_the_next_one(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
     """It is aborted. Its error remains the play's error, and is printed only by its own task."""
     scene = empty_scene
     python = lying_host.python(tmp_path / "host", {"pg_encrypted_dump": {"failed": True, "msg": "no room for the dump"}})
@@ -47,7 +47,7 @@ def test_a_backup_that_failed_blocks_none(empty_scene: Scene, caracal_database: 
 
 
 @pytest.mark.no_false_alarm
-def test_a_part_that_was_left_out_is_no_failure(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
+def test_a_skipped_verification_is_not_a_failure(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
     scene = empty_scene
     made = Play("backup", backup_settings(scene), tmp_path, ("--skip-tags", "caracal_backup_verify"))
     assert made.ended() == 0 and len(scene.sets()) == 1, made.output()

@@ -54,7 +54,7 @@ def keys(root: Path) -> dict[str, t.Any]:
 
 @pytest.mark.story
 @pytest.mark.no_false_alarm
-def test_from_nothing_to_a_drill(prepared: Path, caracal_database: TwinCluster, sandbox_directory: str) -> None:
+def test_setup_backup_and_drill_on_an_empty_host(prepared: Path, caracal_database: TwinCluster, sandbox_directory: str) -> None:
     before = keys(prepared)
     assert changes(Play("setup", settings(prepared), prepared, OF_THE_MACHINE)) == [0]
     assert keys(prepared) == before
@@ -77,7 +77,7 @@ def test_from_nothing_to_a_drill(prepared: Path, caracal_database: TwinCluster, 
     assert play.ended() == 0 and "verdict: pass" in play.output(), play.output()
 
 
-def test_check_mode_makes_nothing_and_no_output_has_a_secret(tmp_path: Path) -> None:
+def test_check_mode_creates_nothing_and_output_has_no_secret(tmp_path: Path) -> None:
     looked = Play("setup", settings(tmp_path), tmp_path, (*OF_THE_MACHINE, "--check"))
     assert any(changes(looked)) and keys(tmp_path) == {}
     made = Play("setup", settings(tmp_path), tmp_path, (*OF_THE_MACHINE, "--diff", "-vvv"))
@@ -86,7 +86,7 @@ def test_check_mode_makes_nothing_and_no_output_has_a_secret(tmp_path: Path) -> 
 
 
 @pytest.mark.mutation
-def test_libraries_that_cannot_be_had_are_told_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unavailable_libraries_are_reported_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "PIP_INDEX_URL": "http://127.0.0.1:9/nowhere",
         "PIP_RETRIES": "1",
@@ -101,7 +101,7 @@ def test_libraries_that_cannot_be_had_are_told_in_a_line(tmp_path: Path, monkeyp
 
 
 @pytest.mark.mutation
-def test_what_was_exchanged_is_refused(prepared: Path) -> None:
+def test_a_replaced_key_is_refused(prepared: Path) -> None:
     before = keys(prepared)
     lists = {name: before[name] for name in before if name.endswith(("allowed_signers", ".recipients"))}
     assert len(lists) == 8
@@ -113,7 +113,7 @@ def test_what_was_exchanged_is_refused(prepared: Path) -> None:
         kept.rename(prepared / name)
 
 
-def test_what_the_operator_did_by_hand_stays(prepared: Path) -> None:
+def test_changes_of_the_operator_are_kept(prepared: Path) -> None:
     safe = sorted((prepared / "operator").rglob("break-glass*.identity"))
     assert len(safe) == 2
     for path in safe:
@@ -159,7 +159,7 @@ def lists(root: Path) -> dict[str, list[str]]:
     return {name: [line for line in text.splitlines() if not line.startswith("#")] for name, text in told.items()}
 
 
-def test_drill_hosts_have_keys_of_their_own_and_a_prune_host_has_one(tmp_path: Path) -> None:
+def test_each_drill_host_and_prune_host_has_its_own_keys(tmp_path: Path) -> None:
     assert any(changes(several(tmp_path, "one")))
     alone = lists(tmp_path)
     assert not any(line.startswith("prune@") for line in alone["allowed_signers"])
@@ -184,7 +184,7 @@ def test_drill_hosts_have_keys_of_their_own_and_a_prune_host_has_one(tmp_path: P
 
 
 @pytest.mark.mutation
-def test_none_of_several_drill_hosts_exchanges_its_key(tmp_path: Path) -> None:
+def test_a_replaced_key_of_one_drill_host_is_refused(tmp_path: Path) -> None:
     assert any(changes(several(tmp_path, "one")))
     before = lists(tmp_path)
     for path in ("signing_key", "signing_key.pub"):

@@ -38,7 +38,7 @@ def play(old: OldRepository, name: str, role: str, told: t.Mapping[str, t.Any], 
 
 
 @pytest.mark.mutation
-def test_what_was_told_before_is_no_verdict_and_no_setting(old: OldRepository) -> None:
+def test_earlier_stats_change_no_verdict_and_no_setting(old: OldRepository) -> None:
     marker = old.folder / "executed"
     lie = {"verdict": "pass", "set_id": f"{{{{ lookup('pipe', 'touch {marker}') }}}}", "failed_sets": 0, "newest": "20200101T000000Z-aaaa"}
     told = dict.fromkeys(NAMES, lie)
@@ -57,7 +57,7 @@ def test_what_was_told_before_is_no_verdict_and_no_setting(old: OldRepository) -
     assert not marker.exists()
 
 
-def test_a_prune_and_a_copy_leave_plain_values_and_in_check_mode_nothing(old: OldRepository) -> None:
+def test_prune_and_copy_set_plain_stats_but_not_in_check_mode(old: OldRepository) -> None:
     old.see("prune")
     own = {"signing_key": str(old.keys / "prune"), "keep_last": 2, "minimum": 1}
     assert stats_of(play(old, "prune", "prune", {}, "--check", **own).output()) == {}
@@ -70,7 +70,7 @@ def test_a_prune_and_a_copy_leave_plain_values_and_in_check_mode_nothing(old: Ol
         assert not [value for value in one.values() if isinstance(value, str) and not PLAIN.match(value)], json.dumps(one)
 
 
-def test_a_backup_and_a_checkpoint_leave_what_they_made(empty_scene: Scene, tmp_path: Path) -> None:
+def test_backup_and_checkpoint_set_stats_of_their_results(empty_scene: Scene, tmp_path: Path) -> None:
     (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     metrics = tmp_path / "checkpoint.prom"
     settings = {**backup_settings(empty_scene), "caracal_backup_checkpoint_metrics_file": str(metrics)}

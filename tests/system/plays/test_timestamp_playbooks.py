@@ -36,7 +36,7 @@ def verify(scene: Scene, folder: Path, roots: str) -> tuple[int, str]:
     return play.ended(), " ".join(play.output().split())
 
 
-def test_a_backup_is_stamped_and_stands_when_the_authority_is_out_of_order(empty_scene: Scene, tmp_path: Path) -> None:
+def test_backup_is_timestamped_and_succeeds_without_authority(empty_scene: Scene, tmp_path: Path) -> None:
     scene, authority = empty_scene, Authority()
     roots = authority.roots(tmp_path)
     with serve(authority) as server:
@@ -56,7 +56,7 @@ def test_a_backup_is_stamped_and_stands_when_the_authority_is_out_of_order(empty
     assert status == 2 and "verdict fail: journal.timestamps" in said and "is not a valid timestamp" in said, said
 
 
-def test_an_address_without_roots_is_refused_before_the_backup(empty_scene: Scene, tmp_path: Path) -> None:
+def test_a_timestamp_url_without_roots_is_refused_at_once(empty_scene: Scene, tmp_path: Path) -> None:
     settings = {**backup_settings(empty_scene), "caracal_backup_timestamp_url": "https://tsa.example.org/tsr"}
     play = Play("backup", settings, tmp_path)
     assert play.ended() == 2 and "Set caracal_backup_timestamp_url and caracal_ops_timestamp_roots, or neither." in play.output()

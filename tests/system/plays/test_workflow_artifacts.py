@@ -26,13 +26,13 @@ def played(tmp_path: Path, *options: str, **artifacts: str) -> Play:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("options", [(), ("--limit", "localhost"), ("--tags", "none"), ("--check",)])
-def test_what_a_host_set_is_refused_before_any_host(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_forbidden_artifacts_are_refused_before_any_host(tmp_path: Path, options: tuple[str, ...]) -> None:
     play = played(tmp_path, *options, caracal_drill_hosts="nobody", ansible_ssh_common_args="-o ProxyCommand=id")
     assert play.ended() not in (0, 2)
     assert "ansible_ssh_common_args, caracal_drill_hosts" in play.output() and "PLAY [" not in play.output()
 
 
 @pytest.mark.no_false_alarm
-def test_what_roles_leave_ends_no_play(tmp_path: Path) -> None:
+def test_stats_of_our_roles_are_accepted(tmp_path: Path) -> None:
     play = played(tmp_path, caracal_backup_stats="any")
     assert play.ended() == 2 and "PLAY RECAP" in play.output()

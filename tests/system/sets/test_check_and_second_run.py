@@ -179,7 +179,7 @@ def test_every_module_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_check_mode_then_a_run_then_both_again(world: World, name: str) -> None:
+def test_check_mode_predicts_the_run_and_the_second_run(world: World, name: str) -> None:
     row = ROWS[name]
     given = row.given(world)
     before = world.state()
@@ -229,7 +229,7 @@ def _contents(state: tuple[t.Any, ...]) -> tuple[t.Any, ...]:
 # ---- what a run would refuse, check mode refuses too
 
 
-def test_a_first_repository_is_looked_at_as_closely_in_check_mode(empty_scene: Scene, tmp_path: Path) -> None:
+def test_check_mode_verifies_a_new_repository_like_a_run(empty_scene: Scene, tmp_path: Path) -> None:
     scene, opening = empty_scene, {"state": "open", "create_repository": True}
     scenes.new_ssh_key(scene.root / "stranger")
     stranger = str(scene.root / "stranger")
@@ -248,7 +248,7 @@ def test_a_first_repository_is_looked_at_as_closely_in_check_mode(empty_scene: S
     assert scene.call("backup_set", check_mode=True, **opening)["changed"]
 
 
-def test_a_mark_that_cannot_be_written_is_refused_in_check_mode_too(world: World, tmp_path: Path) -> None:
+def test_an_unwritable_mark_is_refused_also_in_check_mode(world: World, tmp_path: Path) -> None:
     scene, nowhere = world.scene, str(tmp_path / "no" / "such" / "mark")
     words = (nowhere, "folder that exists")
     scene.refused("backup_set", StorageError, *words, state="open", high_water_mark=nowhere)
@@ -258,7 +258,7 @@ def test_a_mark_that_cannot_be_written_is_refused_in_check_mode_too(world: World
     scene.refused("pg_encrypted_restore", StorageError, *words, high_water_mark=nowhere, sandbox=world.empty.info.directory)
 
 
-def test_a_dump_into_a_repository_that_is_still_to_be_made(empty_scene: Scene, tmp_path: Path) -> None:
+def test_check_mode_of_a_dump_works_without_a_repository(empty_scene: Scene, tmp_path: Path) -> None:
     """The preflight runs completely without a repository. It refuses if none may be created, or none can be created."""
     scene, before = empty_scene, tree(empty_scene.root)
     predicted = scene.call("pg_encrypted_dump", check_mode=True, set_id=ID, create_repository=True)
@@ -276,7 +276,7 @@ def test_a_dump_into_a_repository_that_is_still_to_be_made(empty_scene: Scene, t
     )
 
 
-def test_the_playbook_on_a_fresh_machine(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
+def test_playbook_works_before_there_is_a_repository(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path) -> None:
     """Before there is a repository, `--check` also checks the server; then the real run, with metrics."""
     scene, metrics = empty_scene, tmp_path / "backup.prom"
     settings = {**backup_settings(scene), "caracal_backup_metrics_file": str(metrics)}

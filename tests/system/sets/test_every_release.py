@@ -28,7 +28,7 @@ def test_our_table_names_every_release_of_the_twin() -> None:
 
 
 @pytest.mark.parametrize("release", sorted(RELEASES))
-def test_a_release_comes_back_whole(
+def test_each_release_restores_completely(
     release: str, twin_cluster: TwinFactory, fresh_cluster: FreshCluster, tmp_path: Path, server_install: t.Any
 ) -> None:
     source = twin_cluster(events=400, release=release)

@@ -64,6 +64,6 @@ def test_settings_of_a_role_are_named_by_parameter() -> None:
 
 
 @pytest.mark.mutation
-def test_what_redis_repeats_of_a_command_is_not_told() -> None:
+def test_redis_errors_are_reported_without_command_arguments() -> None:
     said = Exception(f"unknown command 'AUTH', with args beginning with: 'user' '{CANARY}' ")
     assert CANARY not in connection._first_line(said)

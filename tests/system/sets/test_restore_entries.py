@@ -115,7 +115,7 @@ def case(stored: Deployment, tmp_path: Path) -> t.Iterator[Case]:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("asset", ASSETS)
-def test_a_restore_is_entered_once(case: Case, asset: str) -> None:
+def test_a_restore_is_recorded_once_in_the_journal(case: Case, asset: str) -> None:
     predicted = case.restore(asset, check_mode=True)
     assert predicted["changed"] and case.entries() == []
     made = case.restore(asset)
@@ -128,12 +128,12 @@ def test_a_restore_is_entered_once(case: Case, asset: str) -> None:
     assert case.deployment.scene.call("backup_set_verify")["verdict"] == "pass"
 
 
-def test_groups_alone_are_no_restore_of_a_set(case: Case) -> None:
+def test_creating_only_groups_is_not_recorded_as_a_restore(case: Case) -> None:
     assert case.deployment.scene.call("redis_stream_restore", groups_only=True, **case.redis.login)["changed"]
     assert case.entries() == []
 
 
-def test_these_restores_cut_no_chain(case: Case) -> None:
+def test_restores_of_other_assets_cut_no_audit_chain(case: Case) -> None:
     before = baseline.load(case.opened())
     for asset in ASSETS:
         case.restore(asset)
@@ -146,7 +146,7 @@ def test_these_restores_cut_no_chain(case: Case) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ASSETS)
-def test_a_signer_whom_nobody_believes_restores_nothing(case: Case, asset: str) -> None:
+def test_an_untrusted_signer_restores_nothing(case: Case, asset: str) -> None:
     stranger = case.deployment.scene.root / OPERATOR_HOST / "another"
     scenes.new_ssh_key(stranger)
     case.refused(asset, KeyProblem, "the trial signature of", str(stranger), signing_key=str(stranger))
@@ -157,7 +157,7 @@ def test_a_signer_whom_nobody_believes_restores_nothing(case: Case, asset: str) 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ASSETS)
-def test_without_a_signer_there_is_no_restore(case: Case, asset: str) -> None:
+def test_a_restore_needs_a_signing_key(case: Case, asset: str) -> None:
     given = case.deployment.scene.given(MODULES[asset], **case.given(asset))
     del given["signing_key"]
     with pytest.raises(OptionError, match="sandbox, signing_key"):
@@ -182,14 +182,14 @@ def box() -> t.Iterator[Path]:
 
 
 @pytest.mark.parametrize("asset", ["secrets", "replay"])
-def test_a_drill_makes_no_entry(case: Case, box: Path, asset: str) -> None:
+def test_a_restore_into_a_sandbox_is_not_recorded(case: Case, box: Path, asset: str) -> None:
     (box / "sts" / "audit-replay").mkdir(parents=True)
     inside = dataclasses.replace(case, root=box)
     assert inside.restore(asset, sandbox=str(box), signing_key=None)["changed"]
     assert case.entries() == []
 
 
-def test_a_drill_of_redis_makes_no_entry(case: Case) -> None:
+def test_a_redis_restore_into_a_sandbox_is_not_recorded(case: Case) -> None:
     mark(case.redis.folder)
     assert case.restore("redis", sandbox=str(case.redis.folder), signing_key=None)["changed"]
     assert case.redis.run("DBSIZE") and case.entries() == []
@@ -197,7 +197,7 @@ def test_a_drill_of_redis_makes_no_entry(case: Case) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ASSETS)
-def test_a_drill_leaves_everything_else_alone(case: Case, box: Path, asset: str) -> None:
+def test_a_sandbox_restore_refuses_targets_outside_it(case: Case, box: Path, asset: str) -> None:
     case.refused(asset, TargetRefused, "is not inside the sandbox", sandbox=str(box))
     (box / "way-out").symlink_to(case.root)
     if asset == "secrets":
@@ -210,14 +210,14 @@ def test_a_drill_leaves_everything_else_alone(case: Case, box: Path, asset: str)
     case.refused(asset, ObjectMissing, "contains no sandbox", sandbox=str(case.root / "none"))
 
 
-def test_a_replay_restore_that_names_nothing(case: Case) -> None:
+def test_a_replay_restore_without_volumes_is_refused(case: Case) -> None:
     case.refused("replay", OptionError, "volumes is empty", volumes=[])
     assert json.dumps(case.entries()) == "[]"
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ASSETS)
-def test_an_entry_that_cannot_be_made_is_told_with_what_was_done(case: Case, asset: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_journal_entry_reports_the_completed_restore(case: Case, asset: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """For example, the disk of the repository is full by then."""
 
     def full(*_arguments: t.Any, **_named: t.Any) -> None:

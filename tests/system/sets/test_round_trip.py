@@ -70,7 +70,7 @@ def test_state_verify_passes_on_an_untouched_copy(committed: Committed, restored
 
 
 @pytest.mark.parametrize("database", DATABASES)
-def test_every_row_is_there(caracal_database: TwinCluster, restored: Copy, database: str) -> None:
+def test_every_row_is_restored(caracal_database: TwinCluster, restored: Copy, database: str) -> None:
     found = contents(restored, database)
     assert found == contents(caracal_database, database)
     assert sum(rows for rows, _digest in found.values()) > (3000 if database == "caracal" else 5)
@@ -89,13 +89,13 @@ def test_rights_and_owners_are_identical(caracal_database: TwinCluster, restored
     assert restored.execute(RIGHTS[what], database=database) == caracal_database.execute(RIGHTS[what], database=database)
 
 
-def test_no_password_came_along(caracal_database: TwinCluster, restored: Copy) -> None:
+def test_no_password_is_restored(caracal_database: TwinCluster, restored: Copy) -> None:
     query = "SELECT count(rolpassword) FROM pg_authid"
     assert caracal_database.execute(query)[0][0] >= 5
     assert restored.execute(query) == [(0,)]
 
 
-def test_what_holds_in_the_source_holds_in_the_copy(caracal_database: TwinCluster, restored: Copy) -> None:
+def test_invariants_are_equal_in_source_and_copy(caracal_database: TwinCluster, restored: Copy) -> None:
     found = []
     for cluster in (caracal_database, restored):
         with contextlib.closing(load.open_database(cluster.target, "caracal")) as connection:
@@ -103,7 +103,7 @@ def test_what_holds_in_the_source_holds_in_the_copy(caracal_database: TwinCluste
     assert found[0] == found[1] and found[0][1] == {}
 
 
-def test_the_inventory_says_what_the_source_holds(committed: Committed, caracal_database: TwinCluster) -> None:
+def test_inventory_matches_the_row_counts_of_the_source(committed: Committed, caracal_database: TwinCluster) -> None:
     for recorded in committed.scene.inventory()["databases"]:
         there = contents(caracal_database, recorded["database"])
         rows = {name: one["rows"] for name, one in {**recorded["tables"], **recorded["leaves"]}.items()}
@@ -111,7 +111,7 @@ def test_the_inventory_says_what_the_source_holds(committed: Committed, caracal_
         assert not recorded["tables"].keys() & recorded["leaves"].keys()
 
 
-def test_a_second_set_shares_the_leaves_that_did_not_change(committed: Committed) -> None:
+def test_a_second_set_shares_unchanged_partitions(committed: Committed) -> None:
     shared = [one for one in committed.second["artifacts"] if one["shared"]]
     leaves = [one["path"] for one in committed.first["artifacts"] if one["path"].startswith("objects/audit/")]
     assert len(leaves) == 17 and [one["path"] for one in shared] == leaves

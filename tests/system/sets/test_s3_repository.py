@@ -81,7 +81,7 @@ def place(s3: S3Server, tmp_path: Path, caracal_database: TwinCluster) -> Place:
 
 
 @pytest.mark.no_false_alarm
-def test_a_whole_set_goes_there_and_comes_back(
+def test_a_complete_set_is_backed_up_and_restored(
     place: Place,
     caracal_database: TwinCluster,
     server_install: server_binaries.Install,
@@ -129,7 +129,7 @@ def committed(s3: S3Server, tmp_path_factory: pytest.TempPathFactory, caracal_da
     return made
 
 
-def test_everything_is_locked_and_what_two_sets_share_anew(committed: Place) -> None:
+def test_objects_are_locked_and_locks_of_shared_ones_extended(committed: Place) -> None:
     store = committed.store()
     for key in committed.stored():
         about = store.bucket.client.head_object(**store.bucket.named(key))
@@ -169,7 +169,7 @@ def test_a_probe_finds_an_identity_that_can_break_locks(place: Place) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("other", [True, False])
 @pytest.mark.parametrize("which", ["journal/0000000002.json", "manifest.json", "signatures/backup.sig"])
-def test_what_is_put_on_top_is_told_and_does_no_harm(s3: S3Server, committed: Place, which: str, other: bool) -> None:
+def test_shadowing_versions_are_reported_and_harmless(s3: S3Server, committed: Place, which: str, other: bool) -> None:
     store = committed.store()
     key = next(key for key in committed.stored() if key.endswith(which))
     if other:
@@ -194,7 +194,7 @@ def verify_all(place: Place) -> Result:
 
 
 @pytest.mark.mutation
-def test_of_all_versions_those_that_were_signed_are_restored(s3: S3Server, place: Place, sandbox_directory: str) -> None:
+def test_only_signed_versions_are_restored(s3: S3Server, place: Place, sandbox_directory: str) -> None:
     """Versions written without a key are ignored, also if the oldest version is not the signed one."""
     set_id = place.backup()
     store = place.store()
@@ -221,7 +221,7 @@ def test_of_all_versions_those_that_were_signed_are_restored(s3: S3Server, place
 
 
 @pytest.mark.mutation
-def test_junk_at_the_next_number_is_told_by_both_and_stops_no_backup(s3: S3Server, place: Place) -> None:
+def test_an_unsigned_next_entry_warns_and_blocks_no_backup(s3: S3Server, place: Place) -> None:
     place.backup()
     store, key = place.store(), "journal/0000000003.json"
     s3.client.put_object(**store.bucket.named(key), Body=b"junk")
@@ -237,7 +237,7 @@ def test_junk_at_the_next_number_is_told_by_both_and_stops_no_backup(s3: S3Serve
 
 
 @pytest.mark.mutation
-def test_an_artifact_that_is_gone_or_exchanged_is_found(s3: S3Server, place: Place) -> None:
+def test_finds_a_missing_or_altered_artifact(s3: S3Server, place: Place) -> None:
     place.backup()
     store = place.store()
     dump = next(key for key in place.stored() if key.endswith("caracal.dump.zst.age"))
@@ -272,7 +272,7 @@ def test_a_store_that_fails_leaves_no_set(committed: Place, s3_proxy: t.Any, req
 
 
 @pytest.mark.mutation
-def test_a_bucket_that_vanished_or_is_another_s_is_told(place: Place) -> None:
+def test_a_missing_or_different_bucket_is_reported(place: Place) -> None:
     with pytest.raises(ObjectMissing, match="contains no repository"):
         place.call("backup_set_verify", user=DRILL)
     place.backup()

@@ -33,7 +33,7 @@ def readers(old: OldRepository) -> t.Iterator[t.Callable[[], t.Any]]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("kind", "role"), OF_KEYS)
-def test_an_entry_that_says_nonsense_can_be_taken_back_by_what_its_message_names(old: OldRepository, kind: str, role: str) -> None:
+def test_an_invalid_entry_can_be_revoked_as_the_error_suggests(old: OldRepository, kind: str, role: str) -> None:
     for name in ("operator", "prune", "drill"):
         old.see(name)
     made = old.append(kind, role, body={"nonsense": 1})
@@ -82,7 +82,7 @@ def signed_at_the_next_number(old: OldRepository, role: str, **predicate: t.Any)
         ("prune", {"kind": "hold", "writer": {"principal": "operator@prod", "machine": "x"}}),
     ],
 )
-def test_what_a_stolen_key_signed_and_fits_nowhere_is_refused_by_the_operator(bucket: OldRepository, role: str, predicate: t.Any) -> None:
+def test_operator_can_revoke_an_unacceptable_entry_in_a_bucket(bucket: OldRepository, role: str, predicate: t.Any) -> None:
     """In a bucket with Object Lock the entry cannot be removed, and no reader skips it."""
     named = signed_at_the_next_number(bucket, role, **predicate)
     for name in ("drill", "operator"):
@@ -99,7 +99,7 @@ def test_what_a_stolen_key_signed_and_fits_nowhere_is_refused_by_the_operator(bu
 
 
 @pytest.mark.mutation
-def test_in_a_directory_what_a_stolen_key_signed_is_moved_away(old: OldRepository) -> None:
+def test_an_unacceptable_entry_in_a_directory_must_be_moved(old: OldRepository) -> None:
     named = signed_at_the_next_number(old, "drill", previous="0" * 64)
     with pytest.raises(StorageError, match=r"cannot be written: an object exists there .* move it away"):
         old.call("journal_correct", "operator", entries=[named], what="everything", reason="a key was stolen")
@@ -108,7 +108,7 @@ def test_in_a_directory_what_a_stolen_key_signed_is_moved_away(old: OldRepositor
 
 
 @pytest.mark.mutation
-def test_what_somebody_signed_with_a_retired_key_is_taken_back(old: OldRepository) -> None:
+def test_message_names_how_to_revoke_an_entry_of_a_retired_key(old: OldRepository) -> None:
     old.append("drill", "drill", body={})
     old.allowed.write_text(old.allowed.read_text().replace("drill@prod ", 'drill@prod valid-before="20200101Z"'))
     with pytest.raises(KeyProblem, match=r"was not valid at .* journal_correct \(entries: [0-9]+-[0-9a-f]{16}, what: everything\)"):

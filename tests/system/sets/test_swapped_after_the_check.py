@@ -67,7 +67,7 @@ def of_set(scene: Scene, rest: str) -> str:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("which", ["inventory.json.zst.age", "postgres/caracal.dump.zst.age", "postgres/caracal.schema.zst.age", "leaf"])
-def test_nothing_of_an_exchanged_artifact_is_restored(
+def test_a_swapped_artifact_is_not_restored(
     scene: Scene, which: str, monkeypatch: pytest.MonkeyPatch, fresh_cluster: FreshCluster, caracal_database: TwinCluster
 ) -> None:
     target = TwinCluster(fresh_cluster(), caracal_database.spec)
@@ -81,7 +81,7 @@ def test_nothing_of_an_exchanged_artifact_is_restored(
 
 
 @pytest.mark.mutation
-def test_a_copy_is_compared_with_no_other_inventory(scene: Scene, restored: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_is_not_compared_with_a_swapped_inventory(scene: Scene, restored: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     path = swapped(scene, of_set(scene, "inventory.json.zst.age"), monkeypatch, after=0)
     with pytest.raises(TamperedData, match=altered(path)):
         scene.call("state_verify", sandbox=restored.info.directory)
@@ -89,7 +89,7 @@ def test_a_copy_is_compared_with_no_other_inventory(scene: Scene, restored: Copy
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("which", ["streams.1.resp.zst.age", "streams.2.resp.zst.age", "streams.1.json.zst.age", "streams.2.json.zst.age"])
-def test_no_stream_of_an_exchanged_artifact_stays(dumped: Scene, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_stream_of_a_swapped_artifact_stays(dumped: Scene, which: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with redis_server.start(8) as source, redis_server.start(8) as target:
         redis_server.fill(source)
         set_id = open_id(dumped)
@@ -104,7 +104,7 @@ def test_no_stream_of_an_exchanged_artifact_stays(dumped: Scene, which: str, mon
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("which", ["sts-1.1.tar.zst.age", "sts-1.2.tar.zst.age", "sts-1.1.json.zst.age"])
-def test_no_replay_file_of_an_exchanged_archive_gets_its_name(
+def test_no_replay_file_of_a_swapped_archive_is_restored(
     dumped: Scene, which: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     source, target, set_id = folder(tmp_path / "source"), folder(tmp_path / "target"), open_id(dumped)
@@ -121,9 +121,7 @@ def test_no_replay_file_of_an_exchanged_archive_gets_its_name(
 
 
 @pytest.mark.mutation
-def test_no_secret_of_an_exchanged_bundle_is_written(
-    tmp_path: Path, caracal_database: TwinCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_secret_of_a_swapped_bundle_is_written(tmp_path: Path, caracal_database: TwinCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     made = secrets_scene.make(tmp_path / "scene", caracal_database)
     made.backup()
     path = swapped(made.scene, "objects/secrets/*.age", monkeypatch, after=0, identity=made.identity)

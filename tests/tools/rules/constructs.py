@@ -52,7 +52,7 @@ def _node_faults(module: ast.Module, path: str) -> t.Iterator[tuple[int, str]]:
             yield node.lineno, "match is not understood by every Python that sanity tests compile with"
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and LIBPQ_VARIABLE.fullmatch(node.value):
             if path not in (OPENS_SESSIONS, STARTS_TOOLS):
-                yield node.lineno, f"only {OPENS_SESSIONS} says how a libpq program connects ({node.value})"
+                yield node.lineno, f"only {OPENS_SESSIONS} sets how a libpq program connects ({node.value})"
         elif isinstance(node, ast.Call):
             yield from ((node.lineno, fault) for fault in _call_faults(node, path))
 

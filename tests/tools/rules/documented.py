@@ -89,13 +89,13 @@ def document_faults(root: Path, module: str) -> list[str]:
     faults = []
     attributes = documentation(root, module).get("attributes") or {}
     if (attributes.get("check_mode") or {}).get("support") != "full":
-        faults.append("the attribute check_mode does not say support: full")
+        faults.append("the attribute check_mode does not have support: full")
     source = tree.parse(root, f"plugins/modules/{module}.py")
     has_action = (root / f"plugins/action/{module}.py").exists()
     if has_action != ("action" in attributes):
         faults.append("the attribute action and plugins/action do not agree")
     if _tells_progress(root, source) and not has_action:
-        faults.append("says how far it is, and no action shows it")
+        faults.append("reports progress, but no action plugin shows it")
     if f"{PREFIX}{module}:" not in (tree.constant(source, "EXAMPLES") or ""):
         faults.append(f"EXAMPLES do not use {PREFIX}{module}")
     returned = _block(root, module, "RETURN")
@@ -126,6 +126,6 @@ def group_faults(root: Path) -> list[str]:
     runtime = _mapping((root / "meta/runtime.yml").read_text(encoding="utf-8"))
     listed = (runtime.get("action_groups") or {}).get("all") or []
     present = modules(root)
-    faults = [f"action group all names {name}, which is no module" for name in listed if name not in present]
+    faults = [f"action group all names {name}, which is not a module" for name in listed if name not in present]
     faults += [f"action group all lacks {name}" for name in present if name not in listed]
     return faults + (["action group all is not sorted"] if listed != sorted(listed) else [])

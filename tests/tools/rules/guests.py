@@ -36,7 +36,7 @@ def _faults(node: ast.AST, path: str) -> t.Iterator[tuple[int, str]]:
         if OPTION.fullmatch(node.value) and path != BUILDS_COMMANDS:
             yield node.lineno, f"only {BUILDS_COMMANDS} builds a command of bubblewrap ({node.value})"
         if node.value == LABELS and path != READS_LABELS:
-            yield node.lineno, f"only {READS_LABELS} reads labels, and compares them with those of the image"
+            yield node.lineno, f"only {READS_LABELS} reads labels and compares them with the labels of the image"
     if isinstance(node, ast.Call) and ast.unparse(node.func) in STARTS and _mentions_files(node):
         yield node.lineno, f"a program of an image starts by the command that {BUILDS_COMMANDS} builds"
 

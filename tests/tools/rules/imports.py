@@ -101,7 +101,7 @@ def direction_faults(root: Path) -> list[str]:
     for path in tree.python(root, "plugins"):
         part = part_of(Path(path).with_suffix("").parts[1:])
         if part not in ALLOWED:
-            faults.append(f"{path}: {part} is no part that the design knows")
+            faults.append(f"{path}: {part} is not a part of the design")
             continue
         for line, name in imported(root, path):
             fault = _fault(part, name)

@@ -11,7 +11,7 @@ from tools.rules import constructs, tree
 PATH = "plugins/module_utils/_drivers/x.py"
 
 
-def test_the_plugins_hold_nothing_forbidden() -> None:
+def test_plugins_have_no_forbidden_constructs() -> None:
     assert tree.python(tree.ROOT, "plugins")
     assert constructs.construct_faults(tree.ROOT) == []
 

@@ -39,17 +39,17 @@ def roots(tasks: t.Any) -> list[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda one: str(one.relative_to(tree.ROOT)))
-def test_facts_of_another_host_stay_its_own(path: Path) -> None:
+def test_delegated_tasks_store_facts_on_the_other_host(path: Path) -> None:
     assert faults(yaml.safe_load(path.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda one: str(one.relative_to(tree.ROOT)))
-def test_nothing_is_played_as_root_on_the_controller(path: Path) -> None:
+def test_no_task_runs_as_root_on_the_controller(path: Path) -> None:
     assert roots(yaml.safe_load(path.read_text(encoding="utf-8"))) == []
 
 
 @pytest.mark.mutation
-def test_a_delegated_task_without_it_is_found() -> None:
+def test_finds_a_delegated_task_without_delegate_facts() -> None:
     text = "- block:\n    - {name: here, delegate_to: localhost}\n  always:\n    - {name: there, delegate_to: '{{ item }}', file: {}}\n"
     assert faults(yaml.safe_load(text)) == ["there"]
 

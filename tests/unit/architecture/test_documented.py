@@ -51,12 +51,12 @@ def test_each_fragment_equals_its_options(name: str) -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_each_module_is_documented_whole_and_knows_check_mode(module: str) -> None:
+def test_each_module_is_fully_documented_with_check_mode(module: str) -> None:
     assert documented.document_faults(tree.ROOT, module) == []
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_what_modules_share_is_described_once(module: str) -> None:
+def test_shared_options_are_described_once(module: str) -> None:
     assert documented.twice_told(tree.ROOT, module) == []
 
 
@@ -113,7 +113,7 @@ def planted(plant, source: str):
 
 
 @pytest.mark.mutation
-def test_an_option_in_the_words_of_a_fragment_is_found(plant) -> None:
+def test_finds_an_option_described_as_in_a_fragment(plant) -> None:
     option = "options:\n  {}:\n    description: Its address.\n"
     files = {
         **{f"plugins/modules/{name}.py": f'DOCUMENTATION = r"""\n{option.format(name)}"""\n' for name in ("a", "b")},
@@ -125,7 +125,7 @@ def test_an_option_in_the_words_of_a_fragment_is_found(plant) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_whole_module_is_accepted(plant) -> None:
+def test_a_complete_module_is_accepted(plant) -> None:
     assert documented.document_faults(planted(plant, GOOD), "x") == []
 
 
@@ -133,14 +133,14 @@ def test_a_whole_module_is_accepted(plant) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
-        ("support: full", "support: none", "x: the attribute check_mode does not say support: full"),
+        ("support: full", "support: none", "x: the attribute check_mode does not have support: full"),
         ("backup.x:", "backup.y:", "x: EXAMPLES do not use caracal_ops.backup.x"),
         (", type: str", "", "x: RETURN a lacks type"),
         ("a: {description: A., returned: always, type: str}", "", "x: RETURN is empty"),
         ("import Options", "import Spec", "x: has no Options"),
     ],
 )
-def test_what_a_module_lacks_is_found(plant, old: str, new: str, fault: str) -> None:
+def test_finds_missing_documentation_of_a_module(plant, old: str, new: str, fault: str) -> None:
     assert documented.document_faults(planted(plant, GOOD.replace(old, new)), "x") == [fault]
 
 
@@ -155,10 +155,10 @@ SHOWN = "from ..module_utils._sets.x import run as use_case\n"
         (True, True, True, []),
         (False, True, False, ["x: the attribute action and plugins/action do not agree"]),
         (True, False, False, ["x: the attribute action and plugins/action do not agree"]),
-        (False, False, True, ["x: says how far it is, and no action shows it"]),
+        (False, False, True, ["x: reports progress, but no action plugin shows it"]),
     ],
 )
-def test_progress_that_nobody_sees_or_nobody_knows_of_is_found(
+def test_finds_progress_that_is_not_shown_or_not_documented(
     plant, documented_too: bool, acts: bool, tells: bool, faults: list[str]
 ) -> None:
     source = GOOD.replace("attributes:\n", f"attributes:\n{ACTION}", 1) if documented_too else GOOD
@@ -174,7 +174,7 @@ def test_progress_that_nobody_sees_or_nobody_knows_of_is_found(
     ("listed", "faults"),
     [
         ("[a]", ["action group all lacks b"]),
-        ("[a, b, c]", ["action group all names c, which is no module"]),
+        ("[a, b, c]", ["action group all names c, which is not a module"]),
         ("[b, a]", ["action group all is not sorted"]),
     ],
 )

@@ -45,7 +45,7 @@ def files_of_nobody(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda one: str(one.relative_to(tree.ROOT)))
-def test_an_example_works_as_it_stands(page: Path) -> None:
+def test_examples_become_root_and_explain_their_files(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     assert (plays_without_root(text), files_of_nobody(text)) == ([], set())
 
@@ -62,7 +62,7 @@ def test_a_play_without_root_is_found(block: str) -> None:
 
 
 @pytest.mark.mutation
-def test_a_file_that_no_page_has_is_found() -> None:
+def test_finds_a_file_that_the_page_does_not_explain() -> None:
     command = "  $ ansible-playbook x -i hosts.yml -e @a/b.yml -e @settings.yml\n"
     assert files_of_nobody(command) == {"hosts.yml", "b.yml"}
     assert files_of_nobody(f"``/etc/b.yml`` and `hosts.yml`:\n{command}") == set()

@@ -97,18 +97,18 @@ LIBRARIES = read("meta/ee-requirements.txt").split()
 PROGRAMS = {one for path in tree.python(tree.ROOT, "plugins") for one in named(tree.parse(tree.ROOT, path))} | {*programs.AROUND}
 
 
-def test_it_has_the_libraries_that_modules_ask_for() -> None:
+def test_contains_the_libraries_that_modules_require() -> None:
     assert sorted(LIBRARIES) == sorted(asked(tree.parse(tree.ROOT, DEPS.relative_to(tree.ROOT).as_posix())))
     assert unpinned(LIBRARIES, "".join(map(read, PINS))) == []
 
 
 @pytest.mark.mutation
-def test_a_library_that_nothing_pins_is_found() -> None:
+def test_finds_an_unpinned_library() -> None:
     assert asked(ast.parse('need("redis>=5.0"); say("redis is old")')) == {"redis>=5.0"}
     assert unpinned(["redis>=5.0", "boto3>=1.36"], "redis==4.9 \\\n    --hash=sha256:00\n") == ["boto3", "redis"]
 
 
-def test_it_has_the_programs_that_modules_look_for() -> None:
+def test_contains_the_programs_that_modules_use() -> None:
     assert {*PACKAGES} == PROGRAMS
     for place, kind in enumerate(FAMILIES):
         assert {packages[place] for packages in PACKAGES.values()} <= BINDEP[kind]
@@ -123,17 +123,17 @@ def test_a_new_program_is_found(code: str) -> None:
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
-def test_packages_are_those_of_setup(kind: str) -> None:
+def test_packages_match_setup(kind: str) -> None:
     assert BINDEP[kind] - OF_ENVIRONMENT_ALONE == of_setup(SETUP[FAMILIES[kind]])
 
 
 @pytest.mark.mutation
-def test_another_name_of_a_package_is_found() -> None:
+def test_reads_package_names_of_each_platform() -> None:
     found = listed("# Why.\nbubblewrap\nredis [platform:rpm]\n")
     assert found == {"dpkg": {"bubblewrap"}, "rpm": {"bubblewrap", "redis"}}
     assert of_setup({"base": ["python3", "bubblewrap"], "clients": "pg{{ x }}", "servers": ["valkey"]}) == {"bubblewrap", "pg", "valkey"}
 
 
-def test_the_definition_has_what_was_tested() -> None:
+def test_definition_uses_the_tested_ansible_core() -> None:
     assert DEFINITION["dependencies"]["ansible_core"]["package_pip"] in read("requirements/dev.txt").split()
     assert {one["src"] for one in DEFINITION["additional_build_files"]} == {f"../{PINS[0]}", Path(PINS[1]).name}

@@ -41,14 +41,14 @@ def test_files_are_written_in_one_room() -> None:
         "place.write_bytes(b)",
     ],
 )
-def test_a_path_that_is_written_to_is_found(plant, source: str) -> None:
+def test_finds_file_calls_with_a_path(plant, source: str) -> None:
     faults = file_calls.file_faults(plant({PATH: source}))
     assert len(faults) == 1
     assert faults[0].startswith(f"{PATH}:1:")
 
 
 @pytest.mark.mutation
-def test_an_exemption_that_nothing_needs_is_found(plant) -> None:
+def test_finds_an_unneeded_exemption(plant) -> None:
     exempt = next(iter(file_calls.EXEMPT))
     assert len(file_calls.file_faults(plant({exempt: "open(b, dir_fd=c)"}))) == 1
 

@@ -28,25 +28,25 @@ def commands(page: str) -> list[str]:
     ]
 
 
-def test_compose_needs_at_most_six_settings_and_they_are_those_of_its_guide() -> None:
+def test_compose_needs_at_most_six_settings_from_its_guide() -> None:
     assert len(COMPOSE) <= 6
     assert any(COMPOSE.items() <= one.items() for one in told("guide_compose"))
     assert any(one == INVENTORY for one in told("guide_compose"))
 
 
-def test_plain_hosts_have_settings_of_their_guide() -> None:
+def test_settings_of_plain_hosts_are_in_their_guide() -> None:
     own = {name: value for name, value in PLAIN.items() if name not in HOSTS}
     assert any(own.items() <= one.items() for one in told("guide_plain_hosts"))
 
 
-def test_each_command_plays_a_playbook_and_three_lead_to_the_drill() -> None:
+def test_each_command_runs_a_playbook_and_three_reach_the_drill() -> None:
     played = [re.findall(r"caracal_ops\.backup\.(\w+)", line)[0] for line in commands(PAGE)]
     assert played == ["setup", "backup", "restore_drill", "doctor"]
     assert all((tree.ROOT / "playbooks" / f"{name}.yml").is_file() for name in played)
     assert set(commands(PAGE)[:3]) <= set(commands("guide_compose"))
 
 
-def test_the_rule_that_the_login_needs_is_that_of_its_guide() -> None:
+def test_hba_rule_of_the_login_is_the_same_in_both_guides() -> None:
     rule = f"line='local all {PLAIN['caracal_ops_login_user']} scram-sha-256' insertbefore=BOF"
     for page in (PAGE, "guide_plain_hosts"):
         assert [block for block in guide_pages.blocks(page, "console") if rule in block and "reload postgresql" in block]

@@ -51,7 +51,7 @@ def crossings(role: Path) -> dict[str, set[str]]:
     return guards.crossings(documents, {**(guards.load(role / "defaults/main.yml") or {}), **(guards.load(role / "vars/main.yml") or {})})
 
 
-def test_each_module_of_ours_is_guarded() -> None:
+def test_every_module_is_guarded() -> None:
     assert modules() == guarded()
 
 
@@ -61,7 +61,7 @@ def test_each_task_is_guarded(path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda one: str(one.name))
-def test_no_result_of_a_host_crosses_unchecked(role: Path) -> None:
+def test_no_host_result_reaches_another_host_unchecked(role: Path) -> None:
     assert crossings(role) == CHECKED_THERE.get(role.name, {})
 
 
@@ -80,7 +80,7 @@ def test_no_result_of_a_host_crosses_unchecked(role: Path) -> None:
         "- {name: out, hosts: all, gather_facts: false, tasks: [{name: bad, ansible.builtin.setup: {}}]}",
     ],
 )
-def test_a_task_that_is_not_guarded_is_found(text: str) -> None:
+def test_finds_an_unguarded_task(text: str) -> None:
     assert guards.unguarded("roles/x/tasks/main.yml", yaml.safe_load(text), modules()) == ["bad"]
 
 
@@ -102,12 +102,12 @@ STEPS = "- {name: ask, caracal_ops.backup.backup_set_info: {}, register: __carac
         ("{name: out, delegate_to: there, block: [{name: bad, caracal_ops.backup.guarded: {args: ['{{ __caracal_x_asked }}']}}]}", {}),
     ],
 )
-def test_a_result_that_crosses_is_found(task: str, variables: dict[str, t.Any]) -> None:
+def test_finds_an_unchecked_result_used_on_another_host(task: str, variables: dict[str, t.Any]) -> None:
     assert guards.crossings([yaml.safe_load(f"{STEPS}- {task}\n")], variables) == {"bad": {"__caracal_x_asked"}}
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_checked_may_cross() -> None:
+def test_checked_results_may_be_used_on_another_host() -> None:
     variables = {"__caracal_x_id": "{{ __caracal_x_asked.set_id | caracal_ops.backup.checked_set_id }}"}
     task = "- {name: good, delegate_to: there, caracal_ops.backup.guarded: {args: {path: '/s/{{ __caracal_x_id }}'}}}\n"
     assert guards.crossings([yaml.safe_load(STEPS + task)], variables) == {}

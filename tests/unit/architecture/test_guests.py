@@ -28,13 +28,13 @@ def test_the_plugins_start_programs_of_images_in_one_way() -> None:
         "service = seen['Config']['Labels']['com.docker.compose.service']",
     ],
 )
-def test_another_way_is_found(plant, source: str) -> None:
+def test_finds_another_way_to_start_programs_of_images(plant, source: str) -> None:
     (fault,) = guests.guest_faults(plant({PATH: source}))
     assert PATH in fault
 
 
 @pytest.mark.no_false_alarm
-def test_the_one_way_is_accepted(plant) -> None:
+def test_accepts_the_allowed_way_to_start_programs_of_images(plant) -> None:
     source = "command = launcher.command(argv, rootfs=install.rootfs)\nrun(limited(command))"
     root = plant({PATH: source, guests.BUILDS_COMMANDS: "'--ro-bind'", guests.READS_LABELS: "'Labels'"})
     assert guests.guest_faults(root) == []

@@ -39,7 +39,7 @@ def faults(host: str, tested: set[tuple[str, str]]) -> list[str]:
 TESTED = {one for path in ("dev.txt", "dev.lock") for one in pins((tree.ROOT / "requirements" / path).read_text(encoding="utf-8"))}
 
 
-def test_hosts_get_what_was_tested() -> None:
+def test_hosts_get_only_tested_versions() -> None:
     assert faults(HOST, TESTED) == faults(ENVIRONMENT, TESTED) == []
     assert {name(one) for one in environment.LIBRARIES} <= {one.removesuffix("-binary") for one, _version in pins(HOST)}
 
@@ -54,5 +54,5 @@ def test_hosts_get_what_was_tested() -> None:
         ("redis\n", ["redis"]),
     ],
 )
-def test_another_version_and_a_missing_digest_are_found(text: str, found: list[str]) -> None:
+def test_finds_untested_versions_and_missing_digests(text: str, found: list[str]) -> None:
     assert faults(text, {("redis", "8.1.0")}) == found

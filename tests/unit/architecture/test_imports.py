@@ -89,7 +89,7 @@ def test_an_import_in_each_allowed_direction_is_accepted(plant) -> None:
         ("plugins/modules/x.py", "from ..module_utils._errors import BackupError", "modules may not import _errors"),
         ("plugins/modules/x.py", "import ansible.module_utils.basic", "modules may not know Ansible"),
         ("plugins/modules/x.py", "from ...tests.twin import load", "is not a part of the plugins"),
-        (f"{UTILS}/_helpers/x.py", "import os", "_helpers is no part that the design knows"),
+        (f"{UTILS}/_helpers/x.py", "import os", "_helpers is not a part of the design"),
     ],
 )
 def test_an_import_against_the_layers_is_found(plant, path: str, source: str, fault: str) -> None:

@@ -40,6 +40,6 @@ def test_each_job_is_notified(job: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("change", [{"tasks": [{"name": "x", "ansible.builtin.debug": None}]}, {"pre_tasks": []}, {"roles": []}], ids=str)
-def test_a_job_outside_the_frame_is_found(change: dict[str, t.Any]) -> None:
+def test_finds_a_play_with_tasks_outside_the_job_file(change: dict[str, t.Any]) -> None:
     (play,) = plays("backup")
     assert not framed({**play, **change}, "backup") and not framed(play, "prune")

@@ -43,7 +43,7 @@ def _shows(task: dict[str, t.Any]) -> bool:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda one: str(one.relative_to(tree.ROOT)))
-def test_each_loop_says_what_is_shown(path: Path) -> None:
+def test_each_loop_has_a_safe_label(path: Path) -> None:
     assert faults(yaml.safe_load(path.read_text(encoding="utf-8"))) == []
 
 
@@ -64,5 +64,5 @@ def test_a_loop_that_shows_its_items_is_found(given: dict[str, t.Any]) -> None:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("given", [{"loop": ["a", "{{ b }}"]}, {"loop": "{{ hosts }}", "loop_control": {"label": "{{ item.path }}"}}])
-def test_names_may_be_shown(given: dict[str, t.Any]) -> None:
+def test_labels_with_names_are_accepted(given: dict[str, t.Any]) -> None:
     assert faults([{"name": "good", "file": {}, **given}]) == []

@@ -11,7 +11,7 @@ from tools.rules import reasons, tree
 PATH = "plugins/module_utils/_drill/x.py"
 
 
-def test_only_one_file_makes_reasons() -> None:
+def test_reasons_are_created_in_one_file_only() -> None:
     assert reasons.reason_faults(tree.ROOT) == []
     assert all((tree.ROOT / path).is_file() for path in (*reasons.HOMES, reasons.ERRORS, *reasons.RECORDS))
 
@@ -28,7 +28,7 @@ def test_only_one_file_makes_reasons() -> None:
         ("raise StorageError(f'set 1 is committed: {exc.msg}') from exc", "with reworded() or caused_by()"),
     ],
 )
-def test_a_reason_of_another_place_is_found(plant, source: str, fault: str) -> None:
+def test_finds_reasons_that_bypass_the_list(plant, source: str, fault: str) -> None:
     (found,) = reasons.reason_faults(plant({PATH: source}))
     assert found.startswith(f"{PATH}:1: ") and found.endswith(fault)
 

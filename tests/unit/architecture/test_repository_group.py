@@ -48,11 +48,11 @@ def test_each_playbook_can_reach_any_bucket(path: Path) -> None:
     assert plays and all(passes_on(play) for play in plays)
 
 
-def test_an_exception_is_a_playbook() -> None:
+def test_every_exception_is_an_existing_playbook() -> None:
     assert {one.name for one in PLAYBOOKS} > OF_ITS_OWN
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("found", [{}, {"module_defaults": {}}, {"module_defaults": {"group/caracal_ops.backup.all": ACCESS}}])
-def test_a_play_without_it_is_found(found: dict[str, t.Any]) -> None:
+def test_finds_a_play_without_the_module_defaults(found: dict[str, t.Any]) -> None:
     assert not passes_on({"hosts": "localhost", **found})

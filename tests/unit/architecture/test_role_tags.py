@@ -46,7 +46,7 @@ def test_each_tag_is_explained_and_used(role: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_tag_that_nobody_explains_is_found(tmp_path: Path) -> None:
+def test_finds_an_unexplained_and_an_unused_tag(tmp_path: Path) -> None:
     role = tmp_path / "caracal_party"
     (role / "tasks").mkdir(parents=True)
     (role / "tasks" / "main.yml").write_text(

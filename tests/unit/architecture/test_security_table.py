@@ -45,7 +45,7 @@ def test_each_attempt_has_its_test() -> None:
         ("| a | b | `a/test_x.py::test_there` |", []),
     ],
 )
-def test_a_test_that_is_not_there_is_told(tmp_path: Path, row: str, named: list[str]) -> None:
+def test_reports_missing_tests(tmp_path: Path, row: str, named: list[str]) -> None:
     file = tmp_path / "tests" / "a" / "test_x.py"
     file.parent.mkdir(parents=True)
     file.write_text("\ndef test_there() -> None:\n    pass\n", encoding="utf-8")

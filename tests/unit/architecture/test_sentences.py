@@ -54,7 +54,7 @@ def test_no_test_repeats_more_sentences_than_are_recorded() -> None:
         "assert 'under a legal hold of the store' in reasons",
     ],
 )
-def test_a_sentence_of_the_product_elsewhere_is_found(plant: Planter, source: str) -> None:
+def test_finds_a_product_sentence_repeated_in_another_test(plant: Planter, source: str) -> None:
     (fault,) = sentences.sentence_faults(planted(plant, source))
     assert fault.startswith("test_x.py repeats 1 ") and ELSEWHERE in fault
 
@@ -80,7 +80,7 @@ def test_a_sentence_of_the_product_elsewhere_is_found(plant: Planter, source: st
         ),
     ],
 )
-def test_words_at_home_and_other_words_are_accepted(plant: Planter, path: str, source: str) -> None:
+def test_accepts_sentences_in_their_own_test_and_other_words(plant: Planter, path: str, source: str) -> None:
     assert sentences.sentence_faults(planted(plant, source, path)) == []
 
 
@@ -95,12 +95,12 @@ def test_words_at_home_and_other_words_are_accepted(plant: Planter, path: str, s
         ("test_x.py 2\ntest_x.py 1\n", f"{sentences.DEBT} is not sorted"),
     ],
 )
-def test_a_record_that_is_wrong_is_found(plant: Planter, debt: str, fault: str) -> None:
+def test_finds_a_wrong_record(plant: Planter, debt: str, fault: str) -> None:
     (found,) = sentences.sentence_faults(planted(plant, f"assert {SAID!r} in text", debt=debt))
     assert found.startswith(fault)
 
 
-def test_files_of_one_name_are_counted_together(plant: Planter) -> None:
+def test_files_with_the_same_name_are_counted_together(plant: Planter) -> None:
     source = f"assert {SAID!r} in text"
     root = plant({"tests/system/test_x.py": source})
     assert sentences.sentence_faults(planted(plant, source, debt="test_x.py 2\n")) == []

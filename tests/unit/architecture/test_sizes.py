@@ -31,7 +31,7 @@ def test_files_functions_and_modules_are_small() -> None:
         (MODULE, 'DOCUMENTATION = r"""\n' + "text\n" * 300 + '"""\n' + "x = 1\n" * 61, "61 lines of code, at most 60"),
     ],
 )
-def test_what_is_too_long_is_found(plant, path: str, source: str, fault: str) -> None:
+def test_finds_files_and_functions_that_are_too_long(plant, path: str, source: str, fault: str) -> None:
     faults = sizes.size_faults(plant({path: source}))
     assert len(faults) == 1
     assert path in faults[0]
@@ -39,7 +39,7 @@ def test_what_is_too_long_is_found(plant, path: str, source: str, fault: str) ->
 
 
 @pytest.mark.no_false_alarm
-def test_what_fits_is_accepted(plant) -> None:
+def test_accepts_files_and_functions_at_the_limit(plant) -> None:
     documented = function(40, '    """One.\n\n    Two.\n    """\n')
     module = '#!/usr/bin/python\n# comment\n\nDOCUMENTATION = r"""\n' + "text\n" * 300 + '"""\n\n' + "x = 1\n\n" * 60
     assert sizes.size_faults(plant({UTIL: documented, MODULE: module})) == []

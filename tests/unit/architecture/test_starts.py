@@ -49,21 +49,21 @@ def imported(*groups: str) -> list[set[str]]:
     return [set(json.loads(line)) for line in made.stdout.splitlines()]
 
 
-def test_no_module_begins_with_a_slow_library() -> None:
+def test_no_module_imports_a_slow_library_at_start() -> None:
     modules = [f"{PLUGINS}.modules.{name}" for name in documented.modules(tree.ROOT)]
     assert len(modules) > 30
     (found,) = imported(" ".join(modules))
     assert not found & LIBRARIES
 
 
-def test_a_module_begins_without_what_it_is_not_always_asked_for() -> None:
+def test_modules_do_not_import_rarely_used_parts_at_start() -> None:
     for name, found in zip(OTHERS, imported(*(f"{PLUGINS}.modules.{name}" for name in OTHERS)), strict=True):
         assert f"{PLUGINS}.module_utils._report.check" in found
         unread = tuple(f"{PLUGINS}.module_utils.{one}" for one in OTHERS[name])
         assert not [one for one in found if one in unread or one.startswith(tuple(f"{part}." for part in unread))], name
 
 
-def test_a_drill_begins_with_its_steps() -> None:
+def test_a_drill_imports_its_steps_at_start() -> None:
     (found,) = imported(f"{PLUGINS}.modules.restore_drill")
     assert f"{PLUGINS}.module_utils._drill.steps.services" in found
 

@@ -75,7 +75,7 @@ def text_of(steps: list[str]) -> str:
     return f"Before\n------\n\n#. no walk\n\n{walks.HEADING}\n-----------\n\nWords.\n\n{title}\n{items}\nAfter\n-----\n"
 
 
-def test_the_walks_of_the_guide_are_those_of_the_code() -> None:
+def test_walks_of_the_guide_match_the_code() -> None:
     text = (tree.ROOT / guide.PATH).read_text(encoding="utf-8")
     assert walks.Walker(tree.ROOT).faults(text) == []
 
@@ -95,7 +95,7 @@ def test_the_walks_of_the_guide_are_those_of_the_code() -> None:
         (f"{UTILS}/_drill/drill_report.py", "opened.mark.advance(opened.journal)", "pass", "mark.py HighWaterMark.advance: "),
     ],
 )
-def test_a_step_that_is_gone_from_the_code_is_told(tmp_path: Path, path: str, old: str, new: str, step: str) -> None:
+def test_reports_a_step_that_is_gone_from_the_code(tmp_path: Path, path: str, old: str, new: str, step: str) -> None:
     for folder in ("plugins", "roles", "playbooks"):
         shutil.copytree(tree.ROOT / folder, tmp_path / folder)
     source = (tmp_path / path).read_text(encoding="utf-8")
@@ -140,7 +140,7 @@ def test_a_walk_along_the_calls_is_accepted(plant) -> None:
         (f"{UTILS}/_assets/pg_seal.py", "        publish()\n\n\n", "        pass\n\n\n", 12, LOST),
     ],
 )
-def test_code_that_leads_elsewhere_is_told_by_the_step(plant, path: str, old: str, new: str, step: int, fault: str) -> None:
+def test_changed_code_is_reported_by_its_step(plant, path: str, old: str, new: str, step: int, fault: str) -> None:
     assert FILES[path].count(old) == 1
     faults = walks.Walker(plant({**FILES, path: FILES[path].replace(old, new)})).faults(text_of(STEPS), ENDS)
     assert len(faults) == 1
@@ -149,7 +149,7 @@ def test_code_that_leads_elsewhere_is_told_by_the_step(plant, path: str, old: st
 
 
 @pytest.mark.mutation
-def test_a_file_that_is_gone_is_told_by_the_step(plant) -> None:
+def test_a_missing_file_is_reported_by_its_step(plant) -> None:
     left = {path: source for path, source in FILES.items() if not path.endswith("pipes.py")}
     assert walks.Walker(plant(left)).faults(text_of(STEPS), ENDS) == [
         f"{guide.PATH}: {TITLE}: step 9, _stream/pipes.py copy: there is no such file"
@@ -176,7 +176,7 @@ def test_a_step_that_is_left_out_is_found(plant, number: int) -> None:
         (8, "``_crypto/sealing.py`` ``_Counting.write``", PRIVATE),
     ],
 )
-def test_a_step_that_nothing_leads_to_is_told(plant, number: int, step: str, fault: str) -> None:
+def test_reports_an_unreachable_or_invalid_step(plant, number: int, step: str, fault: str) -> None:
     faults = walks.Walker(plant(FILES)).faults(text_of([*STEPS[: number - 1], step, *STEPS[number:]]), ENDS)
     assert len(faults) == 1
     assert f"{TITLE}: step {number}, " in faults[0]
@@ -184,7 +184,7 @@ def test_a_step_that_nothing_leads_to_is_told(plant, number: int, step: str, fau
 
 
 @pytest.mark.mutation
-def test_a_walk_that_is_gone_or_has_another_name_is_found(plant) -> None:
+def test_finds_a_missing_or_renamed_walk(plant) -> None:
     walker = walks.Walker(plant(FILES))
     for text in ("", text_of([]), text_of(STEPS).replace(TITLE, TITLE.lower())):
         assert len(walker.faults(text, ENDS)) == 1

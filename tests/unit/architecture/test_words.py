@@ -9,7 +9,7 @@ import pytest
 from tools.rules import tree, words
 
 
-def test_no_file_names_a_place_of_one_machine() -> None:
+def test_no_file_contains_a_machine_specific_path() -> None:
     assert len(tree.files(tree.ROOT)) > 20
     assert words.word_faults(tree.ROOT) == []
 
@@ -17,5 +17,5 @@ def test_no_file_names_a_place_of_one_machine() -> None:
 @pytest.mark.mutation
 # The IDs are numbers, because the record of durations contains test names.
 @pytest.mark.parametrize("word", words.WORDS, ids=range(len(words.WORDS)))
-def test_such_a_place_is_found(plant, word: str) -> None:
+def test_finds_a_machine_specific_path(plant, word: str) -> None:
     assert words.word_faults(plant({"docs/x.rst": f"see {word}x", "tests/output/x": word})) == [f"docs/x.rst: holds {word!r}"]

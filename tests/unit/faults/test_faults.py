@@ -66,7 +66,7 @@ def world(made: World) -> t.Iterator[World]:
         pytest.param("paths", 60, marks=only_root),
     ],
 )
-def test_all_survive(world: World, folder: Path, kind: str, most: int) -> None:
+def test_survives_every_kind_of_fault(world: World, folder: Path, kind: str, most: int) -> None:
     tally = Tally()
     assert kind in SHARES
     play(world, tally, folder, seed=20261129, minutes=LONG, kinds=[kind], most=most)
@@ -74,7 +74,7 @@ def test_all_survive(world: World, folder: Path, kind: str, most: int) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_nothing_happened(world: World) -> None:
+def test_an_undamaged_repository_passes(world: World) -> None:
     assert world.judge() == Outcome()
     assert world.scene.call("repository_verify", identity_files=world.identities)["verdict"] == "pass"
 
@@ -84,7 +84,7 @@ def _silent(_store: t.Any, _artifacts: t.Any) -> list[Check]:
 
 
 @pytest.mark.mutation
-def test_a_verifier_that_does_not_look_is_seen(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detects_a_verifier_that_checks_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(objects, "verify", _silent)
     tally = Tally()
     flips.run(world, tally, random.Random(1), time.monotonic() + LONG, 20)
@@ -97,7 +97,7 @@ def test_a_verifier_that_does_not_look_is_seen(world: World, monkeypatch: pytest
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("kind", ["traceback", "leak"])
-def test_a_verifier_that_breaks_or_tells_is_seen(world: World, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_detects_a_verifier_that_crashes_or_leaks_a_secret(world: World, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     def run(_invocation: t.Any) -> t.Any:
         if kind == "traceback":
             raise RuntimeError("not one of ours")
@@ -108,13 +108,13 @@ def test_a_verifier_that_breaks_or_tells_is_seen(world: World, monkeypatch: pyte
 
 
 @pytest.mark.mutation
-def test_an_entry_that_is_believed_is_seen(world: World) -> None:
+def test_detects_an_entry_that_is_accepted(world: World) -> None:
     outcome = parties.attempt(world, "operator", "restore", parties.TWISTS["nothing else"])
     assert outcome.column == LOST and "believe" in outcome.said
 
 
 @pytest.mark.mutation
-def test_a_reader_of_the_newest_version_is_seen(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detects_a_reader_that_uses_the_newest_object_version(world: World, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a bucket, only the signed version of a key counts."""
     key = next(key for one in world.truth.values() for key in one)
     with bucket.make(world, folder) as copied:
@@ -133,7 +133,7 @@ def test_a_reader_of_the_newest_version_is_seen(world: World, folder: Path, monk
 
 
 @pytest.mark.mutation
-def test_an_image_that_leads_out_is_seen(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detects_unexpected_errors_from_unpacking_an_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = folder / "images"
     place.mkdir(mode=0o755)
     made = image_scene.saved([image_scene.archive([("one", b"1")])])
@@ -148,7 +148,7 @@ def test_an_image_that_leads_out_is_seen(folder: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.mutation
-def test_labels_that_are_believed_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detects_image_labels_that_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(labels.answers, "labels", lambda seen, _image: seen["Config"]["Labels"])
     tally = Tally()
     labels.run(tally, random.Random(1), time.monotonic() + LONG, 100)
@@ -167,7 +167,7 @@ def _nothing(world: World) -> tuple[Work, Victim]:
 
 
 @pytest.mark.mutation
-def test_what_an_ended_run_leaves_is_seen(ended: Operations, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_detects_faults_after_an_interrupted_run(ended: Operations, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interruptions, "PATIENCE", 0.2)
     work, run = _nothing(world)
     assert interruptions.after(ended, work, run, (victim.BROKEN, "a traceback")).column == LOST
@@ -183,7 +183,7 @@ def test_what_an_ended_run_leaves_is_seen(ended: Operations, world: World, monke
     assert interruptions.after(ended, work, run, (victim.DONE, "")).column == HALF_VISIBLE
 
 
-def test_the_command_adds_up_and_ends_with_its_sum(tmp_path: Path) -> None:
+def test_command_adds_to_the_tally_and_prints_the_sum_last(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "faults", "--minutes", "0.1", "--seed", "1", "--kind", "flips"]
     environment = {**os.environ, "CARACAL_OPS_BUILD": str(tmp_path)}
     earlier = Tally()
@@ -197,7 +197,7 @@ def test_the_command_adds_up_and_ends_with_its_sum(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_what_was_tried_can_be_printed() -> None:
+def test_tally_lines_are_printable_ascii() -> None:
     tally = Tally()
     tally.add("labels", "\ud800\x1b", Outcome(LOST, "\udcff"))
     assert all(line.isascii() for line in tally.lines())

@@ -253,13 +253,13 @@ WIRE = b"SSHSIG\0\0\0\1" + b"".join(
 
 @usual
 @given(altered([sshsig.armor(WIRE)]))
-def test_signature_of_ssh(data: bytes) -> None:
+def test_ssh_signature(data: bytes) -> None:
     ends_well(lambda given: sshsig.parse(given, "x.sig").covers(b"data"), data)
 
 
 @usual
 @given(altered([WIRE]))
-def test_signature_of_ssh_below_its_armor(data: bytes) -> None:
+def test_ssh_signature_inside_its_armor(data: bytes) -> None:
     ends_well(lambda given: sshsig.parse(sshsig.armor(given), "x.sig").covers(b"data"), data)
 
 
@@ -361,7 +361,7 @@ def copied(data: bytes) -> object:
 
 @usual
 @given(altered([LINE, LINE + b"\n" + LINE]))
-def test_text_of_copy(data: bytes) -> None:
+def test_copy_text(data: bytes) -> None:
     ends_well(copied, data)
 
 

@@ -153,7 +153,7 @@ def test_nothing_is_left_of_a_run_that_is_killed(tmp_path: Path, workers: int) -
 
 
 @pytest.mark.mutation
-def test_the_next_run_ends_what_is_left_where_the_companion_was_killed_too(tmp_path: Path) -> None:
+def test_next_run_cleans_up_if_the_companion_was_also_killed(tmp_path: Path) -> None:
     with held(tmp_path / "killed", "-n", "0") as found:
         watching = companion(found.controller)
         assert watching is not None
@@ -202,7 +202,7 @@ def sleeper(run: Run, *arguments: str, cwd: str = "/") -> t.Iterator[subprocess.
             process.kill()
 
 
-def test_what_is_of_a_dead_run_is_ended() -> None:
+def test_ends_processes_of_a_dead_run() -> None:
     """The control of the tests below."""
     with sleeper(dead()) as process:
         leftovers.clear()
@@ -210,7 +210,7 @@ def test_what_is_of_a_dead_run_is_ended() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_of_a_living_run_stays() -> None:
+def test_processes_of_a_living_run_stay() -> None:
     """A process of a living run stays, even if it uses a directory of a dead run."""
     own, left = runs.folder("test"), Path(f"{runs.DISK}/caracal-test-{dead()}-0")
     left.mkdir()
@@ -221,7 +221,7 @@ def test_what_is_of_a_living_run_stays() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_of_another_namespace_stays() -> None:
+def test_processes_and_directories_of_another_namespace_stay() -> None:
     """Another container may have the same directories and visible processes, but its runs are not ours."""
     foreign = dataclasses.replace(dead(), namespace=dead().namespace + 1)
     folder = Path(f"{runs.DISK}/caracal-test-{foreign}-0")
@@ -236,7 +236,7 @@ def test_what_is_of_another_namespace_stays() -> None:
 
 @pytest.mark.mutation
 @only_root
-def test_a_folder_that_somebody_else_named_like_a_dead_run_stays() -> None:
+def test_another_users_directory_named_like_a_dead_run_stays() -> None:
     """Every user can write to this directory. Root would delete the target of another user's directory or link."""
     folder, link = (Path(f"{runs.DISK}/caracal-test-{dead()}-{number}") for number in (0, 1))
     folder.mkdir()
@@ -251,7 +251,7 @@ def test_a_folder_that_somebody_else_named_like_a_dead_run_stays() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_person_who_looks_at_what_is_left_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_process_in_a_leftover_directory_survives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(runs.VARIABLE)
     folder = Path(f"{runs.DISK}/caracal-test-{dead()}-0")
     folder.mkdir()
@@ -264,7 +264,7 @@ CLEARS = "import sys; from harness import leftovers, runs; leftovers.clear(ended
 
 
 @pytest.mark.no_false_alarm
-def test_who_clears_away_spares_what_it_comes_from() -> None:
+def test_cleanup_spares_its_own_process_and_its_parent() -> None:
     """The clearing process and its parent belong to the ended run."""
     with sleeper(runs.own()) as process:
         run = run_of(process.pid)
@@ -278,5 +278,5 @@ def test_who_clears_away_spares_what_it_comes_from() -> None:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("text", ["", "12", "1.2.g", "1.2.f ", "-1.2.f", "caracal-test-0123456789ab"])
-def test_what_names_no_run_is_none(text: str) -> None:
+def test_malformed_run_names_are_not_parsed(text: str) -> None:
     assert runs.parse(text) is None and runs.named_in(f"{runs.DISK}/caracal-test-{text}-0") is None

@@ -116,12 +116,12 @@ def test_no_leak_reaches_the_next_test(looked: dict[str, str], kind: str) -> Non
 
 
 @pytest.mark.no_false_alarm
-def test_what_a_wider_fixture_has_set_stays(looked: dict[str, str]) -> None:
+def test_variables_of_a_module_fixture_stay(looked: dict[str, str]) -> None:
     assert looked["test_wide"] == "PASSED", looked[""]
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("before", [(), UNABLE] if os.geteuid() == 0 else [()], ids=lambda before: "unable" if before else "as we are")
-def test_a_hard_limit_comes_back_or_lets_the_soft_one_be_as_high_as_it(tmp_path: Path, before: tuple[str, ...]) -> None:
+def test_restores_a_hard_limit_or_raises_the_soft_limit_to_it(tmp_path: Path, before: tuple[str, ...]) -> None:
     found = inner_run.start(tmp_path, HARD, before=before).outcomes()
     assert (found["test_plants"], found["test_finds"]) == ("PASSED", "PASSED"), found[""]

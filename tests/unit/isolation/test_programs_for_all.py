@@ -51,7 +51,7 @@ def test_a_program_finds_its_libraries_from_its_copy() -> None:
     assert small_programs.as_nobody(say, programs.reachable(str(place), str(libraries))) == "found\n"
 
 
-def test_what_is_open_to_all_is_not_copied(hidden: Path) -> None:
+def test_does_not_copy_a_directory_that_all_users_can_reach(hidden: Path) -> None:
     assert programs.reachable("/usr/bin") == "/usr/bin"
     copy = programs.reachable(str(hidden))
     assert copy != str(hidden) and programs.reachable(str(hidden)) == programs.reachable(copy) == copy

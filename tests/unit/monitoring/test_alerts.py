@@ -166,16 +166,16 @@ def test_each_alert_fires_when_it_must_and_at_no_other_time(tmp_path: Path) -> N
     assert promtool.test(tmp_path, CASES, promtool.limits_for(tmp_path, CASES)) == ""
 
 
-def test_a_deployment_that_nobody_expects_is_told(tmp_path: Path) -> None:
+def test_alerts_on_a_deployment_without_limits(tmp_path: Path) -> None:
     others = [("CaracalDeploymentWithoutLimits", "test")]
     assert promtool.test(tmp_path, [Case("prod", {**well(), **well("test")}, [], others)], promtool.LIMITS) == ""
 
 
-def test_without_limits_the_lack_of_them_is_told(tmp_path: Path) -> None:
+def test_alerts_if_the_limits_are_absent(tmp_path: Path) -> None:
     assert promtool.test(tmp_path, [Case("prod", well(), ["CaracalDeploymentWithoutLimits"], [("CaracalLimitsAbsent", "")])]) == ""
 
 
-def test_deployments_have_limits_of_their_own(tmp_path: Path) -> None:
+def test_each_deployment_can_have_its_own_limits(tmp_path: Path) -> None:
     """The guide recommends one rule group for each deployment."""
     strict = tmp_path / "strict.yml"
     text = promtool.LIMITS.read_text(encoding="utf-8")
@@ -189,7 +189,7 @@ def test_every_alert_has_a_case() -> None:
     assert named == {rule["alert"] for rule in promtool.rules(promtool.ALERTS) if "alert" in rule}
 
 
-def test_every_rule_file_is_right() -> None:
+def test_rule_files_are_valid() -> None:
     done = promtool.run("check", "rules", promtool.LIMITS, promtool.ALERTS)
     assert done.returncode == 0, done
 

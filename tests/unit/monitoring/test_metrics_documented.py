@@ -66,7 +66,7 @@ def test_each_metric_is_written() -> None:
     assert set(metrics.MEANINGS) - literals - made == set()
 
 
-def test_rules_and_dashboard_ask_for_what_is_written() -> None:
+def test_rules_and_dashboard_use_only_written_metrics() -> None:
     rules = [rule["expr"] for path in (promtool.LIMITS, promtool.ALERTS) for rule in promtool.rules(path)]
     assert rules and drawn() and strangers([*rules, *drawn()]) == set()
     patterns = [pattern for one in [*rules, *drawn()] for pattern in _ANY.findall(one)]
@@ -74,7 +74,7 @@ def test_rules_and_dashboard_ask_for_what_is_written() -> None:
 
 
 @pytest.mark.mutation
-def test_a_metric_that_nobody_writes_is_found() -> None:
+def test_finds_a_used_metric_that_no_job_writes() -> None:
     assert strangers(["max by (deployment) (caracal_backup_last_seize_bytes) > caracal_backup:limit_secs"]) == {
         "caracal_backup_last_seize_bytes",
         "caracal_backup:limit_secs",
@@ -96,14 +96,14 @@ def test_the_guide_has_each_alert_with_its_severity() -> None:
     assert set(re.findall(r"\* - ``(Caracal\w+)``\n     - (\w+)", text)) == alerts
 
 
-def test_the_guide_has_each_variable_that_names_a_file() -> None:
+def test_guide_lists_each_metrics_file_variable() -> None:
     variables = {
         name for path in ROLES.glob("*/defaults/main.yml") for name in yaml.safe_load(path.read_text()) if name.endswith("metrics_file")
     }
     assert variables and {name for name in variables if f"  {name}: /" not in GUIDE.read_text(encoding="utf-8")} == set()
 
 
-def test_panels_have_ids_titles_units_and_places_of_their_own() -> None:
+def test_panels_have_ids_titles_units_and_do_not_overlap() -> None:
     assert len({one["id"] for one in panels()}) == len(panels())
     shown = [one for one in panels() if one["type"] != "row"]
     assert shown and all(one["title"] and one["description"] and one["fieldConfig"]["defaults"]["unit"] for one in shown)
@@ -116,7 +116,7 @@ def _span(panel: t.Mapping[str, t.Any], start: str, length: str) -> tuple[int, i
     return place[start], place[start] + place[length]
 
 
-def test_units_are_those_of_the_metrics() -> None:
+def test_panel_units_match_the_metric_names() -> None:
     """Seconds are shown as a time, bytes as a size, and all other metrics as a number, according to the name's ending."""
     for panel in panels():
         endings = {name.rsplit("_", 1)[-1] for target in panel.get("targets", []) for name in asked(target["expr"])}

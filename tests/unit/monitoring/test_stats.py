@@ -68,7 +68,7 @@ def reached(path: Path) -> t.Iterator[Path]:
 
 
 @pytest.mark.parametrize("playbook", PLAYBOOKS, ids=lambda path: path.stem)
-def test_each_playbook_leaves_something_and_the_guide_has_its_name(playbook: Path) -> None:
+def test_each_playbook_sets_stats_that_the_guide_documents(playbook: Path) -> None:
     if playbook.stem in NO_JOB:
         return
     names = {name for name, path in NAMES.items() if path in list(reached(entry_of(playbook)))}
@@ -94,7 +94,7 @@ def fields(name: str) -> t.Iterable[str]:
 HANDED_ON = {"caracal_backup_stats": {tree.ROOT / "roles/caracal_schedule/vars/main.yml": 1}}
 
 
-def test_no_name_is_one_that_a_role_playbook_or_module_reads() -> None:
+def test_no_role_playbook_or_module_reads_a_stats_name() -> None:
     """Only the task that stores the name may use it. A variable, fact, result, option or template of another file must not contain it."""
     readers = [
         path
@@ -111,7 +111,7 @@ def test_no_name_is_one_that_a_role_playbook_or_module_reads() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parts[-3]}-{path.stem}")
-def test_nothing_is_left_in_check_mode_or_added_to_what_was_left(path: Path) -> None:
+def test_stats_are_not_set_in_check_mode_and_never_aggregated(path: Path) -> None:
     for task in stats(path):
         conditions = task["when"] if isinstance(task["when"], list) else [task["when"]]
         assert "not ansible_check_mode" in conditions and task["ansible.builtin.set_stats"]["aggregate"] is False
@@ -180,7 +180,7 @@ RESULTS: tuple[tuple[str, str, Values], ...] = (
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("role", "tasks", "answers"), RESULTS, ids=[f"{role}-{tasks}" for role, tasks, _answers in RESULTS])
-def test_what_is_left_is_flat_and_plain_and_what_was_left_before_changes_nothing(role: str, tasks: str, answers: Values) -> None:
+def test_stats_are_flat_plain_and_ignore_earlier_stats(role: str, tasks: str, answers: Values) -> None:
     given = {**answers, "caracal_ops_deployment": "prod"}
     (found,) = left(role, tasks, given).values()
     assert found["deployment"] == "prod" and all(one is None or isinstance(one, str | int | float) for one in found.values())
@@ -191,11 +191,11 @@ def test_what_is_left_is_flat_and_plain_and_what_was_left_before_changes_nothing
     assert left(role, tasks, given, check_mode=True) == {}
 
 
-def test_every_name_has_a_result_above() -> None:
+def test_every_role_with_stats_has_sample_results() -> None:
     assert {(path.parts[-3], path.stem) for path in OF_ROLES} == {(role, tasks) for role, tasks, _answers in RESULTS}
 
 
-def test_a_backup_that_nobody_verified_is_no_pass() -> None:
+def test_an_unverified_run_never_has_the_verdict_pass() -> None:
     (found,) = left("caracal_backup", "report", {**words.BACKUP, "__caracal_backup_verified": {}}).values()
     assert found["verdict"] == "unproven"
     (found,) = left("caracal_restore", "report", {**words.RESTORE, "__caracal_restore_verified": {}}).values()

@@ -114,7 +114,7 @@ def held(srv: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
     return {"the sandbox of another drill": other, "a sandbox whose server is dead": asked(srv, ALLOWED)}
 
 
-def test_preflights(snapshot: Snapshot, srv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_preflight_messages_match_the_snapshot(snapshot: Snapshot, srv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = []
     for role in ROLES:
         text += [f"# Settings of the role {role}", "", *(f"- {one}" for one in role_words.settings_refused(role)), ""]

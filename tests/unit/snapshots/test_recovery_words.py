@@ -71,5 +71,5 @@ FULL = manifest.Manifest(
 )
 
 
-def test_recovery(snapshot: Snapshot) -> None:
+def test_recovery_file_matches_the_snapshot(snapshot: Snapshot) -> None:
     snapshot("recovery.md", recovery.render(FULL).decode("utf-8"))

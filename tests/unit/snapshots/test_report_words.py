@@ -90,7 +90,7 @@ def look() -> list[str]:
     return retention.render(retention.build(made))
 
 
-def test_the_console(snapshot: Snapshot) -> None:
+def test_console_reports_match_the_snapshot(snapshot: Snapshot) -> None:
     texts = [
         console("A drill that passed", told(PASSED)),
         console("With a waiver, within its budget", told(WITH_A_WAIVER)),

@@ -34,6 +34,7 @@ BACKUP: Values = {
         "bytes": 400_000_000,
         "seconds": 20.0,
         "checks": [PASSED],
+        "partitions": [*({"proof": "census", "read_because": ""},) * 12, {"proof": "read", "read_because": "no earlier census"}],
     },
     "__caracal_backup_committed": {"artifacts": 21, "bytes": 412_345_678, "journal_head": HEAD},
     "__caracal_backup_verified": {"checks": [PASSED]},
@@ -166,7 +167,7 @@ REPOSITORY: Values = {
 # Title, role, task file, results of modules, check mode.
 CASES: tuple[tuple[str, str, str, Values, bool], ...] = (
     ("A backup of everything", "caracal_backup", "report", BACKUP, False),
-    ("Of the databases only", "caracal_backup", "report", PLAIN_BACKUP, False),
+    ("A backup of the databases only", "caracal_backup", "report", PLAIN_BACKUP, False),
     ("With a timestamp", "caracal_backup", "report", STAMPED, False),
     ("With images", "caracal_backup", "report", WITH_IMAGES, False),
     ("In check mode", "caracal_backup", "report", {**BACKUP, "__caracal_backup_committed": {}, "__caracal_backup_dumped": {}}, True),

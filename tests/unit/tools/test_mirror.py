@@ -32,7 +32,7 @@ def found(tree: Path) -> set[str]:
     return {path.relative_to(tree).as_posix() for path in tree.glob("**/*") if path.is_file() or path.is_symlink()}
 
 
-def test_the_mirror_holds_what_git_would_take(clone: Path, tmp_path: Path) -> None:
+def test_mirror_contains_the_files_that_git_would_add(clone: Path, tmp_path: Path) -> None:
     tree = mirror.mirror(clone, tmp_path / "area")
     assert tree == tmp_path / "area" / area.COLLECTION
     assert found(tree) == {"plugins/a.py", "run", ".gitignore", "link"}
@@ -57,12 +57,12 @@ def test_the_mirror_follows_changes_and_keeps_only_the_tests_output(clone: Path,
     assert not (tree / "plugins").exists()
 
 
-def test_a_folder_that_is_no_clone_is_named(tmp_path: Path) -> None:
+def test_refuses_a_folder_that_is_not_a_clone(tmp_path: Path) -> None:
     with pytest.raises(mirror.MirrorFailed, match="is not a clone that git can list"):
         mirror.mirror(tmp_path, tmp_path / "area")
 
 
-def test_a_repository_inside_of_the_clone_is_named(clone: Path, tmp_path: Path) -> None:
+def test_refuses_a_repository_inside_the_clone(clone: Path, tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(clone / "inner")], check=True)
     (clone / "inner" / "file").write_text("x")
     with pytest.raises(mirror.MirrorFailed, match="inner"):

@@ -37,7 +37,7 @@ def test_damage_that_was_not_found_and_a_false_alarm_are_counted(tmp_path: Path,
 
 
 @pytest.mark.mutation
-def test_each_way_has_its_line(tmp_path: Path) -> None:
+def test_each_way_of_detection_has_its_own_line(tmp_path: Path) -> None:
     source = (
         "import pytest\n@pytest.mark.mutation\n@pytest.mark.parametrize('out', ['found', 'found', 'silent', 'warned'])\n"
         "def test_way(out, record_property): record_property('caracal_ops_way', f'the copy: {out}')\n"

@@ -57,7 +57,7 @@ WRITES = "mkdir -p $out && touch $out/.caracal-quickstart && printf 'set  x\\nve
 
 
 @pytest.mark.parametrize(("verdict", "status"), [("pass", 0), ("fail", 2), ("unproven", 2)])
-def test_the_summary_comes_last_and_the_status_is_the_playbooks(
+def test_prints_the_summary_last_and_returns_the_status(
     playbook: t.Callable[[str], Path], capsys: pytest.CaptureFixture[str], verdict: str, status: int
 ) -> None:
     directory = playbook(WRITES.format(verdict, status))
@@ -76,11 +76,11 @@ def test_a_summary_of_an_earlier_run_is_never_shown(playbook: t.Callable[[str], 
     assert "verdict: pass" not in output
 
 
-def test_a_playbook_that_ends_well_without_a_summary_is_a_failure(playbook: t.Callable[[str], Path]) -> None:
+def test_success_without_a_summary_is_a_failure(playbook: t.Callable[[str], Path]) -> None:
     assert quickstart.main(["--directory", str(playbook("exit 0"))]) == 1
 
 
-def test_a_directory_of_somebody_else_is_left_alone(playbook: t.Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_directory_without_the_marker_is_left_alone(playbook: t.Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
     directory = playbook("exit 2")
     directory.mkdir()
     (directory / "summary.txt").write_text("mine\n", encoding="utf-8")

@@ -23,7 +23,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_only_their_owner_can_read_them(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_keys(tmp_path: Path) -> None:
     keys.make(tmp_path, DEPLOYMENT)
     made = [path for path in tmp_path.rglob("*") if path.name != "signing_key.pub"]
     assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o700}
@@ -37,7 +37,7 @@ def test_a_second_run_changes_nothing(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
-def test_the_backup_host_holds_nothing_that_opens_a_set(tmp_path: Path) -> None:
+def test_backup_host_has_no_identity(tmp_path: Path) -> None:
     keys.make(tmp_path, DEPLOYMENT)
     held = {name for name, data in contents(tmp_path / keys.BACKUP).items() if b"AGE-SECRET-KEY" in data}
     elsewhere = {name for name, data in contents(tmp_path).items() if b"AGE-SECRET-KEY" in data}
@@ -47,7 +47,7 @@ def test_the_backup_host_holds_nothing_that_opens_a_set(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("identity", ["drill-host/drill.identity", "operator/break-glass.identity"])
-def test_both_identities_open_what_is_sealed_to_the_recipients(tmp_path: Path, identity: str) -> None:
+def test_both_identities_decrypt_files_for_the_recipients(tmp_path: Path, identity: str) -> None:
     keys.make(tmp_path, DEPLOYMENT)
     lines = (tmp_path / keys.BACKUP / "database.recipients").read_text(encoding="utf-8").splitlines()
     to = [pyrage.x25519.Recipient.from_str(line) for line in lines if not line.startswith("#")]
@@ -63,7 +63,7 @@ def test_both_identities_open_what_is_sealed_to_the_recipients(tmp_path: Path, i
         (keys.OPERATOR, "operator", "journal@caracal-ops"),
     ],
 )
-def test_each_signs_what_it_may(tmp_path: Path, host: str, role: str, namespace: str) -> None:
+def test_each_key_is_trusted_for_its_own_signatures(tmp_path: Path, host: str, role: str, namespace: str) -> None:
     keys.make(tmp_path, DEPLOYMENT)
     signature = Signer(str(tmp_path / host / "signing_key"), f"{role}@{DEPLOYMENT}").sign(b"data", namespace)
     found = Verifier.load(str(tmp_path / keys.OPERATOR / "allowed_signers"), None).verify(b"data", signature, namespace)
@@ -73,7 +73,7 @@ def test_each_signs_what_it_may(tmp_path: Path, host: str, role: str, namespace:
 @pytest.mark.parametrize(
     ("host", "role", "namespace"), [(keys.BACKUP, "backup", "drill@caracal-ops"), (keys.OPERATOR, "operator", "set@caracal-ops")]
 )
-def test_nobody_is_believed_beyond_that(tmp_path: Path, host: str, role: str, namespace: str) -> None:
+def test_no_key_is_trusted_for_other_signatures(tmp_path: Path, host: str, role: str, namespace: str) -> None:
     keys.make(tmp_path, DEPLOYMENT)
     signature = Signer(str(tmp_path / host / "signing_key"), f"{role}@{DEPLOYMENT}").sign(b"data", namespace)
     with pytest.raises(BackupError):
@@ -88,7 +88,7 @@ def test_the_output_names_public_keys_only(tmp_path: Path, capsys: pytest.Captur
     assert "PRIVATE" not in output
 
 
-def test_without_ssh_keygen_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ssh_keygen_gives_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert keys.main(["--directory", str(tmp_path / "new")]) == (
         "quickstart_keys: ssh-keygen is missing; install it, ssh-keygen comes with OpenSSH's client"

@@ -50,7 +50,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         ('[ "$1" = version ]', "docker compose is missing"),
     ],
 )
-def test_without_an_engine_or_compose_nothing_begins(
+def test_does_not_start_without_an_engine_or_compose(
     docker: Install, tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, word: str
 ) -> None:
     asked = docker(body)
@@ -61,14 +61,14 @@ def test_without_an_engine_or_compose_nothing_begins(
     assert not [line for line in asked.read_text(encoding="utf-8").splitlines() if " rm " in f" {line}"]
 
 
-def test_it_is_for_root(docker: Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requires_root(docker: Install, monkeypatch: pytest.MonkeyPatch) -> None:
     docker("exit 0")
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ProjectFailed):
         quickstart_project.check()
 
 
-def test_without_docker_nothing_begins(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_does_not_start_without_docker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(ProjectFailed):
@@ -79,7 +79,7 @@ LISTS = 'case "$1 $2" in "ps --all") echo c1;; "volume ls") echo v1;; "network l
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, RuntimeError])
-def test_what_bears_its_name_is_removed_before_and_after(docker: Install, tmp_path: Path, error: type[BaseException] | None) -> None:
+def test_removes_docker_objects_of_the_project_before_and_after(docker: Install, tmp_path: Path, error: type[BaseException] | None) -> None:
     asked = docker(LISTS)
     with contextlib.suppress(KeyboardInterrupt, RuntimeError), quickstart_project.project(tmp_path) as made:
         before = asked.read_text(encoding="utf-8").splitlines()
@@ -94,7 +94,7 @@ def test_what_bears_its_name_is_removed_before_and_after(docker: Install, tmp_pa
     assert not (tmp_path / quickstart_project.IMAGES).exists()
 
 
-def test_what_cannot_be_removed_is_said(docker: Install, tmp_path: Path) -> None:
+def test_reports_an_object_that_cannot_be_removed(docker: Install, tmp_path: Path) -> None:
     docker(f'{LISTS}\n[ "$1 $2" != "volume rm" ]')
     with pytest.raises(ProjectFailed):
         quickstart_project.remove(quickstart_project.of(tmp_path))
@@ -105,7 +105,7 @@ def test_two_directories_have_two_projects(tmp_path: Path) -> None:
     assert len(names) == 2 and all(re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name) for name in names)
 
 
-def test_the_compose_file_finds_all_that_it_names(tmp_path: Path) -> None:
+def test_files_and_variables_of_the_compose_file_exist(tmp_path: Path) -> None:
     made = quickstart_project.of(tmp_path)
     quickstart_project.install(made, 1)
     assert all((made.directory / one["file"]).is_file() for one in COMPOSE["secrets"].values())
@@ -114,7 +114,7 @@ def test_the_compose_file_finds_all_that_it_names(tmp_path: Path) -> None:
     assert named and named <= given
 
 
-def test_secrets_of_another_installation_are_others(tmp_path: Path) -> None:
+def test_a_new_installation_has_new_secrets(tmp_path: Path) -> None:
     made = quickstart_project.of(tmp_path)
     quickstart_project.install(made, 1)
     before = {path.name: path.read_bytes() for path in (made.directory / "secrets").iterdir()}
@@ -123,24 +123,24 @@ def test_secrets_of_another_installation_are_others(tmp_path: Path) -> None:
     assert before.keys() == after.keys() and not [name for name in before if before[name] == after[name]]
 
 
-def test_it_has_the_services_and_volumes_of_the_product() -> None:
+def test_compose_file_has_the_products_services_and_volumes() -> None:
     names = {service.name for service in table.services("secret_store")}
     assert names | {"postgres", "redis", "replayVolumeInit", "dbMigrate"} <= COMPOSE["services"].keys()
     assert set(replay.COMPOSE_VOLUMES.values()) <= COMPOSE["volumes"].keys()
 
 
-def test_it_is_reached_from_this_host_only() -> None:
+def test_ports_are_published_on_localhost_only() -> None:
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", ())]
     assert ports and all(port.startswith("127.0.0.1::") for port in ports)
 
 
 @pytest.mark.parametrize("name", quickstart_project.SERVICES)
-def test_a_set_keeps_the_command_of_a_service(name: str) -> None:
+def test_a_set_records_the_whole_command_of_each_service(name: str) -> None:
     command = COMPOSE["services"][name]["command"]
     assert services.paths_only(command) == tuple(command) != ()
 
 
-def test_the_image_has_all_that_a_service_needs(tmp_path: Path) -> None:
+def test_the_image_contains_everything_a_service_needs(tmp_path: Path) -> None:
     quickstart_project.fill(tmp_path)
     assert not [path for path in tmp_path.rglob("*") if path.stat().st_mode & 0o444 != 0o444]
     for name in quickstart_project.SERVICES:

@@ -53,7 +53,7 @@ OTHER = """  other:
 
 
 @pytest.mark.no_false_alarm
-def test_options_of_another_entry_point_count(tmp_path: Path) -> None:
+def test_options_of_other_entry_points_are_included(tmp_path: Path) -> None:
     both = {"meta/argument_specs.yml": SPECS + OTHER, "defaults/main.yml": "caracal_x_a: 1\ncaracal_x_c: 3\n"}
     assert faults(tmp_path, both) == []
 

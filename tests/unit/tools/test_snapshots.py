@@ -19,7 +19,7 @@ def kept(root: Path) -> Path:
 
 
 @pytest.mark.no_false_alarm
-def test_what_was_written_is_right_and_is_written_once(tmp_path: Path) -> None:
+def test_a_rewritten_file_matches_and_is_written_once(tmp_path: Path) -> None:
     assert snapshots.rewrite(tmp_path, "x.txt", TEXT)
     snapshots.check(tmp_path, "x.txt", TEXT)
     before = kept(tmp_path).stat()
@@ -28,7 +28,7 @@ def test_what_was_written_is_right_and_is_written_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_other_words_are_shown_as_a_diff(tmp_path: Path) -> None:
+def test_a_changed_text_is_shown_as_a_diff(tmp_path: Path) -> None:
     snapshots.rewrite(tmp_path, "x.txt", TEXT)
     with pytest.raises(AssertionError, match="make snapshots") as caught:
         snapshots.check(tmp_path, "x.txt", TEXT.replace("two", "three"))
@@ -37,19 +37,19 @@ def test_other_words_are_shown_as_a_diff(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("there", "made"), [(None, TEXT), (None, ""), ("", ""), (TEXT, TEXT.rstrip()), (TEXT.rstrip(), TEXT)])
-def test_a_file_that_is_missing_empty_or_ends_otherwise_is_found(tmp_path: Path, there: str | None, made: str) -> None:
+def test_finds_a_missing_or_empty_file_and_a_changed_line_end(tmp_path: Path, there: str | None, made: str) -> None:
     if there is not None:
         snapshots.rewrite(tmp_path, "x.txt", there)
-    with pytest.raises(AssertionError, match="says something else"):
+    with pytest.raises(AssertionError, match="make snapshots"):
         snapshots.check(tmp_path, "x.txt", made)
 
 
-def test_what_is_rewritten_lands_in_the_clone() -> None:
+def test_rewritten_files_are_stored_in_the_clone() -> None:
     assert snapshots.clone({"CARACAL_OPS_BUILD": "/srv/clone/build"}) == Path("/srv/clone")
     assert snapshots.clone({}) == tree.ROOT
 
 
-def test_each_kept_file_has_a_test() -> None:
+def test_each_snapshot_file_has_a_test() -> None:
     sources = "".join((tree.ROOT / path).read_text(encoding="utf-8") for path in tree.python(tree.ROOT, "tests/unit/snapshots"))
     names = [Path(path).name for path in tree.files(tree.ROOT, f"{snapshots.FOLDER}/*")]
     assert len(names) > 3 and not [name for name in names if f'snapshot("{name}"' not in sources]

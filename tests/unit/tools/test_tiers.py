@@ -73,7 +73,7 @@ def test_the_gate_has_quick_and_new_tests_stories_and_rules(run: Run, workers: s
     assert re.search(r"^ +2 in all; .*--all", output, re.MULTILINE)
 
 
-def test_the_budget_of_a_gate_decides_up_to_when_a_test_is_quick() -> None:
+def test_gate_budget_decides_which_tests_are_quick() -> None:
     record = Record({"t/a.py": durations.File("", {"a": 0.0, "b": 0.0, "c": 0.1, "d": 0.2, "e": 0.2, "f": 9.0})})
     nodes = [f"t/a.py::{name}" for name in "abcdefg"]
     found = [record.quickest(nodes, budget) for budget in (0.0, 0.06, 0.16, 0.36, 0.56, 9.5, 9.6)]
@@ -116,12 +116,12 @@ def test_all_leaves_nothing_out(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("named", "workers"), [(("t/one/test_a.py",), "2"), (("-k", "test_a"), "0")])
-def test_who_names_tests_gets_them(run: Run, named: tuple[str, ...], workers: str) -> None:
+def test_tests_selected_by_name_always_run(run: Run, named: tuple[str, ...], workers: str) -> None:
     status, output = run(*named, workers=workers)
     assert (status, passed(output), left_out(output)) == (0, 3, {})
 
 
-def test_the_parts_are_all_tests_and_each_says_what_it_leaves_out(run: Run) -> None:
+def test_parts_cover_all_tests_and_report_the_tests_left_out(run: Run) -> None:
     first, second = run("--all", "--part", "1/2"), run("--all", "--part", "2/2")
     assert (first[0], second[0]) == (0, 0)
     assert (passed(first[1]), passed(second[1])) == (3, 4)
@@ -138,13 +138,13 @@ def test_parts_are_about_equally_long() -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--part", "1/2"), ("--all", "--part", "3/2"), ("--all", "--part", "x")])
-def test_a_selection_that_means_nothing_runs_nothing(run: Run, arguments: tuple[str, ...]) -> None:
+def test_an_invalid_selection_runs_nothing(run: Run, arguments: tuple[str, ...]) -> None:
     status, output = run(*arguments)
     assert status != 0 and "passed" not in output
 
 
 @pytest.mark.mutation
-def test_a_failure_is_told_in_the_last_lines(run: Run, tmp_path: Path) -> None:
+def test_a_failure_is_printed_in_the_last_lines(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t/two/test_c.py").write_text("def test_new(): assert False\n")
     status, output = run()
     assert status == 1
@@ -165,7 +165,7 @@ def test_coin(number):
 
 
 @pytest.mark.parametrize(("number", "ended"), [(3, 0), (4, 1)])
-def test_a_coin_is_told_as_flaky_and_three_are_let_through(run: Run, tmp_path: Path, number: int, ended: int) -> None:
+def test_up_to_three_flaky_tests_are_reported_and_allowed(run: Run, tmp_path: Path, number: int, ended: int) -> None:
     (tmp_path / "t/two/test_c.py").write_text(COIN.format(number=number, folder=str(tmp_path)))
     status, output = run()
     names = [f"t/two/test_c.py::test_coin[{one}]" for one in range(number)]
@@ -174,7 +174,7 @@ def test_a_coin_is_told_as_flaky_and_three_are_let_through(run: Run, tmp_path: P
     assert json.loads((tmp_path / "build/flaky.json").read_text()) == names
 
 
-def test_more_failures_than_chance_makes_are_not_tried_again(run: Run, tmp_path: Path) -> None:
+def test_many_failures_are_not_retried(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t/two/test_c.py").write_text(COIN.format(number=11, folder=str(tmp_path)))
     status, output = run()
     assert status == 1 and len(re.findall(r"^FAILED t/two", output, re.MULTILINE)) >= 11
@@ -226,7 +226,7 @@ def test_records_new_tests_and_files_that_changed(run: Run, tmp_path: Path) -> N
 
 
 @pytest.mark.mutation
-def test_a_gate_with_many_tests_that_were_never_measured_does_not_run(run: Run, tmp_path: Path) -> None:
+def test_gate_with_many_unmeasured_tests_does_not_run(run: Run, tmp_path: Path) -> None:
     def write(number: int) -> None:
         names = "".join(f"def test_new_{one}(): pass\n" for one in range(number))
         (tmp_path / "t/two/test_c.py").write_text(names)
@@ -239,19 +239,19 @@ def test_a_gate_with_many_tests_that_were_never_measured_does_not_run(run: Run, 
 
 
 @pytest.mark.mutation
-def test_a_record_that_was_typed_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_hand_edited_record_is_refused(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "tests/durations.json"
     path.write_text(path.read_text().replace("900.0", "0.1"))
     status, output = run()
     assert status != 0 and "edited by hand" in output and "passed" not in output
 
 
-def test_the_record_of_this_tree_is_one() -> None:
+def test_the_record_of_this_tree_is_valid() -> None:
     assert sum(len(file.tests) for file in Record.read().files.values()) > 1000
 
 
 @pytest.mark.parametrize(("source", "kept"), [("", True), ("new", True), ("old", False)])
-def test_a_partial_run_keeps_rows_of_a_file_that_is_not_known_to_have_changed(source: str, kept: bool) -> None:
+def test_a_partial_run_keeps_rows_of_unchanged_files(source: str, kept: bool) -> None:
     before = Record({"t/a.py": durations.File(source, {"test_one": 1.0})})
     after = before.renewed(Record({"t/a.py": durations.File("new", {"test_two": 2.0})}))
     assert after.files["t/a.py"].tests == {**({"test_one": 1.0} if kept else {}), "test_two": 2.0}

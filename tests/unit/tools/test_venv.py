@@ -21,7 +21,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_an_environment_is_made_once_and_anew_when_a_pin_changes(clone: Path) -> None:
+def test_an_environment_is_created_once_and_after_a_pin_change(clone: Path) -> None:
     folder, log = clone / "env", clone / "log"
     assert venv.make(folder, "few", log)
     assert (folder / "bin/python").exists()
@@ -30,7 +30,7 @@ def test_an_environment_is_made_once_and_anew_when_a_pin_changes(clone: Path) ->
     assert venv.make(folder, "few", log)
 
 
-def test_the_stamp_depends_on_the_place(clone: Path) -> None:
+def test_the_stamp_depends_on_the_path(clone: Path) -> None:
     pins = [clone / "requirements/few.txt"]
     assert venv.stamp(clone / "one", pins) != venv.stamp(clone / "two", pins)
 
@@ -43,14 +43,14 @@ def pinned(clone: Path) -> list[Path]:
     return files
 
 
-def test_another_ansible_core_takes_the_place_of_the_pinned_one_and_of_nothing_else(clone: Path, pinned: list[Path]) -> None:
+def test_another_ansible_core_replaces_only_the_pinned_one(clone: Path, pinned: list[Path]) -> None:
     found = venv.with_ansible_core("2.20", pinned, clone / "copies")
     assert [path.read_text() for path in found] == ["-c few.lock\nansible-core==2.20.*\nother==1\n", "ansible-compat==3\n"]
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("series", ["2", "2.20.1", "x\nother"])
-def test_what_is_no_series_is_refused(clone: Path, pinned: list[Path], series: str) -> None:
+def test_an_invalid_ansible_core_series_is_refused(clone: Path, pinned: list[Path], series: str) -> None:
     with pytest.raises(venv.VenvFailed):
         venv.with_ansible_core(series, pinned, clone / "copies")
 
@@ -64,7 +64,7 @@ def test_an_environment_that_failed_halfway_is_not_used(clone: Path) -> None:
     assert "no-such-package" in (clone / "log").read_text()
 
 
-def test_what_pip_knows_of_an_index_is_told_on() -> None:
+def test_passes_pips_index_settings_to_uv() -> None:
     given = {"global": {"index-url": "https://a", "find-links": "/b\n/c", "timeout": "9"}, "install": {"index-url": "https://d"}}
     assert venv.index_of(given) == {"UV_DEFAULT_INDEX": "https://d", "UV_FIND_LINKS": "/b,/c"}
     assert venv.index_of({}) == {}

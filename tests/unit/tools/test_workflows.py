@@ -28,7 +28,7 @@ def commands(jobs: Jobs) -> dict[str, list[str]]:
     return {name: [step["run"] for step in job["steps"] if "run" in step] for name, job in jobs.items()}
 
 
-def test_every_command_is_a_target_that_everybody_has(jobs: Jobs) -> None:
+def test_every_command_is_a_makefile_target(jobs: Jobs) -> None:
     targets = set(re.findall(r"^([a-z]+):", (area.CLONE / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
     for name, found in commands(jobs).items():
         assert len(found) == 1, name
@@ -36,7 +36,7 @@ def test_every_command_is_a_target_that_everybody_has(jobs: Jobs) -> None:
         assert target and target[1] in targets, found
 
 
-def test_a_push_runs_what_a_change_must_pass(jobs: Jobs) -> None:
+def test_a_push_runs_all_required_targets(jobs: Jobs) -> None:
     needed = [f"make {target}" for target in ci.TARGETS]
     on_a_push = [command for name, found in commands(jobs).items() if "if" not in jobs[name] for command in found]
     assert sorted(on_a_push) == sorted(needed)
@@ -49,6 +49,6 @@ def test_the_oldest_supported_ansible_is_among_those_tested(jobs: Jobs) -> None:
     assert {pair["python"] for pair in jobs["gate"]["strategy"]["matrix"]["include"]} == {"3.11", "3.12", "3.13"}
 
 
-def test_the_parts_are_all_of_them(jobs: Jobs) -> None:
+def test_workflow_runs_every_part(jobs: Jobs) -> None:
     parts = [tiers.part_of(part) for part in jobs["all"]["strategy"]["matrix"]["part"]]
     assert parts == [(number, len(parts)) for number in range(1, len(parts) + 1)]

@@ -16,7 +16,7 @@ from twin.releases.known import RELEASES
 
 
 @pytest.mark.parametrize("release", ["2026-06-04", "v1.0.0"])
-def test_appended_events_are_true(twin_cluster: TwinFactory, release: str) -> None:
+def test_appended_events_extend_a_valid_chain(twin_cluster: TwinFactory, release: str) -> None:
     cluster = twin_cluster(release=release)
     secrets = keys.for_seed(cluster.spec.seed)
     zone, head = cluster.execute("SELECT zone_id, max(chain_seq) FROM audit_events GROUP BY 1 ORDER BY 2 DESC LIMIT 1")[0]

@@ -25,7 +25,7 @@ def test_every_invariant_has_its_damage() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", DAMAGE)
-def test_damage_is_found_by_its_name(database: t.Any, name: str) -> None:
+def test_each_damage_is_reported_by_its_invariant(database: t.Any, name: str) -> None:
     with database.cursor() as cursor:
         # Like a restore with disabled triggers: constraints are not enforced.
         cursor.execute("SET LOCAL session_replication_role = replica")
@@ -64,7 +64,7 @@ def test_a_row_without_its_parent_is_found(database: t.Any) -> None:
         ),
     ],
 )
-def test_damage_that_needs_the_keys_is_found(database: t.Any, spec: Spec, damage: str, fault: str) -> None:
+def test_finds_damage_that_only_the_keys_reveal(database: t.Any, spec: Spec, damage: str, fault: str) -> None:
     with database.cursor() as cursor:
         cursor.execute(damage)
         assert cursor.rowcount == 1

@@ -47,7 +47,7 @@ def test_another_spec_gives_other_rows(other: dict[str, t.Any]) -> None:
     assert _digest(Spec(**base)) != _digest(Spec(**{**base, **other}))
 
 
-def test_events_are_in_their_months_in_order_and_all_there() -> None:
+def test_events_are_complete_and_ordered_within_their_months() -> None:
     spec = Spec(events=4000, seed=7, now=NOON)
     seen, months, zones = 0, [], []
     last = ""
@@ -87,7 +87,7 @@ def test_small_twins_have_all_their_events(spec: Spec) -> None:
 @pytest.mark.parametrize(
     "wrong", [{"zones": 0}, {"months": 0}, {"events": -1}, {"now": NOON.astimezone(dt.timezone(dt.timedelta(hours=1)))}]
 )
-def test_a_spec_that_cannot_be_is_refused(wrong: dict[str, t.Any]) -> None:
+def test_an_invalid_spec_is_refused(wrong: dict[str, t.Any]) -> None:
     with pytest.raises(ValueError, match=r"a twin needs|must be in UTC"):
         Spec(**wrong)
 
@@ -161,7 +161,7 @@ def test_owners_of_zones_have_accounts(twin: dict[str, t.Any], database: t.Any) 
         "SELECT 1 FROM audit_events WHERE metadata_json IS NULL AND evaluation_status IS NULL",
     ],
 )
-def test_the_data_has_each_kind(database: t.Any, query: str) -> None:
+def test_data_contains_each_kind_of_row(database: t.Any, query: str) -> None:
     with database.cursor() as cursor:
         cursor.execute(query)
         assert cursor.fetchone() == (1,)
@@ -172,6 +172,6 @@ def test_a_second_twin_in_the_cluster_is_refused(twin: dict[str, t.Any]) -> None
         load.create(twin, Spec(events=0))
 
 
-def test_only_the_owner_makes_a_twin(twin: dict[str, t.Any]) -> None:
+def test_only_the_owner_creates_a_twin(twin: dict[str, t.Any]) -> None:
     with pytest.raises(load.TwinError, match="made by the superuser caracal, not by caracalauth"):
         load.create({**twin, "user": "caracalauth"}, Spec(events=0))

@@ -40,14 +40,14 @@ def _databases(target: dict[str, t.Any]) -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
-def test_the_command_makes_a_twin(cleared: dict[str, t.Any], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_creates_a_twin(cleared: dict[str, t.Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["create", "--host", cleared["host"], "--events", "50", "--zones", "2", "--months", "2"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("twin: 50 tables, 2 zones, 50 audit events, ")
     assert {"caracal", "caracal_auth"} <= _databases(cleared)
 
 
-def test_the_command_makes_another_release(cleared: dict[str, t.Any], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_creates_another_release(cleared: dict[str, t.Any], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = ["--events", "50", "--months", "2", "--release", "2026-06-04", "--secrets", str(tmp_path)]
     assert cli.main(["create", "--host", cleared["host"], *options]) == 0
     assert capsys.readouterr().out.startswith("twin: 30 tables, 3 zones, 50 audit events, ")
@@ -81,7 +81,7 @@ def test_live_writes_keep_every_invariant(cleared: dict[str, t.Any]) -> None:
         assert recompute.faults(connection, keys.for_seed("live"))[1] == []
 
 
-def test_live_writes_stop_when_told(cleared: dict[str, t.Any]) -> None:
+def test_live_writes_stop_on_request(cleared: dict[str, t.Any]) -> None:
     spec = Spec(events=30, seed="stop")
     load.create(cleared, spec)
     stop = threading.Event()

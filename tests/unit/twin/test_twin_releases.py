@@ -54,7 +54,7 @@ def test_the_facts_have_the_size_of_the_release(name: str, family: str, tables: 
     assert sum(table.row_security for table in product.tables.values()) == (20 if name in BARE else 28)
 
 
-def test_a_difference_names_only_what_is_there() -> None:
+def test_a_difference_cannot_drop_what_does_not_exist() -> None:
     table = facts.Table(("id text", "a text"), {"pk": "PRIMARY KEY (id)"}, {"i": "btree (a)"}, grants={"r": "SELECT"})
     found = facts.changed(table, drop=("i", "r"), columns={"a": "b integer", "c": "c text"}, constraints={"k": "CHECK (true)"})
     assert found == facts.Table(("id text", "b integer", "c text"), {"pk": "PRIMARY KEY (id)", "k": "CHECK (true)"})
@@ -62,7 +62,7 @@ def test_a_difference_names_only_what_is_there() -> None:
         facts.changed(table, drop=("a", "x"))
 
 
-def test_every_column_that_is_made_is_kept_by_some_release() -> None:
+def test_every_generated_column_exists_in_some_release() -> None:
     kept: dict[str, set[str]] = {}
     for release in RELEASES.values():
         world = load.build(Spec(events=0, now=NOON, release=release.name), keys.for_seed(1), release)
@@ -98,7 +98,7 @@ def test_the_cluster_has_no_other_database(release_twin: dict[str, t.Any], relea
         assert {name for (name,) in cursor.fetchall()} == {database.name for database in RELEASES[release_spec.release].databases}
 
 
-def test_roles_log_in_where_services_do(release_database: t.Any, release_spec: Spec) -> None:
+def test_roles_can_log_in_only_if_services_use_them(release_database: t.Any, release_spec: Spec) -> None:
     roles = RELEASES[release_spec.release].roles
     with release_database.cursor() as cursor:
         cursor.execute("SELECT rolname, rolcanlogin, rolpassword IS NOT NULL FROM pg_authid WHERE rolname = ANY(%s)", [list(roles)])
@@ -114,7 +114,7 @@ def test_the_migrations_are_recorded(release_database: t.Any, release_spec: Spec
 
 
 @pytest.mark.no_false_alarm
-def test_everything_holds(release_database: t.Any, release_spec: Spec) -> None:
+def test_data_satisfies_invariants_and_has_valid_hashes(release_database: t.Any, release_spec: Spec) -> None:
     assert invariants.violations(release_database, release_spec.release) == {}
     assert invariants.orphans(release_database) == {}
     count, faults = recompute.faults(release_database, keys.for_seed("unit"), release_spec.release)
@@ -123,7 +123,7 @@ def test_everything_holds(release_database: t.Any, release_spec: Spec) -> None:
 
 
 @pytest.mark.mutation
-def test_each_damage_is_found_by_its_name(release_database: t.Any, release_spec: Spec) -> None:
+def test_each_damage_is_reported_by_its_invariant(release_database: t.Any, release_spec: Spec) -> None:
     release = release_spec.release
     assert set(damages.of(release)) == set(invariants.of(release))
     wrong = {}
@@ -139,7 +139,7 @@ def test_each_damage_is_found_by_its_name(release_database: t.Any, release_spec:
 
 
 @pytest.mark.mutation
-def test_damage_that_needs_the_keys_is_found(release_database: t.Any, release_spec: Spec) -> None:
+def test_finds_damage_that_only_the_keys_reveal(release_database: t.Any, release_spec: Spec) -> None:
     statements = [f"UPDATE audit_events SET chain_hmac = repeat('0', 64) {damages.ANY_EVENT}"]
     if release_spec.release in BARE:
         flip = "set_byte({0}, 5, 1 + get_byte({0}, 5) % 255)"
@@ -177,7 +177,7 @@ def test_content_hashes_come_from_the_row_or_from_the_wire(release_database: t.A
     assert agree == [not RELEASES[release_spec.release].hashes_wire] * 600
 
 
-def test_activations_are_as_the_family_leaves_them(release_database: t.Any, release_spec: Spec) -> None:
+def test_active_policy_sets_match_the_family(release_database: t.Any, release_spec: Spec) -> None:
     with release_database.cursor() as cursor:
         cursor.execute(
             "SELECT count(active_version_id), count(s.archived_at) FILTER (WHERE active_version_id IS NOT NULL)"
@@ -187,7 +187,7 @@ def test_activations_are_as_the_family_leaves_them(release_database: t.Any, rele
     assert found == ([(3, 1), (1, 0), (1, 0)] if release_spec.release in BARE else [(1, 0)] * 3)
 
 
-def test_rows_of_no_zone_are_lost_by_the_first_chains(release_database: t.Any, release_spec: Spec) -> None:
+def test_first_releases_with_chains_have_no_rows_without_a_zone(release_database: t.Any, release_spec: Spec) -> None:
     with release_database.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FILTER (WHERE zone_id IS NULL) > 0, count(payload_json -> 'rls_bypass') > 0 FROM admin_audit_events"
@@ -196,7 +196,7 @@ def test_rows_of_no_zone_are_lost_by_the_first_chains(release_database: t.Any, r
     assert found == (release_spec.release not in ("v2026.06.21", "v2026.06.25-rc.1"), release_spec.release == "2026-06-04")
 
 
-def test_live_writes_keep_everything(other_cluster: dict[str, t.Any], release_twin: dict[str, t.Any], release_spec: Spec) -> None:
+def test_live_writes_keep_all_invariants(other_cluster: dict[str, t.Any], release_twin: dict[str, t.Any], release_spec: Spec) -> None:
     with contextlib.closing(load.open_database(release_twin, "postgres")) as connection, connection.cursor() as cursor:
         cursor.execute("CREATE DATABASE original TEMPLATE caracal")
     try:
@@ -222,7 +222,7 @@ def test_a_bare_seal_is_bound_to_its_key_only() -> None:
         envelopes.unseal_bare(kek, packed[:27])
 
 
-def test_the_secrets_of_a_family_are_its_own() -> None:
+def test_each_family_has_its_own_secret_files() -> None:
     made = keys.for_seed(1)
     bare, enveloped = made.as_files(facts.ZONE_KEK), made.as_files()
     assert sorted(set(bare) - set(enveloped)) == ["zoneKek"]

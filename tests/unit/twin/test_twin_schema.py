@@ -27,7 +27,7 @@ CARACAL, AUTH = RELEASE.databases
 
 
 @pytest.mark.parametrize("facts", RELEASE.databases, ids=lambda facts: facts.name)
-def test_a_made_database_equals_its_facts(twin: dict[str, t.Any], facts: t.Any) -> None:
+def test_a_created_database_equals_its_facts(twin: dict[str, t.Any], facts: t.Any) -> None:
     with contextlib.closing(load.open_database(twin, facts.name)) as connection:
         made = introspect.read(connection)
     for name, table in facts.tables.items():
@@ -99,7 +99,7 @@ def test_roles_have_their_attributes_and_no_memberships(database: t.Any) -> None
     assert memberships == 0
 
 
-def test_role_passwords_are_those_of_the_seed(database: t.Any, spec: Spec) -> None:
+def test_role_passwords_match_the_seed(database: t.Any, spec: Spec) -> None:
     with database.cursor() as cursor:
         cursor.execute("SELECT rolname, rolpassword FROM pg_authid WHERE rolname LIKE 'caracal_%'")
         stored = dict(cursor.fetchall())
@@ -113,7 +113,7 @@ def _verifier_with_salt_of(verifier: str, password: str) -> str:
     return keys.scram_verifier(password, base64.b64decode(verifier.split(":")[1].split("$")[0]))
 
 
-def test_our_verifier_is_the_one_that_libpq_makes(database: t.Any) -> None:
+def test_scram_verifier_matches_libpq(database: t.Any) -> None:
     made = psycopg2.extensions.encrypt_password("s3cret", "caracalapi", scope=database, algorithm="scram-sha-256")
     assert _verifier_with_salt_of(made, "s3cret") == made
 
@@ -151,7 +151,7 @@ def test_versions_are_immutable(database: t.Any, table: str, statement: str) -> 
         cursor.execute(statement.format(table))
 
 
-def test_row_security_hides_what_is_not_asked_for(database: t.Any) -> None:
+def test_row_security_hides_events_until_a_zone_is_set(database: t.Any) -> None:
     counts = []
     with database.cursor() as cursor:
         cursor.execute("SET ROLE caracalaudit")

@@ -26,7 +26,7 @@ AT = dt.datetime(2026, 3, 15, 12, 30, 15, 123457, tzinfo=dt.timezone.utc)
 
 
 @pytest.mark.parametrize("text", [*dice.AWKWARD, *(chr(code) for code in range(1, 0x20)), "\x7f\x80\u2028\ufffe"])
-def test_jsonb_text_is_the_servers(database: t.Any, text: str) -> None:
+def test_jsonb_text_equals_the_servers(database: t.Any, text: str) -> None:
     value = {"longer key": [1, -2, True, None, {"b": text, "a": {}}], "ä": text, text or "k": [], "zz": "", "z": 10**20}
     with database.cursor() as cursor:
         cursor.execute("SELECT %s::jsonb::text", [json.dumps(value)])
@@ -38,7 +38,7 @@ def test_floats_have_no_fixed_text() -> None:
         copytext.jsonb({"a": [1.5]})
 
 
-def test_copied_values_come_back(database: t.Any) -> None:
+def test_copied_values_survive_a_round_trip(database: t.Any) -> None:
     rows = [(text, list(dice.AWKWARD), b"\x00\xff\\x", Json({"k": text}), AT, True, 7, None) for text in dice.AWKWARD]
     with database.cursor() as cursor:
         cursor.execute("CREATE TEMPORARY TABLE c (a text, b text[], c bytea, d jsonb, e timestamptz, f boolean, g bigint, h text)")
@@ -66,7 +66,7 @@ def test_uuid7_has_version_variant_and_time(ms: int, chance: int) -> None:
     assert (parsed.version, parsed.variant, parsed.int >> 80) == (7, uuid.RFC_4122, ms)
 
 
-def test_an_envelope_opens_only_where_it_belongs() -> None:
+def test_an_envelope_opens_only_with_its_kek() -> None:
     kek = keys.for_seed(1).secret_store_kek
     envelope = envelopes.seal(kek, "here", b"value", dice.Dice(1, "test"))
     assert envelopes.unseal(kek, "here", envelope) == b"value"

@@ -250,7 +250,7 @@ def _rows(
 
 
 def _partition(database: str, leaf: reading.Leaf, now: datetime.datetime) -> Partition:
-    return Partition(database, leaf.table.qualified, leaf.proof, leaf.last_read or now, leaf.census)
+    return Partition(database, leaf.table.qualified, leaf.proof, leaf.last_read or now, leaf.census, leaf.unique)
 
 
 def _source(seen: DatabaseSight, facts: snapshot.SourceFacts, retention: t.Mapping[str, int | None]) -> SourceRecord:

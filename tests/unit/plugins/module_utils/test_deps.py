@@ -22,7 +22,7 @@ BROUGHT = re.findall(r"^([\w-]+)==", (tree.ROOT / "roles/caracal_setup/files/req
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("library", REQUIRED)
-def test_a_library_that_is_missing_is_told_with_who_brings_it(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_for_a_missing_library_names_the_setup_playbook(library: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = builtins.__import__
 
     def none(name: str, *given: t.Any, **more: t.Any) -> t.Any:

@@ -31,7 +31,7 @@ def run(cluster: TwinCluster, folder: Path, **given: str) -> tuple[str, dict[str
 
 
 @pytest.mark.no_false_alarm
-def test_the_right_key_in_a_file(caracal_database: TwinCluster, tmp_path: Path) -> None:
+def test_passes_with_the_right_key_in_a_file(caracal_database: TwinCluster, tmp_path: Path) -> None:
     path = tmp_path / "secretStoreKek"
     path.write_text(keys.for_seed(caracal_database.spec.seed).secret_store_kek.hex())
     said, result, output = run(caracal_database, tmp_path, kek_file=str(path))

@@ -54,7 +54,7 @@ class Guarded(guard.Guarded, Action):
 
 
 @pytest.mark.mutation
-def test_what_is_shown_before_the_answer_is_printable() -> None:
+def test_text_shown_before_the_result_is_printable() -> None:
     action = Guarded()
     assert action.run(None, {})["msg"].isprintable()
     assert action._display.shown.keys() == {*guard.SHOWING}
@@ -64,7 +64,7 @@ def test_what_is_shown_before_the_answer_is_printable() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_release_that_has_fewer_ways_to_show_is_supported() -> None:
+def test_supports_releases_with_fewer_display_methods() -> None:
     """ansible-core 2.18 has no `error_as_warning`."""
     display = types.SimpleNamespace(warning=lambda words: shown.append(words))
     shown = list[str]()
@@ -73,7 +73,7 @@ def test_a_release_that_has_fewer_ways_to_show_is_supported() -> None:
     assert shown[0].isprintable() and vars(display).keys() == {"warning"}
 
 
-def test_afterwards_ansible_shows_what_it_likes() -> None:
+def test_display_is_unchanged_after_the_action() -> None:
     action = Guarded()
     before = dict(vars(action._display))
     action.run(None, {})
@@ -108,7 +108,7 @@ class Traced(AnsibleActionFail):
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("raised", [AnsibleError, Traced])
-def test_the_trace_of_an_error_says_nothing_raw(raised: type[AnsibleError], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tracebacks_are_printable(raised: type[AnsibleError], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "AnsibleActionFail", Traced)
     with pytest.raises(Traced) as caught:
         Guarded(raised(WORDS)).run(None, {})
@@ -125,7 +125,7 @@ def test_the_result_of_an_action_that_ends_early_is_cleaned() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_an_action_that_ends_early_is_no_failure() -> None:
+def test_a_skipped_action_is_not_a_failure() -> None:
     with pytest.raises(AnsibleAction) as caught:
         Guarded(AnsibleActionSkip("not in check mode")).run(None, {})
     assert isinstance(caught.value, AnsibleActionSkip)

@@ -14,21 +14,21 @@ from ansible_collections.caracal_ops.backup.plugins.plugin_utils.with_progress i
 
 
 @pytest.mark.parametrize("asked", [True, "true", "yes", 1])
-def test_who_sits_at_a_terminal_gets_it(asked: t.Any) -> None:
+def test_progress_is_shown_on_a_terminal(asked: t.Any) -> None:
     assert is_wanted(True, {"TERM": "xterm", "CI": ""}, asked)
 
 
 @pytest.mark.parametrize("asked", [False, "false", "no", "False", 0, None, "whatever"])
-def test_who_does_not_want_it(asked: t.Any) -> None:
+def test_progress_is_not_shown_if_disabled(asked: t.Any) -> None:
     assert not is_wanted(True, {}, asked)
 
 
 @pytest.mark.parametrize("name", KEPT)
-def test_what_is_kept_has_none(name: str) -> None:
+def test_progress_is_not_shown_if_output_is_recorded(name: str) -> None:
     assert not is_wanted(True, {name: "1"}, True)
 
 
-def test_without_a_terminal() -> None:
+def test_progress_is_not_shown_without_a_terminal() -> None:
     assert not is_wanted(False, {}, True)
 
 
@@ -41,7 +41,7 @@ class Screen:
         self.said.append(text + "\n" * newline)
 
 
-def test_one_line_is_written_over_and_leaves_nothing() -> None:
+def test_the_line_is_overwritten_and_then_cleared() -> None:
     screen = Screen()
     line = InPlace(screen.display)
     line.clear()
@@ -58,7 +58,7 @@ def test_a_line_never_wraps() -> None:
     assert screen.said == [f"{'x' * 78}\r"]
 
 
-def test_several_hosts_get_a_line_each_now_and_then() -> None:
+def test_each_of_several_hosts_gets_a_line_every_30_seconds() -> None:
     screen = Screen()
     lines = Lines(screen.display, "db1")
     for now in (100.0, 110.0, 129.0, 130.0):

@@ -24,7 +24,7 @@ def listed(answer: tuple[int, t.Any, dict[str, str]]) -> list[dict[str, t.Any]]:
     return list(found if isinstance(found, list) else found.get("items", found.get("rows")))
 
 
-def test_everything_that_was_made_is_listed(shared: Deployment, canary: Canary) -> None:
+def test_lists_everything_that_was_created(shared: Deployment, canary: Canary) -> None:
     newer, base = secret_store(shared), f"/zones/{canary.zone}"
     assert canary.zone in [zone["id"] for zone in listed(canary.api("GET", "/zones"))]
     assert [one["id"] for one in listed(canary.api("GET", f"{base}/applications"))] == [canary.application]
@@ -41,7 +41,7 @@ def test_everything_that_was_made_is_listed(shared: Deployment, canary: Canary) 
     assert canary.api("GET", f"{base}/nothing")[0] == 404
 
 
-def test_the_activation_is_loaded(canary: Canary) -> None:
+def test_activation_status_is_loaded(canary: Canary) -> None:
     status, found, _headers = canary.api("GET", f"/zones/{canary.zone}/policy-sets/{canary.policy_set}/activation-status")
     assert status == 200
     assert (found["active"], found["active_version_id"], found["propagation_status"]) == (True, canary.version, "loaded")
@@ -49,7 +49,7 @@ def test_the_activation_is_loaded(canary: Canary) -> None:
     assert (found["sts"]["state"], found["sts"]["policy_set_version_id"]) == ("loaded", canary.version)
 
 
-def test_an_activation_goes_to_the_stream_signed(shared: Deployment, canary: Canary) -> None:
+def test_an_activation_is_published_as_a_signed_stream_entry(shared: Deployment, canary: Canary) -> None:
     entries = shared.redis.client.xrange(streams.POLICIES)
     mine = [fields for _id, fields in entries if fields[b"outbox_id"].decode() == canary.activated["outbox_id"]]
     fields = {name.decode(): value.decode() for name, value in mine[0].items()}
@@ -59,7 +59,7 @@ def test_an_activation_goes_to_the_stream_signed(shared: Deployment, canary: Can
     assert "shadow_version_id" not in fields
 
 
-def test_a_second_set_ends_the_first_in_the_newer_family_only(shared: Deployment, canary: Canary) -> None:
+def test_newer_family_allows_one_active_policy_set(shared: Deployment, canary: Canary) -> None:
     base = f"/zones/{canary.add('/zones', name='Two sets')['id']}"
     manifest = [{"policy_version_id": canary.add(f"{base}/policies", name="p", content=_content(shared))["version"]["id"]}]
     sets = []
@@ -80,7 +80,7 @@ def _content(shared: Deployment) -> str:
 
 
 @pytest.mark.mutation
-def test_what_the_api_refuses(shared: Deployment, canary: Canary) -> None:
+def test_api_refuses_invalid_requests(shared: Deployment, canary: Canary) -> None:
     newer, base = secret_store(shared), f"/zones/{canary.zone}"
     assert canary.api("GET", "/zones/nope")[:2] == (404, {"error": "zone_not_found"})
     assert canary.api("POST", "/zones/nope/applications", {"name": "x", "registration_method": "managed"})[:2] == (
@@ -109,7 +109,7 @@ def test_what_the_api_refuses(shared: Deployment, canary: Canary) -> None:
     assert canary.api("GET", "/zones?cursor=x")[:2] == (400, {"error": "invalid_cursor"})
 
 
-def test_a_zone_that_is_deleted_is_gone_but_its_rows_are_not(shared: Deployment, canary: Canary) -> None:
+def test_a_deleted_zone_is_hidden_but_archived(shared: Deployment, canary: Canary) -> None:
     zone = canary.add("/zones", name="Going")["id"]
     assert canary.api("DELETE", f"/zones/{zone}")[0] == 204
     assert canary.api("GET", f"/zones/{zone}")[0] == 404
@@ -117,7 +117,7 @@ def test_a_zone_that_is_deleted_is_gone_but_its_rows_are_not(shared: Deployment,
     assert shared.sql(f"SELECT archived_at IS NOT NULL FROM zones WHERE id = '{zone}'") == [(True,)]
 
 
-def test_pages_follow_each_other(shared: Deployment, canary: Canary) -> None:
+def test_pagination_returns_the_next_zone(shared: Deployment, canary: Canary) -> None:
     status, found, headers = canary.api("GET", "/zones?limit=1")
     assert status == 200
     assert len(listed((status, found, headers))) == 1
@@ -131,7 +131,7 @@ def test_pages_follow_each_other(shared: Deployment, canary: Canary) -> None:
     assert second[0]["id"] != listed((status, found, headers))[0]["id"]
 
 
-def test_a_secret_is_revealed_and_the_audit_knows(shared: Deployment, canary: Canary) -> None:
+def test_revealing_a_secret_writes_an_audit_event(shared: Deployment, canary: Canary) -> None:
     path = f"/zones/{canary.zone}/applications/{canary.application}/client-secret"
     status, found, _headers = canary.api("GET", path, request="canary-reveal")
     if not secret_store(shared):
@@ -156,7 +156,7 @@ def test_a_provider_secret_is_sealed(shared: Deployment, canary: Canary) -> None
         assert envelopes.unseal_bare(shared.keys.zone_kek, bytes(row[0])) == b'{"api_key":"sk-test-123"}'
 
 
-def test_every_change_and_every_refusal_is_noted_down_in_a_true_chain(shared: Deployment, canary: Canary) -> None:
+def test_admin_audit_chain_records_changes_and_refusals(shared: Deployment, canary: Canary) -> None:
     canary.api("GET", f"/zones/{canary.zone}/audit/by-request/nope", request="noted-refusal")
     columns = [*chain.ADMIN_FIELDS, "payload_json", "occurred_at", "content_sha256", "prev_content_sha256", "chain_hmac"]
     rows = shared.sql(f"SELECT {', '.join(columns)} FROM admin_audit_events WHERE zone_id = '{canary.zone}' ORDER BY chain_seq")
@@ -173,7 +173,7 @@ def test_every_change_and_every_refusal_is_noted_down_in_a_true_chain(shared: De
         previous = row["content_sha256"]
 
 
-def test_a_token_is_needed_and_a_reader_may_only_read(shared: Deployment, canary: Canary) -> None:
+def test_needs_a_token_and_a_read_token_cannot_write(shared: Deployment, canary: Canary) -> None:
     api = shared["api"]
     for bearer in ("", "Bearer wrong"):
         assert api.call("GET", "/v1/zones", Authorization=bearer)[:2] == (401, {"error": "invalid_admin_token"})
@@ -185,6 +185,6 @@ def test_a_token_is_needed_and_a_reader_may_only_read(shared: Deployment, canary
         assert refused[:2] == (403, {"error": "admin_token_read_only"})
 
 
-def test_an_answer_carries_the_id_of_its_request(canary: Canary) -> None:
+def test_a_response_repeats_a_valid_request_id(canary: Canary) -> None:
     assert canary.api("GET", "/zones", request="own-id:1")[2]["x-request-id"] == "own-id:1"
     assert canary.api("GET", "/zones", request="no good id")[2]["x-request-id"] != "no good id"

@@ -36,7 +36,7 @@ def test_every_zone_publishes_its_keys(shared: Deployment) -> None:
         assert [key["kid"] for key in keys_of(shared, zone)] == kids[:1]
 
 
-def test_a_young_key_is_published_with_the_one_before_it(shared: Deployment) -> None:
+def test_a_new_key_is_published_with_its_predecessor(shared: Deployment) -> None:
     zone = shared.sql("SELECT zone_id FROM secrets WHERE name = 'zone_signing_key' GROUP BY 1 HAVING count(*) = 2")[0][0]
     young = f"UPDATE secrets SET created_at = {{}} WHERE zone_id = '{zone}' AND version = 2"
     old = shared.sql(f"SELECT created_at FROM secrets WHERE zone_id = '{zone}' AND version = 2")[0][0]
@@ -45,13 +45,13 @@ def test_a_young_key_is_published_with_the_one_before_it(shared: Deployment) -> 
     shared.sql(young.format(f"'{old}'"))
 
 
-def test_keys_need_a_zone_that_has_some(shared: Deployment) -> None:
+def test_key_requests_without_a_known_zone_are_refused(shared: Deployment) -> None:
     assert described(shared["sts"].call("GET", "/.well-known/jwks.json")) == (400, "invalid_token", "zone_id required")
     none = described(shared["sts"].call("GET", "/.well-known/jwks.json?zone_id=nope"))
     assert none == (404, "resource_not_found", "zone signing key not found")
 
 
-def test_a_token_holds_by_the_published_key(shared: Deployment, canary: Canary) -> None:
+def test_a_token_verifies_with_the_published_key(shared: Deployment, canary: Canary) -> None:
     status, answer, headers = canary.exchange("canary-token")
     assert status == 200
     assert headers["x-request-id"] == "canary-token"
@@ -78,12 +78,12 @@ def test_a_token_holds_by_the_published_key(shared: Deployment, canary: Canary) 
         ({"ttl_seconds": "3601"}, (400, "invalid_token", "ttl_seconds exceeds token TTL cap")),
     ],
 )
-def test_what_an_exchange_refuses(canary: Canary, change: dict[str, str], answer: tuple[int, str, str]) -> None:
+def test_exchange_refuses_invalid_requests(canary: Canary, change: dict[str, str], answer: tuple[int, str, str]) -> None:
     assert described(canary.exchange(**change)) == answer
 
 
 @pytest.mark.mutation
-def test_a_form_has_to_be_one(shared: Deployment) -> None:
+def test_token_endpoint_refuses_malformed_forms(shared: Deployment) -> None:
     call = shared["sts"].call
     assert call("GET", "/oauth/2/token")[0] == 405
     assert call("POST", "/oauth/2/token?x=1", [("a", "b")])[0] == 400
@@ -91,7 +91,7 @@ def test_a_form_has_to_be_one(shared: Deployment) -> None:
     assert described(call("POST", "/oauth/2/token", [("scope", "a"), ("scope", "b")]))[2] == "duplicate form field: scope"
 
 
-def test_a_denial_by_policy_says_why_where_the_product_does(shared: Deployment, canary: Canary) -> None:
+def test_policy_denial_response_and_events_match_the_product(shared: Deployment, canary: Canary) -> None:
     if secret_store(shared):
         # A scope of the resource that a bootstrap token may not request.
         assert described(canary.exchange("canary-denied", scope=SCOPE)) == (403, "access_denied", "policy denied (no_rule_matched)")
@@ -106,7 +106,7 @@ def test_a_denial_by_policy_says_why_where_the_product_does(shared: Deployment, 
     ]
 
 
-def test_a_protected_request_reaches_the_resource_and_its_events_the_chain(shared: Deployment, canary: Canary) -> None:
+def test_protected_request_reaches_resource_and_audit_chain(shared: Deployment, canary: Canary) -> None:
     before = shared.sql(f"SELECT coalesce(max(chain_seq), 0) FROM audit_events WHERE zone_id = '{canary.zone}'")[0][0]
     token = canary.gateway_token()
     status, body, headers = canary.fetch(token, "canary-fetch", "/probe?x=1")
@@ -126,7 +126,7 @@ def test_a_protected_request_reaches_the_resource_and_its_events_the_chain(share
     assert [event[6]["upstream_status"] for event in events if event[0] == "gateway_resource_request"] == [200]
 
 
-def test_the_chain_of_the_canary_is_true(shared: Deployment, canary: Canary) -> None:
+def test_canary_audit_chain_verifies(shared: Deployment, canary: Canary) -> None:
     canary.fetch(canary.gateway_token(), "canary-chain")
     eventually(lambda: len(canary.events("canary-chain")) == 2)
     texts = "id, zone_id, event_type, request_id, decision, policy_set_id, policy_set_version_id, manifest_sha, evaluation_status"
@@ -145,7 +145,7 @@ def test_the_chain_of_the_canary_is_true(shared: Deployment, canary: Canary) -> 
 
 
 @pytest.mark.mutation
-def test_what_the_gateway_refuses(shared: Deployment, canary: Canary) -> None:
+def test_gateway_refuses_invalid_requests(shared: Deployment, canary: Canary) -> None:
     token = canary.gateway_token()
     fetch = shared["gateway"].call
     assert described(canary.fetch("")) == (401, "invalid_token", "missing bearer token")
@@ -160,7 +160,7 @@ def test_what_the_gateway_refuses(shared: Deployment, canary: Canary) -> None:
     assert other == configured
 
 
-def test_a_token_for_one_use_is_good_once(shared: Deployment, canary: Canary) -> None:
+def test_a_single_use_token_works_once(shared: Deployment, canary: Canary) -> None:
     token = canary.gateway_token()
     assert canary.fetch(token)[0] == 200
     second = canary.fetch(token, "canary-again")
@@ -173,7 +173,7 @@ def test_a_token_for_one_use_is_good_once(shared: Deployment, canary: Canary) ->
         assert second[0] == 200
 
 
-def test_a_session_that_is_revoked_stays_outside(shared: Deployment, canary: Canary) -> None:
+def test_gateway_refuses_a_revoked_session(shared: Deployment, canary: Canary) -> None:
     token = canary.gateway_token()
     sid = tokens.peek(token)[1]["sid"]
     table, stamp = ("authority_records", ", revoked_at = now()") if secret_store(shared) else ("sessions", "")

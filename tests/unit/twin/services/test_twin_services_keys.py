@@ -35,7 +35,7 @@ def described(answer: tuple[int, object, dict[str, str]]) -> tuple[int, object, 
 
 
 @pytest.mark.mutation
-def test_a_wrong_kek_is_ready_and_opens_nothing(deployed: Deployment, target: str) -> None:
+def test_sts_with_a_wrong_kek_is_ready_but_issues_no_token(deployed: Deployment, target: str) -> None:
     deployed.start("audit", "sts", "api", "coordinator", "gateway")
     canary = made(deployed, target)
     token = canary.gateway_token()
@@ -60,7 +60,7 @@ def test_a_wrong_kek_is_ready_and_opens_nothing(deployed: Deployment, target: st
 
 
 @pytest.mark.mutation
-def test_a_gateway_that_starts_under_a_wrong_kek_gets_no_keys(deployed: Deployment, target: str) -> None:
+def test_gateway_gets_no_keys_from_an_sts_with_a_wrong_kek(deployed: Deployment, target: str) -> None:
     deployed.start()
     canary = made(deployed, target)
     token = canary.gateway_token()
@@ -72,7 +72,7 @@ def test_a_gateway_that_starts_under_a_wrong_kek_gets_no_keys(deployed: Deployme
 
 
 @pytest.mark.mutation
-def test_a_kek_that_is_missing_or_malformed_stops_the_sts(deployed: Deployment) -> None:
+def test_sts_does_not_start_with_a_missing_or_malformed_kek(deployed: Deployment) -> None:
     name = "secretStoreKek" if secret_store(deployed) else "zoneKek"
     variable = "SECRET_STORE_KEK" if secret_store(deployed) else "ZONE_KEK"
     for text, why in (("00" * 32, "must not be all zeros"), ("abc", "invalid byte"), ("ab" * 16, "must be 32 bytes, got 16")):
@@ -88,7 +88,7 @@ def test_a_kek_that_is_missing_or_malformed_stops_the_sts(deployed: Deployment) 
 
 
 @pytest.mark.mutation
-def test_the_api_without_a_kek_dies_late_or_lives(deployed: Deployment) -> None:
+def test_api_without_a_kek_still_replaces_the_admin_token(deployed: Deployment) -> None:
     (deployed.secrets / ("secretStoreKek" if secret_store(deployed) else "zoneKek")).unlink()
     deployed.write_secret("caracalAdminToken", "another-token")
     deployed.start("api", wait=not secret_store(deployed))
@@ -102,7 +102,7 @@ def test_the_api_without_a_kek_dies_late_or_lives(deployed: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_a_key_that_is_gone_is_made_anew_in_silence(deployed: Deployment, target: str) -> None:
+def test_a_lost_signing_key_is_silently_replaced(deployed: Deployment, target: str) -> None:
     deployed.start("audit", "sts", "api", "coordinator", "gateway")
     canary = made(deployed, target)
     canary.token()
@@ -118,7 +118,7 @@ def test_a_key_that_is_gone_is_made_anew_in_silence(deployed: Deployment, target
 
 
 @pytest.mark.mutation
-def test_a_wrong_audit_key_of_a_producer_goes_to_the_dead_letters(deployed: Deployment) -> None:
+def test_events_with_a_wrong_audit_key_go_to_the_dead_letters(deployed: Deployment) -> None:
     deployed.start("audit")
     deployed.start("sts", AUDIT_HMAC_KEY=WRONG)
     canary = existing(deployed)
@@ -143,7 +143,7 @@ def _secret(deployed: Deployment, canary: Canary) -> str:
 
 
 @pytest.mark.mutation
-def test_an_audit_key_of_other_rows_shows_in_the_sweep_alone(deployed: Deployment) -> None:
+def test_sweep_reveals_an_audit_key_that_does_not_fit_the_rows(deployed: Deployment) -> None:
     deployed.start("audit", AUDIT_HMAC_KEY=WRONG)
     audit = deployed["audit"]
     eventually(lambda: audit.metric("caracal_audit_tamper_last_full_unix"))
@@ -154,7 +154,7 @@ def test_an_audit_key_of_other_rows_shows_in_the_sweep_alone(deployed: Deploymen
 
 
 @pytest.mark.mutation
-def test_a_changed_and_a_missing_event_show_in_the_sweep(deployed: Deployment) -> None:
+def test_sweep_reveals_a_changed_and_a_missing_event(deployed: Deployment) -> None:
     zone = deployed.sql("SELECT zone_id FROM audit_events GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")[0][0]
     late = f"SELECT max(chain_seq) FROM audit_events WHERE zone_id = '{zone}'"
     deployed.sql(
@@ -170,7 +170,7 @@ def test_a_changed_and_a_missing_event_show_in_the_sweep(deployed: Deployment) -
 
 
 @pytest.mark.mutation
-def test_a_wrong_key_between_gateway_and_sts_is_refused_by_the_sts(deployed: Deployment, target: str) -> None:
+def test_sts_refuses_requests_signed_with_a_wrong_gateway_key(deployed: Deployment, target: str) -> None:
     deployed.start()
     canary = made(deployed, target)
     deployed.stop("gateway", "api")
@@ -191,7 +191,7 @@ def _policy(deployed: Deployment, canary: Canary) -> str:
 
 
 @pytest.mark.mutation
-def test_a_stream_entry_that_nobody_signed_is_dropped(deployed: Deployment) -> None:
+def test_drops_stream_entries_with_an_invalid_signature(deployed: Deployment) -> None:
     deployed.start("sts")
     table = "authority_records" if secret_store(deployed) else "sessions"
     zone, first, second = deployed.sql(
@@ -210,7 +210,7 @@ def test_a_stream_entry_that_nobody_signed_is_dropped(deployed: Deployment) -> N
 
 
 @pytest.mark.mutation
-def test_a_token_that_was_rotated_out_locks_everybody_out(deployed: Deployment) -> None:
+def test_reuse_of_a_rotated_admin_token_revokes_the_current_one(deployed: Deployment) -> None:
     first = deployed.keys.admin_token
 
     def restarted(token: str) -> int:
@@ -228,7 +228,7 @@ def test_a_token_that_was_rotated_out_locks_everybody_out(deployed: Deployment) 
 
 
 @pytest.mark.mutation
-def test_a_marker_that_is_gone_lets_the_older_family_launder_its_chain(deployed: Deployment) -> None:
+def test_older_family_rehashes_the_chain_without_its_marker(deployed: Deployment) -> None:
     zone = deployed.sql("SELECT zone_id FROM audit_events GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")[0][0]
     deployed.sql(
         "DELETE FROM audit_chain_rehash",
@@ -251,7 +251,7 @@ def test_a_marker_that_is_gone_lets_the_older_family_launder_its_chain(deployed:
 
 
 @pytest.mark.no_false_alarm
-def test_the_newer_family_lives_under_its_own_roles(deployed: Deployment, target: str) -> None:
+def test_newer_family_works_with_its_own_database_roles(deployed: Deployment, target: str) -> None:
     if not secret_store(deployed):
         # In this family every service is the superuser, as in all other tests.
         assert deployed.variables("api")["DATABASE_URL"].startswith("postgresql://caracal@")

@@ -40,7 +40,7 @@ def test_every_entry_of_the_product_verifies() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("change", [{"zone_id": "other"}, {"added": "x"}])
-def test_an_entry_that_was_changed_does_not(change: dict[str, str]) -> None:
+def test_a_changed_entry_does_not_verify(change: dict[str, str]) -> None:
     entry = next(one for one in ENTRIES if one["stream"] == streams.REVOCATIONS)
     assert not streams.genuine(STREAMS_KEY, entry["stream"], {**entry["fields"], **change})
     assert not streams.genuine(STREAMS_KEY, streams.POLICIES, entry["fields"])
@@ -53,14 +53,14 @@ def test_audit_frames_of_the_product_verify() -> None:
     assert all(streams.audit_signature(AUDIT_KEY, frame["data"]) == frame["sig"] for frame in frames)
 
 
-def test_a_request_to_the_sts_is_signed_as_the_product_signs_it() -> None:
+def test_signature_of_an_sts_request_matches_the_product() -> None:
     path = "/internal/policy/status/01a20ffc-99e9-7299-a437-35b67124acb1"
     made = gateway_signature.signature(GATEWAY_KEY, "1795564542", "01a20ffc-9b8e-74a7-9c5d-111156c16bf6", "GET", path, b"")
     assert made == "c4287c0126111ea52a2e937df0a895102d78aa020197ddad5960bea9260c0ea6"
 
 
 @pytest.mark.parametrize("value", [one for one in SEALED if "x" in one], ids=lambda one: one["name"])
-def test_the_public_key_of_a_sealed_one_is_the_products(value: dict[str, str]) -> None:
+def test_public_key_of_a_sealed_key_matches_the_product(value: dict[str, str]) -> None:
     kek, sealed = bytes.fromhex(value["kek"]), bytes.fromhex(value["nonce"] + value["value"])
     newer = sealed.startswith(envelopes.MAGIC)
     pem = envelopes.unseal(kek, envelopes.SIGNING_KEY, sealed) if newer else envelopes.unseal_bare(kek, sealed)
@@ -80,13 +80,13 @@ def test_a_client_secret_matches_the_hash_that_the_product_made() -> None:
 
 
 @pytest.mark.parametrize("prefix", [passwords.CLIENT, passwords.TOKEN])
-def test_a_hash_of_ours_matches_its_secret_alone(prefix: str) -> None:
+def test_a_generated_hash_matches_only_its_secret(prefix: str) -> None:
     stored = passwords.hashed("good", prefix)
     assert passwords.matches("good", stored)
     assert not passwords.matches("bad", stored)
 
 
-def test_a_token_holds_for_its_key_its_time_and_its_audience() -> None:
+def test_a_token_verifies_only_for_its_key_time_and_audience() -> None:
     key, other = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     claims = {"iss": "us", "aud": ["us"], "exp": int(time.time()) + 60, "name": "Zoë"}
     token = tokens.issue(claims, key, "k1")
@@ -132,13 +132,13 @@ MANDATE = {"delegation_edge_id": "e", "scope": "canary:read", "target": ["resour
         ({**USE, "application": "other", "claims": MANDATE}, None, "resource_not_granted"),
     ],
 )
-def test_the_rules_over_data_documents(given: dict[str, object], policy: str | None, reason: str) -> None:
+def test_decisions_from_data_documents(given: dict[str, object], policy: str | None, reason: str) -> None:
     decision = by_contract([twin_canary.DOCUMENT % APPLICATION], question(**given))
     assert (decision.allowed, decision.reason) == (policy is not None, reason)
     assert decision.policies == ([{"policy": policy}] if policy else [])
 
 
-def test_restrictions_and_confinement_narrow() -> None:
+def test_restrictions_and_confinement_narrow_access() -> None:
     document = twin_canary.DOCUMENT % APPLICATION
     assert by_contract([document + 'restrict := ["frozen"]\n'], question()).reason == "restriction_active"
     confined = document + 'confinement := [{"label_prefix": "can", "scopes": []}]\n'
@@ -156,17 +156,17 @@ def test_restrictions_and_confinement_narrow() -> None:
         (['package caracal.authz\nrisk := [{"scope": "a", "tier": "b"}]\n'], "approvals"),
     ],
 )
-def test_a_document_that_cannot_be_read_is_no_answer(documents_given: list[str], why: str) -> None:
+def test_refuses_an_unsupported_data_document(documents_given: list[str], why: str) -> None:
     with pytest.raises(PolicyError, match=why):
         by_contract(documents_given, question())
 
 
-def test_comments_and_strings_of_a_document_are_told_apart() -> None:
+def test_comments_and_strings_in_a_document_are_distinguished() -> None:
     text = '# caracal:data-document\npackage caracal.authz\n# "x\n\tgrants := {"resource://#1": {}} # end\r\n# v1'
     assert documents.document(text) == {"grants": {"resource://#1": {}}}
 
 
-def test_the_one_shape_of_rego_that_is_known() -> None:
+def test_evaluates_the_known_rego_policy() -> None:
     policy = [twin_canary.REGO % APPLICATION]
     assert by_rego(policy, question(scopes=["canary:read"])).policies == [{"policy": "canary"}]
     assert by_rego(policy, question(scopes=[])).allowed
@@ -188,14 +188,14 @@ def test_the_one_shape_of_rego_that_is_known() -> None:
         ("scope ==", "startswith(scope,"),
     ],
 )
-def test_other_rego_is_not_guessed_at(old: str, new: str) -> None:
+def test_refuses_unknown_rego(old: str, new: str) -> None:
     changed = (twin_canary.REGO % APPLICATION).replace(old, new, 1)
     assert changed != twin_canary.REGO % APPLICATION
     with pytest.raises(PolicyError):
         by_rego([changed], question(scopes=[]))
 
 
-def test_a_variable_wins_over_its_file_and_a_file_loses_its_line_end(tmp_path: Path) -> None:
+def test_a_variable_overrides_its_file_and_file_text_is_stripped(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("from file \n")
     variables = {"TOKEN_FILE": str(tmp_path / "token")}
     assert Environment(variables).text("TOKEN") == "from file"
@@ -216,7 +216,7 @@ def test_a_variable_wins_over_its_file_and_a_file_loses_its_line_end(tmp_path: P
         ("ab12" * 16, "repeating byte pattern"),
     ],
 )
-def test_a_kek_that_cannot_be_one_is_refused(key: str, why: str) -> None:
+def test_refuses_an_invalid_kek(key: str, why: str) -> None:
     with pytest.raises(StartError, match=why):
         Environment({"ZONE_KEK": key}).kek("ZONE_KEK")
 

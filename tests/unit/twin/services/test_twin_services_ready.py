@@ -46,7 +46,7 @@ def ready(deployed: Deployment, name: str) -> tuple[int, t.Any]:
 
 
 @pytest.mark.no_false_alarm
-def test_all_are_ready_in_the_products_words(shared: Deployment) -> None:
+def test_ready_and_health_responses_match_the_product(shared: Deployment) -> None:
     assert ready(shared, "sts") == ready(shared, "gateway") == (200, {"ok": True, "ready": True})
     assert ready(shared, "audit") == (200, {"ready": True})
     assert ready(shared, "api") == ready(shared, "coordinator") == (200, {"ok": True})
@@ -57,7 +57,7 @@ def test_all_are_ready_in_the_products_words(shared: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_without_postgres(deployed: Deployment) -> None:
+def test_readiness_without_postgres(deployed: Deployment) -> None:
     deployed.start()
     with database_away(deployed):
         reason = {"ok": False, "ready": False, "reason": "postgres_unreachable"}
@@ -74,7 +74,7 @@ def test_without_postgres(deployed: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_without_redis(deployed: Deployment, target: str) -> None:
+def test_readiness_and_tokens_without_redis(deployed: Deployment, target: str) -> None:
     deployed.start()
     canary = made(deployed, target)
     token = canary.gateway_token()
@@ -105,7 +105,7 @@ def test_the_rate_limit_of_readiness_needs_redis(deployed: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_dead_rows_keep_the_api_and_the_newer_coordinator_from_ready(deployed: Deployment) -> None:
+def test_dead_outbox_rows_block_readiness(deployed: Deployment) -> None:
     deployed.sql(
         "UPDATE event_outbox SET dispatched_at = NULL, available_at = 'infinity' WHERE id = (SELECT min(id) FROM event_outbox)",
         "UPDATE caracal_outbox SET status = 'dead', published_at = NULL WHERE id = (SELECT min(id) FROM caracal_outbox)",
@@ -130,7 +130,7 @@ def _answers(deployed: Deployment, name: str) -> bool:
 
 
 @pytest.mark.mutation
-def test_a_binding_or_a_revision_that_is_missing(deployed: Deployment, target: str) -> None:
+def test_gateway_fails_without_a_binding_or_its_revision(deployed: Deployment, target: str) -> None:
     deployed.start()
     canary = made(deployed, target)
     if secret_store(deployed):
@@ -172,7 +172,7 @@ def test_a_gateway_without_an_sts_is_not_ready(deployed: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_an_upstream_that_may_not_be_called_or_does_not_answer(deployed: Deployment) -> None:
+def test_gateway_returns_502_for_a_forbidden_or_dead_upstream(deployed: Deployment) -> None:
     deployed.start()
     canary = made(deployed, "http://127.0.0.1:9/")
     refused = canary.fetch(canary.gateway_token(), "no-upstream")
@@ -186,7 +186,7 @@ def test_an_upstream_that_may_not_be_called_or_does_not_answer(deployed: Deploym
     assert RESOURCE in json.dumps([one[6] for one in canary.events("not-allowed")])
 
 
-def test_what_cannot_be_sent_is_kept_and_sent_at_the_next_start(deployed: Deployment, target: str, redis: t.Any) -> None:
+def test_unsent_events_are_stored_and_sent_at_the_next_start(deployed: Deployment, target: str, redis: t.Any) -> None:
     deployed.start()
     canary = made(deployed, target)
     folder = deployed.replay("sts")
@@ -212,7 +212,7 @@ def test_what_cannot_be_sent_is_kept_and_sent_at_the_next_start(deployed: Deploy
     assert deployed["sts"].metric("caracal_sts_audit_replay_replayed_total") == 1
 
 
-def test_the_same_event_twice_is_one_and_a_changed_one_is_an_alert(deployed: Deployment) -> None:
+def test_duplicates_are_ingested_once_and_changed_ones_alert(deployed: Deployment) -> None:
     deployed.start("audit")
     zone = deployed.sql("SELECT min(id) FROM zones")[0][0]
     one = event(zone, "token_exchange", "twice", "allow", "complete", policies=[], diagnostics=[], metadata={"b": 1, "a": 2})
@@ -233,7 +233,7 @@ def test_the_same_event_twice_is_one_and_a_changed_one_is_an_alert(deployed: Dep
 
 
 @pytest.mark.mutation
-def test_events_before_the_group_was_made_are_never_ingested(deployed: Deployment) -> None:
+def test_events_before_the_consumer_group_are_never_ingested(deployed: Deployment) -> None:
     zone = deployed.sql("SELECT min(id) FROM zones")[0][0]
     key = deployed.keys.audit_hmac_key
 
@@ -249,7 +249,7 @@ def test_events_before_the_group_was_made_are_never_ingested(deployed: Deploymen
     assert deployed.sql(count.format("early")) == [(0,)]
 
 
-def test_what_waits_at_the_end_is_written_to_a_file_not_to_the_stream(deployed: Deployment, redis: t.Any) -> None:
+def test_events_pending_at_shutdown_go_to_a_replay_file(deployed: Deployment, redis: t.Any) -> None:
     environment = Environment({"AUDIT_HMAC_KEY": deployed.keys.audit_hmac_key.hex(), "AUDIT_REPLAY_DIR": str(deployed.replay("own"))})
     evidence = Evidence(environment, redis.client)
     evidence.emit(event("z", "token_exchange", "last", "allow", "complete"))
@@ -260,7 +260,7 @@ def test_what_waits_at_the_end_is_written_to_a_file_not_to_the_stream(deployed: 
     assert redis.client.xlen(streams.AUDIT) == 0
 
 
-def test_a_service_ends_when_it_is_told_to(deployed: Deployment) -> None:
+def test_stopped_services_exit_cleanly(deployed: Deployment) -> None:
     deployed.start()
     services = dict(deployed.services)
     deployed.stop()
@@ -269,7 +269,7 @@ def test_a_service_ends_when_it_is_told_to(deployed: Deployment) -> None:
     assert not list(deployed.replay("sts").glob("*.ndjson"))
 
 
-def test_two_deployments_do_not_meet(deployed: Deployment, redis: t.Any, tmp_path: t.Any) -> None:
+def test_two_deployments_have_separate_ports_and_directories(deployed: Deployment, redis: t.Any, tmp_path: t.Any) -> None:
     """The helper gives each deployment its own ports and directories."""
     with deploy(deployed.cluster, redis, tmp_path / uuid.uuid4().hex, deployed.database) as other:
         assert {other.url(name) for name in ("sts", "api")}.isdisjoint({deployed.url(name) for name in ("sts", "api")})

@@ -18,7 +18,7 @@ def agents(deployed: Deployment) -> str:
     return "sessions" if secret_store(deployed) else "agent_sessions"
 
 
-def test_agents_past_their_time_end_with_all_that_they_started(deployed: Deployment) -> None:
+def test_expired_agents_end_together_with_their_children(deployed: Deployment) -> None:
     table = agents(deployed)
     started = "started_at" if secret_store(deployed) else "spawned_at"
     root = deployed.sql(
@@ -80,7 +80,7 @@ def test_outboxes_empty_into_the_streams(deployed: Deployment) -> None:
             assert streams.genuine(deployed.keys.streams_hmac_key, stream, text)
 
 
-def test_partitions_come_and_go_at_the_start(deployed: Deployment) -> None:
+def test_creates_and_drops_partitions_at_startup(deployed: Deployment) -> None:
     leaves = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'audit_events'::regclass"
     coming = "SELECT to_regclass('audit_events_y' || to_char(now() + interval '3 months', 'YYYY\"m\"MM')) IS NOT NULL"
     before = deployed.sql(leaves)[0][0]
@@ -102,7 +102,7 @@ def test_partitions_come_and_go_at_the_start(deployed: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_a_month_that_cannot_be_made_ends_the_tick(deployed: Deployment) -> None:
+def test_a_failed_partition_creation_drops_no_partition(deployed: Deployment) -> None:
     zone = deployed.sql("SELECT min(id) FROM zones")[0][0]
     deployed.sql(
         "INSERT INTO audit_events (id, zone_id, event_type, occurred_at) VALUES"

@@ -85,7 +85,7 @@ def test_no_value_keeps_a_tag() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("field", ["help_text", "formatted_source_context", "prepared"])
-def test_what_is_shown_as_it_is_has_one_line(field: str) -> None:
+def test_diff_fields_that_ansible_prints_raw_have_one_line(field: str) -> None:
     assert answers.cleaned({"diff": {field: "a\nok: [another host]"}}, "there")["diff"][field].isprintable()
 
 
@@ -99,7 +99,7 @@ def test_a_result_stays_as_it_is() -> None:
 
 
 @pytest.mark.mutation
-def test_an_answer_without_an_end_is_refused() -> None:
+def test_refuses_a_result_with_excessive_nesting() -> None:
     deep: t.Any = "x"
     for _ in range(100):
         deep = {"a": [deep]}
@@ -123,5 +123,5 @@ def test_each_name_of_our_roles_and_playbooks_is_refused() -> None:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("facts", [None, {}, {"os_family": "Debian", "discovered_interpreter_python": "/p"}, "made up"])
-def test_other_facts_are_not(facts: t.Any) -> None:
+def test_accepts_facts_with_other_names(facts: t.Any) -> None:
     answers.refuse_own_names(facts, "there")

@@ -21,12 +21,12 @@ BY_HAND = {"quickstart.yml", "notify.yml"}
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("given", [[], ["caracal_backup_stats"], ["caracal_drill_set_id", "caracal_repository_verification_stats"]])
-def test_a_workflow_hands_on_what_roles_leave(given: list[str]) -> None:
+def test_accepts_variables_that_roles_pass_on_in_a_workflow(given: list[str]) -> None:
     artifacts.check([*OF_AWX, *given], ("caracal_drill_set_id",))
 
 
 @pytest.mark.no_false_alarm
-def test_outside_a_workflow_any_variable_is_the_operators() -> None:
+def test_accepts_any_variable_outside_a_workflow() -> None:
     artifacts.check(["awx_job_id", "caracal_drill_isolation", "ansible_host"], ())
 
 
@@ -49,7 +49,7 @@ def test_any_other_is_refused_by_its_name(name: str) -> None:
     assert name.strip() in caught.value.msg and "\n" not in caught.value.msg
 
 
-def test_many_names_are_told_in_short() -> None:
+def test_message_with_many_names_is_short() -> None:
     with pytest.raises(TamperedData) as caught:
         artifacts.check([*OF_AWX, *(f"n{number}" * 100 for number in range(1000))], ())
     assert len(caught.value.msg) < 1500

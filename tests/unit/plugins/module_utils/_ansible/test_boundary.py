@@ -90,7 +90,7 @@ def test_options_that_do_not_go_together_are_refused(scene: Scene, tmp_path: Pat
 
 
 @pytest.mark.no_false_alarm
-def test_the_whole_way_in_one_play(empty_scene: Scene, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_backs_up_verifies_and_restores_in_one_play(empty_scene: Scene, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     scene, sandbox, set_id = empty_scene, fresh_cluster().directory, "20260102T030405Z-abcd"
     steps: list[tuple[str, dict[str, t.Any]]] = [
         ("backup_set", {"state": "open", "create_repository": True, "set_id": set_id}),

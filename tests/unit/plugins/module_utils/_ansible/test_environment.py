@@ -47,7 +47,7 @@ def lacking(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_who_lacks_a_library_changes(lacking: pytest.MonkeyPatch) -> None:
+def test_changes_to_the_environment_if_a_library_is_missing(lacking: pytest.MonkeyPatch) -> None:
     with pytest.raises(Changed, match=environment.PYTHON):
         environment.enter({"a": 1}, silent)
     assert os.environ["PYTHONSAFEPATH"] == "1"
@@ -61,7 +61,7 @@ def test_who_lacks_a_library_changes(lacking: pytest.MonkeyPatch) -> None:
         ("PYTHON", "/none"),
     ],
 )
-def test_who_lacks_none_or_cannot_stays(lacking: pytest.MonkeyPatch, name: str, value: object) -> None:
+def test_stays_if_a_change_is_not_needed_or_not_possible(lacking: pytest.MonkeyPatch, name: str, value: object) -> None:
     lacking.setattr(environment, name, value)
     environment.enter({}, silent)
 
@@ -72,18 +72,18 @@ def test_the_environment_does_not_start_itself(lacking: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.mutation
-def test_one_that_others_may_write_is_not_started_and_told(lacking: pytest.MonkeyPatch) -> None:
+def test_reports_an_untrusted_environment_and_does_not_start_it(lacking: pytest.MonkeyPatch) -> None:
     lacking.setattr(environment, "is_trusted", lambda _path: False)
     told: list[str] = []
     environment.enter({}, told.append)
     assert len(told) == 1 and str(BARE) in told[0]
 
 
-def test_options_that_would_fill_the_pipe_stay(lacking: pytest.MonkeyPatch) -> None:
+def test_stays_if_options_would_fill_the_pipe(lacking: pytest.MonkeyPatch) -> None:
     environment.enter({"checks": "x" * 70_000}, silent)
 
 
-def test_it_takes_no_time_where_nothing_is_missing() -> None:
+def test_check_is_fast_if_no_library_is_missing() -> None:
     environment.enter({}, silent)
     started = time.perf_counter()
     for _number in range(100):

@@ -12,10 +12,10 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import
 
 
 @pytest.mark.no_false_alarm
-def test_an_item_that_did_not_fail_is_no_cause() -> None:
+def test_successful_item_is_not_a_cause_of_failure() -> None:
     assert failures.cause({"msg": "whole", "results": [{"msg": "fine"}, {"failed": True, "msg": "full"}]}) == "full"
 
 
 @pytest.mark.mutation
-def test_a_message_moves_no_cursor() -> None:
+def test_cause_contains_no_control_characters() -> None:
     assert failures.cause({"msg": "no\x1b[2J room\nfor it"}).isprintable()

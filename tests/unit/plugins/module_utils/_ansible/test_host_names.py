@@ -15,25 +15,25 @@ GROUPS = {"all": ["app", "drill"], "backups": ["app"], "empty": [], "ungrouped":
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("names", [["app"], ["backups", "drill"], ["all"], ["localhost"], ["web*", "!app", "&x", "~a", "a[0]", "::1"], []])
-def test_what_is_there_or_a_pattern_is_taken(names: list[str]) -> None:
+def test_accepts_known_names_and_patterns(names: list[str]) -> None:
     host_names.check(names, GROUPS)
 
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("name", ["all", "localhost", "127.0.0.1"])
-def test_without_an_inventory_there_is_this_machine(name: str) -> None:
+def test_accepts_this_machine_without_an_inventory(name: str) -> None:
     host_names.check([name], {"all": [], "ungrouped": []})
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ["App", "empty", "prod"])
-def test_what_has_no_host_is_refused_by_its_name(name: str) -> None:
+def test_refuses_a_name_without_hosts(name: str) -> None:
     with pytest.raises(OptionError) as caught:
         host_names.check(["app", name], GROUPS)
     assert f" {name}," in caught.value.msg and "app," not in caught.value.msg
 
 
-def test_many_names_are_told_in_short() -> None:
+def test_message_with_many_names_is_short() -> None:
     with pytest.raises(OptionError) as caught:
         host_names.check([f"n{number}" * 100 for number in range(1000)], GROUPS)
     assert len(caught.value.msg) < 1500
@@ -41,7 +41,7 @@ def test_many_names_are_told_in_short() -> None:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(("names", "reached"), [(["web*"], ["web1"]), (["all", "!all"], [])])
-def test_a_pattern_with_hosts_is_taken_and_one_that_has_none_on_purpose(names: list[str], reached: list[str]) -> None:
+def test_accepts_patterns_with_hosts_and_an_excluded_all(names: list[str], reached: list[str]) -> None:
     host_names.check_reached(names, "", reached)
 
 

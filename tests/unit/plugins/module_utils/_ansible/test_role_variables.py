@@ -57,7 +57,7 @@ def _words() -> set[str]:
     return found
 
 
-def test_no_option_is_listed_that_nothing_names() -> None:
+def test_each_listed_option_is_named_in_the_code() -> None:
     assert VARIABLES.keys() <= _words()
 
 
@@ -99,12 +99,12 @@ def _silent(role: str, tasks: list[Task], known: bool) -> t.Iterator[str]:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_every_task_knows_its_role(role: str) -> None:
+def test_each_module_task_has_its_role_set(role: str) -> None:
     assert [one for entry in entries(role) for one in silent(role, f"{entry}.yml", False)] == []
 
 
 @pytest.mark.mutation
-def test_a_task_that_does_not_is_found() -> None:
+def test_finds_a_task_without_its_role() -> None:
     module = {"caracal_ops.backup.backup_set": {}}
     tasks = [
         {"name": "a", **module},
@@ -114,7 +114,7 @@ def test_a_task_that_does_not_is_found() -> None:
     assert list(_silent("caracal_backup", tasks, False)) == ["a", "c"]
 
 
-def test_an_operator_reads_the_variable(scene: Scene, tmp_path: Path) -> None:
+def test_error_names_the_role_variable(scene: Scene, tmp_path: Path) -> None:
     settings = {**backup_settings(scene), "caracal_ops_login_password_file": str(tmp_path / "none")}
     play = Play("backup", settings, tmp_path, ("--check",))
     assert play.ended() != 0

@@ -23,19 +23,19 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import 
         ("*-*-31 *:00", "000000", "FREQ=HOURLY;INTERVAL=1;BYMONTHDAY=31"),
     ],
 )
-def test_each_kind_of_time(time: str, begins: str, rule: str) -> None:
+def test_converts_each_kind_of_time_to_a_rule(time: str, begins: str, rule: str) -> None:
     assert as_rrule(time, "Europe/Berlin") == f"DTSTART;TZID=Europe/Berlin:20260101T{begins} RRULE:{rule}"
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("time", ["", "4:00", "24:00", "04:60", "daily", "Sun", "Sun *-*-01 04:00", "*-*-32 04:00", "04:00\n", "Son 04:00"])
-def test_no_other_time(time: str) -> None:
+def test_refuses_an_invalid_time(time: str) -> None:
     with pytest.raises(OptionError):
         as_rrule(time)
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("zone", ["", "UTC;RRULE", "Europe/", "/UTC", "UTC\n"])
-def test_no_other_zone(zone: str) -> None:
+def test_refuses_an_invalid_time_zone(zone: str) -> None:
     with pytest.raises(OptionError):
         as_rrule("04:00", zone)

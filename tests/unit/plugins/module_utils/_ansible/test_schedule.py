@@ -29,7 +29,7 @@ def units(*jobs: str) -> set[str]:
     return {f"caracal-ops-{job}.{kind}" for job in jobs for kind in ("timer", "service")}
 
 
-def test_the_settings_are_those_that_the_role_gives() -> None:
+def test_settings_match_those_that_the_role_passes() -> None:
     given = yaml.safe_load((tree.ROOT / "roles/caracal_schedule/vars/main.yml").read_text(encoding="utf-8"))["__caracal_schedule_asked"]
     assert given.keys() == schedule_settings.of().keys() and given["awx"].keys() == schedule_settings.of()["awx"].keys()
 
@@ -42,7 +42,7 @@ def test_each_job_is_a_playbook_and_has_a_usual_time_or_none() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_systemd_has_timers_and_loses_what_is_not_wanted() -> None:
+def test_systemd_removes_units_of_jobs_that_are_not_planned() -> None:
     found = plan(jobs={"retention": "", "prune": "*-*-01 08:00"})
     wanted = USUAL - {"retention"} | {"prune"}
     assert found["lines"] == [] and found["without_cron"]
@@ -53,7 +53,7 @@ def test_systemd_has_timers_and_loses_what_is_not_wanted() -> None:
     assert forgotten == set(found["removed_units"])
 
 
-def test_a_job_that_systemd_saw_fail_is_notified_if_anybody_is() -> None:
+def test_failed_systemd_job_is_notified_if_notify_is_set() -> None:
     assert plan()["notify"] == "" and "caracal-ops-notify@.service" in plan()["removed_units"]
     found = plan(notify=[{"kind": "ntfy", "url": "https://ntfy.example"}])
     assert "caracal_ops.backup.notify" in found["notify"] and "caracal-ops-notify@.service" not in found["removed_units"]

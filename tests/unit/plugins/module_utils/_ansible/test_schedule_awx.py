@@ -39,7 +39,7 @@ def links(found: dict[str, t.Any]) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.no_false_alarm
-def test_what_follows_a_backup_has_no_time_of_its_own() -> None:
+def test_workflow_jobs_after_a_backup_have_no_own_time() -> None:
     found = plan()
     assert found["sides"] == found["made_sides"] == ["backup", "drill"]
     assert jobs(found) == ["backup", "audit_checkpoint", "retention", "restore_drill", "verify_repository"]
@@ -61,7 +61,7 @@ def test_a_follow_up_can_have_a_time_as_well() -> None:
     assert "Caracal prod restore_drill" not in found["idle_schedules"]
 
 
-def test_without_a_backup_nothing_follows_it() -> None:
+def test_without_a_backup_there_is_no_workflow() -> None:
     found = plan(jobs={"backup": ""})
     assert (found["links"], found["night_rule"]) == ([], "") and found["night"] in found["unwanted_workflows"]
     assert found["night"] in found["idle_schedules"] and "Caracal prod backup" in found["unwanted_templates"]
@@ -74,12 +74,12 @@ def test_other_backends_have_no_workflow() -> None:
     assert {"restore_drill", "verify_repository"} <= {job["name"] for job in found["timers"]}
 
 
-def test_awx_takes_the_place_of_systemd_and_cron() -> None:
+def test_awx_replaces_systemd_and_cron() -> None:
     found = whole()
     assert (found["files"], found["timers"], found["lines"], found["notify"]) == ([], [], [], "") and found["without_cron"]
 
 
-def test_a_restore_has_a_side_of_its_own() -> None:
+def test_restore_has_a_separate_side() -> None:
     found = plan({"credentials": ALL})
     assert found["sides"] == ["backup", "drill", "restore"] and found["restores"] and found["unwanted_workflows"] == []
     credentials = {one["job"]: (one["side"], one["credentials"]) for one in found["templates"]}
@@ -88,7 +88,7 @@ def test_a_restore_has_a_side_of_its_own() -> None:
     assert "restore" not in found["nodes"]
 
 
-def test_check_mode_asks_for_nothing_that_was_only_predicted() -> None:
+def test_check_mode_skips_items_that_awx_does_not_have_yet() -> None:
     found = plan({"credentials": ALL, "absent_sides": ["drill"], "absent_jobs": ["retention", "restore"]})
     assert found["sides"] == ["backup", "drill", "restore"] and found["made_sides"] == ["backup", "restore"]
     assert jobs(found) == ["backup", "audit_checkpoint", "retention", "restore"]
@@ -99,7 +99,7 @@ def test_check_mode_asks_for_nothing_that_was_only_predicted() -> None:
     assert links(plan({"absent_jobs": ["backup"]})) == []
 
 
-def test_each_side_is_notified_by_the_channels_that_awx_knows() -> None:
+def test_each_side_uses_the_channels_that_awx_supports() -> None:
     channels = [{"kind": "webhook", "url": "https://hook.example/{job}"}, {"kind": "ping", "url": "x"}, {"kind": "mail", "to": "a@b,c@d"}]
     found = plan(notify=channels)
     assert found["told"]["drill"] == ["Caracal prod drill channel 1", "Caracal prod drill channel 2"]

@@ -183,7 +183,7 @@ def each(*kinds: str) -> list[t.Any]:
     return [pytest.param(entry, name, id=f"{entry.name}-{name}") for entry in ENTRIES for name in entry.of(*kinds)]
 
 
-def test_all_roles_are_looked_at() -> None:
+def test_covers_every_role_with_non_text_settings() -> None:
     """Roles that have only text settings are left out."""
     roles = [path.name for path in (tree.ROOT / "roles").iterdir()]
     assert set(WHOLE) | OF_NO_MODULE == {
@@ -194,7 +194,7 @@ def test_all_roles_are_looked_at() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda one: f"{one.role}-{one.name}")
-def test_a_text_does_what_the_value_does(entry: Entry) -> None:
+def test_settings_as_text_give_the_same_module_options(entry: Entry) -> None:
     values = entry.values()
     expected = entry.all_true
     assert not any(one.get("refused") for one in expected.values())
@@ -208,24 +208,24 @@ def test_a_text_does_what_the_value_does(entry: Entry) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, option in SHARED.items() if kind(option) not in ("text", "bool")])
-def test_each_shared_setting_comes_to_a_module(name: str) -> None:
+def test_each_shared_setting_reaches_a_module(name: str) -> None:
     assert any({*leaves(entry.values()[name])} <= {*leaves(entry.all_true)} for entry in ENTRIES if name in entry.spec)
 
 
-def test_redis_is_asked_with_tls() -> None:
+def test_redis_tls_setting_reaches_a_module() -> None:
     [entry] = [one for one in ENTRIES if (one.role, one.name) == ("caracal_retention", "main")]
     assert entry.made(entry.values(caracal_ops_redis_tls=False)) != entry.all_true
 
 
 @pytest.mark.parametrize(("entry", "name"), each("bool"))
-def test_a_text_can_say_no(entry: Entry, name: str) -> None:
+def test_text_false_equals_the_boolean_false(entry: Entry, name: str) -> None:
     no = entry.made(entry.values(**{name: False}))
     assert no != entry.all_true or name in SHARED, "nothing uses it"
     assert entry.made(entry.values(**{name: "false"})) == no
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_a_text_decides_what_else_there_is(name: str) -> None:
+def test_setting_that_decides_on_others_works_as_text(name: str) -> None:
     [entry] = [one for one in ENTRIES if name in one.spec]
     value, more = ALONE[name]
     expected = entry.made({**more, name: value})
@@ -250,12 +250,12 @@ def bare(name: str, text: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("entry", "name"), each("bool"))
-def test_no_expression_takes_a_text_for_true(entry: Entry, name: str) -> None:
+def test_no_expression_treats_the_text_of_a_boolean_as_true(entry: Entry, name: str) -> None:
     folders = [tree.ROOT / "roles" / role / part for role in (entry.role, "caracal_ops") for part in ("tasks", "vars")]
     files = [path for folder in folders for path in folder.glob("*.yml")]
     assert files and [one for file in files for one in bare(name, file.read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.mutation
-def test_an_expression_that_does_is_found() -> None:
+def test_finds_an_expression_without_a_bool_filter() -> None:
     assert bare("a_b", "x: '{{ a_b }}', y: '{{ 1 if a_b | bool }}', z: {{ 2 if not a_b\n else 3 }}") == ["2 if not a_b\n else 3"]

@@ -26,7 +26,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import
         (None, None),
     ],
 )
-def test_a_list(given: t.Any, expected: t.Any) -> None:
+def test_text_becomes_a_list(given: t.Any, expected: t.Any) -> None:
     assert texts.as_list(given) == expected
 
 
@@ -42,11 +42,11 @@ def test_a_list(given: t.Any, expected: t.Any) -> None:
         (None, None),
     ],
 )
-def test_a_dictionary(given: t.Any, expected: t.Any) -> None:
+def test_text_becomes_a_dictionary(given: t.Any, expected: t.Any) -> None:
     assert texts.as_dict(given) == expected
 
 
 @pytest.mark.parametrize("text", ["a", "a=b c", "{a"])
-def test_what_is_no_dictionary_is_refused(text: str) -> None:
+def test_refuses_text_that_is_not_a_dictionary(text: str) -> None:
     with pytest.raises(TypeError):
         texts.as_dict(text)

@@ -22,7 +22,7 @@ from unit.plugins.module_utils._assets.databases import test_hostile_rows
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ["host=127.0.0.1 port={port}", "postgresql://127.0.0.1:{port}/x", "it's' host=127.0.0.1 port={port}"])
-def test_a_database_named_like_a_connection_string_comes_back_by_hand_and_gets_no_password(
+def test_connection_string_as_database_name_gets_no_password(
     tmp_path: Path, recover: Recover, fresh_cluster: FreshCluster, twin_cluster: t.Callable[..., TwinCluster], name: str
 ) -> None:
     listener = Listener()

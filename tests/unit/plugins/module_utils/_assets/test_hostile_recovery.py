@@ -182,7 +182,7 @@ def test_a_name_is_no_markdown(by_hand: HandMade, name: str) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_modes_and_content_of_plain_files_come_back(by_hand: HandMade) -> None:
+def test_recovery_restores_plain_files_without_setuid(by_hand: HandMade) -> None:
     members = [member("pending-1.ndjson", b"one\n"), member("incomplete/pending-2.ndjson", b"tw", mode=0o4755)]
     done = by_hand.run("\n".join(BLOCK.findall(by_hand.make(members=members))))
     assert done.returncode == 0 and done.stderr == "", done.stderr
@@ -214,7 +214,7 @@ def test_a_download_takes_no_name_from_a_text_that_nobody_signed(by_hand: HandMa
 
 
 @pytest.mark.no_false_alarm
-def test_a_download_asks_for_every_file_that_was_signed(by_hand: HandMade) -> None:
+def test_download_requests_every_signed_file(by_hand: HandMade) -> None:
     [download] = DOWNLOAD.findall(by_hand.make())
     done = by_hand.run(download)
     assert done.returncode == 0, done.stderr

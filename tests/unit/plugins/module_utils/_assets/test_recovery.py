@@ -26,7 +26,7 @@ def databases(cluster: SandboxInfo, source: TwinCluster) -> set[str]:
 
 
 @pytest.mark.no_false_alarm
-def test_a_set_comes_back_by_hand(scene: Scene, recover: Recover, fresh_cluster: FreshCluster, caracal_database: TwinCluster) -> None:
+def test_recovery_steps_restore_a_set(scene: Scene, recover: Recover, fresh_cluster: FreshCluster, caracal_database: TwinCluster) -> None:
     cluster = fresh_cluster()
     done = recover(scene, scene.sets()[-1], cluster)
     assert done.returncode == 0, done.stderr
@@ -35,7 +35,7 @@ def test_a_set_comes_back_by_hand(scene: Scene, recover: Recover, fresh_cluster:
     assert result["verdict"] == "pass", [check for check in result["checks"] if check["verdict"] == "fail"]
 
 
-def test_settings_and_rights_of_databases_and_odd_roles_come_back_by_hand(
+def test_recovery_commands_restore_settings_and_odd_roles(
     tmp_path: Path, recover: Recover, fresh_cluster: FreshCluster, twin_cluster: t.Callable[..., TwinCluster]
 ) -> None:
     """Objects that the twin does not have: access lists and settings of databases, members, limits, names that need quotes."""
@@ -116,7 +116,7 @@ DAMAGE: dict[str, tuple[str, t.Callable[[Path], None]]] = {
 
 
 @pytest.mark.mutation
-def test_nothing_is_restored_from_what_was_not_signed(
+def test_recovery_commands_restore_no_unsigned_content(
     scene: Scene, recover: Recover, fresh_cluster: FreshCluster, caracal_database: TwinCluster, tmp_path: Path
 ) -> None:
     cluster = fresh_cluster()
@@ -138,7 +138,7 @@ def test_nothing_is_restored_from_what_was_not_signed(
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("kind", ["dump", "leaf"])
-def test_a_pipe_that_breaks_ends_the_commands(
+def test_broken_pipe_ends_the_recovery_commands(
     scene: Scene, recover: Recover, fresh_cluster: FreshCluster, tmp_path: Path, kind: str
 ) -> None:
     """Even if the digests were not checked, a damaged artifact in the middle of a pipe makes the pipe fail."""

@@ -53,7 +53,7 @@ def downloaded(scene: Scene, s3: S3Server, prefix: str, folder: Path) -> subproc
 
 
 @pytest.mark.no_false_alarm
-def test_a_set_is_downloaded_and_is_what_was_signed(scene: Scene, s3: S3Server, tmp_path: Path) -> None:
+def test_downloaded_set_matches_the_signed_set(scene: Scene, s3: S3Server, tmp_path: Path) -> None:
     prefix = f"{uuid.uuid4().hex}/"
     keys = upload(scene, s3, prefix)
     done = downloaded(scene, s3, prefix, tmp_path)
@@ -66,7 +66,7 @@ def test_a_set_is_downloaded_and_is_what_was_signed(scene: Scene, s3: S3Server, 
 
 
 @pytest.mark.mutation
-def test_what_somebody_put_on_top_is_not_taken(scene: Scene, s3: S3Server, tmp_path: Path) -> None:
+def test_download_ignores_newer_object_versions(scene: Scene, s3: S3Server, tmp_path: Path) -> None:
     """This includes a newer version of the commands themselves."""
     prefix = f"{uuid.uuid4().hex}/"
     keys = [key for key in upload(scene, s3, prefix) if scene.sets()[-1] in key]
@@ -80,7 +80,7 @@ def test_what_somebody_put_on_top_is_not_taken(scene: Scene, s3: S3Server, tmp_p
 
 
 @pytest.mark.mutation
-def test_an_object_that_is_gone_ends_it(scene: Scene, s3: S3Server, tmp_path: Path) -> None:
+def test_missing_object_ends_the_download(scene: Scene, s3: S3Server, tmp_path: Path) -> None:
     prefix = f"{uuid.uuid4().hex}/"
     gone = next(key for key in upload(scene, s3, prefix) if scene.sets()[-1] in key and key.endswith("inventory.json.zst.age"))
     for one in s3.client.list_object_versions(Bucket=s3.shared, Prefix=prefix + gone)["Versions"]:
@@ -90,7 +90,7 @@ def test_an_object_that_is_gone_ends_it(scene: Scene, s3: S3Server, tmp_path: Pa
     assert not (tmp_path / "repository" / gone).exists()
 
 
-def test_with_no_bucket_there_is_one_block_to_leave_out(scene: Scene) -> None:
+def test_only_one_recovery_block_needs_a_bucket(scene: Scene) -> None:
     """All other blocks do not depend on a bucket."""
     text = text_of(scene)
     assert len(DOWNLOAD.findall(text)) == 1 and not [block for block in BLOCK.findall(text) if "aws" in block.split()]

@@ -58,7 +58,7 @@ def take(scene: Scene, stage: Path, check_mode: bool = False) -> Result:
 
 
 @pytest.mark.no_false_alarm
-def test_staged_and_taken_in_twice(dumped: Scene, source: ReplayFolder, stage: Path, tmp_path: Path) -> None:
+def test_staged_files_of_both_passes_are_added_and_restored(dumped: Scene, source: ReplayFolder, stage: Path, tmp_path: Path) -> None:
     assert put(dumped, stage, 1, source, check_mode=True)["changed"] and not stage.exists()
     first = put(dumped, stage, 1, source)
     assert stage.stat().st_mode & 0o7777 == 0o700 and first["changed"]
@@ -86,7 +86,7 @@ def test_staged_and_taken_in_twice(dumped: Scene, source: ReplayFolder, stage: P
 
 
 @pytest.mark.mutation
-def test_a_stage_without_reading_1(dumped: Scene, source: ReplayFolder, stage: Path) -> None:
+def test_refuses_a_stage_without_the_first_pass(dumped: Scene, source: ReplayFolder, stage: Path) -> None:
     with pytest.raises(OptionError, match="run reading 1 before"):
         put(dumped, stage, 2, source)
     dumped.refused("backup_set", OptionError, "contains nothing of set", state="extended", set_id=open_id(dumped), staged=str(stage))
@@ -188,7 +188,7 @@ def test_the_signing_key_among_the_recipients(dumped: Scene, source: ReplayFolde
 
 
 @pytest.mark.mutation
-def test_an_identity_on_the_host_of_the_stage(dumped: Scene, source: ReplayFolder, stage: Path) -> None:
+def test_refuses_an_identity_on_the_staging_host(dumped: Scene, source: ReplayFolder, stage: Path) -> None:
     shutil.copy(dumped.identity, dumped.recipients.parent / "forgotten")
     with pytest.raises(KeyProblem, match="is a private key that decrypts backups"):
         put(dumped, stage, 1, source)

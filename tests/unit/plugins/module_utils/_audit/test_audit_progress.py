@@ -58,7 +58,7 @@ def test_all_rows_of_the_chains_are_counted(
     assert heard.phases() == [("verifying", size, size)] and size
 
 
-def test_how_many_rows_are_new_nobody_knows(committed: Committed, caracal_database: TwinCluster, heard: Heard) -> None:
+def test_progress_with_since_has_no_total(committed: Committed, caracal_database: TwinCluster, heard: Heard) -> None:
     world = world_of(caracal_database, "caracal")
     assert verify(committed.scene, world, since=committed.first["set_id"])["verdict"] != "fail"
     ((phase, total, done),) = heard.phases()
@@ -79,7 +79,7 @@ class Calls:
         return {}
 
 
-def test_rows_that_come_one_by_one_are_counted_by_the_piece() -> None:
+def test_progress_counts_single_rows_in_batches() -> None:
     calls: t.Any = Calls()
     batches = chain_reading._Batches(calls, calls)
     for _row in range(5000):
@@ -88,7 +88,7 @@ def test_rows_that_come_one_by_one_are_counted_by_the_piece() -> None:
     assert sum(calls.sizes) == 500_000 and len(calls.sizes) == 2
 
 
-def test_exports_count_when_rows_are_compared_with_them(
+def test_progress_counts_exports_compared_with_rows(
     committed: Committed, caracal_database: TwinCluster, caracal_copy: t.Callable[[], str], heard: Heard, tmp_path: Path
 ) -> None:
     world = world_of(caracal_database, caracal_copy())
@@ -97,7 +97,7 @@ def test_exports_count_when_rows_are_compared_with_them(
     assert heard.phases()[-1] == ("verifying", size, size)
 
 
-def test_an_hour_counts_once_also_when_it_cannot_be_read(place: ArchiveScene) -> None:
+def test_progress_counts_an_unreadable_hour_once(place: ArchiveScene) -> None:
     broken, *_others = paths = sorted(place.source.rglob("*.parquet"))
     broken.write_bytes(b"no export")
     heard, size = Heard(), sizes(paths)
@@ -111,7 +111,7 @@ def test_an_hour_counts_once_also_when_it_cannot_be_read(place: ArchiveScene) ->
     assert heard.phases() == [("verifying", size, size)]
 
 
-def test_of_an_hour_nothing_counts_before_it_was_read(place: ArchiveScene) -> None:
+def test_progress_counts_an_hour_after_it_was_read(place: ArchiveScene) -> None:
     found = export_files.Folder(str(place.source), _deps.require_pyarrow())
     heard = Heard()
     counted = exports_against_rows.counted(found, dict.fromkeys(found.hours, 7), heard)
@@ -122,13 +122,13 @@ def test_of_an_hour_nothing_counts_before_it_was_read(place: ArchiveScene) -> No
     assert heard.phases() == [("verifying", 7 * len(found.hours), 7)]
 
 
-def test_what_is_archived_is_counted(place: ArchiveScene, heard: Heard) -> None:
+def test_progress_counts_archived_exports(place: ArchiveScene, heard: Heard) -> None:
     size = sizes(place.source.rglob("*.parquet"))
     place.fill()
     assert heard.phases() == [("verifying", 0, 0), ("copying", size, size)]
 
 
-def test_what_is_compared_again_is_counted_and_no_copy_is_spoken_of(place: ArchiveScene, heard: Heard) -> None:
+def test_progress_counts_compared_exports_without_copying(place: ArchiveScene, heard: Heard) -> None:
     place.fill(compare_days=36500)
     before = heard.phases()
     place.fill(compare_days=36500)
@@ -138,7 +138,7 @@ def test_what_is_compared_again_is_counted_and_no_copy_is_spoken_of(place: Archi
 
 
 @pytest.mark.parametrize("alone", [True, False])
-def test_what_is_verified_of_the_archive_is_counted(place: ArchiveScene, heard: Heard, alone: bool) -> None:
+def test_progress_counts_verified_exports(place: ArchiveScene, heard: Heard, alone: bool) -> None:
     place.fill()
     before, size = heard.phases(), sizes(place.source.rglob("*.parquet"))
     place.verify(alone=alone)

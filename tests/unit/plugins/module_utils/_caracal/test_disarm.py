@@ -61,7 +61,7 @@ def test_a_copy_is_disarmed_once(caracal_database: TwinCluster, caracal_copy: Co
         )
 
 
-def test_a_retention_that_is_longer_stays(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_longer_retention_is_unchanged(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     copy = caracal_copy()
     caracal_database.execute("UPDATE audit_retention SET retention_days = 40000", database=copy)
     with Session(caracal_database.server, copy) as session:
@@ -69,7 +69,7 @@ def test_a_retention_that_is_longer_stays(caracal_database: TwinCluster, caracal
         assert session.value("SELECT retention_days FROM public.audit_retention") == 40000
 
 
-def test_every_address_of_a_provider_leads_nowhere(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_every_provider_address_is_replaced(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     copy = caracal_copy()
     caracal_database.execute(
         f"UPDATE providers SET config_json = $json${json.dumps(ODD)}$json$ WHERE id = (SELECT min(id) FROM providers)", database=copy
@@ -125,7 +125,7 @@ def test_functions_of_a_hostile_copy_are_not_called(caracal_database: TwinCluste
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("arm", disarm.ARMS, ids=lambda arm: arm.table)
-def test_a_trigger_that_undoes_it_is_seen(caracal_database: TwinCluster, caracal_copy: Copier, arm: disarm.Arm) -> None:
+def test_detects_a_trigger_that_undoes_the_disarm(caracal_database: TwinCluster, caracal_copy: Copier, arm: disarm.Arm) -> None:
     copy = caracal_copy()
     caracal_database.execute(LEAD_SOMEWHERE, database=copy)
     with Session(caracal_database.server, copy) as session:

@@ -21,18 +21,18 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check i
         (Finding("no_rehash_marker", "audit", "", 0, 0, "absent"), "absent"),
     ],
 )
-def test_a_finding_says_where(finding: Finding, words: str) -> None:
+def test_finding_names_its_position(finding: Finding, words: str) -> None:
     assert str(finding) == words
 
 
-def test_the_result_of_a_finding_has_its_place() -> None:
+def test_result_of_a_finding_contains_its_position() -> None:
     found = Finding("hole", "audit", "z", 3, 9, "gone")
     assert found.rows == 7
     assert found.to_result() == {"kind": "hole", "chain": "audit", "zone": "z", "low": 3, "high": 9, "leaf": ""}
 
 
 @pytest.mark.no_false_alarm
-def test_no_finding_passes() -> None:
+def test_check_without_findings_passes() -> None:
     check = findings.check("a.b", [], "all right", required=False, rows=4)
     assert (check.id, check.verdict, check.message, check.required) == ("a.b", PASS, "all right", False)
     assert check.details == {"rows": 4, "findings": 0, "positions": []}
@@ -53,7 +53,7 @@ def test_the_worst_finding_decides(worst: str, others: list[str]) -> None:
 
 
 @pytest.mark.mutation
-def test_all_are_counted_and_fifty_are_shown() -> None:
+def test_all_findings_are_counted_and_fifty_are_shown() -> None:
     found = [Finding("x", "audit", "z", number, number, "odd") for number in range(200, 0, -1)]
     check = findings.check("a.b", found, "all right")
     assert check.details["findings"] == 200

@@ -18,7 +18,7 @@ BOUNDS = "FOR VALUES FROM ('{}') TO ('{}')"
 NOVEMBER_ON, YEAR_END = "2026-11-01 00:00:00+00", "2027-01-01 00:00:00+00"
 
 
-def test_months_go_on_over_the_turn_of_a_year() -> None:
+def test_months_continue_across_the_turn_of_a_year() -> None:
     months = partitions.wanted(datetime.date(2026, 11, 30), 3)
     assert [month.name[-8:] for month in months] == ["y2026m11", "y2026m12", "y2027m01", "y2027m02"]
     assert [month.high for month in months][:-1] == [month.low for month in months][1:]
@@ -44,7 +44,7 @@ def test_a_month_is_known_by_its_name() -> None:
         partitions.DEFAULT,
     ],
 )
-def test_a_neighbour_is_no_conflict(bounds: str) -> None:
+def test_adjacent_partition_is_not_a_conflict(bounds: str) -> None:
     assert partitions.conflict(DECEMBER, {"other": bounds, DECEMBER.name: DECEMBER.bounds}) is None
     assert partitions.conflict(DECEMBER, {"other": bounds}) is None
 
@@ -60,11 +60,11 @@ def test_a_neighbour_is_no_conflict(bounds: str) -> None:
         DECEMBER.bounds,
     ],
 )
-def test_whatever_takes_a_moment_of_the_month_is_in_its_way(bounds: str) -> None:
+def test_overlapping_partition_is_a_conflict(bounds: str) -> None:
     assert partitions.conflict(DECEMBER, {"other": bounds}) == ("other", bounds)
 
 
 @pytest.mark.mutation
-def test_the_right_name_with_other_bounds_is_in_the_way() -> None:
+def test_right_name_with_other_bounds_is_a_conflict() -> None:
     shifted = BOUNDS.format("2026-11-30 18:30:00+00", "2026-12-31 18:30:00+00")
     assert partitions.conflict(DECEMBER, {DECEMBER.name: shifted}) == (DECEMBER.name, shifted)

@@ -19,7 +19,7 @@ def numbers(found: Positions) -> list[int]:
 
 
 @given(NUMBERS)
-def test_ranges_are_the_numbers_whatever_their_order(drawn: list[int]) -> None:
+def test_numbers_in_any_order_become_ranges(drawn: list[int]) -> None:
     found = Positions.of(drawn)
     assert numbers(found) == sorted(set(drawn))
     assert found.count == len(drawn)
@@ -28,7 +28,7 @@ def test_ranges_are_the_numbers_whatever_their_order(drawn: list[int]) -> None:
 
 
 @given(st.lists(NUMBERS, max_size=4))
-def test_several_put_together_are_as_one(parts: list[list[int]]) -> None:
+def test_merged_positions_equal_one_collection(parts: list[list[int]]) -> None:
     whole = Positions()
     for part in parts:
         whole.update(Positions.of(part))
@@ -43,7 +43,7 @@ def test_a_range_is_added_whole() -> None:
     assert (found.ranges(), found.count, len(found)) == ([(1, (1 << 60) + 2)], (1 << 60) + 2, 1)
 
 
-def test_a_range_inside_another_is_no_range() -> None:
+def test_contained_and_overlapping_ranges_are_merged() -> None:
     found = Positions()
     for low, high in ((1, 10), (3, 4), (9, 12), (14, 15)):
         found.add(low, high)
@@ -51,7 +51,7 @@ def test_a_range_inside_another_is_no_range() -> None:
 
 
 @pytest.mark.mutation
-def test_past_the_limit_all_are_counted_and_no_more_is_kept() -> None:
+def test_counts_all_numbers_but_keeps_ranges_up_to_the_limit() -> None:
     many = 3 * positions.LIMIT
     found = Positions.of(range(1, 2 * many, 2))
     assert (found.count, len(found)) == (many, positions.LIMIT)

@@ -31,14 +31,14 @@ NODE = ["postgres_unreachable", "redis_unreachable", "outbox_unreachable"]
         ({"error": "rate_limited"}, "rate_limited"),
     ],
 )
-def test_what_a_service_says_is_named_and_explained(body: dict[str, object], named: str) -> None:
+def test_reason_of_a_service_is_named_and_explained(body: dict[str, object], named: str) -> None:
     assert readiness.reason(json.dumps(body).encode()) == named
     words = readiness.explain(named)
     assert words.startswith(named)
     assert (words == f"{named} ({readiness.REASONS[named]})") == (named in readiness.REASONS)
 
 
-def test_every_documented_reason_has_words() -> None:
+def test_every_documented_reason_has_an_explanation() -> None:
     documented = {*GO, *NODE, "outbox_dead_messages", "outbox_dead", "internal_error", "rate_limited", "unavailable", "draining"}
     assert documented - readiness.REASONS.keys() == set()
     assert all(words and words == words.strip() for words in readiness.REASONS.values())
@@ -47,7 +47,7 @@ def test_every_documented_reason_has_words() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"Bad gateway", b"\xff\xfe", b"[]", b"null", b'"x"', b"{}", b'{"reason": 5}', b"{" * 100_000, b"[" * 100_000]
 )
-def test_garbage_names_nothing(body: bytes) -> None:
+def test_invalid_answer_has_no_reason(body: bytes) -> None:
     assert readiness.reason(body) == ""
     assert readiness.explain("") == "no reason given"
 

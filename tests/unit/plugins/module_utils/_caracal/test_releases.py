@@ -15,7 +15,7 @@ V1 = RELEASES["v1.0.0"]
 
 
 @pytest.mark.parametrize("name", RELEASES)
-def test_the_twin_is_the_release_that_it_says(name: str) -> None:
+def test_detects_the_release_of_each_twin(name: str) -> None:
     release = RELEASES[name]
     found = releases.detect(release.databases[0].tables, list(reversed(release.migrations)))
     assert found == Detected(release.family, name, tuple(sorted(release.migrations)))
@@ -50,7 +50,7 @@ def test_a_release_names_its_databases(name: str) -> None:
     assert releases.databases(detected, []) == [database.name for database in release.databases]
 
 
-def test_an_unknown_release_has_the_databases_that_there_are() -> None:
+def test_unknown_release_uses_the_existing_databases() -> None:
     unknown = Detected("secret_store", None, ())
     assert releases.databases(unknown, ["postgres", "caracal_auth", "caracal"]) == ["caracal", "caracal_auth"]
     assert releases.databases(unknown, ["postgres", "caracal"]) == ["caracal"]

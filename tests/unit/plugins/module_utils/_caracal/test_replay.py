@@ -22,7 +22,7 @@ LINE = event("one").rstrip(b"\n")
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("name", ["pending-1-1767323045123456789.ndjson", "pending-7-1.restored-0123abcd.ndjson", "pending-1-1.2.ndjson"])
-def test_names_that_hold_events(name: str) -> None:
+def test_names_of_pending_files(name: str) -> None:
     assert replay.is_pending(name) and not replay.is_probe(name)
 
 
@@ -42,11 +42,11 @@ def test_names_that_hold_events(name: str) -> None:
         f"pending-{'1' * 201}.ndjson",
     ],
 )
-def test_names_that_do_not(name: str) -> None:
+def test_names_that_are_not_pending_files(name: str) -> None:
     assert not replay.is_pending(name)
 
 
-def test_another_name_is_replayed_too() -> None:
+def test_adds_a_tag_to_a_file_name() -> None:
     assert replay.with_tag("pending-1-2.ndjson", "restored-0123abcd") == "pending-1-2.restored-0123abcd.ndjson"
 
 
@@ -67,12 +67,12 @@ def test_another_name_is_replayed_too() -> None:
         b"\0" * 100,
     ],
 )
-def test_lines_that_the_service_would_skip(line: bytes) -> None:
+def test_lines_that_are_not_events(line: bytes) -> None:
     assert replay.is_event(LINE) and not replay.is_event(line)
 
 
 @pytest.mark.parametrize("step", [1, 7, 4096, 1 << 22])
-def test_lines_are_counted_however_they_come(step: int) -> None:
+def test_lines_are_counted_in_chunks_of_any_size(step: int) -> None:
     almost = b"x" * (replay.LINE_LIMIT - 1)
     data = event("one") + b"no event\n" + almost + b"\n" + almost + b"x\n" + event("two") if step > 1000 else event("one") * 3 + b"no\n"
     lines = replay.Lines()
@@ -117,7 +117,7 @@ HEALTHY_TIMES = [
 
 
 @pytest.mark.no_false_alarm
-def test_events_as_services_write_them_are_not_doubted() -> None:
+def test_events_written_by_services_are_not_doubtful() -> None:
     found = doubts(*({"occurred_at": text} for text in HEALTHY_TIMES))
     assert (found.events, found.doubtful) == (len(HEALTHY_TIMES), 0)
     assert replay.judge(found.to_dict()).verdict == PASS
@@ -155,13 +155,13 @@ def test_an_unknown_zone_is_named(zone: str) -> None:
 
 
 @pytest.mark.mutation
-def test_names_of_an_attacker_do_no_harm_and_only_the_first_are_kept() -> None:
+def test_hostile_names_are_sanitized_and_limited_in_number() -> None:
     found = doubts(*[{"id": "\x1b[2J\n" * 1000, "zone_id": "elsewhere"}] * (replay.NOTED_EVENTS + 5))
     assert (found.doubtful, len(found.first)) == (replay.NOTED_EVENTS + 5, replay.NOTED_EVENTS)
     assert found.first[0]["event"].isprintable() and len(found.first[0]["event"]) <= 100
 
 
 @pytest.mark.parametrize("found", [{}, {"events": 0, "doubtful": 0, "first": []}], ids=["a note of an earlier version", "no event"])
-def test_without_events_there_is_nothing_to_say(found: dict[str, t.Any]) -> None:
+def test_not_applicable_without_events(found: dict[str, t.Any]) -> None:
     check = replay.judge(found)
     assert (check.verdict, check.required) == (NOT_APPLICABLE, False)

@@ -19,7 +19,7 @@ def made(*left_out: str) -> list[Check]:
 
 
 @pytest.mark.no_false_alarm
-def test_a_drill_that_made_every_check_is_complete() -> None:
+def test_drill_that_ran_every_check_is_complete() -> None:
     found = required.complete(made(), DATABASES)
     assert (found[-1].id, found[-1].verdict) == ("drill.complete", PASS)
     assert overall(found) == PASS
@@ -27,7 +27,7 @@ def test_a_drill_that_made_every_check_is_complete() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("left_out", sorted(required.required(DATABASES)))
-def test_a_check_that_was_left_out_is_named_and_proves_nothing(left_out: str) -> None:
+def test_missing_check_is_named_and_makes_a_drill_unproven(left_out: str) -> None:
     found = required.complete(made(left_out), DATABASES)
     assert found[-1].message.endswith(f"first: {left_out}")
     assert overall(found) == UNPROVEN
@@ -35,20 +35,20 @@ def test_a_check_that_was_left_out_is_named_and_proves_nothing(left_out: str) ->
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("verdict", [FAIL, UNPROVEN])
-def test_nobody_can_declare_a_required_check_unimportant(verdict: str) -> None:
+def test_required_check_cannot_be_made_optional(verdict: str) -> None:
     checks = [*made("journal.chain"), Check("journal.chain", verdict, "bad", required=False)]
     assert overall(checks) == PASS
     assert overall(required.complete(checks, DATABASES)) == verdict
 
 
-def test_a_probe_that_has_nothing_to_probe_must_be_made_and_proves_what_it_can() -> None:
+def test_probe_without_a_target_must_still_run() -> None:
     checks = [Check(one, PASS, "well") for one in sorted(required.required(DATABASES, "secret_store") - required.JUDGES_ITSELF)]
     nothing = [Check(one, UNPROVEN, "nothing was revoked", required=False) for one in required.JUDGES_ITSELF]
     assert overall(required.complete([*checks, *nothing], DATABASES, "secret_store")) == PASS
     assert overall(required.complete(checks, DATABASES, "secret_store")) == UNPROVEN
 
 
-def test_what_is_asked_depends_on_what_the_set_holds() -> None:
+def test_required_checks_depend_on_the_contents_of_the_set() -> None:
     assert required.required([]) == set(required.VERIFY)
     assert required.by_step(DATABASES, images=True)["verify"] - required.by_step(DATABASES)["verify"] == {"images.kept"}
     assert overall(required.complete(made(), DATABASES, images=True)) == UNPROVEN
@@ -58,7 +58,7 @@ def test_what_is_asked_depends_on_what_the_set_holds() -> None:
     assert required.complete([*made(), other], DATABASES)[-2] == other
 
 
-def test_what_holds_in_every_healthy_caracal_is_asked_by_family_and_release() -> None:
+def test_required_rules_depend_on_family_and_release() -> None:
     def state(*given: str | None) -> set[str]:
         return {one for one in required.required(DATABASES, *given) if one.startswith("state.")}
 
@@ -72,7 +72,7 @@ def test_what_holds_in_every_healthy_caracal_is_asked_by_family_and_release() ->
     assert state("zone_kek", None) == older
 
 
-def test_a_drill_of_caracal_asks_for_services_and_canaries() -> None:
+def test_drill_of_caracal_requires_services_and_canaries() -> None:
     newer, older = (required.by_step(DATABASES, family) for family in ("secret_store", "zone_kek"))
     assert {"sandbox.isolated", "services.sts.ready", "services.gateway.ready"} <= newer["services"] and newer["services"] == older[
         "services"
@@ -84,7 +84,7 @@ def test_a_drill_of_caracal_asks_for_services_and_canaries() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("step", sorted(required.by_step(DATABASES, "secret_store", "v1.0.0")))
-def test_a_step_that_was_not_done_stands_for_its_checks_and_keeps_the_drill_from_passing(step: str) -> None:
+def test_skipped_step_makes_the_drill_unproven(step: str) -> None:
     steps = required.by_step(DATABASES, "secret_store", "v1.0.0")
     done = [Check(one, PASS, "well") for name, ids in steps.items() if name != step for one in sorted(ids)]
     told = Check(f"drill.{step}", UNPROVEN, "not run: the step was skipped", required=False)
@@ -95,7 +95,7 @@ def test_a_step_that_was_not_done_stands_for_its_checks_and_keeps_the_drill_from
 
 
 @pytest.mark.mutation
-def test_a_rule_that_was_not_looked_up_proves_nothing() -> None:
+def test_missing_rule_makes_the_drill_unproven() -> None:
     family, release = "secret_store", "v1.0.0"
     checks = [Check(one, PASS, "well") for one in sorted(required.required(DATABASES, family, release))]
     assert overall(required.complete(checks, DATABASES, family, release)) == PASS

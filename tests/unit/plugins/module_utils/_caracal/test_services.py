@@ -16,7 +16,7 @@ SECRET_WORDS = ("KEY", "KEK", "TOKEN", "SECRET", "PASSWORD", "BEARER", "DATABASE
 
 
 @FAMILIES
-def test_they_start_in_the_order_in_which_nothing_is_lost(family: str) -> None:
+def test_services_start_in_an_order_that_loses_no_event(family: str) -> None:
     """The reader of audit events starts before their writers, the STS before its clients, and the Gateway last."""
     found = [service.name for service in services.services(family)]
     assert found == ["audit", "sts", "api", "coordinator", "gateway"] + (["web"] if family == SECRET_STORE else [])
@@ -32,7 +32,7 @@ def test_no_environment_holds_a_secret(family: str) -> None:
 
 
 @FAMILIES
-def test_every_secret_is_one_that_a_deployment_has_or_a_drill_makes(family: str) -> None:
+def test_every_secret_is_from_the_deployment_or_the_drill(family: str) -> None:
     release = next(one for one in RELEASES.values() if one.family == family)
     held = {*keys.for_seed(1).as_files(release.family), *services.MADE, *services.OPTIONAL, "caracalAuthSecret"}
     for service in services.services(family):

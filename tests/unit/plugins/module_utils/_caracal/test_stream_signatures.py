@@ -58,14 +58,14 @@ MAKERS: dict[str, tuple[t.Callable[..., Frame], str]] = {"streams": (entry, STRE
 
 
 @pytest.mark.no_false_alarm
-def test_entries_of_the_restored_keys() -> None:
+def test_entries_signed_with_the_restored_keys_pass() -> None:
     found = judge([entry(KEY, 2), entry(KEY, 1), entry(None), event(KEY, 9), event(KEY, 1)])
     assert (found[CHECK_ID].verdict, found[CHECK_ID].details) == (PASS, {"signed": {STREAM: 2}, "other_key": {}})
     assert (found[FORGED].verdict, found[FORGED].details["verified"]) == (PASS, {STREAMS_KEY: 2, AUDIT_KEY: 2})
 
 
 @pytest.mark.mutation
-def test_if_no_entry_fits_the_key_is_wrong_and_nothing_is_forged() -> None:
+def test_wrong_key_is_not_reported_as_forged_entries() -> None:
     assert verdicts([entry(OTHER, 1), entry(OTHER, 90)]) == (FAIL, UNPROVEN)
     assert verdicts([entry(OTHER, 1), entry(OTHER, 90), event(KEY, 1), event(KEY, 90)]) == (FAIL, PASS)
     found = judge([entry(KEY, 1), event(OTHER, 1), event(OTHER, 90)])
@@ -100,17 +100,17 @@ def test_an_entry_that_was_copied_into_another_stream_is_forged() -> None:
     assert [one["stream"] for one in found[FORGED].details["entries"]] == ["caracal.policy.invalidate"]
 
 
-def test_without_a_signed_entry_nothing_is_proved_and_nothing_required() -> None:
+def test_unproven_and_optional_without_a_signed_entry() -> None:
     for nothing in ([], [entry(None)]):
         for check in judge(nothing).values():
             assert check.verdict == UNPROVEN and not check.required
 
 
-def test_without_an_audit_key_its_signatures_prove_nothing() -> None:
+def test_audit_signatures_are_unproven_without_a_key() -> None:
     assert judge([event(KEY, 0), event(OTHER, 30)], None)[FORGED].verdict == UNPROVEN
 
 
-def test_the_product_signs_so() -> None:
+def test_entry_signed_by_the_product_passes() -> None:
     """An entry and the key of a real run."""
     fixture = json.loads((Path(__file__).parents[4] / "data" / "signed_entry.json").read_text(encoding="utf-8"))
     frame = Frame(fixture["stream"], "1-0", {name.encode(): value.encode() for name, value in fixture["fields"].items()})

@@ -20,7 +20,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal import
         ("unknown", "opa-engine", False),
     ],
 )
-def test_lag_says_something_where_a_service_reads(stream: str, group: str, right: bool) -> None:
+def test_lag_counts_only_for_groups_that_a_service_reads(stream: str, group: str, right: bool) -> None:
     assert streams.is_consumed(stream, group) is right
 
 

@@ -13,7 +13,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check i
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("wanted", [None, "v1.0.0"])
-def test_the_release_of_the_set_needs_no_word(wanted: str | None) -> None:
+def test_release_of_the_set_passes(wanted: str | None) -> None:
     assert upgrade.judge("v1.0.0", "secret_store", wanted).verdict == PASS
 
 
@@ -25,7 +25,7 @@ def test_the_release_of_the_set_needs_no_word(wanted: str | None) -> None:
         ("2026-06-04", "zone_kek", "v2026.06.21", "recomputes every audit hash"),
     ],
 )
-def test_a_later_release_says_what_it_will_do(recorded: str, family: str, wanted: str, words: str) -> None:
+def test_later_release_is_a_warning_with_its_migrations(recorded: str, family: str, wanted: str, words: str) -> None:
     check = upgrade.judge(recorded, family, wanted)
     assert check.verdict == WARN and words in check.message
 
@@ -41,12 +41,12 @@ def test_a_later_release_says_what_it_will_do(recorded: str, family: str, wanted
         ("v1.0.0", "secret_store", "v9", OptionError, "unknown release 'v9'"),
     ],
 )
-def test_what_cannot_run_is_refused(recorded: str | None, family: str, wanted: str, kind: type[BackupError], words: str) -> None:
+def test_refuses_an_impossible_upgrade(recorded: str | None, family: str, wanted: str, kind: type[BackupError], words: str) -> None:
     with pytest.raises(kind) as raised:
         upgrade.judge(recorded, family, wanted)
     assert words in raised.value.msg
 
 
 @pytest.mark.mutation
-def test_an_unknown_release_proves_nothing() -> None:
+def test_unknown_release_is_unproven() -> None:
     assert upgrade.judge(None, "secret_store", "v1.0.0").verdict == UNPROVEN

@@ -82,7 +82,7 @@ def test_a_broken_copy_has_its_cause(name: str, committed: Committed, restored: 
 
 
 @pytest.mark.mutation
-def test_wrong_keys_are_told_from_damage(committed: Committed, restored: Copy) -> None:
+def test_distinguishes_wrong_keys_from_damage(committed: Committed, restored: Copy) -> None:
     given, other = "5a9f1c" * 10 + "77b1", "9c31d7" * 10 + "40ff"
     (kek,) = diagnosis.diagnose(look(committed, restored, ENVELOPES, kek=given))
     sealed = keys.for_seed(restored.spec.seed).kek_id.hex()

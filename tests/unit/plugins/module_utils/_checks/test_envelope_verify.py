@@ -197,7 +197,7 @@ def test_a_previous_key_that_nothing_needs_does_no_harm(caracal_database: TwinCl
 
 
 @pytest.mark.no_false_alarm
-def test_ids_with_anything_in_them_are_read(broken: Broken, caracal_database: TwinCluster) -> None:
+def test_reads_ids_with_any_characters(broken: Broken, caracal_database: TwinCluster) -> None:
     ref = "zones/\tA\\N\n'ü/x"
     sealed = envelope(ref, key=bytes.fromhex(key_of(caracal_database)))
     result = broken(f"INSERT INTO secret_store SELECT $r${ref}$r$, zone_id, {sealed} FROM secret_store LIMIT 1")
@@ -226,9 +226,7 @@ def test_check_mode_is_the_same(caracal_database: TwinCluster) -> None:
     ],
     ids=["empty", "not-hex", "short", "zeros", "repeated", "sequence", "alternating"],
 )
-def test_a_key_with_which_nothing_could_run_is_refused_before_reading(
-    caracal_database: TwinCluster, tmp_path: Path, text: str, said: str
-) -> None:
+def test_refuses_an_invalid_key_before_reading(caracal_database: TwinCluster, tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "kek"
     path.write_text(text)
     right = {"kek": key_of(caracal_database)}
@@ -239,7 +237,7 @@ def test_a_key_with_which_nothing_could_run_is_refused_before_reading(
 
 
 @pytest.mark.mutation
-def test_a_value_with_a_newline_and_a_file_that_cannot_be_read_are_refused(caracal_database: TwinCluster, tmp_path: Path) -> None:
+def test_refuses_a_newline_in_a_key_and_an_unreadable_file(caracal_database: TwinCluster, tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="blanks or a newline"):
         verify(caracal_database, kek=f"{key_of(caracal_database)}\n")
     for path in (tmp_path / "none", tmp_path):
@@ -261,7 +259,7 @@ def test_a_key_is_given_once_and_only_once() -> None:
 
 
 @pytest.mark.mutation
-def test_a_wrong_key_is_named_with_those_that_the_rows_carry(caracal_database: TwinCluster) -> None:
+def test_reports_a_wrong_key_and_the_keys_of_the_rows(caracal_database: TwinCluster) -> None:
     result = verify(caracal_database, kek=OTHER.hexdigest())
     right = kek.parse(key_of(caracal_database), "kek").id
     count = result["by_id"][KEK]["details"]["rows"]
@@ -284,7 +282,7 @@ def test_a_wrong_key_of_the_older_family_opens_no_row(bare: TwinCluster) -> None
 
 
 @pytest.mark.mutation
-def test_rows_under_the_previous_key_only(caracal_database: TwinCluster, bare: TwinCluster) -> None:
+def test_rows_only_under_the_previous_key_warn_or_fail(caracal_database: TwinCluster, bare: TwinCluster) -> None:
     result = verify(caracal_database, kek=OTHER.hexdigest(), previous_kek=key_of(caracal_database))
     right = kek.parse(key_of(caracal_database), "kek").id
     assert result["verdict"] == "pass" and result["by_id"][KEK]["details"]["opened"].keys() == {right}
@@ -297,7 +295,7 @@ def test_rows_under_the_previous_key_only(caracal_database: TwinCluster, bare: T
 
 
 @pytest.mark.mutation
-def test_mixed_keys(broken: Broken) -> None:
+def test_mixed_keys_fail_without_the_previous_key(broken: Broken) -> None:
     mix = put("notification_sinks.secret_ct", envelope(sealing.SINK_SECRET))
     result = broken(mix)
     assert verdicts(result) == {KEK: "fail", "envelopes.notification_sinks.secret_ct": "fail"}
@@ -310,7 +308,7 @@ def test_mixed_keys(broken: Broken) -> None:
 
 
 @pytest.mark.mutation
-def test_mixed_keys_of_the_older_family(bare_broken: Broken) -> None:
+def test_mixed_keys_of_the_older_family_always_fail(bare_broken: Broken) -> None:
     other = literal(bytes(12) + sealing.seal_bare(OTHER.digest(), bytes(12), b"x"))
     mix = put("provider_grants.access_token_ct", other)
     result = bare_broken(mix)
@@ -440,7 +438,7 @@ def test_tokens_in_each_others_columns_are_found(broken: Broken) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_signing_keys_swapped_between_zones_open_since_nothing_binds_them(broken: Broken, bare_broken: Broken) -> None:
+def test_signing_keys_swapped_between_zones_are_not_detected(broken: Broken, bare_broken: Broken) -> None:
     """Known limit, described in the guide: the inventory of a set shows the swap, the envelope does not."""
     assert verdicts(broken(swap("secrets", "envelope", "id"))) == {}
     statement = swap("secrets", "ciphertext", "id").replace("SET ciphertext", "SET nonce = b.nonce, ciphertext")
@@ -456,7 +454,7 @@ def test_a_signing_key_copied_over_another_is_found(broken: Broken, bare_broken:
 
 
 @pytest.mark.mutation
-def test_a_signing_key_that_is_none_is_found(broken: Broken, caracal_database: TwinCluster) -> None:
+def test_finds_a_value_that_is_not_a_signing_key(broken: Broken, caracal_database: TwinCluster) -> None:
     sealed = envelope(sealing.SIGNING_KEY, b"sk-not-a-pem", bytes.fromhex(key_of(caracal_database)))
     result = broken(put("secrets.envelope", sealed))
     assert verdicts(result) == {COLUMN_OF_KEYS: "fail"}
@@ -481,14 +479,14 @@ def test_no_sealed_value_at_all_is_unproven(broken: Broken, bare_broken: Broken)
 
 
 @pytest.mark.no_false_alarm
-def test_a_column_that_nobody_uses_does_not_stop_a_pass(broken: Broken) -> None:
+def test_unused_column_does_not_prevent_a_pass(broken: Broken) -> None:
     result = broken("TRUNCATE provider_connections CASCADE", "TRUNCATE notification_sinks CASCADE")
     assert result["verdict"] == "pass" and set(verdicts(result).values()) == {"not_applicable"}
     assert not [one for one in result["checks"] if one["required"] and one["verdict"] != "pass"]
 
 
 @pytest.mark.mutation
-def test_zones_with_sessions_and_without_a_key(broken: Broken, bare_broken: Broken) -> None:
+def test_zones_with_sessions_and_no_signing_key_are_reported(broken: Broken, bare_broken: Broken) -> None:
     for run in (broken, bare_broken):
         result = run("DELETE FROM secrets WHERE zone_id = (SELECT max(zone_id) FROM secrets)")
         assert verdicts(result) == {"envelopes.signing_keys": "warn"} and result["verdict"] == "pass"
@@ -500,7 +498,7 @@ def test_zones_with_sessions_and_without_a_key(broken: Broken, bare_broken: Brok
 
 
 @pytest.mark.mutation
-def test_provider_secrets_that_are_not_here(broken: Broken, bare_broken: Broken) -> None:
+def test_missing_provider_secrets_are_reported(broken: Broken, bare_broken: Broken) -> None:
     result = broken("TRUNCATE secret_store")
     assert result["verdict"] == "unproven" and "external secret backend seems" in words(result, "envelopes.providers")
     result = broken("DELETE FROM secret_store WHERE ref = (SELECT min(ref) FROM secret_store WHERE ref LIKE '%/secretConfig')")
@@ -529,7 +527,7 @@ def test_provider_secrets_that_are_not_here(broken: Broken, bare_broken: Broken)
         ("UPDATE secrets SET name = 'other' WHERE id = (SELECT max(id) FROM secrets)", {"other_secrets": 1}),
     ],
 )
-def test_what_was_not_read_is_unproven(broken: Broken, statement: str, told: dict[str, t.Any]) -> None:
+def test_unread_data_is_unproven(broken: Broken, statement: str, told: dict[str, t.Any]) -> None:
     result = broken(statement)
     assert result["verdict"] == "unproven" and result["by_id"]["envelopes.coverage"]["verdict"] == "unproven"
     assert result["by_id"]["envelopes.coverage"]["details"] == {"missing": [], "not_read": [], "other_secrets": 0, **told}

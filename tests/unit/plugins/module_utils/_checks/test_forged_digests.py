@@ -208,7 +208,7 @@ def scratch(caracal_database: TwinCluster, caracal_copy: Copier) -> t.Iterator[S
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ALIKE)
-def test_no_two_tables_are_the_same_text(scratch: Session, name: str) -> None:
+def test_different_tables_have_different_digests(scratch: Session, name: str) -> None:
     """This tests `copy-sha256-v1`. A table without a key has the same digest in any heap order."""
     found = []
     for rows in ALIKE[name]:
@@ -231,7 +231,7 @@ PARTS = {"content": ("request_id", "decision"), "chain_digest": ("prev_content_s
 @pytest.mark.mutation
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.parametrize("name", ALIKE)
-def test_no_two_blocks_are_the_same_text(scratch: Session, name: str, part: str) -> None:
+def test_different_blocks_have_different_digests(scratch: Session, name: str, part: str) -> None:
     """Tests each digest of a block separately, in any heap order."""
     first, second = PARTS[part]
     other = ({*PARTS} - {part}).pop()

@@ -78,7 +78,7 @@ def test_a_function_that_does_not_answer_is_unproven(
     eventually(lambda: caracal_database.execute(left, database="postgres")[0][0] == 0)
 
 
-def test_without_rows_and_functions_nothing_is_tried(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_not_applicable_without_rows_and_functions(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     database = caracal_copy()
     caracal_database.execute("SET session_replication_role = replica", "DELETE FROM policy_versions", database=database)
     assert effects(caracal_database, database, "v2026.06.21").verdict == NOT_APPLICABLE

@@ -115,7 +115,7 @@ def test_a_broken_key_of_the_other_database_is_found(twins: Twins, release: str)
     ],
     ids=["agents", "granted", "old"],
 )  # fmt: skip
-def test_delegations_that_the_product_deletes_are_not_missed(twins: Twins, statements: list[str]) -> None:
+def test_delegations_deleted_by_the_product_are_not_findings(twins: Twins, statements: list[str]) -> None:
     with broken(twins("v1.0.0")) as database:
         assert database.verify()["delegations.announced"].verdict == PASS
         database.run(*statements)
@@ -147,7 +147,7 @@ REMOVED_AI = [
 
 
 @pytest.mark.no_false_alarm
-def test_what_a_removed_ai_provider_leaves_in_the_products_own_zone_is_in_order(twins: Twins) -> None:
+def test_leftovers_of_a_removed_ai_provider_pass(twins: Twins) -> None:
     """The API archives the provider and leaves its resource."""
     with broken(twins("v1.0.0")) as database:
         before = bad(database.verify())
@@ -195,7 +195,7 @@ ALWAYS = {"policy_activation.zone_has_active_set", "gateway_bindings.revision", 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("release", ["2026-06-04", "v1.0.0"])
-def test_zero_rows_prove_nothing_unless_the_set_has_none_either(twins: Twins, release: str) -> None:
+def test_zero_rows_are_not_a_pass_unless_the_set_has_none(twins: Twins, release: str) -> None:
     rules = table.rules(RELEASES[release].family, release, ["caracal"])
     with broken(twins(release)) as database:
         recorded = database.record()
@@ -219,7 +219,7 @@ TABLES = [
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(("release", "name"), TABLES, ids=[f"{release}-{name}" for release, name in TABLES])
-def test_a_table_without_rows_leaves_no_rule_open(twins: Twins, release: str, name: str) -> None:
+def test_empty_table_leaves_no_rule_unproven(twins: Twins, release: str, name: str) -> None:
     """A deployment that never used a part of Caracal, and its set records that."""
     with broken(twins(release)) as database:
         database.run(f"DELETE FROM public.{name}")
@@ -230,7 +230,7 @@ def test_a_table_without_rows_leaves_no_rule_open(twins: Twins, release: str, na
 
 
 @pytest.mark.mutation
-def test_zero_is_not_believed_beside_an_inventory_without_zones(twins: Twins) -> None:
+def test_zero_rows_are_unproven_without_zones_in_the_inventory(twins: Twins) -> None:
     with broken(twins("v1.0.0")) as database:
         database.run(EMPTY, "DELETE FROM zones")
         checks = database.verify()
@@ -238,7 +238,7 @@ def test_zero_is_not_believed_beside_an_inventory_without_zones(twins: Twins) ->
 
 
 @pytest.mark.mutation
-def test_a_table_that_is_gone_proves_nothing_and_the_rest_is_still_judged(twins: Twins) -> None:
+def test_missing_table_is_unproven_and_other_rules_run(twins: Twins) -> None:
     with broken(twins("v1.0.0")) as database:
         recorded = database.record()
         database.run("DROP TABLE agent_topology", "ALTER TABLE policy_versions DROP COLUMN content", "DROP TABLE audit_chain_rehash")
@@ -253,7 +253,7 @@ def test_a_table_that_is_gone_proves_nothing_and_the_rest_is_still_judged(twins:
 
 
 @pytest.mark.mutation
-def test_code_that_lies_in_the_database_is_not_run(twins: Twins) -> None:
+def test_code_in_the_database_is_not_run(twins: Twins) -> None:
     """A view replaces a table, and functions and operators have the names that the queries use."""
     body = "LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''was run''; END'"
     with broken(twins("v1.0.0")) as database:

@@ -47,7 +47,7 @@ def keep(table: t.Any, folder: Path) -> str:
 
 
 @pytest.mark.mutation
-def test_an_unknown_release_is_unproven_and_tells_how_far_it_is_from_the_nearest(caracal_database: TwinCluster, newer: str) -> None:
+def test_unknown_release_is_unproven_and_names_the_closest(caracal_database: TwinCluster, newer: str) -> None:
     result = verify(caracal_database, database=newer)
     assert (result["verdict"], result["failed"], result["release"], result["nearest"]) == ("unproven", True, None, "v1.0.0")
     words = said(result, "migrations.release")
@@ -66,7 +66,7 @@ def test_an_unknown_release_is_unproven_and_tells_how_far_it_is_from_the_nearest
 
 
 @pytest.mark.no_false_alarm
-def test_a_described_release_is_whole_against_its_table(
+def test_described_release_passes_against_its_table(
     caracal_database: TwinCluster, newer: str, described: dict[str, t.Any], tmp_path: Path
 ) -> None:
     result = verify(caracal_database, database=newer, release_table=keep(described, tmp_path))
@@ -85,7 +85,7 @@ def test_a_damage_is_found_against_a_described_release(
     assert said(result, f"{OWN}.grants") == "differs from v1.1.0: grant on newer to caracalapi is missing"
 
 
-def test_a_described_release_says_the_same_as_ours(caracal_database: TwinCluster) -> None:
+def test_description_of_a_known_release_equals_our_table(caracal_database: TwinCluster) -> None:
     """Our tables equal the module's output, and apart from services a table contains no installation-specific names."""
     table = verify(caracal_database, describe="again")["table"]
     assert table["migrations"] == ["0001_baseline", "0002_approval_hardening", "0003_operator_run_token_usage"]
@@ -114,7 +114,7 @@ BAD: dict[str, tuple[t.Callable[[dict[str, t.Any]], t.Any], str]] = {
 
 
 @pytest.mark.mutation
-def test_a_table_that_is_none_is_refused(caracal_database: TwinCluster, described: dict[str, t.Any], tmp_path: Path) -> None:
+def test_refuses_an_invalid_release_table(caracal_database: TwinCluster, described: dict[str, t.Any], tmp_path: Path) -> None:
     for bad, words in BAD.values():
         with pytest.raises(OptionError) as raised:
             verify(caracal_database, release_table=keep(bad(described), tmp_path))

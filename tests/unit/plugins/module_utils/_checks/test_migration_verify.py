@@ -65,7 +65,7 @@ def of_release(request: pytest.FixtureRequest, server_install: server_binaries.I
 
 
 @pytest.mark.no_false_alarm
-def test_every_release_is_found_whole(of_release: TwinCluster) -> None:
+def test_every_release_passes(of_release: TwinCluster) -> None:
     result, release = verify(of_release), of_release.spec.release
     assert (result["verdict"], result["release"], odd(result)) == ("pass", release, OLD)
     assert result["family"] == RELEASES[release].family and result["table"] is None
@@ -75,7 +75,7 @@ def test_every_release_is_found_whole(of_release: TwinCluster) -> None:
 
 
 @pytest.mark.mutation
-def test_a_release_without_its_newest_migration_is_not_taken_for_the_one_before(of_release: TwinCluster) -> None:
+def test_release_without_newest_migration_is_still_recognized(of_release: TwinCluster) -> None:
     newest = max(RELEASES[of_release.spec.release].migrations)
     of_release.execute(f"DELETE FROM schema_migrations WHERE version = '{newest}'")
     result = verify(of_release)
@@ -85,19 +85,19 @@ def test_a_release_without_its_newest_migration_is_not_taken_for_the_one_before(
 
 
 @pytest.mark.no_false_alarm
-def test_the_next_major_of_postgresql_describes_it_in_the_same_words(newer_install: server_binaries.Install) -> None:
+def test_next_major_of_postgresql_passes(newer_install: server_binaries.Install) -> None:
     with make_twin(newer_install, Spec(events=60, months=3, seed="newer", now=NOW)) as cluster:
         assert odd(verify(cluster)) == OLD
 
 
 @pytest.mark.no_false_alarm
-def test_what_a_set_restored_is_whole(restored: Copy) -> None:
+def test_restored_database_passes(restored: Copy) -> None:
     result = verify(restored, sandbox=restored.info.directory)
     assert (result["verdict"], odd(result)) == ("pass", OLD)
 
 
 @pytest.mark.no_false_alarm
-def test_what_an_installation_may_have_besides_is_no_fault(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_allowed_additions_of_an_installation_pass(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     caracal_database.execute(
         "SELECT public.audit_partition_ensure((date_trunc('month', now()) + n * interval '1 month')::date) FROM generate_series(0, 3) n",
@@ -127,7 +127,7 @@ ADDITIONS = {
 
 
 @pytest.mark.no_false_alarm
-def test_what_the_operator_names_is_expected_and_nothing_else(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_only_additions_named_by_the_operator_pass(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     caracal_database.execute(*(one.replace("{name}", name) for one in ADDITIONS.values()), database=name)
     assert odd(verify(caracal_database, database=name, schema_additions=list(ADDITIONS))) == OLD
@@ -688,12 +688,12 @@ def newer_build(caracal_database: TwinCluster) -> t.Iterator[str]:
 
 
 @pytest.mark.no_false_alarm
-def test_a_console_of_a_newer_build_is_no_difference(caracal_database: TwinCluster, newer_build: str) -> None:
+def test_newer_console_build_is_not_a_difference(caracal_database: TwinCluster, newer_build: str) -> None:
     assert odd(verify(caracal_database, auth_database=newer_build)) == OLD
 
 
 @pytest.mark.mutation
-def test_half_of_a_newer_build_is_a_difference(caracal_database: TwinCluster, newer_build: str) -> None:
+def test_partial_newer_console_build_is_a_difference(caracal_database: TwinCluster, newer_build: str) -> None:
     caracal_database.execute('DROP INDEX "account_issuer_accountId_uidx"', database=newer_build)
     result = verify(caracal_database, auth_database=newer_build)
     assert odd(result) == {**OLD, f"{AUTH}.indexes": "fail"}
@@ -707,7 +707,7 @@ def test_a_missing_database_of_the_console_fails(caracal_database: TwinCluster) 
 
 
 @pytest.mark.mutation
-def test_what_is_no_caracal_at_all_is_refused(caracal_database: TwinCluster) -> None:
+def test_refuses_a_database_that_is_not_caracals(caracal_database: TwinCluster) -> None:
     with pytest.raises(VersionMismatch, match=r"database caracal_auth has 0 of the .* correct the database name"):
         verify(caracal_database, database="caracal_auth")
     with pytest.raises(Unreachable, match="database nowhere does not exist"):
@@ -715,7 +715,7 @@ def test_what_is_no_caracal_at_all_is_refused(caracal_database: TwinCluster) -> 
 
 
 @pytest.mark.mutation
-def test_a_name_of_a_migration_that_stands_for_another_file_is_no_proof(twin_cluster: TwinFactory) -> None:
+def test_migration_name_of_another_family_is_not_proof(twin_cluster: TwinFactory) -> None:
     """The first migrations of two families have the same name."""
     cluster = twin_cluster(60, release="v2026.06.25-rc.1")
     cluster.execute(
@@ -728,7 +728,7 @@ def test_a_name_of_a_migration_that_stands_for_another_file_is_no_proof(twin_clu
 
 
 @pytest.mark.no_false_alarm
-def test_nothing_is_written_and_no_event_waits(caracal_database: TwinCluster) -> None:
+def test_writes_nothing_to_the_database(caracal_database: TwinCluster) -> None:
     """The module can safely check a production database: the transaction is read-only, and check mode does the same."""
     before = caracal_database.execute(
         "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del), pg_current_xact_id_if_assigned() FROM pg_stat_user_tables"

@@ -37,7 +37,7 @@ def test_an_odd_history_fails_no_rule(twins: Twins, release: str, name: str) -> 
 
 
 @pytest.mark.mutation
-def test_an_activation_that_the_api_ended_is_told_from_one_that_was_lost(twins: Twins) -> None:
+def test_lost_activation_without_a_deletion_event_fails(twins: Twins) -> None:
     """The event of the deletion is the only difference."""
     with broken(twins("v1.0.0")) as database:
         database.run("UPDATE policy_set_bindings SET active_version_id = NULL")
@@ -63,7 +63,7 @@ def test_an_activation_that_the_api_ended_is_told_from_one_that_was_lost(twins: 
         ("forms.upstreams", "resources.upstream_url", "https://"),
     ],
 )
-def test_each_column_is_looked_at(twins: Twins, rule: str, column: str, value: str) -> None:
+def test_each_column_is_checked(twins: Twins, rule: str, column: str, value: str) -> None:
     table, _dot, name = column.partition(".")
     with broken(twins("v1.0.0")) as database:
         database.run("DROP INDEX admin_tokens_token_sha256_active", NO_CHECKS.format(table), f"UPDATE {table} SET {name} = '{value}'")

@@ -116,7 +116,7 @@ def test_a_deployment_without_a_grant_of_its_release_is_warned(here: Deployment)
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("release", ["2026-06-04", "v2026.06.21"])
-def test_the_other_family_is_judged_by_what_it_has(
+def test_older_family_is_evaluated_by_its_own_checks(
     release: str, server_install: server_binaries.Install, _proved: Scene, redis: RedisServer, tmp_path: Path
 ) -> None:
     with make_twin(server_install, Spec(events=300, seed="other", now=utc_now(), release=release)) as twin:
@@ -181,7 +181,7 @@ def test_a_fault_of_the_database_is_found(here: Deployment, statements: list[str
 
 
 @pytest.mark.mutation
-def test_a_month_that_goes_before_its_late_events_were_exported_is_named_with_its_date(here: Deployment) -> None:
+def test_month_dropped_before_its_export_is_named_with_its_date(here: Deployment) -> None:
     """A late event of an old month arrived a minute ago. The exports run, but the month is dropped first."""
     oldest = here.execute("SELECT min(relname) FROM pg_class WHERE relname ~ '^audit_events_y' AND relispartition AND relkind = 'r'")[0][0]
     first = Month(dt.date(int(oldest[14:18]), int(oldest[19:21]), 1))
@@ -194,7 +194,7 @@ def test_a_month_that_goes_before_its_late_events_were_exported_is_named_with_it
 
 
 @pytest.mark.mutation
-def test_a_cleaner_that_may_and_does_not_is_worse_than_one_that_may_not(here: Deployment) -> None:
+def test_inactive_cleaner_fails_and_unauthorized_one_warns(here: Deployment) -> None:
     here.execute("UPDATE caracal_outbox SET published_at = now() - interval '30 days' WHERE status = 'published'")
     assert here.check("coordinator.outbox")["verdict"] == "fail"
     here.execute("REVOKE DELETE ON caracal_outbox FROM caracalcoordinator")
@@ -202,7 +202,7 @@ def test_a_cleaner_that_may_and_does_not_is_worse_than_one_that_may_not(here: De
 
 
 @pytest.mark.mutation
-def test_without_the_running_environment_nothing_that_rests_on_days_passes(here: Deployment) -> None:
+def test_checks_of_days_need_the_running_environment(here: Deployment) -> None:
     result = here.ask(effective_environment=None)
     resting = ("audit.days", "audit.overdue", AUDIT, "coordinator.delegations", "coordinator.outbox", "coordinator.sessions")
     said = spoken(result)
@@ -214,7 +214,7 @@ def test_without_the_running_environment_nothing_that_rests_on_days_passes(here:
     assert here.check(EXPORTS, effective_environment={})["verdict"] == "not_applicable"
 
 
-def test_the_environment_comes_from_a_file_too_and_no_secret_of_it_is_told(here: Deployment, tmp_path: Path) -> None:
+def test_environment_file_is_read_without_printing_secrets(here: Deployment, tmp_path: Path) -> None:
     path = tmp_path / "environ"
     path.write_bytes(b"AUDIT_HMAC_KEY=hush\0AUDIT_RETENTION_DAYS=500\0AUDIT_EXPORT_S3_BUCKET=caracal-audit\0")
     result = here.ask(effective_environment_file=str(path))
@@ -229,13 +229,13 @@ def test_the_environment_comes_from_a_file_too_and_no_secret_of_it_is_told(here:
         ({"audit_at_most": 90}, "audit.days", " 90 "),
     ],
 )
-def test_days_against_the_law(here: Deployment, legal: dict[str, int], check: str, words: str) -> None:
+def test_retention_days_outside_legal_limits_fail(here: Deployment, legal: dict[str, int], check: str, words: str) -> None:
     found = here.check(check, legal=legal)
     assert found["verdict"] == "fail" and words in found["message"]
 
 
 @pytest.mark.mutation
-def test_sets_and_drills_grow_old(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_sets_and_drills_fail(here: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
     verdicts: dict[int, tuple[str, ...]] = {}
     for days in (1, 2, 9, 401):
         later(monkeypatch, days=days)
@@ -251,7 +251,7 @@ def test_sets_and_drills_grow_old(here: Deployment, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.mutation
-def test_a_drill_that_failed_counts_for_more_than_one_that_passed_before(here: Deployment) -> None:
+def test_newer_failed_drill_overrides_a_passed_drill(here: Deployment) -> None:
     here.drill("unproven")
     assert here.check("backups.drill")["verdict"] == "pass", "it told nothing"
     here.drill("fail")
@@ -260,14 +260,14 @@ def test_a_drill_that_failed_counts_for_more_than_one_that_passed_before(here: D
 
 
 @pytest.mark.mutation
-def test_a_newest_set_that_is_not_whole_is_no_backup(here: Deployment) -> None:
+def test_incomplete_newest_set_fails(here: Deployment) -> None:
     next(here.scene.repository.glob("sets/*/postgres/*.dump.zst.age")).unlink()
     found = here.check("backups.newest")
     assert found["verdict"] == "fail" and "cannot be trusted" in found["message"]
 
 
 @pytest.mark.mutation
-def test_a_recipient_for_emergencies_that_could_not_open_the_newest_set(here: Deployment, tmp_path: Path) -> None:
+def test_break_glass_recipient_must_decrypt_the_newest_set(here: Deployment, tmp_path: Path) -> None:
     safe = tmp_path / "safe.recipients"
     safe.write_text(new_identity(tmp_path / "safe.identity"))
     found = here.check("backups.break_glass", break_glass_files=[str(safe)])
@@ -275,7 +275,7 @@ def test_a_recipient_for_emergencies_that_could_not_open_the_newest_set(here: De
 
 
 @pytest.mark.mutation
-def test_copies_count_when_they_were_verified_lately(here: Deployment) -> None:
+def test_only_recently_verified_copies_count(here: Deployment) -> None:
     now = utc_now()
     copies = [{"name": name, "verified": (now - dt.timedelta(days=days)).isoformat()} for name, days in (("a", 1), ("b", 20), ("c", 90))]
     assert here.check("backups.copies", copies=copies, copies_at_least=2)["verdict"] == "pass"
@@ -283,14 +283,14 @@ def test_copies_count_when_they_were_verified_lately(here: Deployment) -> None:
     assert found["verdict"] == "fail" and found["details"] == {"asked": 3, "fresh": ["a", "b"], "named": ["a", "b", "c"]}
 
 
-def test_an_archive_is_only_asked_for_when_somebody_says_so(here: Deployment) -> None:
+def test_archive_check_runs_only_if_configured(here: Deployment) -> None:
     assert "retention.backups.archive" not in {one["id"] for one in here.ask()["checks"]}
     found = here.check("backups.archive", archive_budget=3)
     assert found["verdict"] == "fail" and "no archived export" in found["message"]
 
 
 @pytest.mark.mutation
-def test_streams_in_trouble(here: Deployment) -> None:
+def test_stream_problems_are_reported(here: Deployment) -> None:
     run, audit, revoke = here.redis.run, "caracal.audit.events", "caracal.sessions.revoke"
     run("XADD", f"{audit}.dlq", "5-1", "reason", "hmac")
     found = here.check("streams.dead_letters")
@@ -311,7 +311,7 @@ def test_streams_in_trouble(here: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_a_gateway_that_is_gone_leaves_its_group_behind(here: Deployment) -> None:
+def test_group_of_a_removed_gateway_does_not_fail(here: Deployment) -> None:
     run, stream, group = here.redis.run, "caracal.sessions.revoke", "gateway-revocation:gone"
     run("XADD", stream, "*", "n", 2)
     run("XGROUP", "CREATE", stream, group, "0")
@@ -323,14 +323,14 @@ def test_a_gateway_that_is_gone_leaves_its_group_behind(here: Deployment) -> Non
 
 
 @pytest.mark.mutation
-def test_a_stream_that_nobody_reads_proves_nothing(here: Deployment) -> None:
+def test_stream_without_its_consumer_group_is_unproven(here: Deployment) -> None:
     here.redis.run("XGROUP", "DESTROY", "caracal.audit.events", "audit-ingestor")
     found = here.check("streams.pending")
     assert found["verdict"] == "unproven" and found["details"]["missing"] == ["caracal.audit.events audit-ingestor"]
 
 
 @pytest.mark.mutation
-def test_a_redis_that_is_empty_or_not_there_proves_nothing(here: Deployment) -> None:
+def test_empty_or_unreachable_redis_is_unproven(here: Deployment) -> None:
     here.redis.run("FLUSHALL")
     result = here.ask()
     names = ("streams.bounds", "streams.pending", "streams.dead_letters")
@@ -340,14 +340,14 @@ def test_a_redis_that_is_empty_or_not_there_proves_nothing(here: Deployment) -> 
 
 
 @pytest.mark.mutation
-def test_a_database_that_is_not_there_leaves_its_parts_unproven(here: Deployment) -> None:
+def test_missing_database_makes_its_checks_unproven(here: Deployment) -> None:
     result = here.ask(database="nowhere")
     assert {the_check(result, name)["verdict"] for name in ("audit", "coordinator")} == {"unproven"}
     assert "correct the database name" in result["msg"] and the_check(result, "backups.newest")["verdict"] == "pass"
 
 
 @pytest.mark.mutation
-def test_a_role_that_sees_only_some_rows_proves_nothing(here: Deployment, tmp_path: Path) -> None:
+def test_role_that_cannot_read_every_row_is_unproven(here: Deployment, tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("far-too-simple")
     given: dict[str, t.Any] = {"login_user": "short_sighted", "login_password_file": str(password)}
@@ -361,7 +361,7 @@ def test_a_role_that_sees_only_some_rows_proves_nothing(here: Deployment, tmp_pa
         here.execute("DROP ROLE short_sighted")
 
 
-def test_what_is_left_out_is_told_with_its_reason(here: Deployment) -> None:
+def test_reports_left_out_parts_with_their_reason(here: Deployment) -> None:
     result = here.ask(left_out={"streams": "the platform team\nwatches Redis"}, redis_unix_socket="/nowhere")
     found = the_check(result, "streams")
     assert (found["verdict"], found["required"], found["message"]) == (
@@ -375,7 +375,7 @@ def test_what_is_left_out_is_told_with_its_reason(here: Deployment) -> None:
     assert [one["verdict"] for one in result["checks"] if one["required"]] == ["pass"], "only the journal was read"
 
 
-def test_a_waiver_is_shown_and_keeps_what_came_out(here: Deployment) -> None:
+def test_waiver_is_shown_and_keeps_the_verdict_of_its_check(here: Deployment) -> None:
     here.execute(WATERMARK.format("3 days"))
     tomorrow = (utc_now() + dt.timedelta(days=1)).date().isoformat()
     waivers = [{"check": f"retention.{name}", "reason": "OPS-4711", "expires": tomorrow} for name in (EXPORTS, AUDIT)]
@@ -386,7 +386,7 @@ def test_a_waiver_is_shown_and_keeps_what_came_out(here: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_a_verdict_other_than_pass_fails_the_module_after_its_metrics(here: Deployment, tmp_path: Path) -> None:
+def test_failing_verdict_still_writes_metrics(here: Deployment, tmp_path: Path) -> None:
     path = tmp_path / "retention.prom"
     here.execute(WATERMARK.format("3 days"))
     given: dict[str, t.Any] = {"metrics_file": str(path), "require_valid": True}
@@ -405,7 +405,7 @@ def test_a_verdict_other_than_pass_fails_the_module_after_its_metrics(here: Depl
 
 
 @pytest.mark.mutation
-def test_a_report_is_left_for_machines(here: Deployment, tmp_path: Path) -> None:
+def test_writes_machine_readable_reports(here: Deployment, tmp_path: Path) -> None:
     here.execute(WATERMARK.format("3 days"))
     tomorrow = (utc_now() + dt.timedelta(days=1)).date().isoformat()
     given: dict[str, t.Any] = {
@@ -427,7 +427,7 @@ def test_a_report_is_left_for_machines(here: Deployment, tmp_path: Path) -> None
     assert waived is not None and f"fail, waived until {tomorrow}: OPS-4711" in waived.get("message", "")
 
 
-def test_what_cannot_be_meant_is_refused(here: Deployment, tmp_path: Path) -> None:
+def test_refuses_invalid_options(here: Deployment, tmp_path: Path) -> None:
     given: dict[str, t.Any] = {"database": here.name, **here.redis.login}
     refused: list[tuple[dict[str, t.Any], type[Exception], str]] = [
         ({"set_budget": 0.0}, OptionError, "set_budget is 0.0"),
@@ -449,7 +449,7 @@ def test_what_cannot_be_meant_is_refused(here: Deployment, tmp_path: Path) -> No
 
 
 @pytest.mark.mutation
-def test_an_operator_plays_it(here: Deployment, tmp_path: Path) -> None:
+def test_playbook_reports_the_verdict(here: Deployment, tmp_path: Path) -> None:
     def play(*arguments: str, **more: t.Any) -> tuple[int, str]:
         made = Play("retention", {**retention_settings(here), **more}, tmp_path, arguments)
         status = made.ended()

@@ -139,7 +139,7 @@ def counts(result: Result) -> dict[str, int | None]:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("release", sorted(RELEASES))
-def test_a_database_that_was_left_alone_lost_nothing(release: str, former: t.Any) -> None:
+def test_unchanged_database_lost_nothing(release: str, former: t.Any) -> None:
     cluster, warnings = former(release), []
     result = info(cluster, warnings, former_database=FORMER)
     assert result["complete"] and not result["problems"] and not warnings and not result["changed"]
@@ -149,7 +149,7 @@ def test_a_database_that_was_left_alone_lost_nothing(release: str, former: t.Any
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("family", "category"), CASES)
-def test_what_was_done_since_is_named_and_nothing_else(family: str, category: str, former: t.Any) -> None:
+def test_only_changes_since_the_backup_are_named(family: str, category: str, former: t.Any) -> None:
     cluster = former(FAMILIES[family], SINCE_THEN[family][category])
     result = info(cluster, former_database=FORMER)
     assert result["complete"] and counts(result) == {category: 5 if category == "audit.events" else 1}
@@ -165,7 +165,7 @@ def test_other_releases_of_a_family_are_read_too(release: str, former: t.Any) ->
     assert counts(info(cluster, former_database=FORMER)) == dict.fromkeys(chosen, 1)
 
 
-def test_numbers_are_shown_with_both_values_and_examples_end_at_twenty(former: t.Any) -> None:
+def test_numbers_show_both_values_and_examples_are_limited(former: t.Any) -> None:
     cluster = former(
         "v1.0.0",
         "UPDATE delegation_graph_epochs SET epoch = epoch + 7",
@@ -178,7 +178,7 @@ def test_numbers_are_shown_with_both_values_and_examples_end_at_twenty(former: t
 
 
 @pytest.mark.mutation
-def test_neither_database_is_changed_and_no_secret_is_told(former: t.Any) -> None:
+def test_changes_no_database_and_prints_no_secret(former: t.Any) -> None:
     cluster = former("v1.0.0", "UPDATE applications SET client_secret_hash = 'precious'", "UPDATE workloads SET secret_hash = 'precious'")
     read_only = "ALTER DATABASE {} {} default_transaction_read_only {}"
     cluster.execute(*(read_only.format(name, "SET", "= on") for name in (FORMER, "caracal")), database="postgres")
@@ -190,7 +190,7 @@ def test_neither_database_is_changed_and_no_secret_is_told(former: t.Any) -> Non
     assert "precious" not in told and not [one for (one,) in hashes if one in told]
 
 
-def test_without_a_former_database_the_time_of_the_snapshot_is_the_bound(clusters: Clusters) -> None:
+def test_without_a_former_database_only_the_time_is_reported(clusters: Clusters) -> None:
     warnings: list[str] = []
     result = info(clusters("v1.0.0"), warnings, since="2026-06-17T14:00:00+02:00")
     assert not result["complete"] and result["problems"] == ["no former database was given, so nothing was compared"] and not warnings
@@ -198,7 +198,7 @@ def test_without_a_former_database_the_time_of_the_snapshot_is_the_bound(cluster
 
 
 @pytest.mark.mutation
-def test_a_former_database_that_cannot_be_read_is_no_success(clusters: Clusters, former: t.Any) -> None:
+def test_unreadable_former_database_is_incomplete(clusters: Clusters, former: t.Any) -> None:
     cluster = clusters("v1.0.0")
     gone = info(cluster, former_database="nothing", since=SINCE)
     assert not gone["complete"] and "database nothing does not exist" in gone["problems"][0]
@@ -220,7 +220,7 @@ def test_the_other_family_is_not_compared(clusters: Clusters) -> None:
 
 
 @pytest.mark.mutation
-def test_a_table_that_one_side_lacks_is_named_and_the_rest_compared(former: t.Any) -> None:
+def test_missing_table_is_named_and_others_are_compared(former: t.Any) -> None:
     cluster = former("v1.0.0", "DROP TABLE notification_deliveries", SINCE_THEN["secret_store"]["revoked.grants"])
     result = info(cluster, former_database=FORMER)
     assert not result["complete"] and result["problems"] == ["again.notifications: former has no table notification_deliveries"]
@@ -237,7 +237,7 @@ def test_a_restored_database_that_cannot_be_read_is_an_error(clusters: Clusters)
         info(cluster, since="noon")
 
 
-def test_pages_and_ids_of_any_letters_keep_their_order(former: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_keep_their_byte_order_across_pages(former: t.Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The order is by bytes, in any collation of the database. A page has two rows."""
     monkeypatch.setattr(rollback_compare, "PAGE", 2)
     ids = ["Z", "a", "b-", "b_", "é", "€", "\U0001f600"]
@@ -247,7 +247,7 @@ def test_pages_and_ids_of_any_letters_keep_their_order(former: t.Any, monkeypatc
     assert sum(one["count"] for one in result.values()) == len(ids)
 
 
-def test_every_pair_of_rows_is_judged_once() -> None:
+def test_every_pair_of_rows_is_compared_once() -> None:
     former, restored = [("a", "1"), ("b", ""), ("d", "3")], [("b", "2"), ("c", None), ("d", "3"), ("e", "5")]
     assert list(rollback_compare.merged(iter(former), iter(restored))) == [
         ("a", "1", None),

@@ -143,7 +143,7 @@ def test_a_definition_that_differs_in_its_text_alone_is_named(broken: Verify) ->
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("audit_rows", [True, False])
-def test_every_rule_that_a_drill_requires_is_looked_up(committed: Committed, restored: Copy, audit_rows: bool) -> None:
+def test_every_rule_that_a_drill_requires_is_evaluated(committed: Committed, restored: Copy, audit_rows: bool) -> None:
     result = committed.scene.call("state_verify", sandbox=restored.info.directory, audit_rows=audit_rows)
     verdicts = {check["id"]: check["verdict"] for check in result["checks"]}
     wanted = table_of_rules.required("secret_store", "v1.0.0", ["caracal", "caracal_auth"])
@@ -168,7 +168,7 @@ def test_every_rule_that_a_drill_requires_is_looked_up(committed: Committed, res
     ],
     ids=["revocation", "owner"],
 )
-def test_what_a_restore_must_not_lose_is_named(broken: Verify, database: str, statement: str, check_id: str) -> None:
+def test_lost_revocations_and_owners_are_named(broken: Verify, database: str, statement: str, check_id: str) -> None:
     found = broken(FREELY, statement, database=database)[check_id]["details"]
     assert (found["rows"], found["broken"]) == (3, 3) and found["first"]
 
@@ -208,7 +208,7 @@ def test_owners_without_the_other_database_are_unproven(committed: Committed, re
     ],
     ids=["content", "json", "time", "link", "signature", "removed", "added"],
 )
-def test_an_audit_row_that_differs_names_zone_leaf_and_block(
+def test_changed_audit_row_names_zone_partition_and_block(
     broken: Verify, restored: Copy, statement: str, leaf_words: str, block_words: str
 ) -> None:
     (row_id, zone, block, size, rows) = restored.execute(
@@ -246,7 +246,7 @@ def test_an_admin_audit_row_that_differs_names_its_block(broken: Verify, restore
 
 
 @pytest.mark.mutation
-def test_a_row_moved_to_another_leaf_is_found(broken: Verify) -> None:
+def test_finds_a_row_moved_to_another_partition(broken: Verify) -> None:
     """Only the partition differs. A check over the parent table would not find this."""
     columns = "id, zone_id, event_type, occurred_at, chain_seq"
     other = "audit_events_default"
@@ -389,7 +389,7 @@ def test_a_role_that_differs_is_named(broken: Verify, restored: Copy, statement:
 
 
 @pytest.mark.no_false_alarm
-def test_what_changes_nothing_is_no_difference(committed: Committed, restored: Copy) -> None:
+def test_physical_changes_are_not_a_difference(committed: Committed, restored: Copy) -> None:
     """Rows in another order, new row versions, other files on disk, other statistics."""
     restored.execute(
         FREELY,
@@ -407,7 +407,7 @@ def test_what_changes_nothing_is_no_difference(committed: Committed, restored: C
     assert result["verdict"] == "pass"
 
 
-def test_without_require_valid_the_verdict_is_told_and_nothing_fails(committed: Committed, restored: Copy) -> None:
+def test_without_require_valid_a_fail_verdict_is_only_reported(committed: Committed, restored: Copy) -> None:
     restored.execute("CREATE TABLE extra (a int)")
     result = committed.scene.call("state_verify", sandbox=restored.info.directory, require_valid=False)
     restored.reset("caracal")
@@ -426,7 +426,7 @@ def test_bad_options_are_refused(scene: Scene, restored: Copy, tmp_path: t.Any) 
     scene.refused("state_verify", Unreachable, "login_", login_unix_socket=str(tmp_path))
 
 
-def test_nothing_is_written_but_the_mark_and_in_check_mode_not_even_that(scene: Scene, restored: Copy) -> None:
+def test_writes_only_the_high_water_mark_except_in_check_mode(scene: Scene, restored: Copy) -> None:
     mark, root = scene.mark("drill"), scene.root
     mark.unlink(missing_ok=True)
     before = tree(root)

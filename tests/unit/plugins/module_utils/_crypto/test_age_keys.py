@@ -16,7 +16,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._crypto import 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem
 
 
-def test_pyrage_understands_what_is_made() -> None:
+def test_pyrage_accepts_generated_keys() -> None:
     for _number in range(20):
         identity = age_keys.generate()
         other = pyrage.x25519.Identity.from_str(identity)
@@ -25,12 +25,12 @@ def test_pyrage_understands_what_is_made() -> None:
         assert pyrage.decrypt(pyrage.encrypt(b"x", [pyrage.x25519.Recipient.from_str(recipient)]), [other]) == b"x"
 
 
-def test_what_pyrage_makes_is_understood() -> None:
+def test_accepts_keys_generated_by_pyrage() -> None:
     identity = pyrage.x25519.Identity.generate()
     assert age_keys.recipient_of(str(identity), "here") == str(identity.to_public())
 
 
-def test_age_opens_with_what_is_made(tmp_path: Path) -> None:
+def test_age_decrypts_with_generated_keys(tmp_path: Path) -> None:
     identity = age_keys.generate()
     (tmp_path / "identity").write_text(f"{identity}\n", encoding="ascii")
     sealed = pyrage.encrypt(b"x", [pyrage.x25519.Recipient.from_str(age_keys.recipient_of(identity, "here"))])
@@ -68,7 +68,7 @@ def test_what_is_not_one_recipient_is_refused(text: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("change", [str.lower, lambda text: text[:-1], lambda text: f"{text}Q", lambda _text: GOOD])
-def test_what_is_no_identity_is_refused_and_not_repeated(change) -> None:
+def test_invalid_identity_is_refused_and_not_printed(change) -> None:
     text = change(age_keys.generate())
     with pytest.raises(KeyProblem) as caught:
         age_keys.recipient_of(text, "/a/file")

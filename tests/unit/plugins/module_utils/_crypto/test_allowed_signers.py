@@ -33,7 +33,7 @@ def verifier(allowed: Path) -> Verifier:
 
 
 @pytest.mark.no_false_alarm
-def test_a_known_signer_is_believed(keys, verifier: Verifier) -> None:
+def test_accepts_a_known_signer(keys, verifier: Verifier) -> None:
     info = verifier.verify(DATA, keys.sign("backup", DATA, SET), SET, "backup@prod")
     assert info.principal == "backup@prod" and info.fingerprint.startswith("SHA256:")
     assert verifier.verify(DATA, keys.sign("backup", DATA, SET), SET) == info
@@ -56,7 +56,7 @@ def test_a_signature_for_another_namespace_is_refused(keys, verifier: Verifier) 
 
 
 @pytest.mark.mutation
-def test_a_stranger_is_refused(keys, verifier: Verifier) -> None:
+def test_refuses_an_unknown_signer(keys, verifier: Verifier) -> None:
     refused(verifier, KeyProblem, "which is not in .*allowed_signers", keys.sign("stranger", DATA, SET))
 
 
@@ -71,7 +71,7 @@ def test_a_key_outside_its_namespaces_is_refused(keys, verifier: Verifier) -> No
 
 
 @pytest.mark.mutation
-def test_an_expired_key_is_refused_and_judged_by_the_time_that_is_given(keys, verifier: Verifier) -> None:
+def test_key_expiry_is_evaluated_at_the_given_time(keys, verifier: Verifier) -> None:
     signature = keys.sign("drill", DATA, "drill@caracal-ops")
     refused(verifier, KeyProblem, "not valid at 2026-11-25", signature, namespace="drill@caracal-ops")
     at = datetime.datetime(2025, 12, 1, tzinfo=datetime.timezone.utc)
@@ -102,7 +102,7 @@ def test_a_missing_list_of_revoked_keys_is_an_error(allowed: Path, tmp_path: Pat
         lambda line: line + line.replace("backup@prod", "drill@prod"),
     ],
 )
-def test_the_digest_is_of_what_the_lists_mean(keys, tmp_path: Path, change) -> None:
+def test_digest_depends_on_the_meaning_of_the_lists(keys, tmp_path: Path, change) -> None:
     path, revoked, line = tmp_path / "signers", tmp_path / "revoked", f"backup@prod {keys.public('backup')}\n"
     path.write_text(line)
     revoked.write_text("")
@@ -116,7 +116,7 @@ def test_the_digest_is_of_what_the_lists_mean(keys, tmp_path: Path, change) -> N
 
 
 @pytest.mark.mutation
-def test_the_digest_is_of_moments_and_not_of_what_a_zone_makes_of_them(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digest_depends_on_the_resolved_points_in_time(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "signers"
     path.write_text(f'backup@prod valid-before="20261231" {keys.public("backup")}\n')
     found = set()

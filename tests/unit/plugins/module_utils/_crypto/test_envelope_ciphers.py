@@ -24,7 +24,7 @@ def pem(key: object, form: serialization.PrivateFormat = SEC1, lock: serializati
     return bytes(key.private_bytes(PEM, form, lock))  # type: ignore[attr-defined]
 
 
-def test_a_point_is_what_a_jwk_has() -> None:
+def test_public_point_is_encoded_as_in_a_jwk() -> None:
     # The public point of the private key 1 is the base point of the curve.
     point = public_point(pem(ec.derive_private_key(1, ec.SECP256R1())))
     assert point == Point("axfR8uEsQkf4vOblY6RA8ncDfYEt6zOg9KE5RdiYwpY", "T-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU")
@@ -52,11 +52,11 @@ def test_a_coordinate_keeps_its_leading_zeros() -> None:
     ],
     ids=["empty", "text", "no-base64", "cut", "P-384", "secp256k1", "PKCS8", "encrypted", "ed25519"],
 )
-def test_anything_else_has_no_point(text: bytes) -> None:
+def test_unsupported_keys_have_no_public_point(text: bytes) -> None:
     assert public_point(text) is None
 
 
-def test_a_tag_that_does_not_fit_is_none() -> None:
+def test_decrypt_returns_none_for_a_wrong_tag() -> None:
     sealed = sealing.seal_bare(bytes(range(1, 33)), bytes(12), b"text")
     assert decrypt(bytes(range(1, 33)), bytes(12), sealed, b"") == b"text"
     assert decrypt(bytes(range(1, 33)), bytes(12), sealed, b"x") is None

@@ -21,7 +21,7 @@ def sealed(*identities: pyrage.x25519.Identity, content: bytes = b"x" * 300_000)
     return bytes(pyrage.encrypt(content, [one.to_public() for one in identities]))
 
 
-def test_the_first_bytes_tell_who_opens_it() -> None:
+def test_header_shows_which_identity_decrypts_the_object() -> None:
     ours, theirs, nobodys = (pyrage.x25519.Identity.generate() for _turn in range(3))
     data = sealed(ours, theirs)
     head = header_proof.header(io.BytesIO(data), "x.age")
@@ -30,12 +30,12 @@ def test_the_first_bytes_tell_who_opens_it() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"x"])
-def test_small_objects_too(content: bytes) -> None:
+def test_reads_the_header_of_a_small_object(content: bytes) -> None:
     ours = pyrage.x25519.Identity.generate()
     assert header_proof.opens(header_proof.header(io.BytesIO(sealed(ours, content=content)), "x"), ours, "x")
 
 
-def test_an_ssh_identity_and_many_recipients(tmp_path: Path) -> None:
+def test_ssh_identity_matches_among_many_recipients(tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
     public = pyrage.ssh.Recipient.from_str((tmp_path / "key.pub").read_text(encoding="ascii"))
     others = [pyrage.x25519.Identity.generate().to_public() for _turn in range(200)]
@@ -46,7 +46,7 @@ def test_an_ssh_identity_and_many_recipients(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("data", [b"", b"no age file\n" * 9, b"age-encryption.org/v1\n-> X25519 a\nb\n"])
-def test_what_is_no_age_file_is_refused(data: bytes) -> None:
+def test_refuses_a_file_that_is_not_an_age_file(data: bytes) -> None:
     with pytest.raises(TamperedData, match=r"x\.age"):
         header_proof.header(io.BytesIO(data), "x.age")
 
@@ -80,7 +80,7 @@ def test_a_header_of_thousands_of_recipients_never_reaches_the_parser(monkeypatc
 
 
 @pytest.mark.no_false_alarm
-def test_a_source_that_gives_little_at_a_time() -> None:
+def test_reads_a_source_that_returns_few_bytes_at_a_time() -> None:
     class Slow(io.BytesIO):
         def read(self, size: int | None = -1) -> bytes:
             return super().read(min(7, size or 0))

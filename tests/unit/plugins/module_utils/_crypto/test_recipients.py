@@ -30,7 +30,7 @@ def private_file(path: Path, text: str | bytes, mode: int = 0o600) -> str:
     return str(path)
 
 
-def test_an_age_recipient(identity: t.Any) -> None:
+def test_parses_an_age_recipient(identity: t.Any) -> None:
     text = str(identity.to_public())
     found = recipients.parse(f"  {text}\n", "here")
     assert found.text == text
@@ -39,7 +39,7 @@ def test_an_age_recipient(identity: t.Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["backup", "rsa"])
-def test_an_ssh_recipient_loses_its_comment_and_has_the_fingerprint_of_ssh_keygen(keys: Keys, name: str) -> None:
+def test_parses_an_ssh_recipient_without_its_comment(keys: Keys, name: str) -> None:
     found = recipients.parse(keys.public(name) + " operator@host with words", "here")
     assert found.text == keys.public(name)
     said = subprocess.run(["ssh-keygen", "-l", "-f", keys.private(name) + ".pub"], capture_output=True, check=True, text=True).stdout
@@ -63,12 +63,12 @@ def test_an_ssh_recipient_loses_its_comment_and_has_the_fingerprint_of_ssh_keyge
         "ä",
     ],
 )
-def test_what_is_no_recipient_is_named_by_its_place(text: str) -> None:
+def test_error_names_the_position_of_an_invalid_recipient(text: str) -> None:
     with pytest.raises(KeyProblem, match=r"^recipients\[2\] is not an age recipient; expected age1"):
         recipients.parse(text, "recipients[2]")
 
 
-def test_an_ecdsa_key_is_no_recipient(keys: Keys) -> None:
+def test_refuses_an_ecdsa_key_as_recipient(keys: Keys) -> None:
     with pytest.raises(KeyProblem, match=r"^here is not an age recipient"):
         recipients.parse(keys.public("ecdsa"), "here")
 
@@ -82,7 +82,7 @@ def test_a_private_key_as_recipient_is_refused_and_not_repeated(identity: t.Any,
     assert secret[20:40].lower() not in f"{caught.value!r} {caught.value.details}".lower()
 
 
-def test_options_and_files_together_without_duplicates_in_order(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
+def test_combines_options_and_files_in_order_without_duplicates(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
     own = str(identity.to_public())
     path = private_file(tmp_path / "recipients", f"# ours\n\n{keys.public('backup')} comment\n{own}\n  {keys.public('rsa')}\n")
     found = recipients.load([own, own], [path, path])
@@ -95,24 +95,24 @@ def test_a_wrong_line_of_a_file_is_named(identity: t.Any, tmp_path: Path) -> Non
         recipients.load([], [path])
 
 
-def test_a_binary_file_is_no_list_of_recipients(tmp_path: Path) -> None:
+def test_refuses_a_binary_file_as_list_of_recipients(tmp_path: Path) -> None:
     with pytest.raises(KeyProblem, match="line 1 is not an age recipient"):
         recipients.load([], [private_file(tmp_path / "x", b"\x00\xff\x80PGDMP")])
 
 
 @pytest.mark.parametrize("text", ["", "# only words\n\n"])
-def test_no_recipient_at_all(tmp_path: Path, text: str) -> None:
+def test_refuses_an_empty_list_of_recipients(tmp_path: Path, text: str) -> None:
     with pytest.raises(OptionError, match=r"^no recipient is set; set recipients or recipients_files$"):
         recipients.load([], [private_file(tmp_path / "x", text)])
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_error_names_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(KeyProblem, match=f"^key file {tmp_path}/none cannot be read: No such file or directory"):
         recipients.load([], [str(tmp_path / "none")])
 
 
 @pytest.mark.mutation
-def test_the_signing_key_is_no_recipient(keys: Keys) -> None:
+def test_refuses_the_signing_key_as_recipient(keys: Keys) -> None:
     found = recipients.load([keys.public("drill"), keys.public("backup")], [])
     with pytest.raises(KeyProblem, match="is the signing key, so this host could decrypt its own backups"):
         recipients.refuse_signing_key(found, recipients.fingerprint(keys.public("backup")))
@@ -126,7 +126,7 @@ def test_another_signing_key_is_accepted(keys: Keys) -> None:
 
 
 @pytest.mark.mutation
-def test_identities_that_lie_around_are_found(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
+def test_finds_identities_on_the_host(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
     age = private_file(tmp_path / "notes.txt", f"# created: today\n  {identity}\n")
     ssh = private_file(tmp_path / "id", Path(keys.private("drill")).read_bytes())
     locked = private_file(tmp_path / "locked", Path(keys.private("locked")).read_bytes())
@@ -135,7 +135,7 @@ def test_identities_that_lie_around_are_found(identity: t.Any, keys: Keys, tmp_p
 
 
 @pytest.mark.no_false_alarm
-def test_other_files_are_no_identities(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
+def test_ignores_files_that_are_not_matching_identities(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
     private_file(tmp_path / "stranger", Path(keys.private("stranger")).read_bytes())
     private_file(tmp_path / "text", f"an identity begins with AGE-SECRET-KEY-1; ours is for {identity.to_public()}\n")
     private_file(tmp_path / "mangled", b"-----BEGIN OPENSSH PRIVATE KEY-----\n=x=\n-----END")
@@ -147,7 +147,7 @@ def test_other_files_are_no_identities(identity: t.Any, keys: Keys, tmp_path: Pa
     assert recipients.identities_on_host(recipients.load([keys.public("drill")], []), [str(tmp_path)]) == []
 
 
-def test_identities_of_both_kinds(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
+def test_loads_age_and_ssh_identities(identity: t.Any, keys: Keys, tmp_path: Path) -> None:
     other = pyrage.x25519.Identity.generate()
     path = private_file(tmp_path / "both", f"# two\r\n{identity}\r\n\n{other}\n")
     found = recipients.load_identities([path, keys.private("rsa")])
@@ -156,7 +156,7 @@ def test_identities_of_both_kinds(identity: t.Any, keys: Keys, tmp_path: Path) -
         assert pyrage.decrypt(pyrage.encrypt(b"x", [public]), found) == b"x"
 
 
-def test_no_identity_file() -> None:
+def test_refuses_an_empty_list_of_identities() -> None:
     with pytest.raises(OptionError, match=r"^no identity is set to decrypt the set; set identity_files$"):
         recipients.load_identities([])
 
@@ -170,7 +170,7 @@ def test_an_identity_that_others_can_read_is_refused(identity: t.Any, tmp_path: 
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "AGE-SECRET-KEY-1BROKEN\n", "-----BEGIN nothing", "public"])
-def test_what_is_no_identity_is_named_and_not_repeated(identity: t.Any, tmp_path: Path, content: str) -> None:
+def test_invalid_identity_file_is_named_and_not_printed(identity: t.Any, tmp_path: Path, content: str) -> None:
     path = private_file(tmp_path / "key", str(identity.to_public()) if content == "public" else content)
     with pytest.raises(KeyProblem, match=f"^{path} contains no age identity and no unencrypted SSH private key") as caught:
         recipients.load_identities([path])
@@ -183,7 +183,7 @@ def test_a_locked_ssh_key_is_refused(keys: Keys) -> None:
 
 
 @pytest.mark.mutation
-def test_more_recipients_than_a_header_holds(tmp_path: Path) -> None:
+def test_refuses_more_recipients_than_a_header_can_contain(tmp_path: Path) -> None:
     """Files sealed to so many recipients could never be decrypted."""
     many = "\n".join(str(pyrage.x25519.Identity.generate().to_public()) for _turn in range(700))
     with pytest.raises(OptionError, match="700 recipients do not fit"):
@@ -191,7 +191,7 @@ def test_more_recipients_than_a_header_holds(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_list_that_is_too_long_is_not_cut(tmp_path: Path, identity: t.Any) -> None:
+def test_refuses_a_list_that_is_too_long(tmp_path: Path, identity: t.Any) -> None:
     text = f"{identity.to_public()}\n" + "# filler\n" * (1 << 17) + f"{pyrage.x25519.Identity.generate().to_public()}\n"
     with pytest.raises(KeyProblem, match="larger than 1024 KiB"):
         recipients.load([], [private_file(tmp_path / "x", text)])

@@ -85,7 +85,7 @@ def no_stage_left() -> bool:
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(max_size=5000), max_size=8), st.integers(1, 6000))
-def test_any_payload_comes_back(parts: list[bytes], size: int) -> None:
+def test_any_payload_is_decrypted_unchanged(parts: list[bytes], size: int) -> None:
     plain = b"".join(parts)
     sink = io.BytesIO()
     sealer = Sealer(sink, TO)
@@ -98,12 +98,12 @@ def test_any_payload_comes_back(parts: list[bytes], size: int) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 18) - 1, 1 << 18, (1 << 18) + 1, 9_000_001])
-def test_sizes_around_the_buffers(size: int) -> None:
+def test_payloads_around_buffer_sizes_are_unchanged(size: int) -> None:
     plain = os.urandom(size)
     assert open_all(sealed_bytes(plain)) == plain
 
 
-def test_read_all_knows_its_limit() -> None:
+def test_read_all_refuses_more_than_its_limit() -> None:
     data = sealed_bytes(b"x" * 1000)
     with Opener(io.BytesIO(data), [IDENTITY], NAME) as source:
         assert source.read_all(1000) == b"x" * 1000
@@ -111,7 +111,7 @@ def test_read_all_knows_its_limit() -> None:
         source.read_all(999)
 
 
-def test_age_and_zstd_open_ours(keys: Keys, tmp_path: Path) -> None:
+def test_age_and_zstd_decrypt_our_artifacts(keys: Keys, tmp_path: Path) -> None:
     plain = os.urandom(1 << 20) + b"rows\n" * 500_000
     to = [*TO, recipients.parse(keys.public("drill"), "x"), recipients.parse(keys.public("rsa"), "x")]
     (tmp_path / "sealed").write_bytes(sealed_bytes(plain, to=to))
@@ -123,7 +123,7 @@ def test_age_and_zstd_open_ours(keys: Keys, tmp_path: Path) -> None:
         assert subprocess.run(["zstd", "--decompress", "--stdout"], input=packed, capture_output=True, check=True).stdout == plain
 
 
-def test_we_open_what_age_and_zstd_made(keys: Keys) -> None:
+def test_decrypts_artifacts_created_with_age_and_zstd(keys: Keys) -> None:
     plain = os.urandom(1 << 20) + b"rows\n" * 500_000
     packed = subprocess.run(["zstd", "-1", "-T0", "-c"], input=plain, capture_output=True, check=True).stdout
     argv = ["age", "--encrypt", "--recipient", str(IDENTITY.to_public()), "--recipient", keys.public("drill")]
@@ -134,7 +134,7 @@ def test_we_open_what_age_and_zstd_made(keys: Keys) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("size", [0, 100, 3 << 20])
-def test_another_identity_is_a_problem_of_keys(size: int) -> None:
+def test_another_identity_is_a_key_problem(size: int) -> None:
     data = sealed_bytes(os.urandom(size))
     error = in_time(lambda: open_all(data, STRANGER))
     assert isinstance(error, KeyProblem)
@@ -201,7 +201,7 @@ def test_an_authentic_artifact_with_wrong_content_is_refused_in_time(what: str, 
 
 
 @pytest.mark.mutation
-def test_too_much_is_refused_in_time() -> None:
+def test_refuses_oversized_content_in_time() -> None:
     data = sealed_bytes(os.urandom(8 << 20))
     error = in_time(lambda: Opener(io.BytesIO(data), [IDENTITY], NAME).read_all(1 << 20))
     assert isinstance(error, TamperedData)
@@ -209,7 +209,7 @@ def test_too_much_is_refused_in_time() -> None:
     assert no_stage_left()
 
 
-def test_an_artifact_that_nobody_reads_to_its_end_is_given_up() -> None:
+def test_closing_a_partly_read_artifact_ends_its_stages() -> None:
     source = Opener(io.BytesIO(sealed_bytes(os.urandom(8 << 20))), [IDENTITY], NAME)
     assert source.read(10)
     source.close()
@@ -218,7 +218,7 @@ def test_an_artifact_that_nobody_reads_to_its_end_is_given_up() -> None:
 
 
 @pytest.mark.mutation
-def test_a_store_that_breaks_off_while_we_read_is_an_error() -> None:
+def test_read_error_of_the_store_is_reported() -> None:
     class Broken(io.BytesIO):
         def read(self, size: int | None = -1, /) -> bytes:
             if self.tell() > 1 << 20:
@@ -268,7 +268,7 @@ def seal_into(sink: io.BytesIO, plain: bytes) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("room", [0, 100, 1 << 20])
-def test_a_full_disk_ends_it_with_the_error_of_the_store(room: int) -> None:
+def test_full_disk_raises_the_error_of_the_store(room: int) -> None:
     full = StorageError("/srv/backup is full; make room", path="/srv/backup")
 
     def work() -> None:
@@ -283,7 +283,7 @@ def test_a_full_disk_ends_it_with_the_error_of_the_store(room: int) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("size", [0, 1, 7000, 9000, 70_000])
-def test_a_disk_that_fills_up_anywhere_is_found(size: int) -> None:
+def test_full_disk_at_any_write_is_reported(size: int) -> None:
     plain = os.urandom(size)
     need = len(sealed_bytes(plain))
     # The length of headers varies, so the last byte is tested with a sink that accepts all writes except the last.
@@ -296,7 +296,7 @@ def test_a_disk_that_fills_up_anywhere_is_found(size: int) -> None:
 
 
 @pytest.mark.mutation
-def test_another_error_of_the_sink_is_an_error_too() -> None:
+def test_other_errors_of_the_sink_are_reported() -> None:
     def work() -> None:
         sealer = Sealer(Full(10, OSError(28, "No space left on device")), TO)
         sealer.write(b"x")
@@ -308,7 +308,7 @@ def test_another_error_of_the_sink_is_an_error_too() -> None:
 
 
 @pytest.mark.mutation
-def test_nothing_appears_when_the_disk_is_full(tmp_path: Path) -> None:
+def test_full_disk_publishes_no_object(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "store"))
     with store.writer("sets") as out, pytest.raises(StorageError, match="full"):
         sealer = Sealer(out, TO)
@@ -326,7 +326,7 @@ def break_off() -> None:
 
 
 @pytest.mark.mutation
-def test_nothing_appears_when_the_source_dies_and_what_was_written_never_opens(tmp_path: Path) -> None:
+def test_failed_source_publishes_nothing_readable(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "store"))
     written = io.BytesIO()
     with pytest.raises(ConnectionResetError), store.writer("sets") as out:

@@ -68,7 +68,7 @@ def we_believe(allowed: Path, signature: bytes, principal: str) -> bool:
         ('backup@prod NAMESPACES="set@caracal-ops" {key}', True),
     ],
 )
-def test_a_line_means_what_ssh_keygen_says(keys, tmp_path: Path, line: str, believed: bool) -> None:
+def test_interprets_lines_like_ssh_keygen(keys, tmp_path: Path, line: str, believed: bool) -> None:
     allowed = tmp_path / "allowed_signers"
     allowed.write_text(line.format(key=keys.public("backup")) + f"\nstranger@prod {keys.public('stranger')}\n")
     signature = keys.sign("backup", DATA, NAMESPACE)
@@ -97,7 +97,7 @@ def test_a_line_means_what_ssh_keygen_says(keys, tmp_path: Path, line: str, beli
         ("backup@prod ssh-ed25519 {rsa_blob}", "does not match its first word"),
     ],
 )
-def test_a_line_that_we_do_not_understand_is_named(keys, tmp_path: Path, line: str, words: str) -> None:
+def test_error_names_an_unsupported_line(keys, tmp_path: Path, line: str, words: str) -> None:
     allowed = tmp_path / "allowed_signers"
     rsa = keys.public("rsa")
     text = line.format(key=keys.public("backup"), rsa=rsa, rsa_blob=rsa.split()[1])
@@ -118,7 +118,7 @@ def test_a_line_that_we_do_not_understand_is_named(keys, tmp_path: Path, line: s
         (b"a" * (2 << 20), "larger than"),
     ],
 )
-def test_a_file_that_is_no_list_is_refused(tmp_path: Path, content: bytes | None, words: str) -> None:
+def test_refuses_a_file_that_is_not_a_list_of_signers(tmp_path: Path, content: bytes | None, words: str) -> None:
     path = tmp_path / "allowed_signers"
     if content is not None:
         path.write_bytes(content)

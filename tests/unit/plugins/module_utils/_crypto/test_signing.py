@@ -26,7 +26,7 @@ def copy(keys, name: str, target: Path) -> Path:
 
 
 @pytest.mark.no_false_alarm
-def test_ssh_keygen_believes_what_we_sign(keys, tmp_path: Path) -> None:
+def test_ssh_keygen_accepts_our_signatures(keys, tmp_path: Path) -> None:
     signer = Signer(keys.private("backup"), "backup@prod")
     (tmp_path / "sig").write_bytes(signer.sign(DATA, SET))
     (tmp_path / "allowed").write_text(f"backup@prod {signer.public_key_line}\n")
@@ -62,7 +62,7 @@ def test_a_passphrase_is_never_asked_for(keys, tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.mutation
-def test_a_pub_file_without_an_agent_is_told(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_public_key_without_an_agent_cannot_sign(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     public = tmp_path / "only.pub"
     public.write_text(keys.public("backup"))
@@ -98,7 +98,7 @@ def test_other_keys_than_ed25519_are_refused(keys, name: str) -> None:
         b"AGE-SECRET-KEY-1SECRET",
     ],
 )
-def test_what_is_no_key_is_refused_and_not_repeated(tmp_path: Path, content: bytes) -> None:
+def test_invalid_key_is_refused_and_not_printed(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)
     path.chmod(0o600)
@@ -108,13 +108,13 @@ def test_what_is_no_key_is_refused_and_not_repeated(tmp_path: Path, content: byt
 
 
 @pytest.mark.mutation
-def test_a_missing_key_is_told(tmp_path: Path) -> None:
+def test_reports_a_missing_key(tmp_path: Path) -> None:
     with pytest.raises(KeyProblem, match="nowhere cannot be read: No such file"):
         Signer(str(tmp_path / "nowhere"), "backup@prod")
 
 
 @pytest.mark.mutation
-def test_a_missing_tool_is_told(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_missing_tool(keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(os.environ, "PATH", str(tmp_path))
     with pytest.raises(MissingDependency, match="cannot run ssh-keygen"):
         Signer(keys.private("backup"), "backup@prod").sign(DATA, SET)

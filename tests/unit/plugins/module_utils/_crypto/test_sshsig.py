@@ -35,7 +35,7 @@ def test_the_fingerprint_is_the_one_that_ssh_keygen_prints(keys, armored: bytes)
     assert sshsig.parse(armored, "s").fingerprint == said.split()[1]
 
 
-def test_the_armor_is_the_one_of_ssh_keygen(armored: bytes) -> None:
+def test_armor_equals_the_armor_of_ssh_keygen(armored: bytes) -> None:
     blob = base64.b64decode(b"".join(armored.splitlines()[1:-1]))
     assert sshsig.armor(blob) == armored
 
@@ -71,7 +71,7 @@ def blob_of(armored: bytes) -> bytes:
         lambda good: sshsig.armor(blob_of(good)[:10] + sshsig.wire_string(sshsig.wire_string(b"ssh-ed25519"))),
     ],
 )
-def test_what_ssh_keygen_does_not_write_is_refused(armored: bytes, change) -> None:
+def test_refuses_signatures_that_ssh_keygen_does_not_write(armored: bytes, change) -> None:
     with pytest.raises((TamperedData, KeyProblem)) as caught:
         sshsig.parse(change(armored), "x.sig")
     assert "x.sig" in caught.value.msg and "\n" not in caught.value.msg

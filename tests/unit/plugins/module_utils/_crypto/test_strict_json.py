@@ -65,7 +65,7 @@ def test_the_deepest_allowed_document_is_read() -> None:
 
 @pytest.mark.no_false_alarm
 @given(st.dictionaries(st.text(), VALUES, max_size=4))
-def test_what_is_written_is_read_again(value: dict[str, object]) -> None:
+def test_written_values_are_read_unchanged(value: dict[str, object]) -> None:
     assert strict_json.loads(strict_json.dumps(value)) == value
 
 
@@ -77,13 +77,13 @@ def test_the_same_content_has_the_same_bytes() -> None:
     )
 
 
-def test_what_is_no_json_is_not_written() -> None:
+def test_does_not_write_invalid_json() -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         strict_json.dumps({"a": float("nan")})
 
 
 @pytest.mark.mutation
-def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
+def test_duplicate_key_among_many_is_found_quickly() -> None:
     """Counting each of 200,000 names would take hours."""
     names = "".join(f'"{number}": 0, ' for number in range(200_000))
     with pytest.raises(TamperedData, match="duplicate key '199999'"):

@@ -61,7 +61,7 @@ def refused(kind: type[BackupError], *words: str, call: t.Callable[[], object]) 
 
 
 @pytest.mark.no_false_alarm
-def test_an_authority_is_asked_for_a_digest_and_its_answer_verified(server: Server, anchors: Anchors, authority: Authority) -> None:
+def test_requests_and_verifies_a_timestamp(server: Server, anchors: Anchors, authority: Authority) -> None:
     before = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
     answer, stamp = ask(server, anchors)
     assert stamp.authority == "CN=Test Stamper" and before <= stamp.time <= datetime.datetime.now(datetime.timezone.utc)
@@ -74,13 +74,13 @@ def test_an_authority_is_asked_for_a_digest_and_its_answer_verified(server: Serv
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("years", [-2, 0])
-def test_certificates_had_to_be_valid_when_it_was_made(authority: Authority, anchors: Anchors, years: int) -> None:
+def test_certificates_must_be_valid_at_the_time_of_the_timestamp(authority: Authority, anchors: Anchors, years: int) -> None:
     authority.time = datetime.datetime(2026, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc) + datetime.timedelta(days=365 * years)
     assert anchors.verify(authority.stamp(DATA), DIGEST, "kept").time == authority.time
 
 
 @pytest.mark.mutation
-def test_a_certificate_that_was_not_valid_yet_or_not_any_more_proves_nothing(authority: Authority, anchors: Anchors) -> None:
+def test_refuses_a_certificate_not_valid_at_the_timestamp(authority: Authority, anchors: Anchors) -> None:
     for year in (2000, 2060):
         authority.time = datetime.datetime(year, 1, 1, tzinfo=datetime.timezone.utc)
         refused(KeyProblem, "kept is not signed by an authority in", call=lambda: anchors.verify(authority.stamp(DATA), DIGEST, "kept"))
@@ -153,7 +153,7 @@ def _other_key(one: Authority) -> None:
         (_other_key, TamperedData, "has no valid signature"),
     ],
 )
-def test_an_answer_that_proves_nothing_is_refused(
+def test_refuses_a_damaged_or_wrong_answer(
     server: Server, anchors: Anchors, damage: t.Callable[[Authority], None], kind: type[BackupError], words: str
 ) -> None:
     damage(server.authority)
@@ -161,7 +161,7 @@ def test_an_answer_that_proves_nothing_is_refused(
 
 
 @pytest.mark.mutation
-def test_a_stranger_and_a_certificate_for_something_else_are_refused(tmp_path: Path, anchors: Anchors) -> None:
+def test_refuses_an_unknown_authority_and_another_key_usage(tmp_path: Path, anchors: Anchors) -> None:
     with serve(Authority("Stranger")) as stranger:
         refused(KeyProblem, stranger.url, anchors.source, "unable to get local issuer", call=lambda: ask(stranger, anchors))
     for usage in ([ExtendedKeyUsageOID.SERVER_AUTH], [ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.SERVER_AUTH]):
@@ -171,7 +171,7 @@ def test_a_stranger_and_a_certificate_for_something_else_are_refused(tmp_path: P
 
 
 @pytest.mark.mutation
-def test_what_is_no_answer_is_refused(server: Server, anchors: Anchors) -> None:
+def test_refuses_an_answer_that_is_not_a_timestamp(server: Server, anchors: Anchors) -> None:
     for body in (b"", b"<html>Welcome</html>", b"\x30\x03\x02\x01\x05", server.authority.stamp(DATA)[:-20]):
         server.body = body
         refused(Unreachable, server.url, "not from a timestamp authority", call=lambda: ask(server, anchors))
@@ -201,7 +201,7 @@ def test_another_status_than_success_is_refused(server: Server, anchors: Anchors
 
 
 @pytest.mark.mutation
-def test_who_does_not_answer_in_time_is_not_waited_for(server: Server, anchors: Anchors, authority: Authority) -> None:
+def test_request_ends_after_the_timeout(server: Server, anchors: Anchors, authority: Authority) -> None:
     server.pause = 20
     refused(Unreachable, server.url, "did not answer within 0.3 s", call=lambda: ask(server, anchors, 0.3))
     server.pause = 0.2  # each wait is short enough, both together are not
@@ -236,7 +236,7 @@ def test_an_address_with_tls_needs_a_certificate_that_the_host_trusts(
         *("https://tsa.example.org:x/", "https://tsa.example.org/a b", "https://tsa.example.org/\n", "https://[tsa/"),
     ],
 )
-def test_what_is_no_address_is_refused(url: str) -> None:
+def test_refuses_an_invalid_address(url: str) -> None:
     with pytest.raises(OptionError, match="timestamp_url is not the address") as raised:
         timestamp_authority.check_url(url)
     assert "secret" not in raised.value.msg
@@ -248,7 +248,7 @@ def test_addresses_are_accepted() -> None:
         assert timestamp_authority.check_url(url) == url
 
 
-def test_roots_that_are_none_are_refused(authority: Authority, tmp_path: Path) -> None:
+def test_refuses_invalid_root_certificates(authority: Authority, tmp_path: Path) -> None:
     path = tmp_path / "roots.pem"
     refused(KeyProblem, str(path), "cannot be read", call=lambda: Anchors.load(str(path)))
     for content in (b"", b"x", authority.root.pem[:-40], authority.root.pem.replace(b"MII", b"MIX", 1)):
@@ -259,7 +259,7 @@ def test_roots_that_are_none_are_refused(authority: Authority, tmp_path: Path) -
 
 
 @pytest.mark.mutation
-def test_no_flipped_bit_changes_what_a_timestamp_says(authority: Authority, anchors: Anchors) -> None:
+def test_no_flipped_bit_changes_a_verified_timestamp(authority: Authority, anchors: Anchors) -> None:
     """A few bits of the wrapper are not signed and do not change the meaning."""
     kept = authority.stamp(DATA)
     stamp, same = anchors.verify(kept, DIGEST, "kept"), 0

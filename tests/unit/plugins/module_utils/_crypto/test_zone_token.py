@@ -36,7 +36,7 @@ def verify(token: str, pem: bytes) -> None:
     key.public_key().verify(signature, token.rpartition(".")[0].encode(), ec.ECDSA(hashes.SHA256()))
 
 
-def test_the_zone_key_verifies_it() -> None:
+def test_token_is_verified_by_the_zone_key() -> None:
     token = zone_token.sign(PEM, "kid-1", CLAIMS)
     assert token is not None and "=" not in token
     head, claims, _signature = parts(token)
@@ -45,12 +45,12 @@ def test_the_zone_key_verifies_it() -> None:
 
 
 @pytest.mark.mutation
-def test_another_key_does_not() -> None:
+def test_token_is_not_verified_by_another_key() -> None:
     token = zone_token.sign(PEM, "kid-1", CLAIMS)
     assert token is not None
     with pytest.raises(InvalidSignature):
         verify(token, signing_key_pem(Dice(1, "another zone")))
 
 
-def test_what_is_no_key_signs_nothing() -> None:
+def test_invalid_key_signs_no_token() -> None:
     assert zone_token.sign(b"-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n", "kid-1", CLAIMS) is None

@@ -53,5 +53,10 @@ def test_reads_oldest_first() -> None:
 
 
 @pytest.mark.mutation
+def test_reads_a_partition_that_was_last_read_in_the_future() -> None:
+    assert rereads.due([Unread("wrong clock", 1, -1.0), *(Unread(str(number), 1, 1.0) for number in range(9))], DAYS) == {"wrong clock"}
+
+
+@pytest.mark.mutation
 def test_zero_days_read_everything() -> None:
     assert rereads.due([Unread("a", 1, 0.0), Unread("b", 1, 5.0)], 0) == {"a", "b"}

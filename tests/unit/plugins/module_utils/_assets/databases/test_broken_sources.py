@@ -88,9 +88,7 @@ def test_a_broken_source_is_reported_each_night_until_it_is_acknowledged_or_repa
 
 
 @pytest.mark.mutation
-def test_a_rule_that_the_source_breaks_is_a_warning_of_the_copy_once_it_is_acknowledged(
-    twin_cluster: TwinFactory, tmp_path: Path, fresh_cluster: FreshCluster
-) -> None:
+def test_acknowledged_broken_rule_is_a_warning_in_the_copy(twin_cluster: TwinFactory, tmp_path: Path, fresh_cluster: FreshCluster) -> None:
     name = "gateway_bindings.provider_live"
     source = twin_cluster(events=200, seed="broken rule")
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
@@ -115,7 +113,7 @@ def test_a_rule_that_the_source_breaks_is_a_warning_of_the_copy_once_it_is_ackno
 
 
 @pytest.mark.mutation
-def test_a_restore_stops_at_the_constraint_unless_the_operator_accepts_its_absence(night: Broken, fresh_cluster: FreshCluster) -> None:
+def test_restore_stops_at_a_broken_constraint_unless_accepted(night: Broken, fresh_cluster: FreshCluster) -> None:
     target = TwinCluster(fresh_cluster(), night.source.spec)
     ((zone,),) = night.source.execute("SELECT id FROM zones GROUP BY id HAVING count(*) > 1")
     words = ("CONSTRAINT zones zones_", ": ERROR: ", '"zones_', "accept_missing_constraints")
@@ -149,9 +147,7 @@ def test_a_policy_that_cannot_be_created_ends_the_restore(night: Broken, fresh_c
 
 
 @pytest.mark.mutation
-def test_a_row_twice_in_an_audit_partition_is_found_by_backup_and_restore(
-    twin_cluster: TwinFactory, tmp_path: Path, fresh_cluster: FreshCluster
-) -> None:
+def test_backup_and_restore_find_a_duplicate_audit_row(twin_cluster: TwinFactory, tmp_path: Path, fresh_cluster: FreshCluster) -> None:
     source = twin_cluster(events=200, seed="twice")
     ((leaf,),) = source.execute("SELECT tableoid::regclass::text FROM audit_events LIMIT 1")
     source.execute(*duplicated(leaf, f"{leaf}_pkey"))
@@ -164,7 +160,7 @@ def test_a_row_twice_in_an_audit_partition_is_found_by_backup_and_restore(
 
 
 @pytest.mark.no_false_alarm
-def test_a_healthy_source_is_restored_whole_with_the_option_too(scene: Scene, fresh_cluster: FreshCluster) -> None:
+def test_healthy_source_passes_with_accept_missing_constraints(scene: Scene, fresh_cluster: FreshCluster) -> None:
     target = fresh_cluster()
     result = scene.call(RESTORE, sandbox=target.directory, accept_missing_constraints=True)
     assert result["verdict"] == "pass" and not [one for one in result["checks"] if one["id"].endswith(".constraints")]

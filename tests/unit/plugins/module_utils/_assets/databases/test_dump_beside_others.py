@@ -106,7 +106,7 @@ def test_a_partition_change_stalls_no_event(twin_cluster: TwinFactory, fresh_clu
 
 
 @pytest.mark.mutation
-def test_a_run_ends_when_its_time_is_over(twin_cluster: TwinFactory, tmp_path: Path, held_up: Path) -> None:
+def test_dump_ends_after_max_duration(twin_cluster: TwinFactory, tmp_path: Path, held_up: Path) -> None:
     source = twin_cluster(events=300)
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
     set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]

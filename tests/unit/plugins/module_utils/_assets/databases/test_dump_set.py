@@ -61,9 +61,7 @@ def test_an_unchanged_source_passes(tampered: Tampered) -> None:
 
 
 @pytest.mark.mutation
-def test_the_set_of_a_changed_source_is_made_and_its_commit_says_so(
-    scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier
-) -> None:
+def test_changed_source_is_backed_up_and_commit_reports_it(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     """The set is the evidence."""
     for statement, verdict in (("SELECT", "pass"), (f"DELETE FROM {LEAF} WHERE id = '{a_row(caracal_database)[0]}'", "fail")):
         name, set_id = caracal_copy(), scene.new_id()
@@ -76,7 +74,7 @@ def test_the_set_of_a_changed_source_is_made_and_its_commit_says_so(
 
 
 @pytest.mark.mutation
-def test_an_edit_with_the_chain_kept_right_is_found(tampered: Tampered, caracal_database: TwinCluster) -> None:
+def test_finds_an_edit_with_recomputed_chain_links(tampered: Tampered, caracal_database: TwinCluster) -> None:
     """With the product's key, an attacker edits one row and the link of the next. The product's own chain then stays valid."""
     row_id, zone, seq = a_row(caracal_database)
     key = keys.for_seed(caracal_database.spec.seed).audit_hmac_key
@@ -127,7 +125,7 @@ def test_an_edit_with_the_chain_kept_right_is_found(tampered: Tampered, caracal_
     ],
     ids=["deleted", "inserted", "chain", "a whole block", "another zone"],
 )
-def test_what_was_changed_below_the_head_is_named(tampered: Tampered, caracal_database: TwinCluster, statement: str, words: str) -> None:
+def test_reports_changes_below_the_head(tampered: Tampered, caracal_database: TwinCluster, statement: str, words: str) -> None:
     row_id, zone, _seq = a_row(caracal_database)
     rows = caracal_database.execute(f"SELECT count(*) FROM {LEAF} WHERE zone_id = '{zone}'")[0][0]
     check = tampered(statement.format(id=row_id, zone=zone))
@@ -144,7 +142,7 @@ def test_an_admin_row_deleted_is_named(tampered: Tampered) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_leaf_that_was_dropped_is_accounted_for(tampered: Tampered, caracal_database: TwinCluster) -> None:
+def test_dropped_partition_is_listed_and_passes(tampered: Tampered, caracal_database: TwinCluster) -> None:
     oldest = caracal_database.execute(r"SELECT min(relname) FROM pg_class WHERE relname ~ '^audit_events_y....m..$' AND relkind = 'r'")[0][
         0
     ]
@@ -153,13 +151,13 @@ def test_a_leaf_that_was_dropped_is_accounted_for(tampered: Tampered, caracal_da
 
 
 @pytest.mark.mutation
-def test_a_leaf_that_was_emptied_is_no_leaf_that_was_dropped(tampered: Tampered) -> None:
+def test_emptied_partition_is_not_a_dropped_partition(tampered: Tampered) -> None:
     check = tampered(f"TRUNCATE {LEAF}")
     assert check["verdict"] == "fail" and f"partition {LEAF}: its " in check["message"]
 
 
 @pytest.mark.mutation
-def test_growth_passes_and_an_edit_below_it_does_not(tmp_path: t.Any, twin_cluster: TwinFactory) -> None:
+def test_growth_passes_but_an_edit_below_the_head_fails(tmp_path: t.Any, twin_cluster: TwinFactory) -> None:
     """The open block grows. It must be unchanged only up to its former head."""
     source = twin_cluster(seed="growth")
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
@@ -189,7 +187,7 @@ def test_a_damaged_earlier_set_does_not_stop_the_next(scene: Scene) -> None:
     assert not any(one["shared"] for one in result["artifacts"])
 
 
-def test_a_leaf_is_stored_anew_when_its_object_is_damaged_or_closed_to_a_recipient(scene: Scene) -> None:
+def test_stores_a_partition_again_if_lost_or_for_new_recipients(scene: Scene) -> None:
     leaves = scene.files("objects/**/*")
     (scene.repository / leaves[0]).unlink()
     result = scene.call("pg_encrypted_dump", set_id=scene.new_id())

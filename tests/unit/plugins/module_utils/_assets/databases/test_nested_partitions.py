@@ -66,14 +66,14 @@ def divided(
 
 
 @pytest.mark.mutation
-def test_its_rows_come_back(divided: Divided) -> None:
+def test_restores_rows_of_subpartitions(divided: Divided) -> None:
     before = divided.rows(divided.source)
     assert all(before[leaf] > 0 for leaf in relations.LEAVES)
     assert divided.rows(divided.copy) == before
 
 
 @pytest.mark.no_false_alarm
-def test_the_copy_is_found_to_be_what_the_source_was(divided: Divided) -> None:
+def test_restored_copy_matches_the_source(divided: Divided) -> None:
     checks = {one["id"]: one for one in divided.scene.call("state_verify", sandbox=divided.copy.info.directory)["checks"]}
     assert [one for one in checks.values() if one["verdict"] == "fail"] == []
     sections = ("tables", "leaves", "schema", "schema_dump", "grants")
@@ -82,12 +82,12 @@ def test_the_copy_is_found_to_be_what_the_source_was(divided: Divided) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_the_set_is_complete_and_says_so(divided: Divided) -> None:
+def test_completeness_check_passes_and_nothing_is_left_out(divided: Divided) -> None:
     (check,) = (one for one in divided.dumped["checks"] if one["id"] == "source.complete")
     assert (check["verdict"], check["required"], divided.dumped["left_out"]) == ("pass", True, {})
 
 
-def test_rows_that_moved_to_other_leaves_are_a_finding_until_it_is_acknowledged(divided: Divided, tmp_path: Path) -> None:
+def test_rows_moved_to_other_partitions_fail_until_acknowledged(divided: Divided, tmp_path: Path) -> None:
     scene = divided.scene.copy(tmp_path / "scene")
     (history,) = (one for one in verified(scene)["checks"] if one["verdict"] == "fail")
     found = [one["digest"] for one in history["details"]["open"]]
@@ -100,7 +100,7 @@ def verified(scene: Scene) -> Result:
     return scene.call("backup_set_verify", require_valid=False)
 
 
-def test_each_leaf_has_an_object_and_blocks_of_its_own(divided: Divided) -> None:
+def test_each_subpartition_has_a_separate_object(divided: Divided) -> None:
     inventory = divided.scene.inventory()["databases"][0]
     rows = divided.rows(divided.source)
     assert {name.partition(".")[2]: one["rows"] for name, one in inventory["leaves"].items() if one["rows"]} == rows
@@ -110,7 +110,7 @@ def test_each_leaf_has_an_object_and_blocks_of_its_own(divided: Divided) -> None
 
 
 @pytest.mark.no_false_alarm
-def test_each_of_its_rows_is_verified_where_it_lies(divided: Divided) -> None:
+def test_verifies_rows_in_each_subpartition(divided: Divided) -> None:
     result = divided.scene.call("audit_chain_verify", database=divided.database, audit_retention_days=3650, require_valid=False)
     rows = divided.rows(divided.source)
     assert {leaf: result["coverage"]["leaves"][leaf] for leaf in relations.LEAVES} == {leaf: rows[leaf] for leaf in relations.LEAVES}
@@ -119,7 +119,7 @@ def test_each_of_its_rows_is_verified_where_it_lies(divided: Divided) -> None:
 
 
 @pytest.mark.mutation
-def test_a_row_that_was_edited_there_is_found(divided: Divided) -> None:
+def test_finds_an_edited_row_in_a_subpartition(divided: Divided) -> None:
     """The row is in a subpartition. The blocks of the set bind it anyway."""
     (event,) = divided.source.execute(f"SELECT id FROM {relations.LEAVES[0]} ORDER BY chain_seq LIMIT 1", database=divided.database)
     change = f"UPDATE {relations.LEAVES[0]} SET decision = '{{}}' || decision WHERE id = '{event[0]}'"

@@ -88,13 +88,13 @@ def test_check_mode_writes_nothing_and_the_second_run_changes_nothing(scene: Sce
     assert scenes.outside(tree(scene.repository), ".") == scenes.outside(before, ".")
 
 
-def test_the_order_of_the_databases_does_not_matter_for_what_they_are(scene: Scene) -> None:
+def test_database_order_does_not_change_family_and_release(scene: Scene) -> None:
     scene.backup(databases=DATABASES[::-1])
     facts = scene.call("backup_set_verify")["set_facts"]
     assert (facts["family"], facts["release"], facts["databases"]) == ("secret_store", "v1.0.0", DATABASES[::-1])
 
 
-def test_nothing_in_a_set_is_in_the_clear(scene: Scene, caracal_database: TwinCluster) -> None:
+def test_set_contains_no_plaintext(scene: Scene, caracal_database: TwinCluster) -> None:
     scene.backup()
     known = plaintext(caracal_database)
     assert len(known) > 20
@@ -116,7 +116,7 @@ def readable(scene: Scene, known: t.Sequence[bytes]) -> list[str]:
     return [path for path in scene.files() if any(text in (scene.repository / path).read_bytes() for text in known)]
 
 
-def test_recipients_that_do_not_fit_are_refused(scene: Scene) -> None:
+def test_refuses_invalid_recipients(scene: Scene) -> None:
     none: dict[str, t.Any] = {"set_id": ID, "recipients_files": []}
     scene.refused("pg_encrypted_dump", OptionError, "no recipient", "recipients_files", **none)
     for text in ("age1nonsense", "somebody", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-dss AAAA", " "):
@@ -168,7 +168,7 @@ def test_a_signing_key_that_others_can_use_is_refused(scene: Scene) -> None:
     scene.refused("pg_encrypted_dump", OptionError, "signing_key", set_id=ID, signing_key=None)
 
 
-def test_servers_and_databases_that_are_not_there_are_refused(scene: Scene, tmp_path: Path) -> None:
+def test_refuses_unreachable_servers_and_missing_databases(scene: Scene, tmp_path: Path) -> None:
     refused = scene.refused
     refused("pg_encrypted_dump", Unreachable, "database nothing does not exist", set_id=ID, databases=["caracal", "nothing"])
     refused("pg_encrypted_dump", Unreachable, str(tmp_path), "login_", set_id=ID, login_unix_socket=str(tmp_path))
@@ -183,7 +183,7 @@ def test_a_database_that_is_not_caracals_is_refused(scene: Scene, caracal_databa
     scene.refused("pg_encrypted_dump", VersionMismatch, set_id=ID, databases=[name])
 
 
-def test_an_unknown_release_is_told_and_backed_up(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_unknown_release_is_reported_and_backed_up(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     caracal_database.execute("INSERT INTO schema_migrations VALUES ('0004_tomorrow', now())", database=name)
     told: list[str] = []
@@ -219,7 +219,7 @@ def test_a_role_that_would_not_see_every_row_is_refused(scene: Scene, reader: Re
 
 
 @pytest.mark.no_false_alarm
-def test_the_role_of_a_backup_host_makes_the_same_set(scene: Scene, reader: Reader) -> None:
+def test_backup_role_creates_the_same_set_as_a_superuser(scene: Scene, reader: Reader) -> None:
     by_superuser = scene.inventory()
     result = scene.backup(**reader("BYPASSRLS", "pg_read_all_data"))
     assert [one["sight"] for one in result["databases"]] == ["pg_read_all_data with BYPASSRLS"] * 2
@@ -230,7 +230,7 @@ def test_the_role_of_a_backup_host_makes_the_same_set(scene: Scene, reader: Read
     assert by_reader["roles"] == by_superuser["roles"]
 
 
-def test_clients_that_are_too_old_or_not_there_are_refused(scene: Scene, tmp_path: Path) -> None:
+def test_refuses_outdated_and_missing_clients(scene: Scene, tmp_path: Path) -> None:
     old = tmp_path / "bin"
     old.mkdir()
     scene.refused("pg_encrypted_dump", MissingDependency, str(old), "pg_dump", "install", set_id=ID, pg_bin=str(old))
@@ -347,7 +347,7 @@ KILLS = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("moment", KILLS)
-def test_a_killed_dump_leaves_sealed_garbage_in_nobodys_way(scene: Scene, caracal_database: TwinCluster, moment: str) -> None:
+def test_killed_dump_leaves_only_encrypted_and_removable_files(scene: Scene, caracal_database: TwinCluster, moment: str) -> None:
     for leaf in scene.files("objects/**/*"):
         (scene.repository / leaf).unlink()  # so that every partition is stored again
     before, sets = scene.files(), scene.sets()
@@ -416,7 +416,7 @@ def test_a_tool_that_dies_in_the_middle_leaves_no_archive(scene: Scene, server_i
     assert not [path for path in new if "caracal.dump" in path or "/parts/" in path]
 
 
-def test_a_repository_that_is_not_there_is_refused(scene: Scene, tmp_path: Path) -> None:
+def test_refuses_a_missing_repository_and_another_deployment(scene: Scene, tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
     scene.refused("pg_encrypted_dump", ObjectMissing, nowhere, "create_repository", set_id=ID, repository=nowhere)
     scene.refused("pg_encrypted_dump", OptionError, "belongs to deployment prod", set_id=ID, deployment="test")

@@ -103,7 +103,7 @@ def test_a_real_restore_is_written_into_the_journal(scene: Scene, target: Target
 
 
 @pytest.mark.mutation
-def test_a_target_that_holds_something_is_replaced_only_when_it_is_named(scene: Scene, target: Target) -> None:
+def test_replaces_a_non_empty_target_only_if_confirmed(scene: Scene, target: Target) -> None:
     where, identifier = server(target, scene), target.info.system_identifier
     target.execute("CREATE DATABASE caracal", database="postgres")
     target.execute("CREATE TABLE precious (a int)")
@@ -153,7 +153,7 @@ def test_a_cluster_that_is_backed_up_is_refused(scene: Scene, caracal_database: 
     assert state(caracal_database) == before
 
 
-def test_identities_that_do_not_fit_are_refused(scene: Scene, empty: Target, tmp_path: Path) -> None:
+def test_refuses_wrong_and_unusable_identities(scene: Scene, empty: Target, tmp_path: Path) -> None:
     before = state(empty)
     where: dict[str, t.Any] = {"sandbox": empty.info.directory}
     other, loose, blank, secret = (tmp_path / name for name in ("other", "loose", "empty", "secret"))
@@ -173,7 +173,7 @@ def test_identities_that_do_not_fit_are_refused(scene: Scene, empty: Target, tmp
     assert state(empty) == before
 
 
-def test_an_ssh_key_opens_what_was_sealed_to_it(scene: Scene, target: Target) -> None:
+def test_ssh_key_decrypts_a_set_encrypted_for_it(scene: Scene, target: Target) -> None:
     key = scene.root / "drill" / "recovery_key"
     new_ssh_key(key)
     scene.backup(recipients=[key.with_suffix(".pub").read_text()])
@@ -181,7 +181,7 @@ def test_an_ssh_key_opens_what_was_sealed_to_it(scene: Scene, target: Target) ->
     assert scene.call(RESTORE, sandbox=target.info.directory, identity_files=[str(key)], databases=["caracal_auth"])["changed"]
 
 
-def test_sets_databases_and_places_that_are_not_there_are_refused(scene: Scene, empty: Target, tmp_path: Path, empty_scene: Scene) -> None:
+def test_refuses_missing_sets_databases_and_targets(scene: Scene, empty: Target, tmp_path: Path, empty_scene: Scene) -> None:
     before = state(empty)
     where: dict[str, t.Any] = {"sandbox": empty.info.directory}
     scene.refused(RESTORE, ObjectMissing, "20200101T000000Z-aaaa", "not committed", **where, set_id="20200101T000000Z-aaaa")
@@ -235,9 +235,7 @@ def test_a_newer_inventory_is_refused(scene: Scene, empty: Target, monkeypatch: 
 
 
 @pytest.mark.mutation
-def test_a_leaf_with_other_rows_than_recorded_is_refused_and_nothing_stays(
-    scene: Scene, target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_partition_row_count_mismatch_undoes_the_restore(scene: Scene, target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
     """The set has a valid signature, but contradicts its inventory. This is found after loading, so the loaded data is removed."""
     seal = dump_set._seal_inventory
 
@@ -276,7 +274,7 @@ def test_a_tool_that_fails_leaves_no_database(scene: Scene, target: Target, serv
 
 
 @pytest.mark.mutation
-def test_a_database_that_bears_the_working_name_stays(scene: Scene, target: Target) -> None:
+def test_keeps_a_database_with_the_working_name(scene: Scene, target: Target) -> None:
     """This also holds if another database of the set has already been loaded."""
     working = f"caracal_auth_restoring_{scene.sets()[-1][-4:]}"
     target.execute(f"CREATE DATABASE {working}", database="postgres")
@@ -329,6 +327,6 @@ def test_a_set_of_a_newer_server_is_refused(scene: Scene, empty: Target, monkeyp
 
 
 @pytest.mark.mutation
-def test_another_family_is_refused_before_anything_is_made(scene: Scene, fresh_cluster: FreshCluster) -> None:
+def test_refuses_another_family_before_any_change(scene: Scene, fresh_cluster: FreshCluster) -> None:
     sandbox = fresh_cluster().directory
     scene.refused("pg_encrypted_restore", TargetRefused, "family zone_kek", sandbox=sandbox, release="v2026.06.21")

@@ -76,7 +76,7 @@ def test_an_archive_that_takes_pg_restore_over_in_a_drill_reaches_nothing_outsid
 
 
 @pytest.mark.mutation
-def test_a_pg_restore_that_hangs_in_the_sandbox_dies_with_us(fresh_cluster: FreshCluster, server_install: Install, tmp_path: Path) -> None:
+def test_hanging_pg_restore_ends_with_its_parent_process(fresh_cluster: FreshCluster, server_install: Install, tmp_path: Path) -> None:
     target = fresh_cluster()
     seconds = f"9876.{os.getpid()}"  # different for each worker
     bindir = taken_over(tmp_path / "bin", server_install.bindir, f"exec sleep {seconds}")
@@ -96,9 +96,7 @@ def test_a_pg_restore_that_hangs_in_the_sandbox_dies_with_us(fresh_cluster: Fres
 
 
 @pytest.mark.mutation
-def test_a_program_that_does_not_run_inside_is_refused_and_never_run_outside(
-    scene: Scene, fresh_cluster: FreshCluster, tmp_path: Path
-) -> None:
+def test_refuses_a_program_that_cannot_run_in_the_sandbox(scene: Scene, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     target = fresh_cluster()
     outside = tmp_path / "elsewhere"
     outside.mkdir()
@@ -135,7 +133,7 @@ def test_an_archive_that_takes_pg_restore_over_on_a_live_server_finds_no_secret_
 
 
 @pytest.mark.no_false_alarm
-def test_a_drill_restores_through_the_sandbox(
+def test_drill_runs_pg_restore_inside_the_sandbox(
     scene: Scene, fresh_cluster: FreshCluster, caracal_database: TwinCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = fresh_cluster()
@@ -164,7 +162,7 @@ def old(folder: Path, program: str, real: str) -> str:
 
 
 @pytest.mark.mutation
-def test_a_pg_restore_with_known_flaws_restores_into_a_live_server_only_when_they_are_accepted(
+def test_live_restore_needs_consent_to_a_vulnerable_pg_restore(
     scene: Scene, fresh_cluster: FreshCluster, server_install: Install, tmp_path: Path
 ) -> None:
     target = fresh_cluster()
@@ -185,7 +183,7 @@ def test_a_pg_restore_with_known_flaws_restores_into_a_live_server_only_when_the
 
 
 @pytest.mark.mutation
-def test_a_pg_restore_with_known_flaws_is_refused_where_nothing_locks_it_in(
+def test_refuses_a_vulnerable_pg_restore_without_isolation(
     scene: Scene, fresh_cluster: FreshCluster, server_install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = fresh_cluster()
@@ -196,7 +194,7 @@ def test_a_pg_restore_with_known_flaws_is_refused_where_nothing_locks_it_in(
 
 
 @pytest.mark.mutation
-def test_a_pg_restore_with_known_flaws_is_a_warning_in_a_drill_and_no_more(
+def test_vulnerable_pg_restore_is_a_warning_in_a_drill(
     scene: Scene, fresh_cluster: FreshCluster, server_install: Install, tmp_path: Path
 ) -> None:
     target = fresh_cluster()
@@ -213,7 +211,7 @@ def test_a_pg_restore_with_known_flaws_is_a_warning_in_a_drill_and_no_more(
 
 
 @pytest.mark.mutation
-def test_a_psql_with_known_flaws_is_a_warning_of_the_backup(scene: Scene, server_install: Install, tmp_path: Path) -> None:
+def test_vulnerable_psql_is_a_warning_of_the_backup(scene: Scene, server_install: Install, tmp_path: Path) -> None:
     folder = tmp_path / "bin"
     old(folder, "psql", server_install.bindir)
     (folder / "pg_dump").write_text(

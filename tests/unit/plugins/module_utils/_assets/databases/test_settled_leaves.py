@@ -60,7 +60,7 @@ def leaves(scene: Scene, set_id: str) -> list[dict[str, t.Any]]:
     return [one for one in manifest["artifacts"] if one["kind"] == "leaf"]
 
 
-def test_the_third_set_seals_no_leaf_that_the_second_shared_with_the_first(scene: Scene, committed: Committed, sealers: Sealers) -> None:
+def test_third_set_does_not_seal_shared_partitions_again(scene: Scene, committed: Committed, sealers: Sealers) -> None:
     first, second = scene.sets()
     scene.backup(reread_days=0)
     assert sealers.begun() == 0
@@ -69,7 +69,7 @@ def test_the_third_set_seals_no_leaf_that_the_second_shared_with_the_first(scene
     assert scene.call("backup_set_verify", set_id=third)["verdict"] == "pass"
 
 
-def test_the_second_set_cannot_know_yet(empty_scene: Scene, sealers: Sealers) -> None:
+def test_second_set_seals_every_partition_again(empty_scene: Scene, sealers: Sealers) -> None:
     empty_scene.backup()
     count = sealers.begun()
     assert count == len(leaves(empty_scene, empty_scene.sets()[-1])) > 10
@@ -107,7 +107,7 @@ def own(tmp_path: Path, caracal_database: TwinCluster, caracal_copy: Copier) -> 
 
 
 @pytest.mark.mutation
-def test_a_settled_leaf_that_has_changed_is_sealed_after_all(own: Leaves, sealers: Sealers) -> None:
+def test_changed_settled_partition_is_sealed_again(own: Leaves, sealers: Sealers) -> None:
     before = own.seal({}, settled=False)
     assert before.rows > 0 and before.sealed is not None and sealers.begun() == 1
     shared = {before.digest: t.cast(str, before.key)}
@@ -121,7 +121,7 @@ def test_a_settled_leaf_that_has_changed_is_sealed_after_all(own: Leaves, sealer
     assert sorted(one.key for one in own.store.list("leaves")) == sorted([str(before.key), after.key])
 
 
-def test_a_settled_leaf_with_a_column_of_its_own_is_sealed_each_time(own: Leaves, sealers: Sealers) -> None:
+def test_settled_partition_with_an_extra_column_is_always_sealed(own: Leaves, sealers: Sealers) -> None:
     """The digest does not cover unknown columns."""
     own.cluster.execute("ALTER TABLE audit_events ADD COLUMN note text", database=own.database)
     before = own.seal({}, settled=False)
@@ -129,7 +129,7 @@ def test_a_settled_leaf_with_a_column_of_its_own_is_sealed_each_time(own: Leaves
     assert again.sealed is not None and sealers.begun() == 2
 
 
-def test_a_settled_leaf_that_is_dropped_meanwhile_is_gone(own: Leaves, sealers: Sealers) -> None:
+def test_settled_partition_dropped_meanwhile_counts_as_gone(own: Leaves, sealers: Sealers) -> None:
     before = own.seal({}, settled=False)
     sealers.begun()
     gone = own.seal({before.digest: t.cast(str, before.key)}, settled=True, meanwhile=f"DROP TABLE {LEAF}")
@@ -137,7 +137,7 @@ def test_a_settled_leaf_that_is_dropped_meanwhile_is_gone(own: Leaves, sealers: 
 
 
 @pytest.mark.mutation
-def test_an_altered_object_is_found_in_the_set_that_shares_it_and_once_moved_away_is_stored_anew(scene: Scene) -> None:
+def test_altered_shared_object_is_found_and_can_be_replaced(scene: Scene) -> None:
     path = max((scene.repository / "objects" / "audit").rglob("*.age"), key=lambda one: one.stat().st_size)
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1

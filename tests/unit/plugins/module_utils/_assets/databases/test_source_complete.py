@@ -83,7 +83,7 @@ def every(
 
 
 @pytest.mark.no_false_alarm
-def test_the_set_is_committed_and_check_mode_said_so(every: Every) -> None:
+def test_set_is_committed_as_check_mode_predicted(every: Every) -> None:
     assert check_of(every.dumped)["verdict"] == check_of(every.predicted)["verdict"] == "pass"
     left_out = every.scene.call("backup_set_verify")["set_facts"]["left_out"]
     assert every.dumped["left_out"].items() <= left_out.items()
@@ -105,14 +105,14 @@ def test_the_set_is_committed_and_check_mode_said_so(every: Every) -> None:
     ],
     ids=["plain", "another schema", "nested", "partition", "parent", "child", "unlogged", "audit leaf", "audit leaf elsewhere"],
 )
-def test_rows_come_back(every: Every, table: str) -> None:
+def test_restores_rows_of_each_kind_of_table(every: Every, table: str) -> None:
     before, after = every.both(f"SELECT x::text FROM {table} x ORDER BY 1")
     assert before and after == before
     assert not any(table.removeprefix("ONLY ").replace('"', "") in name for name in every.dumped["left_out"] if name.startswith("table"))
 
 
 @pytest.mark.parametrize("sequence", ["lonely", "plain_id_seq", '"Deep Down"."a table_id_seq"'], ids=["no owner", "serial", "identity"])
-def test_the_value_of_a_sequence_comes_back(every: Every, sequence: str) -> None:
+def test_restores_sequence_values(every: Every, sequence: str) -> None:
     before, after = every.both(f"SELECT last_value, is_called FROM {sequence}")
     assert after == before and before[0][1]
     assert every.why_not(f"sequence public.{sequence}") is None
@@ -132,7 +132,7 @@ def test_materialized_views_are_computed_anew_one_after_the_other(every: Every) 
     assert before == after == [(False,)]
 
 
-def test_large_objects_come_back(every: Every) -> None:
+def test_restores_large_objects(every: Every) -> None:
     before, after = every.both("SELECT oid, lo_get(oid) FROM pg_largeobject_metadata")
     assert len(before) == 1 and [tuple(map(bytes_of, row)) for row in after] == [tuple(map(bytes_of, row)) for row in before]
 
@@ -141,18 +141,18 @@ def bytes_of(value: t.Any) -> t.Any:
     return bytes(value) if isinstance(value, memoryview) else value
 
 
-def test_the_rows_of_a_foreign_table_are_elsewhere(every: Every) -> None:
+def test_rows_of_a_foreign_table_are_left_out(every: Every) -> None:
     assert every.why_not("foreign table public.elsewhere")
     before, after = every.both("SELECT relkind::text FROM pg_class WHERE relname = 'elsewhere'")
     assert before == after == [("f",)]
 
 
-def test_what_has_no_rows_is_not_named(every: Every) -> None:
+def test_left_out_lists_no_relations_without_rows(every: Every) -> None:
     assert not [name for name in every.dumped["left_out"] if "seen" in name or "parted" in name or "_pkey" in name]
 
 
 @pytest.mark.no_false_alarm
-def test_the_copy_is_found_to_be_what_the_source_was(every: Every) -> None:
+def test_restored_copy_matches_the_source(every: Every) -> None:
     assert [one["id"] for one in every.restored["checks"] if one["verdict"] == "fail"] == []
     checks = {one["id"]: one for one in every.scene.call("state_verify", sandbox=every.copy.info.directory)["checks"]}
     prefix = f"inventory.{every.database}"
@@ -162,7 +162,7 @@ def test_the_copy_is_found_to_be_what_the_source_was(every: Every) -> None:
 
 
 @pytest.mark.mutation
-def test_tables_that_came_back_empty_are_told(every: Every) -> None:
+def test_reports_tables_restored_without_rows(every: Every) -> None:
     """For example, after a restore of a set that an earlier version created."""
     to = restore.Destination(every.copy.server, every.database, (), t.cast(t.Any, None), ())
     recorded = {"public.plain": 7, "public.later": 1, "public.nowhere": 2, "public.gone": 0, f"Deep Down.{relations.MONTH}_1": 3}
@@ -173,7 +173,7 @@ def test_tables_that_came_back_empty_are_told(every: Every) -> None:
     assert found == ["public.later", "public.later_on", "public.nowhere"]
 
 
-def test_the_same_by_hand(every: Every, fresh_cluster: FreshCluster, recover: Recover) -> None:
+def test_recovery_commands_restore_every_relation(every: Every, fresh_cluster: FreshCluster, recover: Recover) -> None:
     cluster = TwinCluster(fresh_cluster(), every.source.spec)
     (set_id,) = every.scene.sets()
     done = recover(every.scene, set_id, cluster.info, commands(every.scene, set_id))
@@ -210,7 +210,7 @@ def refused(scene: Scene, set_id: str, *words: str) -> None:
 
 
 @pytest.mark.mutation
-def test_a_leaf_that_nobody_reads_ends_the_set(small: tuple[Scene, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_set_with_an_unread_partition(small: tuple[Scene, str], monkeypatch: pytest.MonkeyPatch) -> None:
     scene, name = small
     layout = database_layout.read
 
@@ -231,7 +231,7 @@ def test_a_leaf_that_nobody_reads_ends_the_set(small: tuple[Scene, str], monkeyp
 
 
 @pytest.mark.mutation
-def test_a_table_among_those_of_the_server_ends_the_set(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
+def test_refuses_a_set_with_a_table_in_a_system_schema(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
     scene, name = small
     caracal_database.execute("CREATE TABLE information_schema.hidden (n int)", database=name)
     set_id = scene.new_id()
@@ -241,7 +241,7 @@ def test_a_table_among_those_of_the_server_ends_the_set(small: tuple[Scene, str]
 
 
 @pytest.mark.mutation
-def test_what_nobody_could_count_ends_the_set(small: tuple[Scene, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_a_set_with_uncounted_contents(small: tuple[Scene, str], monkeypatch: pytest.MonkeyPatch) -> None:
     scene, name = small
     monkeypatch.setattr(contents.Reader, "finish", lambda _self: contents.Contents(problem="it could not be read"))
     set_id = scene.new_id()
@@ -263,7 +263,7 @@ def test_a_dump_of_an_earlier_version_is_not_committed(dumped: Scene, checks: t.
     refused(dumped, set_id, f"backup_set state=aborted set_id={set_id}")
 
 
-def test_a_table_of_an_extension_is_as_the_extension_says(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
+def test_extension_tables_are_dumped_as_the_extension_defines(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
     """The extension's script created the two tables. One contains user settings, of which the extension wants some dumped."""
     scene, name = small
     caracal_database.execute(
@@ -297,7 +297,7 @@ def test_an_owner_cannot_hide_a_table_of_caracals_in_an_extension(small: tuple[S
 
 
 @pytest.mark.no_false_alarm
-def test_tables_of_other_sessions_are_nobody_elses(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
+def test_ignores_temporary_tables_of_other_sessions(small: tuple[Scene, str], caracal_database: TwinCluster) -> None:
     scene, name = small
     with Session(caracal_database.server, name) as session:
         session.rows("CREATE TEMPORARY TABLE mine AS SELECT 1")

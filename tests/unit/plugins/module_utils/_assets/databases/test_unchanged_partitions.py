@@ -9,17 +9,21 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import json
+import pathlib
 import typing as t
 
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import dump_database
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source import source_checks
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import earlier, unchanged
 from scenes import scene as scenes
 from scenes.scene import Result, Scene
+from scenes.source_damages import duplicated
 from scenes.twin_database import TwinCluster, TwinFactory
 
 LEAF = "audit_events_y2026m02"
+Scanned = t.Callable[[], set[tuple[str, str]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +101,48 @@ def test_partitions_are_read_again_after_reread_days(nights: Nights, monkeypatch
 
     monkeypatch.setattr(earlier, "load", aged)
     assert ("read", unchanged.DUE) in proofs(nights.scene.backup()).values()
+
+
+@pytest.fixture
+def scanned(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> Scanned:
+    """Return a function that returns, and forgets, the table and name of each unique index scanned, in any process of a backup."""
+    log, is_whole = tmp_path / "scanned", source_checks.is_whole
+
+    def recorded(reader: t.Any, index: source_checks.Index, rows: int) -> bool:
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(f"{index.table.name} {index.name}\n")
+        return is_whole(reader, index, rows)
+
+    def collect() -> set[tuple[str, str]]:
+        found = {tuple(line.split()) for line in log.read_text(encoding="utf-8").splitlines()}
+        log.write_text("", encoding="utf-8")
+        return t.cast("set[tuple[str, str]]", found)
+
+    log.touch()
+    monkeypatch.setattr(source_checks, "is_whole", recorded)
+    return collect
+
+
+def unique_check(result: Result) -> Result:
+    return next(dict(one) for one in result["checks"] if one["id"] == source_checks.UNIQUE)
+
+
+def test_unique_indexes_of_unchanged_partition_are_not_scanned(nights: Nights, scanned: Scanned) -> None:
+    second = nights.scene.backup()
+    assert scanned() == set() and unique_check(second) == unique_check(nights.first)
+    nights.source.execute(f"CREATE UNIQUE INDEX added ON {LEAF} (id)")
+    third = nights.scene.backup()
+    assert set(proofs(third).values()) == {("census", "")} and scanned() == {(LEAF, "added"), (LEAF, f"{LEAF}_pkey")}
+    nights.scene.backup()
+    assert scanned() == set()
+
+
+@pytest.mark.mutation
+def test_duplicate_keys_of_unchanged_partition_are_reported_each_time(nights: Nights) -> None:
+    nights.change(*duplicated(LEAF, f"{LEAF}_pkey"))
+    second, third = nights.scene.backup(), nights.scene.backup()
+    assert proofs(second)[f"public.{LEAF}"][0] == "read" and proofs(third)[f"public.{LEAF}"] == ("census", "")
+    assert unique_check(second)["verdict"] == unique_check(third)["verdict"] == "fail"
 
 
 @pytest.mark.mutation

@@ -73,7 +73,7 @@ def saved(scene: Scene, image: Image = ONE) -> bytes:
 
 
 @pytest.mark.no_false_alarm
-def test_an_image_comes_back_as_an_engine_saves_it(hosted: tuple[Scene, Engine]) -> None:
+def test_image_is_restored_in_the_format_of_the_engine(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
     result = commit(scene, engine, ONE, NEXT)
     assert [one["shared"] for one in result["images"]] == [False, False] and result["bytes"] == result["bytes_written"] > 0
@@ -91,7 +91,7 @@ def test_an_image_comes_back_as_an_engine_saves_it(hosted: tuple[Scene, Engine])
     assert "images" in scene.call("backup_set_info")["sets"][-1]["assets"]
 
 
-def test_an_image_that_is_named_by_an_index_is_kept_with_it(hosted: tuple[Scene, Engine]) -> None:
+def test_image_referenced_by_an_index_is_stored_with_the_index(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
     image = image_scene.described(NEXT)
     engine.images[image[0]] = ([], image[1])
@@ -102,7 +102,7 @@ def test_an_image_that_is_named_by_an_index_is_kept_with_it(hosted: tuple[Scene,
     assert kept_images.check(drilling(scene)).verdict == "pass"
 
 
-def test_what_the_newest_set_has_is_not_asked_for(hosted: tuple[Scene, Engine]) -> None:
+def test_images_of_the_newest_set_are_not_exported_again(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
     first = commit(scene, engine, ONE)
     asked = len(engine.asked)
@@ -127,7 +127,7 @@ def test_only_a_new_layer_is_sealed(hosted: tuple[Scene, Engine]) -> None:
     assert base["shared_from"] == first["set_id"]
 
 
-def test_other_recipients_get_objects_of_their_own(hosted: tuple[Scene, Engine]) -> None:
+def test_other_recipients_get_separate_objects(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
     commit(scene, engine, ONE)
     more = new_identity(scene.root / "escrow")
@@ -138,7 +138,7 @@ def test_other_recipients_get_objects_of_their_own(hosted: tuple[Scene, Engine])
     assert commit(scene, engine, ONE)["images"][0]["shared"]
 
 
-def test_a_lost_object_is_sealed_anew(hosted: tuple[Scene, Engine]) -> None:
+def test_lost_object_is_sealed_again(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
     commit(scene, engine, ONE)
     (scene.repository / next(path for path in scene.files(IMAGES) if image_scene.hex_of(UPPER) in path)).unlink()
@@ -150,7 +150,7 @@ def test_a_lost_object_is_sealed_anew(hosted: tuple[Scene, Engine]) -> None:
 # ---- check mode, and a second run
 
 
-def test_check_mode_tells_what_is_kept(hosted: tuple[Scene, Engine]) -> None:
+def test_check_mode_predicts_archived_images(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
     commit(scene, engine, ONE)
     set_id, before = scene.new_id(), scene.files()
@@ -171,14 +171,14 @@ def test_check_mode_tells_what_is_kept(hosted: tuple[Scene, Engine]) -> None:
         assert not again["changed"] and again["images"] == made["images"] and again["bytes"] == made["bytes"]
 
 
-def test_a_repository_that_is_still_to_be_made(empty_scene: Scene, engine: Engine) -> None:
+def test_check_mode_works_before_the_repository_exists(empty_scene: Scene, engine: Engine) -> None:
     engine.images = {ONE[0]: ([], ONE[1])}
     given = {"set_id": "20260102T030405Z-abcd", "services": [ran(ONE)], "engine": engine.address, "create_repository": True}
     assert empty_scene.call("image_archive", check_mode=True, **given)["changed"]
 
 
 @pytest.mark.mutation
-def test_an_image_that_the_engine_has_not_is_refused(hosted: tuple[Scene, Engine]) -> None:
+def test_refuses_missing_images(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
     engine.images = {}
     usual = {"set_id": scene.new_id(), "engine": engine.address}
@@ -266,7 +266,7 @@ def test_a_stored_object_that_was_altered_is_found(hosted: tuple[Scene, Engine],
 
 
 @pytest.mark.mutation
-def test_what_was_sealed_as_something_else_is_found(hosted: tuple[Scene, Engine], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finds_image_content_that_does_not_match_its_id(hosted: tuple[Scene, Engine], monkeypatch: pytest.MonkeyPatch) -> None:
     """A backup host signs bytes that do not match the ID."""
     scene, engine = hosted
     look = passing.look
@@ -282,7 +282,7 @@ def test_what_was_sealed_as_something_else_is_found(hosted: tuple[Scene, Engine]
     assert scene.call("backup_set_verify")["verdict"] == "pass"
 
 
-def test_who_cannot_open_them_proves_nothing(hosted: tuple[Scene, Engine]) -> None:
+def test_images_are_unproven_without_a_matching_identity(hosted: tuple[Scene, Engine]) -> None:
     scene, engine = hosted
     assert kept_images.check(drilling(scene)).verdict == "not_applicable"
     commit(scene, engine, ONE)

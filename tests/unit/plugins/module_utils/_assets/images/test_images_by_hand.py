@@ -30,7 +30,7 @@ def kept(scene: Scene, engine: Engine) -> Scene:
 
 
 @pytest.mark.no_false_alarm
-def test_an_engine_can_load_what_comes_out(kept: Scene, recover: Recover, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_recovery_commands_create_a_loadable_archive(kept: Scene, recover: Recover, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     set_id = kept.sets()[-1]
     done = recover(kept, set_id, fresh_cluster(), commands(kept, set_id, 7), RESTORED=str(tmp_path))
     assert (done.returncode, done.stderr) == (0, "")
@@ -49,12 +49,12 @@ def _configurations(data: bytes) -> list[str]:
 
 
 @pytest.mark.mutation
-def test_what_was_altered_is_not_loaded(kept: Scene, recover: Recover, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_recovery_commands_refuse_an_altered_image(kept: Scene, recover: Recover, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     set_id = kept.sets()[-1]
     flip(kept.repository / next(path for path in kept.files("objects/images/*") if image_scene.hex_of(UPPER) in path))
     done = recover(kept, set_id, fresh_cluster(), commands(kept, set_id, 7), RESTORED=str(tmp_path))
     assert done.returncode != 0 and not (tmp_path / "images.tar").exists()
 
 
-def test_a_set_without_images_says_nothing_of_them(scene: Scene) -> None:
+def test_recovery_file_without_images_omits_docker_load(scene: Scene) -> None:
     assert "docker load" not in (scene.repository / "sets" / scene.sets()[-1] / "RECOVERY.md").read_text()

@@ -45,7 +45,7 @@ def details(scene: Scene, set_id: str) -> dict[str, t.Any]:
 
 
 @pytest.mark.mutation
-def test_lines_that_are_no_event_come_back_as_they_are(dumped: Scene, bad: ReplayFolder, tmp_path: Path) -> None:
+def test_restores_lines_that_are_not_events_unchanged(dumped: Scene, bad: ReplayFolder, tmp_path: Path) -> None:
     garbage = bytes(range(256)) + b"\n"
     bad.file(A, event("a-1") + garbage + b'{"id":"no event"}\n' + event("a-2"))
     bad.file(B, event("b-1", 2 << 20))
@@ -64,7 +64,7 @@ def test_lines_that_are_no_event_come_back_as_they_are(dumped: Scene, bad: Repla
 
 
 @pytest.mark.mutation
-def test_what_is_no_replay_file_is_named_and_never_followed(
+def test_reports_unknown_files_and_follows_no_link(
     dumped: Scene, bad: ReplayFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad.file(A, event("a-1"))
@@ -92,7 +92,7 @@ def test_what_is_no_replay_file_is_named_and_never_followed(
 
 
 @pytest.mark.mutation
-def test_directories_that_are_not_there(dumped: Scene, bad: ReplayFolder, tmp_path: Path) -> None:
+def test_refuses_missing_and_linked_directories(dumped: Scene, bad: ReplayFolder, tmp_path: Path) -> None:
     usual = {"set_id": open_id(dumped)}
     dumped.refused("replay_volume_archive", OptionError, f"{tmp_path}/gone does not exist", **usual, **sts(tmp_path / "gone"))
     file = bad.file(A, event("a-1"))
@@ -103,7 +103,7 @@ def test_directories_that_are_not_there(dumped: Scene, bad: ReplayFolder, tmp_pa
 
 
 @pytest.mark.mutation
-def test_a_file_that_we_may_not_read(bad: ReplayFolder) -> None:
+def test_unreadable_file_is_reported_with_a_remedy(bad: ReplayFolder) -> None:
     """If the test runs as root, it uses a child process without privileges."""
     path = bad.file(A, event("a-1"), mode=0 if os.geteuid() else 0o600)
     for one in (bad.path, *bad.path.parents):
@@ -132,7 +132,7 @@ def test_a_file_that_we_may_not_read(bad: ReplayFolder) -> None:
 
 
 @pytest.mark.mutation
-def test_a_file_that_shrinks_while_it_is_read(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shrinking_file_is_read_again_and_then_refused(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """If it shrinks once, the second try reads the new content. If it shrinks repeatedly, the run stops without a part."""
     path = bad.file(A, event("a-1") * 3)
     whole_lines, times = LiveFile.whole_lines, [1]
@@ -154,7 +154,7 @@ def test_a_file_that_shrinks_while_it_is_read(dumped: Scene, bad: ReplayFolder, 
 
 
 @pytest.mark.no_false_alarm
-def test_a_file_that_is_drained_between_listing_and_opening(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counts_a_file_drained_between_listing_and_opening(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     bad.file(A, event("a-1"))
     bad.file(B, event("b-1"))
     opening = Directory.open
@@ -170,7 +170,7 @@ def test_a_file_that_is_drained_between_listing_and_opening(dumped: Scene, bad: 
 
 
 @pytest.mark.mutation
-def test_a_file_that_becomes_a_link_after_the_listing(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_does_not_follow_a_file_replaced_with_a_link(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     bad.file(A, event("a-1"))
     opening = Directory.open
 
@@ -185,7 +185,7 @@ def test_a_file_that_becomes_a_link_after_the_listing(dumped: Scene, bad: Replay
 
 
 @pytest.mark.mutation
-def test_more_files_than_an_inventory_can_name(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_refuses_more_files_than_an_inventory_can_name(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(replay_reading, "FILES_LIMIT", 2)
     for name in (A, B, C):
         bad.file(name, event(name))
@@ -196,7 +196,7 @@ def test_more_files_than_an_inventory_can_name(dumped: Scene, bad: ReplayFolder,
 
 
 @pytest.mark.no_false_alarm
-def test_a_writer_is_given_a_moment_to_finish_its_line(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_line_still_being_written_is_not_incomplete(dumped: Scene, bad: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A line that grows between two checks is still being written, and its event is not in this set."""
     archive(dumped, 1, bad)
     bad.file(D, event("d-1") + event("d-2")[:20])
@@ -206,7 +206,7 @@ def test_a_writer_is_given_a_moment_to_finish_its_line(dumped: Scene, bad: Repla
 
 
 @pytest.mark.mutation
-def test_more_odd_names_than_an_inventory_can_hold(
+def test_counts_more_unknown_files_than_an_inventory_can_list(
     dumped: Scene, bad: ReplayFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few of them are named and all are counted. Otherwise the set could be created and its replay files never be read."""

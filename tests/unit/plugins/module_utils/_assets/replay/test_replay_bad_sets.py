@@ -74,21 +74,21 @@ def archived(scene: Scene, source: ReplayFolder) -> Path:
 
 
 @pytest.mark.mutation
-def test_the_wrong_identity(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, tmp_path: Path) -> None:
+def test_refuses_the_wrong_identity(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, tmp_path: Path) -> None:
     archived(dumped, source)
     scenes.new_identity(tmp_path / "other")
     refused(dumped, copy, WrongIdentity, ".json.zst.age: ", identity_files=[str(tmp_path / "other")])
 
 
 @pytest.mark.mutation
-def test_a_set_that_is_too_old(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
+def test_refuses_a_set_that_is_too_old(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     archived(dumped, source)
     refused(dumped, copy, VerificationFailed, "hours old", max_age=-1)
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ["sts-1.1.tar.zst.age", "sts-1.2.tar.zst.age", "sts-1.1.json.zst.age", "sts-1.2.json.zst.age"])
-def test_one_altered_byte(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, name: str) -> None:
+def test_refuses_an_artifact_with_one_altered_byte(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, name: str) -> None:
     path = archived(dumped, source) / name
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
@@ -98,7 +98,7 @@ def test_one_altered_byte(dumped: Scene, source: ReplayFolder, copy: ReplayFolde
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ["sts-1.1.tar.zst.age", "sts-1.2.json.zst.age"])
-def test_the_same_sealed_anew_by_somebody_else(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, name: str) -> None:
+def test_refuses_content_sealed_again_by_an_attacker(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, name: str) -> None:
     """An attacker who knows the recipient can seal any content. Only the signed SHA-256 shows it."""
     path = archived(dumped, source) / name
     size = path.stat().st_size
@@ -155,7 +155,7 @@ def test_a_signed_archive_that_holds(
         ({"mtime_ns": -1}, "has a negative mtime_ns"),
     ],
 )
-def test_a_signed_inventory_that_says_otherwise(
+def test_refuses_a_signed_inventory_that_does_not_match(
     dumped: Scene, source: ReplayFolder, copy: ReplayFolder, monkeypatch: pytest.MonkeyPatch, change: dict[str, t.Any], words: str
 ) -> None:
     add = replay_reading.Reading._add
@@ -173,7 +173,7 @@ def test_a_signed_inventory_that_says_otherwise(
 
 
 @pytest.mark.mutation
-def test_a_full_disk(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_restores_no_files(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     archived(dumped, source)
     with no_room(100_000), pytest.raises(StorageError, match=r"the file size limit is reached; raise it"):
         restore(dumped, copy)
@@ -207,7 +207,7 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(
 
 
 @pytest.mark.mutation
-def test_a_quarantine_that_was_planted(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, tmp_path: Path) -> None:
+def test_refuses_a_quarantine_path_that_is_a_link(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, tmp_path: Path) -> None:
     """The owner of the volume must not redirect us to another directory."""
     source.append(A, b'{"torn')
     archived(dumped, source)
@@ -220,7 +220,7 @@ def test_a_quarantine_that_was_planted(dumped: Scene, source: ReplayFolder, copy
 
 
 @pytest.mark.mutation
-def test_kill_minus_nine(dumped: Scene, tmp_path: Path) -> None:
+def test_killed_restore_leaves_whole_files_and_can_be_repeated(dumped: Scene, tmp_path: Path) -> None:
     """Every .ndjson file is complete at any time, and the next run needs no help."""
     source = folder(tmp_path / "source")
     for number in range(30):

@@ -41,7 +41,7 @@ def archive(scene: Scene, engine: Engine, reading: int, warnings: list[str] | No
 
 
 @pytest.mark.no_false_alarm
-def test_both_volumes_of_a_project_are_read_and_come_back(
+def test_both_volumes_of_a_project_are_archived_and_restored(
     dumped: Scene, engine: Engine, sts: ReplayFolder, gateway: ReplayFolder, tmp_path: Path
 ) -> None:
     """The project's containers are gone, as after `docker compose down`."""
@@ -78,7 +78,7 @@ def test_a_project_without_a_replay_volume_has_no_durable_state(dumped: Scene, e
     assert dumped.call("backup_set_verify", set_id=set_id)["set_facts"]["left_out"] == {"replay of gateway": lost["reason"]}
 
 
-def test_a_project_without_any_volume_has_none_either(dumped: Scene, engine: Engine) -> None:
+def test_project_without_volumes_has_no_durable_state(dumped: Scene, engine: Engine) -> None:
     engine.containers = [container("sts"), container("postgres")]
     result = archive(dumped, engine, 1)
     assert [one["state"] for one in result["volumes"]] == ["not_durable", "not_durable"] and result["artifacts"] == []
@@ -92,9 +92,7 @@ def test_a_bind_mount_of_a_service_is_read(dumped: Scene, engine: Engine, sts: R
 
 
 @pytest.mark.no_false_alarm
-def test_a_directory_that_is_named_by_path_is_no_missing_volume(
-    dumped: Scene, engine: Engine, sts: ReplayFolder, gateway: ReplayFolder
-) -> None:
+def test_directory_given_by_path_is_not_a_missing_volume(dumped: Scene, engine: Engine, sts: ReplayFolder, gateway: ReplayFolder) -> None:
     engine.volumes = [volume("stsReplay", str(sts.volume))]
     warnings: list[str] = []
     volumes = [{"service": "gateway", "path": str(gateway.volume)}, {"service": "sts", "replica": "b", "path": str(sts.volume)}]
@@ -108,7 +106,7 @@ def test_a_directory_that_is_named_by_path_is_no_missing_volume(
 
 
 @pytest.mark.mutation
-def test_volumes_that_cannot_be_read(dumped: Scene, engine: Engine, sts: ReplayFolder, tmp_path: Path) -> None:
+def test_refuses_volumes_that_cannot_be_read(dumped: Scene, engine: Engine, sts: ReplayFolder, tmp_path: Path) -> None:
     usual = {"set_id": open_id(dumped), "reading": 1, "compose_project": "caracal", "engine": engine.address}
     dumped.refused(ARCHIVE, OptionError, "has no Compose project caracal", **usual)
     (tmp_path / "empty").mkdir()

@@ -25,7 +25,7 @@ def size(one: ReplayFolder) -> int:
     return sum(path.stat().st_size for path in one.path.glob("pending-*"))
 
 
-def test_each_directory_counts_with_all_its_files_in_both_readings(dumped: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_counts_all_files_of_a_directory_in_each_pass(dumped: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     heard, one, other = listen(monkeypatch), folder(tmp_path / "one"), folder(tmp_path / "other")
     for name in (A, B, C):
         one.file(name, event("a", 3000) + event("b"))
@@ -55,7 +55,7 @@ class Growing(Heard):
         (self._one.path / B).unlink()
 
 
-def test_files_that_move_meanwhile_count_as_they_were_at_first(tmp_path: Path) -> None:
+def test_progress_counts_initial_sizes_of_changing_files(tmp_path: Path) -> None:
     one = folder(tmp_path / "one")
     one.file(A, event("a"))
     one.file(B, event("b", 2000))

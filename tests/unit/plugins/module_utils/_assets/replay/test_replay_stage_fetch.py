@@ -64,7 +64,7 @@ class Host:
         return {str(path.relative_to(self.dest)): path.read_bytes() for path in self.dest.rglob("*") if path.is_file()}
 
 
-def test_files_come_whole_in_pieces(tmp_path: Path) -> None:
+def test_fetches_complete_files_in_pieces(tmp_path: Path) -> None:
     files = {ARCHIVE: bytes(range(20)), DETAILS: b"8 bytes!", PART: b""}
     host = Host(tmp_path, files)
     result = host.bring(list(files))
@@ -74,7 +74,7 @@ def test_files_come_whole_in_pieces(tmp_path: Path) -> None:
     assert all(path.stat().st_mode & 0o77 == 0 for path in host.dest.rglob("*") if path.is_file())
 
 
-def test_check_mode_asks_for_nothing(tmp_path: Path) -> None:
+def test_check_mode_fetches_nothing(tmp_path: Path) -> None:
     host = Host(tmp_path, {ARCHIVE: b"x"})
     result = host.bring([ARCHIVE], check=True)
     assert (result["changed"], result["files"], result["bytes"], host.asked, host.dest.exists()) == (True, [ARCHIVE], 0, [], False)
@@ -108,7 +108,7 @@ def test_a_name_that_no_replay_archive_has(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("staged", [[ARCHIVE, ARCHIVE], [ARCHIVE] * (replay_stage_fetch.MOST_NAMES + 1)])
-def test_a_name_twice(tmp_path: Path, staged: list[str]) -> None:
+def test_refuses_duplicate_and_too_many_names(tmp_path: Path, staged: list[str]) -> None:
     host = Host(tmp_path, {ARCHIVE: b"x"})
     with pytest.raises(TamperedData):
         host.bring(staged)
@@ -117,14 +117,14 @@ def test_a_name_twice(tmp_path: Path, staged: list[str]) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("most", [19, 8, 0])
-def test_more_bytes_than_were_agreed(tmp_path: Path, most: int) -> None:
+def test_refuses_more_bytes_than_the_limit(tmp_path: Path, most: int) -> None:
     host = Host(tmp_path, {ARCHIVE: bytes(20)})
     with pytest.raises(StorageError):
         host.bring([ARCHIVE], most=most)
     assert host.brought() == {}
 
 
-def test_as_many_bytes_as_were_agreed(tmp_path: Path) -> None:
+def test_fetches_as_many_bytes_as_the_limit(tmp_path: Path) -> None:
     files = {ARCHIVE: bytes(20), PART: bytes(4)}
     host = Host(tmp_path, files)
     host.bring(list(files), most=24)
@@ -155,7 +155,7 @@ def test_a_file_that_never_ends(tmp_path: Path) -> None:
         {"data": base64.b64encode(bytes(PIECE + 8)).decode()},
     ],
 )
-def test_an_answer_that_is_no_piece(tmp_path: Path, answer: dict[str, t.Any]) -> None:
+def test_refuses_an_answer_that_is_not_a_valid_piece(tmp_path: Path, answer: dict[str, t.Any]) -> None:
     host = Host(tmp_path, {})
     host.answer = lambda _key, _offset: answer
     with pytest.raises(TamperedData):
@@ -164,7 +164,7 @@ def test_an_answer_that_is_no_piece(tmp_path: Path, answer: dict[str, t.Any]) ->
 
 
 @pytest.mark.mutation
-def test_a_host_that_fails(tmp_path: Path) -> None:
+def test_error_of_a_failing_host_is_short_and_printable(tmp_path: Path) -> None:
     host = Host(tmp_path, {})
     host.answer = lambda _key, _offset: {"failed": True, "msg": "gone\x1b[2J" + "!" * 5000}
     with pytest.raises(StorageError) as caught:
@@ -194,7 +194,7 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_the_module_without_its_action(tmp_path: Path) -> None:
+def test_module_refuses_to_run_without_its_action(tmp_path: Path) -> None:
     host = Host(tmp_path, {ARCHIVE: b"x"})
     with pytest.raises(OptionError):
         replay_stage_fetch.run(host.invocation([ARCHIVE]))

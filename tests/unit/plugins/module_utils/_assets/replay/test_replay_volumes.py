@@ -64,7 +64,7 @@ def copy(tmp_path: Path) -> ReplayFolder:
 
 
 @pytest.mark.no_false_alarm
-def test_every_byte_time_and_owner_comes_back(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
+def test_restores_every_byte_time_and_owner(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     before = {path.name: (path.stat().st_mtime_ns, path.stat().st_atime_ns) for path in source.path.iterdir()}
     first = archive(dumped, 1, source)
     assert first["changed"] and first["volumes"] == [
@@ -112,7 +112,7 @@ def test_nothing_in_the_source_is_touched(dumped: Scene, source: ReplayFolder) -
     assert [one.st_atime_ns for name, one in state() if name != "audit-replay"] == times
 
 
-def test_the_owner_of_the_files(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
+def test_setting_the_owner_of_caracal_needs_root(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     """The default is Caracal's own user, which only root can set. For other users the message shows how to run it."""
     archive(dumped, 1, source)
     commit(dumped, source)
@@ -140,7 +140,7 @@ def test_check_mode_predicts_and_a_second_run_changes_nothing(dumped: Scene, sou
     assert archive(dumped, 1, source, check_mode=True)["changed"] is False
 
 
-def test_a_second_reading_without_anything_new_has_no_archive(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
+def test_second_pass_without_new_files_has_no_archive(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     archive(dumped, 1, source)
     second = archive(dumped, 2, source)
     assert [one["path"].rpartition("/")[2] for one in second["artifacts"]] == ["sts-1.2.json.zst.age"]
@@ -150,7 +150,7 @@ def test_a_second_reading_without_anything_new_has_no_archive(dumped: Scene, sou
     assert copy.content() == source.content()
 
 
-def test_an_empty_directory_is_archived_and_said_to_be_empty(dumped: Scene, tmp_path: Path, copy: ReplayFolder) -> None:
+def test_empty_directory_is_archived_and_restored_empty(dumped: Scene, tmp_path: Path, copy: ReplayFolder) -> None:
     result = archive(dumped, 1, folder(tmp_path / "source"))
     assert (result["volumes"][0]["state"], result["volumes"][0]["files"], len(result["artifacts"])) == ("archived", 0, 2)
     commit(dumped, ReplayFolder(tmp_path / "source"))
@@ -158,7 +158,7 @@ def test_an_empty_directory_is_archived_and_said_to_be_empty(dumped: Scene, tmp_
     assert not restored["changed"] and restored["volumes"][0]["files"] == 0
 
 
-def test_a_last_line_that_nobody_finishes_goes_into_quarantine(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
+def test_incomplete_last_line_is_restored_to_quarantine(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     source.append(A, b'{"id":"torn')
     source.file(C, b"no newline at all")
     warnings: list[str] = []
@@ -179,7 +179,7 @@ def test_a_last_line_that_nobody_finishes_goes_into_quarantine(dumped: Scene, so
     assert not restore(dumped, copy)["changed"]
 
 
-def test_a_file_of_the_same_name_with_other_content_keeps_both(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
+def test_keeps_both_files_with_one_name_and_different_content(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     archive(dumped, 1, source)
     source.file(A, event("other"))
     warnings: list[str] = []
@@ -191,7 +191,7 @@ def test_a_file_of_the_same_name_with_other_content_keeps_both(dumped: Scene, so
     assert all(replay.is_pending(name) for name in copy.content())
 
 
-def test_what_lies_in_the_target_stays(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, tmp_path: Path) -> None:
+def test_restore_keeps_existing_files_in_the_target(dumped: Scene, source: ReplayFolder, copy: ReplayFolder, tmp_path: Path) -> None:
     archive(dumped, 1, source)
     source.file(C, event("c-1"))
     archive(dumped, 2, source)
@@ -224,7 +224,7 @@ def test_one_directory_under_two_names_is_read_once(dumped: Scene, source: Repla
     assert facts["left_out"] == {"replay of sts-2": "the same directory as sts-1; its files are in the archive of sts-1"}
 
 
-def test_a_service_without_a_durable_directory_is_told_apart(dumped: Scene) -> None:
+def test_reports_a_service_without_a_durable_directory(dumped: Scene) -> None:
     reason = "Cloud Run has no durable volume"
     given: dict[str, t.Any] = {"not_durable": [{"service": "gateway", "reason": reason}], "volumes": []}
     for reading in (1, 2):
@@ -237,7 +237,7 @@ def test_a_service_without_a_durable_directory_is_told_apart(dumped: Scene) -> N
 
 
 @pytest.mark.mutation
-def test_options_that_cannot_work(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
+def test_refuses_invalid_options(dumped: Scene, source: ReplayFolder, copy: ReplayFolder) -> None:
     sts = {"service": "sts", "path": str(source.volume)}
     usual: dict[str, t.Any] = {"set_id": open_id(dumped), "reading": 1}
     dumped.refused("replay_volume_archive", OptionError, "all empty", **usual)
@@ -258,7 +258,7 @@ def test_options_that_cannot_work(dumped: Scene, source: ReplayFolder, copy: Rep
     dumped.refused("replay_volume_restore", OptionError, "the same directory", volumes=twice, **ME)
 
 
-def test_by_hand_one_archive_over_the_other_gives_the_union(dumped: Scene, source: ReplayFolder, tmp_path: Path) -> None:
+def test_extracting_both_archives_manually_gives_all_files(dumped: Scene, source: ReplayFolder, tmp_path: Path) -> None:
     archive(dumped, 1, source)
     source.append(A, event("a-3"))
     archive(dumped, 2, source)

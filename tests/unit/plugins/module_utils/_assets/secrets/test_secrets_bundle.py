@@ -51,7 +51,7 @@ def older_deployment(tmp_path: Path, older: TwinCluster) -> Deployment:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("which", ["deployment", "older_deployment"])
-def test_what_comes_back_is_what_was_there(which: str, request: pytest.FixtureRequest) -> None:
+def test_restored_secrets_match_the_source(which: str, request: pytest.FixtureRequest) -> None:
     made: Deployment = request.getfixturevalue(which)
     made.put("allowlist/operatorAllowlist.json", "{}\n")
     made.put("metricsBearer", "with a newline at its end\n")
@@ -70,7 +70,7 @@ def test_what_comes_back_is_what_was_there(which: str, request: pytest.FixtureRe
     assert not again["changed"] and again["unchanged"] == restored["written"]
 
 
-def test_what_the_proof_says_names_keys_and_columns(deployment: Deployment) -> None:
+def test_pairing_message_names_keys_and_columns(deployment: Deployment) -> None:
     _set_id, result = deployment.backup()
     ids = result["key_ids"]
     assert sorted(ids) == ["audit_hmac_key", "gateway_sts_hmac_key", "idempotency_hmac_key", "kek", "streams_hmac_key"]
@@ -81,7 +81,7 @@ def test_what_the_proof_says_names_keys_and_columns(deployment: Deployment) -> N
     )
 
 
-def test_the_second_call_of_a_reading_changes_nothing(deployment: Deployment) -> None:
+def test_second_call_of_a_pass_changes_nothing(deployment: Deployment) -> None:
     set_id = deployment.dumped()
     before = contents(deployment.scene.repository)
     again = deployment.bundle(set_id, 1)
@@ -89,7 +89,7 @@ def test_the_second_call_of_a_reading_changes_nothing(deployment: Deployment) ->
     assert contents(deployment.scene.repository) == before
 
 
-def test_check_mode_proves_and_writes_nothing(deployment: Deployment) -> None:
+def test_check_mode_verifies_pairing_and_writes_nothing(deployment: Deployment) -> None:
     set_id = deployment.dumped()
     before = contents(deployment.scene.root)
     predicted = deployment.scene.call("secrets_bundle", check_mode=True, set_id=set_id, reading=2, **deployment.sources())
@@ -100,7 +100,7 @@ def test_check_mode_proves_and_writes_nothing(deployment: Deployment) -> None:
         deployment.scene.call("secrets_bundle", check_mode=True, set_id=deployment.dumped(), reading=2, **deployment.sources())
 
 
-def test_check_mode_works_before_the_set_has_anything(deployment: Deployment) -> None:
+def test_check_mode_works_on_an_empty_set(deployment: Deployment) -> None:
     deployment.scene.call("backup_set", state="open", create_repository=True)
     for reading in (1, 2):
         result = deployment.scene.call(
@@ -112,7 +112,7 @@ def test_check_mode_works_before_the_set_has_anything(deployment: Deployment) ->
 # ---- one object for each state
 
 
-def test_the_next_set_shares_what_did_not_change(deployment: Deployment) -> None:
+def test_next_set_shares_an_unchanged_secrets_object(deployment: Deployment) -> None:
     first, made = deployment.backup()
     second, result = deployment.backup()
     assert result["path"] == made["path"] and f".{first}." in made["path"]
@@ -123,7 +123,7 @@ def test_the_next_set_shares_what_did_not_change(deployment: Deployment) -> None
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "name", "recipient", "damage"])
-def test_another_state_is_another_object(deployment: Deployment, change: str) -> None:
+def test_changed_state_creates_a_new_object(deployment: Deployment, change: str) -> None:
     _first, made = deployment.backup()
     if change == "content":
         deployment.put("caracalAdminToken", NEW_TOKEN)
@@ -144,14 +144,14 @@ def test_another_state_is_another_object(deployment: Deployment, change: str) ->
     assert (result["key_set"] == made["key_set"]) == (change in ("recipient", "damage"))
 
 
-def test_touching_a_file_is_no_change(deployment: Deployment) -> None:
+def test_file_times_alone_are_not_a_change(deployment: Deployment) -> None:
     _first, made = deployment.backup()
     for path in deployment.directory.iterdir():
         os.utime(path, (1, 1))
     assert deployment.bundle(deployment.opened(), 1)["path"] == made["path"]
 
 
-def test_both_states_of_secrets_that_changed_meanwhile_are_in_the_set(deployment: Deployment) -> None:
+def test_set_contains_both_states_of_secrets_changed_meanwhile(deployment: Deployment) -> None:
     set_id = deployment.dumped()
     before = contents(deployment.directory)
     deployment.put("caracalAdminToken", NEW_TOKEN)
@@ -170,7 +170,7 @@ def test_both_states_of_secrets_that_changed_meanwhile_are_in_the_set(deployment
     assert contents(other) == before
 
 
-def test_a_kek_that_changed_meanwhile_is_named_twice(deployment: Deployment) -> None:
+def test_kek_changed_meanwhile_is_listed_with_both_ids(deployment: Deployment) -> None:
     set_id = deployment.dumped()
     old = deployment.first_ids(set_id)
     deployment.put("secretStoreKek", "0f" + "c3" * 31)
@@ -189,7 +189,7 @@ def test_a_kek_that_changed_meanwhile_is_named_twice(deployment: Deployment) -> 
 # ---- order
 
 
-def test_readings_stand_around_the_dump(deployment: Deployment) -> None:
+def test_passes_must_run_before_and_after_the_dump(deployment: Deployment) -> None:
     set_id = deployment.opened()
     refused(deployment, OptionError, "reading 1 of the secrets is missing", set_id=set_id, reading=2)
     deployment.bundle(set_id, 1)
@@ -233,7 +233,7 @@ def test_nobody_opens_both_unless_that_is_allowed(deployment: Deployment) -> Non
 # ---- values
 
 
-def test_no_value_leaves_the_module(deployment: Deployment) -> None:
+def test_no_secret_value_leaves_the_module(deployment: Deployment) -> None:
     """No value is in Ansible's most verbose output, in the repository, in an argument list or in an environment."""
     deployment.put("console/smtpUrl", "smtp://operator:hunter2-hunter2@mail")
     deployment.file("caracal.env", "STS_ADMIN_TOKEN=token-of-the-sts-3141\n").chmod(0o600)
@@ -262,7 +262,7 @@ def test_no_value_leaves_the_module(deployment: Deployment) -> None:
 
 
 @pytest.mark.mutation
-def test_the_search_for_values_finds_them(deployment: Deployment) -> None:
+def test_search_finds_each_form_of_a_value(deployment: Deployment) -> None:
     value = (deployment.directory / "secretStoreKek").read_text()
     raw = bytes.fromhex(value)
     shown = (value.encode(), value.upper().encode(), raw, base64.b64encode(raw), base64.b64encode(value.encode()))

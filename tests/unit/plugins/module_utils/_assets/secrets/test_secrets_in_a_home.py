@@ -86,7 +86,7 @@ def test_a_restore_into_a_home_belongs_to_its_user(made: Deployment, project: Pa
 
 
 @pytest.mark.no_false_alarm
-def test_secrets_that_root_made_there_are_replaced_and_kept(made: Deployment, project: Path) -> None:
+def test_replaces_secrets_of_root_and_keeps_a_safety_copy(made: Deployment, project: Path) -> None:
     """Containers that run as root create such files."""
     directory = project / "secrets"
     made.restore(directory=str(directory))

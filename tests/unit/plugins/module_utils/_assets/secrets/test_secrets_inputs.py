@@ -88,7 +88,7 @@ def test_bad_secrets_are_refused_by_name(made: Deployment, name: str) -> None:
     assert refused(made, OptionError, *words).count("; ") >= 1
 
 
-def test_what_cannot_be_read_is_refused_by_name(made: Deployment) -> None:
+def test_error_names_an_unreadable_source(made: Deployment) -> None:
     refused(made, KeyProblem, "cannot read directory ", "nowhere: No such file", directory=str(made.scene.root / "nowhere"))
     refused(made, KeyProblem, "cannot read ", "env: No such file", environment_file=str(made.scene.root / "env"))
     (made.directory / "dangling").symlink_to("nothing")
@@ -118,7 +118,7 @@ def test_sources_that_contradict_each_other_are_refused(made: Deployment) -> Non
     refused(made, OptionError, "contains no file", directory=str(empty))
 
 
-def test_a_value_given_for_a_path_is_not_repeated(made: Deployment) -> None:
+def test_value_given_instead_of_a_path_is_not_printed(made: Deployment) -> None:
     """The error names the option's entry, not the value."""
     assert KEY not in refused(made, OptionError, "files['metricsBearer']", files={"metricsBearer": KEY})
 
@@ -151,7 +151,7 @@ def test_files_by_name_are_the_same_as_a_directory(made: Deployment) -> None:
     assert by_name["key_set"] == made.bundle(made.scene.new_id(), 1)["key_set"]
 
 
-def test_what_an_installer_would_make_is_asked_for(made: Deployment) -> None:
+def test_warns_of_missing_files_that_an_installer_would_create(made: Deployment) -> None:
     warned: list[str] = []
     made.scene.call("secrets_bundle", warn=warned.append, set_id=made.scene.new_id(), reading=1, **made.sources())
     assert warned == [
@@ -160,7 +160,7 @@ def test_what_an_installer_would_make_is_asked_for(made: Deployment) -> None:
     ]
 
 
-def test_the_leavings_of_a_killed_restore_are_no_secrets(made: Deployment) -> None:
+def test_ignores_temporary_files_of_a_killed_restore(made: Deployment) -> None:
     made.put(".caracal-ops-0011223344556677", "half")
     assert not [name for name in made.bundle(made.scene.new_id(), 1)["names"] if "caracal-ops" in name]
     assert ".caracal-ops-0011223344556677" in contents(made.directory)
@@ -177,7 +177,7 @@ def told_with(made: Deployment, environment: str) -> list[str]:
 
 
 @pytest.mark.mutation
-def test_a_key_in_the_environment_that_overrides_its_file_is_told(made: Deployment) -> None:
+def test_warns_of_environment_keys_that_override_files(made: Deployment) -> None:
     same = (made.directory / "auditHmacKey").read_text()
     told = told_with(made, f"export SECRET_STORE_KEK='{KEY}'\nAUDIT_HMAC_KEY={same}\nCARACAL_API_DB_PASSWORD=\"{KEY}\"\n")
     assert len(told) == 3 and all(one.endswith("; keep the value only in the file") for one in told), told
@@ -187,7 +187,7 @@ def test_a_key_in_the_environment_that_overrides_its_file_is_told(made: Deployme
 
 
 @pytest.mark.no_false_alarm
-def test_an_environment_that_overrides_no_file(made: Deployment) -> None:
+def test_no_warning_if_the_environment_overrides_no_file(made: Deployment) -> None:
     lines = [
         "# AUDIT_HMAC_KEY=x",
         "AUDIT_HMAC_KEY=",

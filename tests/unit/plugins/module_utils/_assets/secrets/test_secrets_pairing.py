@@ -134,7 +134,7 @@ def test_a_retired_audit_key_passes(either: Case) -> None:
 
 
 @pytest.mark.mutation
-def test_without_a_sealed_value_nothing_is_proved(either: Case) -> None:
+def test_pairing_is_unproven_without_a_sealed_value(either: Case) -> None:
     either.made.put(either.kek, OTHER)
     set_id, result = either.read(*SEALED[either.family])
     assert result["pairing"]["verdict"] == "unproven" and "no column contains a sealed value" in result["pairing"]["message"]
@@ -143,7 +143,7 @@ def test_without_a_sealed_value_nothing_is_proved(either: Case) -> None:
 
 
 @pytest.mark.mutation
-def test_without_a_signed_row_nothing_is_proved(either: Case) -> None:
+def test_pairing_is_unproven_without_a_signed_row(either: Case) -> None:
     either.made.put("auditHmacKey", OTHER)
     _set_id, result = either.read("UPDATE audit_events SET chain_hmac = ''", "UPDATE admin_audit_events SET chain_hmac = NULL")
     assert result["pairing"]["verdict"] == "unproven" and "no audit row is signed" in result["pairing"]["message"]
@@ -153,14 +153,14 @@ def test_without_a_signed_row_nothing_is_proved(either: Case) -> None:
 
 
 @pytest.mark.mutation
-def test_a_rotation_under_way_needs_both_keks(case: Case) -> None:
+def test_kek_rotation_in_progress_needs_both_keks(case: Case) -> None:
     case.made.put("secretStoreKek", OTHER)
     case.refused(OTHER_ID, "previous_kek")
 
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("how", ["secret", "option"])
-def test_a_rotation_under_way_passes_with_both(case: Case, how: str) -> None:
+def test_kek_rotation_in_progress_passes_with_both_keks(case: Case, how: str) -> None:
     old = (case.made.directory / "secretStoreKek").read_text()
     case.made.put("secretStoreKek", OTHER)
     given = {}
@@ -182,13 +182,13 @@ def test_one_column_under_another_kek_is_refused_by_name(case: Case) -> None:
 
 
 @pytest.mark.mutation
-def test_a_value_that_is_no_envelope_leaves_the_proof_open(case: Case) -> None:
+def test_pairing_is_unproven_with_an_invalid_envelope(case: Case) -> None:
     _set_id, result = case.read("UPDATE notification_sinks SET secret_ct = '\\x00'::bytea")
     assert result["pairing"]["verdict"] == "unproven" and "notification_sinks.secret_ct" in result["pairing"]["message"]
 
 
 @pytest.mark.no_false_alarm
-def test_a_value_that_a_rotation_spares_may_name_another_kek(case: Case) -> None:
+def test_expired_plan_secret_may_name_another_kek(case: Case) -> None:
     spared = (
         "UPDATE operator_plan_secrets SET expires_at = now() - interval '1 day', envelope = overlay(envelope placing '\\x{}' from 5 for 8)"
     )
@@ -199,7 +199,7 @@ def test_a_value_that_a_rotation_spares_may_name_another_kek(case: Case) -> None
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("how", ["environment", "option"])
-def test_a_secret_backend_elsewhere_is_flagged(case: Case, how: str) -> None:
+def test_pairing_is_unproven_with_an_external_secret_backend(case: Case, how: str) -> None:
     environment = case.made.file("caracal.env", 'CARACAL_MODE=stable\nexport CARACAL_SECRET_BACKEND="vault"\n')
     given = {"environment_file": str(environment)} if how == "environment" else {"secret_backend": "vault"}
     set_id, result = case.read(**given)
@@ -212,19 +212,19 @@ def test_a_secret_backend_elsewhere_is_flagged(case: Case, how: str) -> None:
 
 
 @pytest.mark.mutation
-def test_one_column_that_stays_shut_is_refused_by_name(older_case: Case) -> None:
+def test_refuses_a_column_that_cannot_be_decrypted(older_case: Case) -> None:
     flipped = "UPDATE providers SET secret_config_ct = set_byte(secret_config_ct, 0, get_byte(secret_config_ct, 0) # 1)"
     older_case.refused("providers.secret_config_ct", "zoneKek", statements=(f"{flipped} WHERE secret_config_ct IS NOT NULL",))
 
 
 @pytest.mark.mutation
-def test_one_value_that_stays_shut_leaves_the_proof_open(older_case: Case) -> None:
+def test_pairing_is_unproven_if_one_value_cannot_be_decrypted(older_case: Case) -> None:
     first = "WHERE ctid = (SELECT min(ctid) FROM secrets)"
     _set_id, result = older_case.read(f"UPDATE secrets SET ciphertext = set_byte(ciphertext, 0, get_byte(ciphertext, 0) # 1) {first}")
     assert result["pairing"]["verdict"] == "unproven" and "secrets.ciphertext" in result["pairing"]["message"]
 
 
-def test_a_previous_kek_has_no_place_there(older_case: Case) -> None:
+def test_older_family_refuses_a_previous_kek(older_case: Case) -> None:
     given = {"previous_kek": str(older_case.made.file("old", OTHER))}
     older_case.made.scene.call("backup_set", state="open", create_repository=True)
     older_case.made.scene.refused(
@@ -235,7 +235,7 @@ def test_a_previous_kek_has_no_place_there(older_case: Case) -> None:
 # ---- results of the census
 
 
-def test_the_census_tells_no_number_and_goes_with_the_commit(either: Case) -> None:
+def test_census_has_no_counts_and_is_removed_at_commit(either: Case) -> None:
     set_id, _result = either.read()
     part = part_content(either.made.scene.repository / f"sets/{set_id}/parts/postgres.json")
     (census,) = part["sealed"].values()
@@ -250,7 +250,7 @@ def test_the_census_tells_no_number_and_goes_with_the_commit(either: Case) -> No
     assert either.made.scene.files("sets/*/parts/*") == []
 
 
-def test_a_set_without_the_product_has_nothing_to_prove(tmp_path: Path, caracal_database: TwinCluster) -> None:
+def test_refuses_a_set_without_the_database_of_caracal(tmp_path: Path, caracal_database: TwinCluster) -> None:
     made = secrets_scene.make(tmp_path / "scene", caracal_database)
     set_id = made.opened()
     made.bundle(set_id, 1)

@@ -65,7 +65,7 @@ def refused(made: Deployment, kind: type[BackupError], *words: str, check_mode: 
 
 
 @pytest.mark.no_false_alarm
-def test_files_without_a_target_are_told(made: Deployment) -> None:
+def test_reports_files_without_a_target(made: Deployment) -> None:
     result = made.restore()
     assert result["not_restored"] == ["environment/caracal.env", "extra/ca.pem", "retired/001.audit_hmac_key"]
     root = made.scene.root
@@ -82,7 +82,7 @@ def test_files_without_a_target_are_told(made: Deployment) -> None:
     assert not made.restore(**everything)["changed"]
 
 
-def test_single_files_go_where_each_belongs(made: Deployment) -> None:
+def test_extra_files_are_restored_into_separate_directories(made: Deployment) -> None:
     """A Compose project mounts them like this, each from its own directory."""
     own = made.scene.root / "project" / "ca"
     own.mkdir(parents=True)
@@ -92,7 +92,7 @@ def test_single_files_go_where_each_belongs(made: Deployment) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_half_full_directory_is_filled(made: Deployment) -> None:
+def test_completes_a_partly_filled_directory(made: Deployment) -> None:
     made.restore()
     (made.target / "secretStoreKek").unlink()
     (made.target / "auditHmacKey").chmod(0o644)
@@ -127,7 +127,7 @@ def test_other_secrets_are_never_overwritten_silently(made: Deployment) -> None:
 
 
 @pytest.mark.parametrize("what", ["link", "directory", "linked folder"])
-def test_what_is_no_plain_file_is_left_alone(made: Deployment, what: str) -> None:
+def test_refuses_links_and_directories_instead_of_files(made: Deployment, what: str) -> None:
     made.target.mkdir()
     if what == "link":
         (made.target / "secretStoreKek").symlink_to(made.scene.root / "ca.pem")
@@ -155,7 +155,7 @@ def modes(made: Deployment) -> dict[str, int]:
 
 
 @pytest.mark.no_false_alarm
-def test_folders_without_a_file_come_back(tmp_path: Path, caracal_database: TwinCluster) -> None:
+def test_restores_empty_folders(tmp_path: Path, caracal_database: TwinCluster) -> None:
     made = with_folders(tmp_path, caracal_database)
     _set_id, bundled = made.backup()
     both = ["folders/allowlist", "folders/console"]
@@ -178,7 +178,7 @@ def test_folders_without_a_file_come_back(tmp_path: Path, caracal_database: Twin
     assert modes(made) == {"allowlist": 0o755, "console": 0o750}
 
 
-def test_a_folder_that_is_new_or_filled_is_another_state(tmp_path: Path, caracal_database: TwinCluster) -> None:
+def test_new_or_filled_folder_changes_the_state(tmp_path: Path, caracal_database: TwinCluster) -> None:
     """The next set must not use an earlier object that does not have the directory."""
     made = secrets_scene.make(tmp_path / "installed", caracal_database)
     _first, before = made.backup()
@@ -192,7 +192,7 @@ def test_a_folder_that_is_new_or_filled_is_another_state(tmp_path: Path, caracal
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("what", ["link", "file"])
-def test_what_is_no_folder_is_left_alone(tmp_path: Path, caracal_database: TwinCluster, what: str) -> None:
+def test_refuses_links_and_files_instead_of_folders(tmp_path: Path, caracal_database: TwinCluster, what: str) -> None:
     made = with_folders(tmp_path, caracal_database)
     made.backup()
     made.target.mkdir()
@@ -230,7 +230,7 @@ def test_options_that_cannot_work_are_refused(made: Deployment) -> None:
     refused(made, WrongIdentity, ".tar.zst.age: ", identity_files=[str(made.scene.identity)])
 
 
-def test_owner_is_as_asked_and_the_modes_as_the_product_makes_them(made: Deployment) -> None:
+def test_sets_the_requested_owner_and_modes_of_the_product(made: Deployment) -> None:
     mine = str(os.getuid())
     made.restore(owner=mine, group=str(os.getgid()))
     assert {mode for mode, _content in contents(made.target).values()} == {0o444}
@@ -241,7 +241,7 @@ def test_owner_is_as_asked_and_the_modes_as_the_product_makes_them(made: Deploym
 # ---- sets
 
 
-def test_a_set_without_secrets_says_so(made: Deployment) -> None:
+def test_refuses_a_set_without_secrets(made: Deployment) -> None:
     set_id = made.opened()
     made.scene.call("pg_encrypted_dump", set_id=set_id)
     made.commit(set_id)
@@ -342,7 +342,7 @@ def killed_restore(made: Deployment, after: float) -> bool:
         return process.stdout.readline() != b"done\n"
 
 
-def test_by_hand(made: Deployment) -> None:
+def test_secrets_object_can_be_extracted_with_age_zstd_and_tar(made: Deployment) -> None:
     """Without our software: the object is age, zstd and tar."""
     (name,) = made.scene.files("objects/secrets/*")
     script = """

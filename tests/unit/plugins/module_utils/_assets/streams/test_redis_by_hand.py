@@ -20,7 +20,7 @@ done
 """
 
 
-def test_age_zstd_and_redis_cli_make_the_same(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_restore_with_redis_cli_gives_the_same_streams(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.read(source, 1)
     source.run("XADD", "caracal.audit.events", "1795564700000-0", "id", "late")
     streams.read(source, 2)

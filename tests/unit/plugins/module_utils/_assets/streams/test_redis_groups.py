@@ -50,7 +50,7 @@ def test_an_empty_redis_gets_every_group_at_0_once(streams: Streams, start: Star
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_there_stays(streams: Streams, source: RedisServer) -> None:
+def test_existing_groups_are_unchanged(streams: Streams, source: RedisServer) -> None:
     before = groups(source)
     result = streams.scene.call(RESTORE, groups_only=True, **source.login)
     after = groups(source)
@@ -69,7 +69,7 @@ def test_events_from_before_the_group_are_delivered(streams: Streams, start: Sta
 
 
 @pytest.mark.mutation
-def test_a_group_that_somebody_removes_at_once_is_missed(streams: Streams, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_group_removed_right_after_creation(streams: Streams, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     server = start()
     call = connection.Session.call
 

@@ -29,7 +29,7 @@ def bundle(request: pytest.FixtureRequest, server_install: Install, sandbox_dire
 
 
 @pytest.mark.no_false_alarm
-def test_streams_of_a_set_come_back_in_it(bundle: Bundle, streams: Streams, source: RedisServer) -> None:
+def test_restores_streams_into_the_redis_of_a_sandbox(bundle: Bundle, streams: Streams, source: RedisServer) -> None:
     streams.backup(source)
     made, _new = server.start(bundle, None)
     login = {"redis_unix_socket": made.unix_socket, "redis_password_file": made.password_file}

@@ -63,7 +63,7 @@ def test_a_group_that_no_service_reads_may_be_missing(start: Start) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize(("stream", "group"), READ)
 @pytest.mark.parametrize("gone", ["group", "stream"])
-def test_each_group_of_a_service_is_missed_and_its_service_named(start: Start, stream: str, group: str, gone: str) -> None:
+def test_reports_a_missing_group_with_its_service(start: Start, stream: str, group: str, gone: str) -> None:
     server = provisioned(start())
     if gone == "stream":
         server.client.delete(stream)
@@ -96,7 +96,7 @@ def test_a_key_of_another_type_is_named(start: Start, kind: str) -> None:
 
 
 @pytest.mark.mutation
-def test_a_login_that_may_not_ask_for_the_type_still_finds_the_key(start: Start) -> None:
+def test_finds_a_key_of_another_type_without_the_type_right(start: Start) -> None:
     server = provisioned(start())
     put(server, "caracal.audit.events", "string")
     server.run("ACL", "SETUSER", "default", "-type")
@@ -105,7 +105,7 @@ def test_a_login_that_may_not_ask_for_the_type_still_finds_the_key(start: Start)
 
 
 @pytest.mark.mutation
-def test_a_backup_and_a_restore_report_both(streams: Streams, start: Start) -> None:
+def test_backup_and_restore_report_missing_groups_and_types(streams: Streams, start: Start) -> None:
     source, target = provisioned(start()), start()
     put(source, "caracal.agents.lifecycle", "string")  # the first known stream, which the preflight queries by name
     source.client.xgroup_destroy("caracal.sessions.revoke", "sts-revocation")
@@ -121,7 +121,7 @@ def test_a_backup_and_a_restore_report_both(streams: Streams, start: Start) -> N
 
 
 @pytest.mark.mutation
-def test_a_redis_whose_only_key_is_not_a_stream_can_be_read(streams: Streams, start: Start) -> None:
+def test_reads_a_redis_with_only_a_non_stream_key(streams: Streams, start: Start) -> None:
     source = start()
     put(source, "caracal.agents.lifecycle", "list")
     streams.read(source, 1)
@@ -129,7 +129,7 @@ def test_a_redis_whose_only_key_is_not_a_stream_can_be_read(streams: Streams, st
 
 
 @pytest.mark.mutation
-def test_no_group_is_made_while_a_key_is_in_the_way(streams: Streams, start: Start) -> None:
+def test_creates_no_group_if_a_key_has_another_type(streams: Streams, start: Start) -> None:
     target = start()
     put(target, "caracal.policy.invalidate", "hash")
     with pytest.raises(TargetRefused) as refused:

@@ -50,12 +50,12 @@ def failed(streams: Streams, kind: type[BackupError], words: str, **given: t.Any
     assert streams.scene.files() == before
 
 
-def test_nobody_answers(streams: Streams) -> None:
+def test_refuses_an_unreachable_server(streams: Streams) -> None:
     given: dict[str, t.Any] = {"set_id": streams.set_id, "reading": 1, "redis_port": free_port()}
     streams.scene.refused(SNAPSHOT, Unreachable, "cannot reach", "redis_host", **given)
 
 
-def test_a_wrong_and_a_missing_password(streams: Streams, start: Start) -> None:
+def test_refuses_a_wrong_and_a_missing_password(streams: Streams, start: Start) -> None:
     source = start(8, "--requirepass", "the right one", password="the right one")
     given = {"set_id": streams.set_id, "reading": 1, **source.login}
     streams.scene.refused(SNAPSHOT, Unreachable, "refuses the login (Authentication required)", "redis_password_file", **given)
@@ -68,7 +68,7 @@ def test_a_wrong_and_a_missing_password(streams: Streams, start: Start) -> None:
 
 
 @pytest.mark.parametrize("lacking", ["scan", "xinfo", "xrange", "xpending", "time", "info"])
-def test_a_user_without_a_right_is_told_which(streams: Streams, source: RedisServer, lacking: str) -> None:
+def test_error_names_the_missing_right(streams: Streams, source: RedisServer, lacking: str) -> None:
     source.run("ACL", "SETUSER", "backup", "on", ">secret-of-backup", "%R~caracal.*", "+@all", f"-{lacking}")
     given = {"redis_username": "backup", "redis_password_file": password_file(streams, "secret-of-backup"), **source.login}
     message = streams.scene.refused(SNAPSHOT, PermissionMissing, f"+{lacking} ", "ACL SETUSER", set_id=streams.set_id, reading=1, **given)
@@ -85,7 +85,7 @@ def test_a_user_with_the_documented_rights_is_enough(streams: Streams, source: R
     assert sum(one["pending"] for one in streams.read(source, 2, **given)["streams"]) > 40
 
 
-def test_tls_with_the_wrong_and_the_right_authority(streams: Streams, start: Start, tmp_path: Path) -> None:
+def test_tls_needs_the_right_authority(streams: Streams, start: Start, tmp_path: Path) -> None:
     right, wrong, port = certificate(tmp_path / "right"), certificate(tmp_path / "wrong"), free_port()
     tls = ["--tls-port", str(port), "--tls-cert-file", right[0], "--tls-key-file", right[1], "--tls-auth-clients", "no"]
     source = start(7, *tls, "--tls-ca-cert-file", right[0])
@@ -101,7 +101,7 @@ def test_a_cluster_node_is_refused_by_name(streams: Streams, start: Start) -> No
     streams.scene.refused(SNAPSHOT, VersionMismatch, "Redis Cluster", set_id=streams.set_id, reading=1, **node.login)
 
 
-def test_the_second_reading_needs_the_first(streams: Streams, source: RedisServer) -> None:
+def test_second_pass_needs_the_first_pass(streams: Streams, source: RedisServer) -> None:
     given = {"set_id": streams.set_id, "reading": 2, **source.login}
     streams.scene.refused(SNAPSHOT, OptionError, "reading 1 of the streams", check_mode=False, **given)
 
@@ -117,7 +117,7 @@ def test_a_stream_among_the_keys_is_refused(streams: Streams, source: RedisServe
     streams.scene.refused(SNAPSHOT, OptionError, "caracal.audit.events", "remove it", **given)
 
 
-def test_a_certificate_that_is_not_there(streams: Streams, source: RedisServer) -> None:
+def test_refuses_a_missing_certificate(streams: Streams, source: RedisServer) -> None:
     given: dict[str, t.Any] = {"set_id": streams.set_id, "reading": 1, "redis_tls": True, "redis_ca_cert": "/absent/ca.pem"}
     streams.scene.refused(SNAPSHOT, KeyProblem, "cannot read redis_ca_cert /absent/ca.pem", **given)
 
@@ -154,7 +154,7 @@ def test_a_target_needs_its_confirmation(streams: Streams, source: RedisServer, 
     streams.scene.call(RESTORE, check_mode=True, confirm=[address], **given)
 
 
-def test_a_target_that_holds_anything_is_refused(streams: Streams, source: RedisServer) -> None:
+def test_refuses_a_non_empty_target(streams: Streams, source: RedisServer) -> None:
     streams.backup(source)
     before = redis_server.state(source.client)
     given = {"set_id": streams.set_id, "confirm": [source.confirmation], **source.login}
@@ -172,7 +172,7 @@ def provision(target: RedisServer) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_groups_of_streams_that_never_had_an_entry_count_as_empty(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_groups_of_unused_streams_count_as_empty(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.backup(source)
     target, fresh = start(), start()
     provision(target)
@@ -184,7 +184,7 @@ def test_groups_of_streams_that_never_had_an_entry_count_as_empty(streams: Strea
 
 
 @pytest.mark.parametrize("what", ["an entry", "an entry that is gone", "another key", "a position", "a second seed", "an odd name"])
-def test_a_stream_that_had_an_entry_is_content(streams: Streams, source: RedisServer, start: Start, what: str) -> None:
+def test_refuses_a_target_with_used_streams_or_other_keys(streams: Streams, source: RedisServer, start: Start, what: str) -> None:
     streams.backup(source)
     target = start()
     provision(target)
@@ -206,7 +206,7 @@ def test_a_stream_that_had_an_entry_is_content(streams: Streams, source: RedisSe
     assert redis_server.state(target.client) == before
 
 
-def test_an_entry_that_comes_meanwhile_is_not_removed(
+def test_entry_added_during_a_restore_is_not_removed(
     streams: Streams, source: RedisServer, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     streams.backup(source)
@@ -239,9 +239,7 @@ def test_a_target_without_memory_is_left_empty(streams: Streams, source: RedisSe
     assert target.client.dbsize() == 0
 
 
-def test_a_connection_lost_while_restoring_leaves_a_mark_and_the_next_run_begins_anew(
-    streams: Streams, source: RedisServer, start: Start
-) -> None:
+def test_restore_after_a_lost_connection_starts_again(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.backup(source)
     target, other = start(), start()
     proxy = CutProxy(target.socket, to_server=100_000)
@@ -261,7 +259,7 @@ def test_a_connection_lost_while_restoring_leaves_a_mark_and_the_next_run_begins
     assert target.client.dbsize() == 8
 
 
-def test_the_mark_of_another_set_is_respected(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_refuses_an_unfinished_restore_of_another_set(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.backup(source)
     target = start()
     target.run("SET", "caracal_ops:restoring", "20200101T000000Z-abcd")

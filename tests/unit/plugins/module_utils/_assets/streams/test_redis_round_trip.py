@@ -15,7 +15,7 @@ from unit.plugins.module_utils._assets.streams.conftest import Start, Streams
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(("from_major", "to_major"), [(8, 8), (7, 8), (8, 7), (7, 7)])
-def test_streams_groups_and_pending_entries_come_back(streams: Streams, start: Start, from_major: int, to_major: int) -> None:
+def test_restores_streams_groups_and_pending_entries(streams: Streams, start: Start, from_major: int, to_major: int) -> None:
     source, target = start(from_major), start(to_major)
     redis_server.fill(source)
     streams.backup(source)
@@ -40,7 +40,7 @@ def test_streams_groups_and_pending_entries_come_back(streams: Streams, start: S
     assert sum(group["lost"] for one in result["streams"] for group in one["groups"]) == 1
 
 
-def test_a_second_reading_holds_only_what_came_since(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_second_pass_contains_only_new_entries(streams: Streams, source: RedisServer, start: Start) -> None:
     first = streams.read(source, 1)
     source.run("XADD", "caracal.audit.events", "1795564700000-0", "id", "late")
     source.run("XADD", "caracal.new", "1-1", "id", "new")
@@ -64,7 +64,7 @@ def test_the_age_of_pending_entries_survives(streams: Streams, source: RedisServ
     assert 3_600_000 <= found["time_since_delivered"] < 3_900_000
 
 
-def test_named_keys_come_back_with_their_time_to_live(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_restores_named_keys_with_their_time_to_live(streams: Streams, source: RedisServer, start: Start) -> None:
     source.run("SET", "caracal:control", b"\x00on")
     source.run("SET", "seen:jti:1", "x", "EX", 500)
     result = streams.read(source, 1, dump_keys=["caracal:control", "seen:jti:1", "absent"])
@@ -79,7 +79,7 @@ def test_named_keys_come_back_with_their_time_to_live(streams: Streams, source: 
     assert 400 < target.run("TTL", "seen:jti:1") <= 500
 
 
-def test_a_second_run_changes_nothing_and_check_mode_tells(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_second_run_changes_nothing_and_check_mode_predicts(streams: Streams, source: RedisServer, start: Start) -> None:
     predicted = streams.scene.call("redis_stream_snapshot", check_mode=True, set_id=streams.set_id, reading=1, **source.login)
     assert predicted["changed"] and not predicted["artifacts"]
     first = streams.read(source, 1)
@@ -96,7 +96,7 @@ def test_a_second_run_changes_nothing_and_check_mode_tells(streams: Streams, sou
     assert told["streams"] == done["streams"] and told["changed"]
 
 
-def test_nothing_of_a_field_is_told_or_lies_open(streams: Streams, source: RedisServer) -> None:
+def test_fields_are_not_printed_or_stored_in_plaintext(streams: Streams, source: RedisServer) -> None:
     source.run("XADD", "caracal.audit.events", "1795564700000-0", "secretfield", "secretvalue")
     told = repr([streams.read(source, 1), streams.read(source, 2)])
     assert "secret" not in told

@@ -104,7 +104,7 @@ def test_a_foreign_identity_is_refused(streams: Streams, source: RedisServer, st
     refused(streams, start(), WrongIdentity, "streams.1.json.zst.age: ", identity_files=[str(other)])
 
 
-def test_a_set_with_one_reading_and_a_set_with_none(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_refuses_a_set_with_fewer_than_two_passes(streams: Streams, source: RedisServer, start: Start) -> None:
     target = start()
     none = streams.scene.sets()[-1]
     refused(streams, target, ObjectMissing, "has no Redis streams", "groups_only", set_id=none)

@@ -43,12 +43,12 @@ def verdict(one: dict[str, t.Any]) -> str:
         stream(5, 20, "16-0", {"last_delivered": "9-0", "entries_read": None}),
     ],
 )
-def test_streams_of_which_nothing_was_lost(one: dict[str, t.Any]) -> None:
+def test_streams_without_lost_entries_pass(one: dict[str, t.Any]) -> None:
     assert verdict(one) == "pass"
 
 
 @pytest.mark.no_false_alarm
-def test_the_group_of_a_gateway_that_is_gone_has_lost_nothing() -> None:
+def test_group_of_a_removed_gateway_has_lost_nothing() -> None:
     gone = {"name": "gateway-revocation:gone", "last_delivered": "2-0", "entries_read": 2}
     there = {"name": "sts-revocation", "last_delivered": "20-0", "entries_read": 20}
     assert verdict({**stream(5, 20, "16-0", None), "name": "caracal.sessions.revoke", "groups": [gone, there]}) == "pass"
@@ -63,7 +63,7 @@ def test_the_group_of_a_gateway_that_is_gone_has_lost_nothing() -> None:
         (stream(0, 20, "", {"last_delivered": "9-0", "entries_read": 9}), 11),
     ],
 )
-def test_unread_entries_that_were_trimmed(one: dict[str, t.Any], count: int) -> None:
+def test_reports_trimmed_unread_entries(one: dict[str, t.Any], count: int) -> None:
     found = redis_unread.judge([one])
     assert (found.id, found.verdict) == (redis_unread.LOST, "warn")
     assert found.details["lost"] == [{"stream": STREAM, "group": GROUP, "entries": count}]
@@ -75,7 +75,7 @@ def warned(result: Result) -> set[str]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("major", [7, 8])
-def test_backup_and_restore_say_what_a_real_redis_has_lost(streams: Streams, start: Start, major: int) -> None:
+def test_backup_and_restore_report_entries_lost_by_redis(streams: Streams, start: Start, major: int) -> None:
     source, target = start(major), start(major)
     fill(source)
     source.client.xtrim(STREAM, maxlen=2, approximate=False)
@@ -86,7 +86,7 @@ def test_backup_and_restore_say_what_a_real_redis_has_lost(streams: Streams, sta
 
 
 @pytest.mark.no_false_alarm
-def test_what_was_read_may_be_trimmed(streams: Streams, start: Start) -> None:
+def test_trimming_read_entries_is_not_a_loss(streams: Streams, start: Start) -> None:
     source = start()
     fill(source)
     source.client.xreadgroup(GROUP, "worker", {STREAM: ">"}, noack=True)

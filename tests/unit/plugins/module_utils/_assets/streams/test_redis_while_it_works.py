@@ -73,7 +73,7 @@ def order(entry_id: bytes) -> tuple[int, int]:
     return int(milliseconds), int(sequence)
 
 
-def test_nothing_is_lost_or_doubled_while_it_is_written_read_and_trimmed(streams: Streams, start: Start) -> None:
+def test_stream_in_use_loses_and_duplicates_no_entry(streams: Streams, start: Start) -> None:
     source, target = start(), start()
     with source.client.pipeline() as pipe:
         for number in range(12_000):
@@ -106,7 +106,7 @@ def test_nothing_is_lost_or_doubled_while_it_is_written_read_and_trimmed(streams
 
 
 @pytest.mark.mutation
-def test_entries_trimmed_between_the_readings_are_told(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_reports_entries_trimmed_between_passes(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.read(source, 1)
     for number in range(10):
         source.run("XADD", STREAM, f"1795564700000-{number}", "n", number)
@@ -123,7 +123,7 @@ def test_entries_trimmed_between_the_readings_are_told(streams: Streams, source:
 
 
 @pytest.mark.no_false_alarm
-def test_entries_trimmed_after_they_were_read_are_kept_without_a_word(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_entries_trimmed_after_the_first_pass_are_kept(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.read(source, 1)
     length = source.client.xlen(STREAM)
     source.run("XTRIM", STREAM, "MAXLEN", 4)
@@ -145,7 +145,7 @@ def test_pending_entries_that_are_gone_are_counted(streams: Streams, source: Red
 
 
 @pytest.mark.mutation
-def test_a_stream_made_anew_replaces_what_was_read_of_it(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_recreated_stream_replaces_entries_of_the_first_pass(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.read(source, 1)
     source.run("DEL", STREAM)
     source.run("XADD", STREAM, "1-1", "n", "anew")
@@ -171,7 +171,7 @@ def test_a_stream_made_anew_with_later_ids_is_known_by_its_counters(streams: Str
 
 
 @pytest.mark.mutation
-def test_a_stream_deleted_between_the_readings_is_kept_and_told(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_stream_deleted_between_passes_is_kept_and_reported(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.read(source, 1)
     source.run("DEL", "caracal.agents.lifecycle")
     result = streams.read(source, 2)
@@ -194,7 +194,7 @@ def test_large_entries_are_read_in_small_pages(streams: Streams, start: Start) -
 
 
 @pytest.mark.mutation
-def test_settings_that_lose_events_and_dead_letters_are_told(streams: Streams, start: Start) -> None:
+def test_warns_of_settings_that_lose_events_and_dead_letters(streams: Streams, start: Start) -> None:
     source = provisioned(start(8, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"))
     source.run("XADD", f"{STREAM}.dlq", "1-1", "n", 1)
     told: list[str] = []
@@ -207,7 +207,7 @@ def test_settings_that_lose_events_and_dead_letters_are_told(streams: Streams, s
     ]
 
 
-def test_what_services_have_not_read_yet_is_counted_and_unknown_is_said(streams: Streams, source: RedisServer) -> None:
+def test_reports_undelivered_entries_and_unknown_groups(streams: Streams, source: RedisServer) -> None:
     source.run("XADD", "caracal.policy.invalidate", "1-1", "n", 1)
     assert streams.read(source, 1)["checks"][0]["message"].endswith("entries read")
     message = streams.read(source, 2)["checks"][0]["message"]

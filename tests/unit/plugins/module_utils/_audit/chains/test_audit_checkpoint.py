@@ -128,7 +128,7 @@ def everything(source: Source) -> set[Block]:
 
 
 @pytest.mark.no_false_alarm
-def test_new_rows_are_entered_as_the_blocks_that_differ(source: Source) -> None:
+def test_checkpoint_records_blocks_with_new_rows(source: Source) -> None:
     before = set(baseline.load(opened(source.scene)).blocks)
     first_set = opened(source.scene).catalog.newest()
     assert first_set is not None
@@ -229,7 +229,7 @@ FAULTS = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_change_of_known_rows_is_found_and_recorded_and_no_blocks_are_entered(source: Source, fault: str) -> None:
+def test_change_of_known_rows_is_recorded_without_a_checkpoint(source: Source, fault: str) -> None:
     statement, kind = FAULTS[fault]
     values = {"leaf": LEAF, "open": row(source, 1), "closed": row(source, 0), "busy": source.busy, "quiet": source.quiet}
     source.execute(statement.format(**values))
@@ -253,7 +253,7 @@ def test_a_change_of_known_rows_is_found_and_recorded_and_no_blocks_are_entered(
 
 
 @pytest.mark.mutation
-def test_a_row_of_a_closed_block_is_found_by_the_next_backup(source: Source) -> None:
+def test_next_backup_finds_a_changed_row_of_a_closed_block(source: Source) -> None:
     """A checkpoint reports that it did not read the block. The next set does read it."""
     source.add(20, 5)
     source.execute(f"UPDATE {LEAF} SET decision = 'deny' WHERE {row(source, 0)}")
@@ -356,7 +356,7 @@ def test_a_change_that_was_undone_before_the_next_set_was_recorded_by_the_checkp
 
 
 @pytest.mark.mutation
-def test_a_set_of_a_release_that_recorded_nothing_is_found_by_its_blocks(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repository_verify_finds_a_change_that_no_set_recorded(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     source.execute(EDIT + row(source, 0))
     with monkeypatch.context() as earlier:
         earlier.setattr(history, "of_checks", lambda _checks: ())
@@ -370,7 +370,7 @@ def test_a_set_of_a_release_that_recorded_nothing_is_found_by_its_blocks(source:
 
 
 @pytest.mark.no_false_alarm
-def test_retention_and_growth_are_no_findings(source: Source, tmp_path: Path) -> None:
+def test_retention_and_growth_are_not_findings(source: Source, tmp_path: Path) -> None:
     """All sets record 30 days, so the month may be dropped."""
     source.execute("UPDATE audit_retention SET retention_days = 30")
     source = dataclasses.replace(source, scene=scenes.make(tmp_path / "another", source.scene.socket))
@@ -383,7 +383,7 @@ def test_retention_and_growth_are_no_findings(source: Source, tmp_path: Path) ->
 
 
 @pytest.mark.mutation
-def test_a_tail_that_only_a_checkpoint_knew_is_missed_by_the_next_backup(source: Source) -> None:
+def test_backup_reports_a_deleted_tail_known_from_a_checkpoint(source: Source) -> None:
     head = source.add(20, 5)
     source.call()
     source.execute(f"DELETE FROM {LEAF} WHERE zone_id = '{source.busy}' AND chain_seq > {head - 15}")
@@ -392,7 +392,7 @@ def test_a_tail_that_only_a_checkpoint_knew_is_missed_by_the_next_backup(source:
 
 
 @pytest.mark.mutation
-def test_rows_that_came_while_a_set_was_written_stay_bound(source: Source) -> None:
+def test_checkpoint_during_a_backup_still_covers_new_rows(source: Source) -> None:
     """The set's snapshot is older than the checkpoint that was entered before the set."""
     set_id = source.scene.new_id()
     source.scene.call("pg_encrypted_dump", set_id=set_id, databases=[source.database])
@@ -412,7 +412,7 @@ def object_of(scene: Scene, checkpoint: str) -> Path:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("damage", ["altered", "missing"])
-def test_a_damaged_checkpoint_is_told_and_the_backup_made_all_the_same(source: Source, damage: str) -> None:
+def test_damaged_checkpoint_is_reported_and_the_backup_runs(source: Source, damage: str) -> None:
     source.add(20, 5)
     path = object_of(source.scene, source.call()["checkpoint"])
     path.chmod(0o600)
@@ -427,7 +427,7 @@ def test_a_damaged_checkpoint_is_told_and_the_backup_made_all_the_same(source: S
 
 
 @pytest.mark.mutation
-def test_a_checkpoint_that_another_key_signed_is_not_believed(source: Source) -> None:
+def test_refuses_another_signing_key_and_an_altered_entry(source: Source) -> None:
     source.add(20, 5)
     drill = str(source.scene.key(DRILL_HOST))
     source.scene.refused(MODULE, KeyProblem, f"not a key of backup@{DEPLOYMENT}", database=source.database, signing_key=drill)
@@ -447,7 +447,7 @@ def in_child(function: t.Callable[[], None]) -> int | None:
 
 
 @pytest.mark.mutation
-def test_a_run_killed_before_its_entry_leaves_nothing_that_counts(source: Source) -> None:
+def test_killed_run_leaves_no_checkpoint_in_the_journal(source: Source) -> None:
     source.add(20, 5)
 
     def die() -> None:
@@ -462,7 +462,7 @@ def test_a_run_killed_before_its_entry_leaves_nothing_that_counts(source: Source
     assert set(baseline.load(opened(source.scene)).blocks) == everything(source)
 
 
-def test_of_two_at_once_the_slower_looks_again(source: Source) -> None:
+def test_two_parallel_runs_create_one_checkpoint(source: Source) -> None:
     """Both read the journal before either could append, because they wait for the same partition."""
     source.add(20, 5)
     context = multiprocessing.get_context("fork")
@@ -510,7 +510,7 @@ def test_another_database_is_refused(source: Source) -> None:
 
 
 @pytest.mark.parametrize("release", sorted(RELEASES))
-def test_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
+def test_checkpoint_finds_changes_in_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
     cluster = twin_cluster(release=release)
     scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)
     scene.backup()
@@ -524,7 +524,7 @@ def test_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) 
 
 
 @pytest.mark.no_false_alarm
-def test_an_upgrade_that_makes_the_chain_anew_is_a_warning_once(twin_cluster: TwinFactory, tmp_path: Path) -> None:
+def test_upgrade_that_rehashes_the_chain_warns_once(twin_cluster: TwinFactory, tmp_path: Path) -> None:
     before, after = (twin_cluster(release=release) for release in ("2026-06-04", "v2026.06.21"))
     scene = scenes.make(tmp_path / "scene", before.info.socket_dir)
     scene.backup()
@@ -538,7 +538,7 @@ def test_an_upgrade_that_makes_the_chain_anew_is_a_warning_once(twin_cluster: Tw
     assert [one["verdict"] for one in dumped["checks"] if one["id"] == "blocks.journal"] == ["pass"]
 
 
-def test_the_playbook(twin_cluster: TwinFactory, tmp_path: Path) -> None:
+def test_playbook_reports_checkpoints_and_findings(twin_cluster: TwinFactory, tmp_path: Path) -> None:
     """Check mode, a normal run, a run without changes, and a run that must fail."""
     cluster = twin_cluster()
     scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)

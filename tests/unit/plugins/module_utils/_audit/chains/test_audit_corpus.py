@@ -46,7 +46,7 @@ def found(result: scenes.Result) -> set[Found]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damage_is_found_at_its_place(
+def test_each_damage_is_found_at_its_position(
     name: str, committed: Committed, caracal_database: TwinCluster, caracal_copy: t.Callable[[], str]
 ) -> None:
     world = world_of(caracal_database, caracal_copy())
@@ -56,7 +56,7 @@ def test_a_damage_is_found_at_its_place(
 
 
 @pytest.mark.no_false_alarm
-def test_untouched_chains_are_right(committed: Committed, caracal_database: TwinCluster, caracal_copy: t.Callable[[], str]) -> None:
+def test_untouched_and_growing_chains_pass(committed: Committed, caracal_database: TwinCluster, caracal_copy: t.Callable[[], str]) -> None:
     world = world_of(caracal_database, caracal_copy())
     result = verify(committed.scene, world)
     assert (result["verdict"], found(result)) == ("pass", set())
@@ -69,7 +69,7 @@ def test_untouched_chains_are_right(committed: Committed, caracal_database: Twin
 
 
 @pytest.mark.no_false_alarm
-def test_since_reads_what_came_later_and_proves_that_the_rest_still_holds(
+def test_since_verifies_only_rows_added_after_the_set(
     committed: Committed, caracal_database: TwinCluster, caracal_copy: t.Callable[[], str]
 ) -> None:
     world = world_of(caracal_database, caracal_copy())
@@ -96,7 +96,7 @@ def test_since_reads_what_came_later_and_proves_that_the_rest_still_holds(
         ("DELETE FROM audit_events WHERE zone_id = '{zone}' AND chain_seq >= {head}", {"truncated"}),
     ],
 )
-def test_since_finds_damage_after_it_and_at_its_head(
+def test_since_finds_damage_after_the_set_and_at_its_head(
     damage: str, kinds: set[str], committed: Committed, caracal_database: TwinCluster, caracal_copy: t.Callable[[], str]
 ) -> None:
     world = world_of(caracal_database, caracal_copy())
@@ -120,7 +120,7 @@ def copied(cluster: TwinCluster) -> str:
 
 @pytest.mark.mutation
 @pytest.mark.no_false_alarm
-def test_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
+def test_finds_damage_in_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
     cluster = twin_cluster(events=600, release=release)
     scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)
     scene.backup()
@@ -135,7 +135,7 @@ def test_every_release(release: str, twin_cluster: TwinFactory, tmp_path: Path) 
 @pytest.mark.mutation
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(("release", "required", "verdict"), [("v2026.06.21", False, "pass"), ("v1.0.0", True, "unproven")])
-def test_admin_rows_without_a_key(release: str, required: bool, verdict: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
+def test_missing_admin_hmacs_are_unproven(release: str, required: bool, verdict: str, twin_cluster: TwinFactory, tmp_path: Path) -> None:
     """In the Compose file of the older family the API has no key.
 
     If rows that were committed to with HMACs lose them later, they were tampered with.

@@ -51,7 +51,7 @@ def test_pieces_cover_every_page_once_and_none_is_more_than_a_share(size: int, o
 @pytest.mark.parametrize(
     ("jobs", "expected"), [(1, [None]), (2, [(0, 4096), (4096, 8192), (8192, None)]), (64, [(0, 4096), (4096, 8192), (8192, None)])]
 )
-def test_a_leaf_is_cut_as_far_as_it_helps(jobs: int, expected: list[Pages | None]) -> None:
+def test_partition_is_split_only_into_useful_pieces(jobs: int, expected: list[Pages | None]) -> None:
     size = 8193 * chain_reading.PAGE
     assert pieces(size, size, jobs) == expected
     assert pieces(8192 * chain_reading.PAGE, size, jobs) == [None]
@@ -95,7 +95,7 @@ def test_the_chains_of_the_twin_are_right(whole: Chains, caracal_database: TwinC
     assert [leaf.name for leaf in whole.leaves if leaf.month is None] == ["audit_events_default"]
 
 
-def test_the_blocks_are_those_of_a_backup(whole: Chains, caracal_database: TwinCluster) -> None:
+def test_blocks_equal_the_blocks_of_a_backup(whole: Chains, caracal_database: TwinCluster) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
         layout = database_layout.read(held.session)
         expected = [block for leaf in layout.leaves for block in reading.leaf(held.place, leaf, PSQL).blocks]
@@ -106,7 +106,7 @@ def test_the_blocks_are_those_of_a_backup(whole: Chains, caracal_database: TwinC
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("share", [1, 5])
-def test_pages_of_leaves_read_by_several_are_as_whole_leaves(
+def test_parallel_page_ranges_give_the_same_as_whole_partitions(
     whole: Chains, caracal_database: TwinCluster, share: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chain_reading, "LEAST_PAGES", share)
@@ -121,7 +121,7 @@ def test_pages_of_leaves_read_by_several_are_as_whole_leaves(
 
 
 @pytest.mark.mutation
-def test_damage_is_found_alike_in_pieces_and_blocks_that_do_not_fit_are_read_again(
+def test_damage_is_found_equally_in_pieces_of_partitions(
     caracal_database: TwinCluster, caracal_copy: Copier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = caracal_copy()
@@ -154,7 +154,7 @@ def test_without_a_repository_no_blocks_are_made(whole: Chains, caracal_database
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("recompute", "kinds"), [(True, {"edited"}), (None, {"edited"}), (False, set())])
-def test_contents_are_asked_for_unless_the_release_is_known_to_hash_others(
+def test_content_is_verified_unless_a_release_hashed_other_bytes(
     caracal_database: TwinCluster, caracal_copy: Copier, recompute: bool | None, kinds: set[str]
 ) -> None:
     name = caracal_copy()
@@ -187,7 +187,7 @@ def test_a_row_outside_of_its_month_is_misplaced(caracal_database: TwinCluster, 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_leaf_that_is_dropped_meanwhile_is_one_line(caracal_database: TwinCluster, caracal_copy: Copier, jobs: int) -> None:
+def test_partition_dropped_meanwhile_is_a_one_line_error(caracal_database: TwinCluster, caracal_copy: Copier, jobs: int) -> None:
     name = caracal_copy()
     with Guard(caracal_database.server, name, 60) as guard, Snapshot(caracal_database.server, name, alone=False) as held:
         layout = database_layout.read(held.session)
@@ -199,7 +199,7 @@ def test_a_leaf_that_is_dropped_meanwhile_is_one_line(caracal_database: TwinClus
 
 
 @pytest.mark.mutation
-def test_another_error_is_told_as_it_is(caracal_database: TwinCluster) -> None:
+def test_other_errors_are_reported_unchanged(caracal_database: TwinCluster) -> None:
     with pytest.raises(StageFailed, match=r"^database caracal: false failed \(exit status 1\)"):
         read(caracal_database, "caracal", plan_of(caracal_database, psql="/bin/false", jobs=2))
 

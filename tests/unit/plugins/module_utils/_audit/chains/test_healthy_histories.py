@@ -90,7 +90,7 @@ def test_late_events_that_retention_has_dropped_are_unproven(
 
 
 @pytest.mark.mutation
-def test_a_row_deleted_among_retained_ones_fails_after_a_drop_too(
+def test_deleted_row_between_retained_rows_fails_after_a_drop(
     committed: Committed, caracal_database: TwinCluster, caracal_copy: Copy
 ) -> None:
     world = world_of(caracal_database, caracal_copy())

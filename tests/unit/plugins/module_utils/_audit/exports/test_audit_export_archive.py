@@ -71,7 +71,7 @@ def test_every_export_is_archived_byte_for_byte_and_entered_by_day(place: Archiv
     assert (tree(Path(place.archive)), len(place.entries())) == (whole, len(made["days"]))
 
 
-def test_metrics_tell_where_the_archive_ends(place: ArchiveScene, tmp_path: Path) -> None:
+def test_metrics_report_the_last_archived_hour(place: ArchiveScene, tmp_path: Path) -> None:
     path = tmp_path / "archive.prom"
     place.fill(check_mode=True, metrics_file=str(path))
     assert not path.exists()
@@ -87,7 +87,7 @@ def test_metrics_tell_where_the_archive_ends(place: ArchiveScene, tmp_path: Path
     assert again["caracal_backup_archive_faults"] == {whose: 1} and again["caracal_backup_archive_copied_exports"] == {whose: 0}
 
 
-def test_an_hour_that_comes_late_gets_an_entry_of_its_own(place: ArchiveScene) -> None:
+def test_late_hour_gets_a_separate_journal_entry(place: ArchiveScene) -> None:
     first = min(place.source.rglob("*.parquet"))
     kept = first.read_bytes()
     first.unlink()
@@ -112,7 +112,7 @@ def test_a_day_is_entered_when_it_is_over(place: ArchiveScene, monkeypatch: pyte
     assert not place.fill()["changed"]
 
 
-def test_a_killed_run_is_taken_up(place: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_run_after_a_killed_run_completes_the_entries(place: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_arguments: t.Any) -> None:
         raise KeyboardInterrupt
 
@@ -127,7 +127,7 @@ def test_a_killed_run_is_taken_up(place: ArchiveScene, monkeypatch: pytest.Monke
 
 
 @pytest.mark.mutation
-def test_other_bytes_at_the_source_are_shadowed_and_hold_up_nothing_else(place: ArchiveScene) -> None:
+def test_changed_source_is_reported_and_other_exports_continue(place: ArchiveScene) -> None:
     path = newest(place)
     kept = path.read_bytes()
     path.unlink()
@@ -142,7 +142,7 @@ def test_other_bytes_at_the_source_are_shadowed_and_hold_up_nothing_else(place: 
 
 
 @pytest.mark.mutation
-def test_what_is_gone_comes_back_with_the_same_bytes_only(place: ArchiveScene) -> None:
+def test_missing_export_is_restored_only_with_the_same_bytes(place: ArchiveScene) -> None:
     place.fill()
     path = newest(place)
     key = f"archive/{path.relative_to(place.source)}"
@@ -168,13 +168,13 @@ def test_half_a_file_is_not_archived(place: ArchiveScene) -> None:
     assert not place.fill()["changed"]
 
 
-def test_strange_files_are_told_and_left(place: ArchiveScene) -> None:
+def test_unknown_files_are_reported_and_not_archived(place: ArchiveScene) -> None:
     (place.source / "audit" / "notes.txt").write_text("x")
     assert place.fill()["strange"] == ["audit/notes.txt"]
     assert not [key for key in place.stored() if "notes" in key]
 
 
-def test_refusals(place: ArchiveScene, tmp_path: Path) -> None:
+def test_refuses_invalid_options_and_sources(place: ArchiveScene, tmp_path: Path) -> None:
     usual = {"source": str(place.source), "archive": place.archive}
     place.scene.refused(MODULE, OptionError, "compare_days", **{**usual, "compare_days": -1})
     place.scene.refused(MODULE, OptionError, "is the archive itself", **{**usual, "archive": str(place.source)})
@@ -183,7 +183,7 @@ def test_refusals(place: ArchiveScene, tmp_path: Path) -> None:
     place.scene.refused(MODULE, OptionError, "is inside the repository", **{**usual, "archive": str(place.scene.root / "backup")})
 
 
-def test_exports_in_the_repository_itself(place: ArchiveScene) -> None:
+def test_repository_can_contain_the_archive(place: ArchiveScene) -> None:
     own: dict[str, t.Any] = {"archive": None}
     place.fill(**own)
     assert (place.scene.repository / "archive" / "audit").is_dir()
@@ -191,7 +191,7 @@ def test_exports_in_the_repository_itself(place: ArchiveScene) -> None:
 
 
 @pytest.mark.mutation
-def test_a_body_of_another_day_is_refused(place: ArchiveScene) -> None:
+def test_refuses_a_journal_entry_of_another_day(place: ArchiveScene) -> None:
     place.fill()
     entry = place.entries()[0]
     entry.body["day"] = "2020-01-01"
@@ -203,7 +203,7 @@ def test_a_body_of_another_day_is_refused(place: ArchiveScene) -> None:
 
 
 @pytest.mark.mutation
-def test_the_first_word_of_the_journal_counts(place: ArchiveScene) -> None:
+def test_first_journal_entry_of_an_export_counts(place: ArchiveScene) -> None:
     place.fill()
     entry = place.entries()[0]
     key = next(iter(entry.subjects))
@@ -214,7 +214,7 @@ def test_the_first_word_of_the_journal_counts(place: ArchiveScene) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_in_a_bucket_each_export_is_locked_and_left_alone_afterwards(in_bucket: ArchiveScene) -> None:
+def test_exports_in_a_bucket_are_locked_once(in_bucket: ArchiveScene) -> None:
     made = in_bucket.fill()
     key = in_bucket.stored()[0]
     locked = in_bucket.client.head_object(**in_bucket.named(key))
@@ -245,7 +245,7 @@ def test_a_shorter_lock_is_extended_once(in_bucket: ArchiveScene) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("marker", [True, False])
-def test_what_lies_over_an_archived_export_is_refused(in_bucket: ArchiveScene, marker: bool) -> None:
+def test_reports_a_newer_version_or_marker_over_an_export(in_bucket: ArchiveScene, marker: bool) -> None:
     in_bucket.fill()
     key = in_bucket.stored()[-1]
     if marker:
@@ -257,7 +257,7 @@ def test_what_lies_over_an_archived_export_is_refused(in_bucket: ArchiveScene, m
     assert ("delete marker" if marker else "another version") in result["msg"] and not result["changed"]
 
 
-def test_a_source_in_a_bucket_needs_only_what_the_guide_says(place: ArchiveScene, s3: S3Server) -> None:
+def test_policy_of_the_guide_is_enough_for_a_source_bucket(place: ArchiveScene, s3: S3Server) -> None:
     bucket = s3.bucket(lock=False, versions=False)
     for path in place.source.rglob("*.parquet"):
         s3.client.put_object(Bucket=bucket, Key=str(path.relative_to(place.source)), Body=path.read_bytes())
@@ -275,7 +275,7 @@ def test_a_source_in_a_bucket_needs_only_what_the_guide_says(place: ArchiveScene
 
 
 @pytest.mark.mutation
-def test_a_source_that_somebody_wrote_over_is_archived_as_it_was(place: ArchiveScene, s3: S3Server) -> None:
+def test_overwritten_source_is_archived_in_its_first_version(place: ArchiveScene, s3: S3Server) -> None:
     bucket, path = s3.bucket(lock=False), newest(place)
     for body in (path.read_bytes(), b"PAR1 another PAR1"):
         s3.client.put_object(Bucket=bucket, Key=str(path.relative_to(place.source)), Body=body)

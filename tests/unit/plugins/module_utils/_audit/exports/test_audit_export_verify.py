@@ -69,7 +69,7 @@ def test_a_whole_archive_passes(place: ArchiveScene) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_nobody_could_verify_is_unproven(place: ArchiveScene) -> None:
+def test_unverifiable_checks_are_unproven(place: ArchiveScene) -> None:
     alone = place.verify(alone=True)
     assert (alone["verdict"], found(alone)) == ("unproven", set())
     assert verdicts(alone)["exports.complete"] == verdicts(alone)["exports.database"] == "unproven"
@@ -154,7 +154,7 @@ def test_a_strange_file_is_only_a_warning(place: ArchiveScene) -> None:
 
 
 @pytest.mark.mutation
-def test_an_archive_that_is_gone_or_was_never_filled(place: ArchiveScene, archive_twin: TwinCluster, tmp_path: Path) -> None:
+def test_lost_archive_fails_and_empty_archive_is_unproven(place: ArchiveScene, archive_twin: TwinCluster, tmp_path: Path) -> None:
     for key in place.stored():
         place.file(key).unlink()
     assert verdicts(place.verify())["archive.objects"] == "fail"
@@ -165,7 +165,7 @@ def test_an_archive_that_is_gone_or_was_never_filled(place: ArchiveScene, archiv
 
 
 @pytest.mark.mutation
-def test_an_archive_that_began_late_is_told_from_one_whose_begin_is_gone(archive_twin: TwinCluster, tmp_path: Path) -> None:
+def test_late_start_of_an_archive_differs_from_a_lost_start(archive_twin: TwinCluster, tmp_path: Path) -> None:
     place = archive_scene.new(tmp_path, archive_twin)
     for path in sorted(place.source.rglob("*.parquet"))[:5]:
         path.unlink()
@@ -180,7 +180,7 @@ def test_an_archive_that_began_late_is_told_from_one_whose_begin_is_gone(archive
 
 
 @pytest.mark.mutation
-def test_files_that_nobody_entered_are_unproven(place: ArchiveScene, archive_twin: TwinCluster, tmp_path: Path) -> None:
+def test_files_without_journal_entries_are_unproven(place: ArchiveScene, archive_twin: TwinCluster, tmp_path: Path) -> None:
     other = archive_scene.new(tmp_path / "other", archive_twin)
     result = other.verify(archive=place.archive)
     assert (result["verdict"], verdicts(result)["archive.journal"]) == ("unproven", "unproven")
@@ -196,7 +196,7 @@ def test_an_entry_that_was_changed_is_refused(place: ArchiveScene) -> None:
 
 
 @pytest.mark.mutation
-def test_the_database_is_bent_and_the_archive_tells(_filled: ArchiveScene, caracal_archive_copy: str, tmp_path: Path) -> None:
+def test_archive_reveals_rows_deleted_from_the_database(_filled: ArchiveScene, caracal_archive_copy: str, tmp_path: Path) -> None:
     place = _filled.copy(tmp_path)
     usual = {"database": caracal_archive_copy}
     assert place.verify(**usual)["verdict"] == "pass"
@@ -210,7 +210,7 @@ def test_the_database_is_bent_and_the_archive_tells(_filled: ArchiveScene, carac
     assert (result["verdict"], found(result)) == ("fail", {("exports.database", "missing_in_database")}), result["checks"]
 
 
-def test_hours_on_their_way_are_not_missed(place: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hours_within_the_lag_are_not_reported_missing(place: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
     last = place.stored()[-1]
     place.file(last).unlink()
     now = dt.datetime.strptime(Path(last).stem + "+0000", "%Y-%m-%dT%H%z") + dt.timedelta(hours=2)
@@ -287,7 +287,7 @@ def test_a_lock_that_is_shorter_than_asked_is_found(in_bucket: ArchiveScene) -> 
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_gone_after_its_lock_ended_is_a_warning(in_bucket: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_lost_after_its_lock_expired_is_a_warning(in_bucket: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
     _remove(in_bucket, in_bucket.stored()[0])
     assert ("archive.journal", "gone") in found(in_bucket.verify(alone=True))
     later = dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=archive_scene.DAYS + 1)
@@ -297,7 +297,7 @@ def test_what_is_gone_after_its_lock_ended_is_a_warning(in_bucket: ArchiveScene,
 
 
 @pytest.mark.mutation
-def test_two_words_of_the_journal_about_one_export(place: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_contradicting_entries_of_one_export_fail(place: ArchiveScene, monkeypatch: pytest.MonkeyPatch) -> None:
     real = archive_days.entered
 
     def twice(journal: t.Sequence[Entry]) -> dict[str, archive_days.Entered]:

@@ -34,7 +34,7 @@ def of_exports(result: scenes.Result) -> dict[str, dict[str, t.Any]]:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.mutation
-def test_three_sources_agree_until_one_is_bent(
+def test_damage_to_one_of_three_sources_is_found(
     committed: Committed, caracal_database: TwinCluster, caracal_copy: t.Callable[[], str], tmp_path: Path
 ) -> None:
     world = world_of(caracal_database, caracal_copy())
@@ -59,7 +59,7 @@ def test_three_sources_agree_until_one_is_bent(
 
 
 @pytest.mark.no_false_alarm
-def test_a_recorded_restore_explains_what_it_cut_off(twin_cluster: TwinFactory, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
+def test_recorded_restore_explains_the_rows_that_it_removed(twin_cluster: TwinFactory, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
     source = twin_cluster(events=400, seed="cut")
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
     scene.backup()

@@ -42,7 +42,7 @@ def test_zones_are_listed(body: t.Any) -> None:
         (200, [], [], UNPROVEN, "no zone"),
     ],
 )
-def test_zones_that_are_not_listed(status: int, body: t.Any, known: list[str], verdict: str, words: str) -> None:
+def test_zones_missing_from_the_list_are_not_a_pass(status: int, body: t.Any, known: list[str], verdict: str, words: str) -> None:
     found = zones(status, body, known)
     assert found.verdict == verdict and words in found.message
 
@@ -85,16 +85,16 @@ def test_policy_is_active_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
         (status(ONE, code=401, **REFUSED), "invalid_admin_token"),
     ],
 )
-def test_policy_that_is_not_in_force(line: Line, words: str) -> None:
+def test_policy_that_is_not_in_force_fails(line: Line, words: str) -> None:
     found = policy(line)
     assert found.verdict == FAIL and words in found.message and "1 of 1" in found.message
 
 
-def test_without_an_active_set_nothing_is_proved() -> None:
+def test_unproven_without_an_active_policy_set() -> None:
     assert policy(sets=()).verdict == UNPROVEN
 
 
-def test_no_more_is_asked_than_the_api_takes() -> None:
+def test_requests_stay_within_the_limit_of_the_api() -> None:
     sets = [ActiveSet(f"z-{number}", "s", "v") for number in range(300)]
     with services(Line(API, "GET", ".*", 200, {"active": True, "active_version_id": "v", "propagation_status": "loaded"})) as (
         asked,
@@ -125,5 +125,5 @@ def test_audit_events_are_found(body: t.Any) -> None:
     ("status_code", "body", "newest", "verdict"),
     [(200, {"items": []}, NEWEST, FAIL), (500, {"error": "internal_error"}, NEWEST, FAIL), (200, {"items": []}, {}, UNPROVEN)],
 )
-def test_audit_events_that_are_not_found(status_code: int, body: t.Any, newest: dict[str, str], verdict: str) -> None:
+def test_missing_audit_events_are_not_a_pass(status_code: int, body: t.Any, newest: dict[str, str], verdict: str) -> None:
     assert audit(Line(API, "GET", "/v1/zones/z-1/audit.*", status_code, body), newest).verdict == verdict

@@ -13,7 +13,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary
 from scenes.scripted_services import ADMIN_TOKEN, Line, ask, services
 
 
-def test_an_answer_in_words() -> None:
+def test_answer_is_reported_in_one_line() -> None:
     line = Line(API, "GET", "/v1/zones", 403, {"error": "access_denied", "error_description": "policy\ndenied\u202e", "requestId": "x"})
     with services(line) as (asked, script):
         said = asked.api("GET", "/v1/zones")
@@ -23,7 +23,7 @@ def test_an_answer_in_words() -> None:
 
 
 @pytest.mark.mutation
-def test_an_answer_that_repeats_our_secrets_is_not_repeated() -> None:
+def test_secrets_in_an_answer_are_masked() -> None:
     words = f"token {ADMIN_TOKEN} and cs_0123 are wrong " + "x" * 1000
     with services(Line(STS, "GET", "/", 401, {"error": "cs_0123", "error_description": words})) as (asked, _script):
         asked.hide("cs_0123")
@@ -34,12 +34,12 @@ def test_an_answer_that_repeats_our_secrets_is_not_repeated() -> None:
 
 
 @pytest.mark.parametrize("body", ["", "no json", "[1]", '"text"', "null", '{"error": {"code": 1}, "error_description": 5}', "\xff"])
-def test_an_answer_of_no_form_tells_only_its_status(body: str) -> None:
+def test_malformed_answer_is_reported_only_with_its_status(body: str) -> None:
     with services(Line(STS, "GET", "/", 500, body)) as (asked, _script):
         assert str(asked.call(STS, "GET", "/")) == "sts answered 500"
 
 
-def test_nobody_answers() -> None:
+def test_reports_a_service_that_does_not_answer() -> None:
     gone = Services(ask, {STS: "http://127.0.0.1:9"}).call(STS, "GET", "/")
     assert gone.status is None and str(gone).startswith("sts did not answer (")
     assert str(Services(ask, {}).call(STS, "GET", "/")) == "sts did not answer (its URL is not configured)"
@@ -54,6 +54,6 @@ def test_a_step_must_have_its_status_and_its_fields() -> None:
         assert raised.value.step == "zone"
 
 
-def test_each_request_has_an_id_of_its_own() -> None:
+def test_each_request_has_a_unique_id() -> None:
     assert asking.request_id() != asking.request_id()
     assert asking.quoted("a/b?c") == "a%2Fb%3Fc"

@@ -38,7 +38,7 @@ def judge(
 
 
 @pytest.mark.no_false_alarm
-def test_rows_landed_as_the_next_ones() -> None:
+def test_rows_that_continue_the_chain_pass() -> None:
     found = judge()
     assert found.verdict == PASS and "the chain of 1 restored zone(s) was continued" in found.message
     assert [one["chain_seq"] for one in found.details["rows"]] == [43, 44, 45]
@@ -65,19 +65,19 @@ def test_rows_landed_as_the_next_ones() -> None:
         ([*ROWS[:3], dataclasses.replace(ROWS[3], mac="00")], "audit_key"),
     ],
 )
-def test_rows_that_did_not_land_so(rows: list[Row], reason: str) -> None:
+def test_missing_and_unlinked_rows_fail(rows: list[Row], reason: str) -> None:
     found = judge(rows)
     assert found.verdict == FAIL and found.details["reason"] == reason and found.message.startswith("zone z-1: ")
 
 
-def test_a_row_behind_a_backlog_that_is_worked_off_proves_nothing_yet() -> None:
+def test_row_behind_a_shrinking_backlog_is_unproven() -> None:
     found = judge(ROWS[:1], ingest=Backlog(169_000, 166_600, 60.0, 0.5))
     assert found.verdict == UNPROVEN and found.details["reason"] == "backlog" and "166600 of 169000" in found.message
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("ingest", [Backlog(9, 9, 60.0, 60.0), Backlog(9, 0, 60.0, 1.0), Backlog(9, 5, 60.0, 40.0), None])
-def test_a_row_that_waits_for_nothing_is_missed(ingest: Backlog | None) -> None:
+def test_missing_row_without_an_active_backlog_fails(ingest: Backlog | None) -> None:
     assert judge(ROWS[:1], ingest=ingest).details["reason"] == "not_landed"
 
 
@@ -87,13 +87,13 @@ def test_a_backlog_excuses_no_broken_link() -> None:
     assert judge(broken, ingest=Backlog(9, 5, 60.0, 0.5)).details["reason"] == "link"
 
 
-def test_a_new_chain_proves_no_restored_one() -> None:
+def test_new_chain_leaves_the_restored_chain_unproven() -> None:
     assert judge([row(1, "r-1")], Head("z-new", 0, ""), {"r-1": "token_exchange"}).verdict == UNPROVEN
     assert audit_rows.judge([], MAC, 60.0).verdict == UNPROVEN
     assert judge(wanted={}).verdict == UNPROVEN
 
 
-def test_why_a_request_was_refused() -> None:
+def test_returns_the_reasons_of_a_refused_request() -> None:
     denied = [
         row(42, "r-1", decision="deny"),
         dataclasses.replace(row(43, "r-1", decision="deny"), status="exchange_denied"),

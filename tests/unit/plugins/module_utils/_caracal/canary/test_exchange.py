@@ -49,19 +49,19 @@ def judge(
 
 
 @pytest.mark.no_false_alarm
-def test_a_token_of_a_key_of_the_backup() -> None:
+def test_token_signed_with_a_key_of_the_backup_passes() -> None:
     assert judge(ISSUED).verdict == PASS
     # A zone that we created has a key that is not in any backup.
     assert judge(answer(200, access_token=token("kid-9")), OURS).verdict == PASS
 
 
-def test_the_first_token_of_a_zone_shows_no_key_of_the_backup() -> None:
+def test_first_token_of_a_zone_is_unproven() -> None:
     found = judge(ISSUED, kids=())
     assert found.verdict == UNPROVEN and found.details["reason"] == "first_key"
     assert judge(ISSUED, OURS, kids=()).verdict == PASS
 
 
-def test_what_is_sent() -> None:
+def test_sends_a_token_exchange_request() -> None:
     with services(ISSUED) as (asked, script):
         made = exchange.ask(asked, OPERATORS, "canary:read", agent_session_id="s-2")
     (question,) = script.asked
@@ -77,7 +77,7 @@ def test_what_is_sent() -> None:
     assert question.headers["x-request-id"] == made.request_id and "authorization" not in question.headers
 
 
-def test_a_refusal_by_policy_is_no_broken_sts() -> None:
+def test_refusal_by_policy_is_a_warning() -> None:
     found = judge(DENIED, reasons=["complete"])
     assert found.verdict == WARN and found.details["reason"] == "denied"
     assert "policy refuses this application (complete)" in found.message and "the STS is not broken" in found.message
@@ -101,7 +101,7 @@ def test_a_refusal_by_policy_is_no_broken_sts() -> None:
         (answer(200, access_token="no.jwt"), "signed with a key that is not in the backup"),
     ],
 )
-def test_no_token_is_a_fault(line: Line, words: str) -> None:
+def test_missing_or_wrong_token_fails(line: Line, words: str) -> None:
     found = judge(line)
     assert found.verdict == FAIL and words in found.message
 

@@ -21,7 +21,7 @@ FREELY = "SET session_replication_role = replica"
     ("release", "contract", "bindings", "one_shot"),
     [("v1.0.0", True, False, True), ("v2026.06.25-rc.1", True, True, False), ("2026-06-04", False, True, False)],
 )
-def test_how_a_release_is_asked(
+def test_detects_the_dialect_of_a_release(
     twin_cluster: TwinFactory, monkeypatch: pytest.MonkeyPatch, release: str, contract: bool, bindings: bool, one_shot: bool
 ) -> None:
     cluster = twin_cluster(events=100, release=release)
@@ -50,7 +50,7 @@ def kids(cluster: TwinCluster, name: str, zone: str) -> list[str]:
         return [key.kid for key in facts.served_keys(session, SECRET_STORE) if key.zone == zone]
 
 
-def test_zones_of_the_product_itself(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_finds_zones_of_the_product(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     with Session(caracal_database.server, name) as session:
         zone = facts.zones(session)[0]
@@ -59,7 +59,7 @@ def test_zones_of_the_product_itself(caracal_database: TwinCluster, caracal_copy
         assert facts.own_zones(session) == {zone}
 
 
-def test_which_keys_are_served(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_finds_the_keys_that_the_sts_serves(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     with Session(caracal_database.server, name) as session:
         zone, kid = next((key.zone, key.kid) for key in facts.served_keys(session, SECRET_STORE))
@@ -80,7 +80,7 @@ def test_which_keys_are_served(caracal_database: TwinCluster, caracal_copy: Copi
     assert kids(caracal_database, name, zone) == []
 
 
-def test_which_revoked_session_is_asked_with(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_finds_a_revoked_session_for_the_request(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
 
     def found() -> facts.Revoked | None:
@@ -106,7 +106,7 @@ def test_which_revoked_session_is_asked_with(caracal_database: TwinCluster, cara
     assert other is None or other.zone != record.zone
 
 
-def test_in_the_older_family_the_zone_has_a_binding(twin_cluster: TwinFactory) -> None:
+def test_revoked_session_of_the_older_family_has_a_binding(twin_cluster: TwinFactory) -> None:
     cluster = twin_cluster(events=100, release="v2026.06.21")
     cluster.execute(FREELY, "UPDATE sessions SET status = 'revoked', expires_at = now() + interval '1 hour'")
     with Session(cluster.server, "caracal") as session:
@@ -115,7 +115,7 @@ def test_in_the_older_family_the_zone_has_a_binding(twin_cluster: TwinFactory) -
     assert found is not None and (found.zone, found.resource) in bound and found.claim == "sid"
 
 
-def test_a_resource_of_a_copy_is_pointed_elsewhere(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_changes_the_upstream_of_one_resource(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     with Session(caracal_database.server, name) as session:
         zone, resource, total = session.rows("""SELECT zone_id, identifier, count(*) OVER () FROM public.resources

@@ -46,12 +46,12 @@ def judge(line: Line, upstream: Upstream | None = None, left: t.Sequence[str] = 
 
 
 @pytest.mark.no_false_alarm
-def test_the_way_through_and_back() -> None:
+def test_request_through_the_gateway_passes() -> None:
     assert judge(answer(200, "nonce-of-the-drill", passed=True), UPSTREAM).verdict == PASS
     assert judge(answer(204, passed=True)).verdict == PASS
 
 
-def test_an_upstream_that_does_not_like_the_request() -> None:
+def test_error_of_the_upstream_is_a_warning() -> None:
     found = judge(answer(500, passed=True))
     assert found.verdict == WARN and "upstream answered 500" in found.message
     assert judge(answer(200, passed=True), left=["s-1"]).verdict == WARN
@@ -89,7 +89,7 @@ def test_which_requests_have_an_audit_event(said: Said, yes: bool) -> None:
     assert gateway.audited(Asked("r", said)) is yes
 
 
-def test_a_way_that_ended_before_the_gateway() -> None:
+def test_verdict_of_a_request_that_stopped_before_the_gateway() -> None:
     denied = Refused("exchange for the delegated token", Said("sts", 403, "access_denied", "policy denied (role_scope_mismatch)"))
     assert gateway.stopped(denied, OPERATORS).verdict == UNPROVEN
     ours = Application("z-1", "a-1", "cs", "resource://canary", ours=True)
@@ -108,14 +108,14 @@ def test_a_way_that_ended_before_the_gateway() -> None:
         (503, "revocation state unavailable", UNPROVEN),
     ],
 )
-def test_a_request_without_a_token(status: int, description: str, verdict: str) -> None:
+def test_request_without_a_token_must_be_refused(status: int, description: str, verdict: str) -> None:
     line = Line(GATEWAY, "GET", "/", status, {"error": "invalid_token", "error_description": description})
     with services(line) as (asked, script):
         assert gateway.without_token(asked).verdict == verdict
         assert "authorization" not in script.asked[0].headers
 
 
-def test_a_gateway_that_does_not_answer_proves_no_refusal() -> None:
+def test_refusal_is_unproven_if_the_gateway_does_not_answer() -> None:
     with services() as (asked, _script):
         gone = asked.asking(lambda *_asked: GONE_REPLY)
         assert gateway.without_token(gone).verdict == UNPROVEN
@@ -136,7 +136,7 @@ def test_a_gateway_that_does_not_answer_proves_no_refusal() -> None:
         (502, "upstream unreachable", FAIL),
     ],
 )
-def test_a_token_of_a_revoked_session(status: int, description: str, verdict: str) -> None:
+def test_token_of_a_revoked_session_must_be_refused(status: int, description: str, verdict: str) -> None:
     line = Line(GATEWAY, "GET", "/", status, {"error": "invalid_token", "error_description": description})
     with services(line) as (asked, _script):
         assert gateway.revoked(asked, "resource://canary", "signed-token", "session").verdict == verdict
@@ -154,7 +154,7 @@ def test_a_token_of_a_revoked_session(status: int, description: str, verdict: st
         (None, UNPROVEN),
     ],
 )
-def test_a_token_shown_twice(second: Said | None, verdict: str) -> None:
+def test_second_use_of_a_token_must_be_refused(second: Said | None, verdict: str) -> None:
     first = Asked("r", Said(GATEWAY, 200))
     assert gateway.replayed(first, second, ONE_SHOT).verdict == verdict
     found = gateway.replayed(first, second, REUSABLE)

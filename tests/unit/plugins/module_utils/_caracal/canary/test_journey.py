@@ -35,7 +35,7 @@ def go(dialect: Dialect, *lines: Line) -> tuple[journey.Journey, Script]:
         return journey.go(asked, APPLICATION, dialect, None), script
 
 
-def test_the_way_of_a_delegated_session() -> None:
+def test_request_order_of_a_delegated_session() -> None:
     made, script = go(NEW, *WHOLE)
     assert script.steps() == [
         "sts POST /oauth/2/token",
@@ -61,12 +61,12 @@ def test_the_way_of_a_delegated_session() -> None:
     assert made.again is not None and made.again.description == "token replay detected"
 
 
-def test_a_token_that_may_be_shown_again_is_shown_once() -> None:
+def test_reusable_token_is_used_once() -> None:
     made, script = go(MIDDLE, *WHOLE)
     assert len([one for one in script.asked if one.service == GATEWAY]) == 1 and made.again is None
 
 
-def test_the_way_of_an_application_itself() -> None:
+def test_request_order_of_an_application() -> None:
     made, script = go(OLD, EXCHANGE, THROUGH)
     assert script.steps() == ["sts POST /oauth/2/token", "gateway GET /path"]
     assert urllib.parse.parse_qs(script.asked[0].body)["scope"] == ["canary:read"]
@@ -75,7 +75,7 @@ def test_the_way_of_an_application_itself() -> None:
 
 
 @pytest.mark.mutation
-def test_without_a_token_nothing_else_is_asked() -> None:
+def test_without_a_token_no_further_request_is_sent() -> None:
     made, script = go(NEW, Line(STS, "POST", "/oauth/2/token", 500, {"error": "internal_error"}), *AGENTS)
     assert len(script.asked) == 1 and made.gateway is None and made.exchange.token == ""
 
@@ -90,7 +90,7 @@ def test_without_a_token_nothing_else_is_asked() -> None:
         (DELEGATED, "exchange for the delegated token", ["s-2", "s-1"]),
     ],
 )
-def test_a_step_that_fails_is_named_and_what_was_begun_is_ended(broken: Line, step: str, ended: list[str]) -> None:
+def test_failed_step_is_named_and_sessions_are_ended(broken: Line, step: str, ended: list[str]) -> None:
     failing = Line(broken.service, broken.method, broken.path, 503, {"error": "broken"})
     made, script = go(NEW, *(failing if line is broken else line for line in WHOLE))
     assert made.stopped is not None and made.stopped.step == step and made.gateway is None
@@ -100,6 +100,6 @@ def test_a_step_that_fails_is_named_and_what_was_begun_is_ended(broken: Line, st
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("status", "left"), [(204, []), (404, []), (500, ["s-2", "s-1"])])
-def test_sessions_that_cannot_be_ended_are_told(status: int, left: t.Sequence[str]) -> None:
+def test_reports_sessions_that_cannot_be_ended(status: int, left: t.Sequence[str]) -> None:
     made, _script = go(NEW, *WHOLE[:-1], Line(COORDINATOR, "DELETE", ".*", status))
     assert made.left == left

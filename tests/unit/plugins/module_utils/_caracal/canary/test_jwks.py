@@ -62,7 +62,7 @@ def test_a_zone_that_serves_other_keys_is_found(line: Line, reason: str, words: 
 
 
 @pytest.mark.mutation
-def test_a_key_that_the_copy_has_and_the_backup_had_not_is_found() -> None:
+def test_finds_a_key_that_is_not_in_the_backup() -> None:
     made = Key("z-2", "kid-9", "x9", "y9")
     for keys in ((ONE, made), (ONE,)):
         found = judge(served("z-1", ONE), served("z-2", made), keys=keys, new=[Key("z-2", "kid-9")])
@@ -70,15 +70,15 @@ def test_a_key_that_the_copy_has_and_the_backup_had_not_is_found() -> None:
 
 
 @pytest.mark.mutation
-def test_nobody_answers() -> None:
+def test_sts_that_does_not_answer_fails() -> None:
     found = jwks.check(Services(ask, {STS: "http://127.0.0.1:9"}), [ONE], [], [])
     assert found.verdict == FAIL and "did not answer" in found.message and found.details["status"] is None
 
 
-def test_without_a_key_nothing_is_proved() -> None:
+def test_unproven_without_a_signing_key() -> None:
     assert judge(keys=(), without=["z-1"]).verdict == UNPROVEN
 
 
-def test_a_key_that_did_not_open_here_proves_no_point() -> None:
+def test_unproven_if_a_key_could_not_be_decrypted() -> None:
     closed = Key("z-2", "kid-2")
     assert judge(served("z-1", ONE), served("z-2", TWO), keys=(ONE, closed)).verdict == UNPROVEN

@@ -52,7 +52,7 @@ def body(script: Script, path: str) -> t.Any:
 
 
 @pytest.mark.parametrize("dialect", [NEW, MIDDLE, OLD])
-def test_every_step(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_creates_a_canary_in_each_dialect(dialect: Dialect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(self_made, "_EVERY", 0.0)
     made, zone, script = make(dialect, *list(STEPS.values())[:-1], WAITING, WAITING, STEPS["propagation"])
     assert (made.zone, made.id, made.secret, made.resource, made.ours) == ("z-1", "a-1", "cs_made", self_made.RESOURCE, True)
@@ -88,7 +88,7 @@ def test_a_policy_without_a_version_is_a_failed_step() -> None:
 
 
 @pytest.mark.mutation
-def test_policy_that_is_never_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_policy_that_is_never_loaded_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     failed = Line(API, "GET", STATUS_URL.replace("?", r"\?"), 200, {"propagation_status": "failed"})
     refused, *_rest = make(NEW, *list(STEPS.values())[:-1], failed)
     assert refused.step == "propagation (failed)"
@@ -117,7 +117,7 @@ APPLICATION = STEPS["application"]
 DENIED = Line(STS, "POST", "/oauth/2/token", 403, {"error": "access_denied", "error_description": "policy denied"})
 
 
-def test_a_restored_zone_refuses() -> None:
+def test_restored_zone_denies_an_unknown_resource() -> None:
     with services(APPLICATION, DENIED) as (asked, script):
         made = self_made.probe(asked, "z-1")
     assert made.outcome == "denied" and "resource%3A%2F%2Fcaracal-ops-canary-nowhere" in script.asked[1].body
@@ -132,7 +132,7 @@ def test_a_restored_zone_refuses() -> None:
         ([APPLICATION, Line(STS, "POST", "/oauth/2/token", 200, {"access_token": "t"})], "refusal by a restored zone"),
     ],
 )
-def test_a_restored_zone_that_does_not_refuse(lines: list[Line], step: str) -> None:
+def test_restored_zone_that_does_not_deny_fails(lines: list[Line], step: str) -> None:
     with services(*lines) as (asked, _script), pytest.raises(Refused) as raised:
         self_made.probe(asked, "z-1")
     assert raised.value.step == step and isinstance(raised.value.said, Said)

@@ -393,7 +393,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", SEEN)
-def test_each_trouble_has_its_name(name: str) -> None:
+def test_each_symptom_has_its_cause(name: str) -> None:
     checks, other, causes = SEEN[name]
     found = diagnosis.diagnose(checks, **other)
     assert [one.id for one in found] == causes
@@ -401,11 +401,11 @@ def test_each_trouble_has_its_name(name: str) -> None:
         assert one.because and "{" not in one.cause + one.remedy and not one.remedy.endswith(".")
 
 
-def test_every_cause_of_the_table_is_tried() -> None:
+def test_every_cause_is_tested() -> None:
     assert {cause.id for cause in diagnosis.CAUSES} == {name for _checks, _other, causes in SEEN.values() for name in causes}
 
 
-def test_the_table_is_sound() -> None:
+def test_cause_table_is_consistent() -> None:
     ids = [cause.id for cause in diagnosis.CAUSES]
     assert len(ids) == len(set(ids))
     fields = {
@@ -434,7 +434,7 @@ def test_a_wrong_kek_names_both_keys() -> None:
 
 
 @pytest.mark.mutation
-def test_a_cause_gathers_what_follows_from_it() -> None:
+def test_cause_lists_all_checks_that_follow_from_it() -> None:
     checks, _other, _causes = SEEN["wrong KEK and all that follows"]
     assert set(only(*checks).because) == {check.id for check in checks} - {"canary.audit_row"}
     found = only(failed("canary.jwks", **DECRYPT), logs={"sts": ["jwks: skipped invalid signing key"] * 3})
@@ -471,7 +471,7 @@ def test_a_clean_drill_has_no_cause() -> None:
 
 
 @pytest.mark.mutation
-def test_hmac_failures_beside_breaks_are_no_wrong_key() -> None:
+def test_hmac_failures_with_broken_links_are_not_a_wrong_key() -> None:
     """A wrong key is reported only if no row matches it. A missing metric does not count as zero."""
     few = {"hmac_failures": 9, "checked": 10, "chain_breaks": 0}
     assert causes_of(swept(**few)) == ["chain.hmac"]
@@ -494,6 +494,6 @@ def named(sign: object) -> set[str]:
     return {name for name in (getattr(sign, "metric", ""), getattr(sign, "of", "")) if name}
 
 
-def test_each_metric_of_a_cause_is_one_that_a_check_carries() -> None:
+def test_each_metric_of_a_cause_is_set_by_a_check() -> None:
     found = {name for cause in diagnosis.CAUSES for sign in cause.signs for name in named(sign)}
     assert found and found <= METRICS

@@ -91,7 +91,7 @@ def is_answered(pattern: str, texts: t.Sequence[str]) -> bool:
     return pattern in FOREIGN or any(re.search(pattern, text, re.IGNORECASE) for text in texts)
 
 
-def test_each_word_of_a_cause_is_an_answer_of_others(answers: list[str]) -> None:
+def test_patterns_of_causes_are_answers_of_other_software(answers: list[str]) -> None:
     assert [one for one in PATTERNS if not is_answered(one, answers)] == []
 
 
@@ -100,7 +100,7 @@ def test_finds_words_that_only_this_collection_uses(answers: list[str]) -> None:
     assert not is_answered("contents and links are right", answers)
 
 
-def test_the_list_names_what_causes_use() -> None:
+def test_foreign_words_are_all_used_by_causes() -> None:
     assert set(PATTERNS) >= FOREIGN
 
 

@@ -57,9 +57,7 @@ ROWS = st.lists(st.tuples(SEQUENCES, st.sampled_from(ZONES), st.text("xyz\\", ma
 
 
 @given(ROWS, st.randoms(), st.sampled_from(["audit", "admin"]))
-def test_blocks_are_those_of_the_format_whatever_the_order(
-    drawn: list[tuple[int | None, str, str]], dice: random.Random, name: str
-) -> None:
+def test_blocks_follow_the_format_in_any_row_order(drawn: list[tuple[int | None, str, str]], dice: random.Random, name: str) -> None:
     rows = [row(name, sequence, zone, id=f"{number}{text}") for number, (sequence, zone, text) in enumerate(drawn)]
     expected = oracle.lines(name, "leaf", rows)
     dice.shuffle(rows)
@@ -81,7 +79,7 @@ def test_columns_in_another_order_make_no_difference(drawn: list[tuple[int | Non
 
 
 @given(ROWS, st.integers(0, 20), st.randoms())
-def test_what_memory_has_no_room_for_is_read_again(drawn: list[tuple[int | None, str, str]], room: int, dice: random.Random) -> None:
+def test_blocks_beyond_the_memory_limit_are_read_again(drawn: list[tuple[int | None, str, str]], room: int, dice: random.Random) -> None:
     rows = [row("audit", sequence, zone, id=f"{number}{text}") for number, (sequence, zone, text) in enumerate(drawn)]
     collector = Collector(AUDIT, "leaf", COLUMNS["audit"], limit=room * 64)
     while rows_left := rows[collector.rows : collector.rows + dice.randint(1, 9)]:
@@ -106,7 +104,7 @@ def full(zone: str, first: int = 1) -> list[Row]:
     return [{**base, "id": str(number), "chain_seq": str(number)} for number in range(first, first + BLOCK_ROWS)]
 
 
-def test_a_block_that_has_all_its_numbers_is_forgotten() -> None:
+def test_complete_block_is_released_from_memory() -> None:
     collector = Collector(AUDIT, "leaf", COLUMNS["audit"])
     for one in full("a"):
         collector.write(line("audit", one))
@@ -119,7 +117,7 @@ def test_a_block_that_has_all_its_numbers_is_forgotten() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("late", [False, True])
-def test_a_number_that_comes_twice_is_in_the_block(late: bool) -> None:
+def test_duplicate_number_changes_the_block(late: bool) -> None:
     rows = full("a")
     twice = row("audit", 70, "a", id="forged")
     rows.insert(len(rows) if late else 100, twice)
@@ -131,7 +129,7 @@ def test_a_number_that_comes_twice_is_in_the_block(late: bool) -> None:
     assert lines(blocks) != oracle.lines("audit", "leaf", full("a"))
 
 
-def test_a_number_that_comes_twice_and_one_that_is_missing_make_no_full_block() -> None:
+def test_duplicate_and_missing_number_do_not_complete_a_block() -> None:
     rows = full("a")
     rows[500]["chain_seq"] = "700"
     rows += [row("audit", 501, "a")]
@@ -159,7 +157,7 @@ ROOM = st.just(audit_blocks.MEMORY_LIMIT // 64) | st.integers(0, 20)
 
 
 @given(ROWS, st.integers(1, 4), ROOM, ROOM, st.randoms())
-def test_readers_of_parts_of_a_leaf_are_as_one(
+def test_parallel_readers_of_a_partition_give_the_same_blocks(
     drawn: list[tuple[int | None, str, str]], readers: int, room: int, joint_room: int, dice: random.Random
 ) -> None:
     rows = [row("audit", sequence, zone, id=f"{number}{text}") for number, (sequence, zone, text) in enumerate(drawn)]
@@ -174,7 +172,7 @@ def test_readers_of_parts_of_a_leaf_are_as_one(
     assert sorted(lines(blocks)) == oracle.lines("audit", "leaf", rows)
 
 
-def test_a_block_whose_halves_two_readers_had_is_whole_and_forgotten() -> None:
+def test_block_from_two_readers_is_complete_and_released() -> None:
     rows = full("a")
     collector = Collector(AUDIT, "leaf", COLUMNS["audit"])
     for part in (rows[::2], rows[1::2]):
@@ -188,7 +186,7 @@ TWICE = row("audit", 70, "a", id="forged")
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("order", [(0, 1, 1), (1, 0), (0, 0), (1, 2, 3)])
-def test_a_whole_block_of_which_another_reader_has_a_row_is_read_again(order: tuple[int, ...]) -> None:
+def test_complete_block_with_another_row_is_read_again(order: tuple[int, ...]) -> None:
     whole = full("a")
     readers = [whole, [TWICE], whole[:40_000], whole[40_000:]]
     rows = [one for index in order for one in readers[index]]
@@ -218,7 +216,7 @@ def test_a_changed_column_changes_exactly_its_block(column: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("digest", ["content", "chain_digest"])
-def test_the_two_digests_tell_an_edit_from_a_new_hash(digest: str) -> None:
+def test_two_digests_distinguish_an_edit_from_a_new_hash(digest: str) -> None:
     rows = [dict(one) for one in BASE]
     rows[6]["decision" if digest == "content" else "content_sha256"] = "forged"
     before, now = (collect(which)[0] for which in (BASE, rows))
@@ -245,7 +243,7 @@ def test_two_fields_cannot_be_shifted_into_each_other() -> None:
     assert changed(rows) == {("b", "0")}
 
 
-def test_the_digest_of_a_leaf_names_its_rows() -> None:
+def test_partition_digest_depends_on_its_rows() -> None:
     blocks = collect(BASE)[0]
     assert audit_blocks.leaf_digest(blocks) == audit_blocks.leaf_digest(reversed(blocks))
     assert audit_blocks.leaf_digest(blocks) != audit_blocks.leaf_digest(collect(BASE[1:])[0])
@@ -274,6 +272,6 @@ def test_no_blocks_make_an_empty_file() -> None:
 
 
 @pytest.mark.parametrize("chain", [AUDIT, ADMIN], ids=lambda chain: chain.name)
-def test_the_two_chains_are_those_of_the_format(chain: Chain) -> None:
+def test_columns_of_both_chains_follow_the_format(chain: Chain) -> None:
     expected = {"audit": (oracle.CONTENT, oracle.CHAIN), "admin": (oracle.ADMIN_CONTENT, oracle.ADMIN_CHAIN)}[chain.name]
     assert (chain.content, chain.chain) == expected

@@ -109,7 +109,7 @@ def test_growth_above_the_heads_passes() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_leaf_that_was_dropped_is_accounted_for() -> None:
+def test_dropped_partition_is_listed_and_passes() -> None:
     check = compare([event for event in BEFORE if event.leaf != "may"], leaves=("june", "july"))
     assert (check.verdict, check.details["dropped_leaves"]) == (PASS, ["may"])
 
@@ -191,14 +191,14 @@ def test_one_fault_is_one_finding(fault: str) -> None:
 
 
 @pytest.mark.mutation
-def test_a_fault_beside_a_dropped_leaf_is_found() -> None:
+def test_finds_a_fault_next_to_a_dropped_partition() -> None:
     now = [event for event in swap(BEFORE, 11, decision="deny") if event.leaf != "may"]
     check = compare(now, leaves=("june", "july"))
     assert (check.verdict, check.details["dropped_leaves"]) == (FAIL, ["may"])
 
 
 @pytest.mark.no_false_alarm
-def test_a_dropped_leaf_may_have_held_the_head() -> None:
+def test_dropped_partition_may_have_contained_the_head() -> None:
     check = compare([event for event in BEFORE if event.leaf == "may"], leaves=("may",))
     assert (check.verdict, check.details["dropped_leaves"]) == (PASS, ["june"])
 
@@ -214,14 +214,14 @@ def test_more_rows_without_number_are_unproven(zone: str) -> None:
 
 
 @pytest.mark.mutation
-def test_without_an_earlier_set_nothing_is_proved() -> None:
+def test_unproven_without_an_earlier_set() -> None:
     check = compare(BEFORE, before=[])
     words = "no earlier set or checkpoint has audit blocks; new blocks bind every row from now on"
     assert (check.verdict, check.message) == (UNPROVEN, words)
 
 
 @pytest.mark.mutation
-def test_what_the_newest_should_have_said_is_not_forgotten() -> None:
+def test_unreadable_newest_blocks_are_reported() -> None:
     check = compare(BEFORE, problem="its file was altered")
     assert (check.verdict, check.message.split(": ")[0]) == (UNPROVEN, f"compared only with {NAME}, because its file was altered")
     assert compare(BEFORE, before=[], problem="its file was altered").message.startswith("nothing to compare with: its file was altered")
@@ -239,7 +239,7 @@ def after(today: str | None, now: t.Sequence[Event] = REHASHED, family: str = "z
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("release", [NEW, "v2026.06.25-rc.1"])
-def test_a_release_that_makes_the_chain_anew_is_a_warning(release: str) -> None:
+def test_chain_rehashed_by_a_new_release_is_a_warning(release: str) -> None:
     check = after(release, [*REHASHED, GROWN])
     assert (check.verdict, {kind for kind, *_rest in said(check)}) == (WARN, {"reanchored"})
 
@@ -260,12 +260,12 @@ def test_a_release_that_makes_the_chain_anew_is_a_warning(release: str) -> None:
         after(NEW, [one for one in REHASHED if one.zone != "b"]),
     ],
 )
-def test_a_chain_made_anew_otherwise_is_a_failure(check: Check) -> None:
+def test_rehashed_chain_fails_in_all_other_cases(check: Check) -> None:
     assert check.verdict == FAIL
 
 
 @pytest.mark.mutation
-def test_many_differences_are_not_all_told() -> None:
+def test_reports_at_most_fifty_differences() -> None:
     before = [Event("may", f"z{number:03}", 1) for number in range(60)]
     check = compare([dataclasses.replace(one, decision="deny") for one in before], before=before)
     assert (len(check.details["positions"]), check.details["findings"]) == (50, 60)

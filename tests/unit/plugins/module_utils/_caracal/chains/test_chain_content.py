@@ -45,17 +45,17 @@ def digest(text: bytes | None) -> str:
 @given(TEXT)
 @example("\\N")
 @example("\\\\N\\")
-def test_a_text_is_as_it_was_before_copy(text: str) -> None:
+def test_copy_text_is_decoded_unchanged(text: str) -> None:
     assert copy_text.plain(copytext.escape(text).encode()) == text.encode()
 
 
 @given(st.lists(st.none() | TEXT, min_size=1), st.sampled_from([b"", b"null"]))
-def test_several_values_with_something_between_them(texts: list[str | None], null: bytes) -> None:
+def test_decodes_several_joined_values(texts: list[str | None], null: bytes) -> None:
     joined = b"\x1e".join(fields([text])[0] for text in texts)
     assert copy_text.plain(joined, null) == b"\x1e".join(null if text is None else text.encode() for text in texts)
 
 
-def test_the_vector_of_an_event() -> None:
+def test_event_matches_the_vector_of_the_product() -> None:
     vector = FIXTURE["event"]
     # In the vector, an absent value is already replaced by the text that is hashed for it.
     values = [text if text not in ("", "null") else None for text in vector["texts"]]
@@ -68,12 +68,12 @@ def test_the_vector_of_an_event() -> None:
 )
 @example(texts=[None] * 9, documents=[None] * 3, us=0)
 @settings(max_examples=150)
-def test_the_content_of_any_event_is_that_of_the_twin(texts: list[str | None], documents: list[str | None], us: int) -> None:
+def test_content_of_any_event_equals_the_twins(texts: list[str | None], documents: list[str | None], us: int) -> None:
     hashed = chain_content.event()
     assert digest(hashed(fields([*texts, *documents, when(us)]))) == chain.event_hash(texts, documents, us * 1000)
 
 
-def test_a_json_null_and_none_at_all_are_hashed_alike_as_the_product_does() -> None:
+def test_json_null_and_a_missing_value_have_the_same_hash() -> None:
     texts = ["x"] * 9
     assert chain_content.event()(fields([*texts, None, "null", None, when(0)])) == chain_content.event()(
         fields([*texts, *["null"] * 3, when(0)])
@@ -82,12 +82,12 @@ def test_a_json_null_and_none_at_all_are_hashed_alike_as_the_product_does() -> N
 
 @given(st.lists(MICROSECONDS | st.integers(0, 10**8), min_size=1))
 @example([253402300799_999999, 0, 1, 10, 1_000_000, 999_999, 3_600_000_000, 100_000])
-def test_any_time(drawn: list[int]) -> None:
+def test_parses_any_time(drawn: list[int]) -> None:
     clock = chain_content.clock()
     assert [clock(when(us).encode()) for us in drawn] == drawn
 
 
-def test_hours_are_forgotten_and_known_again() -> None:
+def test_hours_removed_from_the_cache_are_parsed_again() -> None:
     clock = chain_content.clock()
     for hour in (*range(chain_content._HOURS_KEPT + 10), 3, 7):
         us = hour * 3_600_000_000 + 1_000_001
@@ -96,7 +96,7 @@ def test_hours_are_forgotten_and_known_again() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("text", ["infinity", "-infinity", "10000-01-01 00:00:00+00", "soon", ""])
-def test_a_time_that_no_row_of_the_product_has_is_not_guessed(text: str) -> None:
+def test_invalid_time_gives_no_content(text: str) -> None:
     assert chain_content.event()(fields([*["x"] * 12, text])) is None
     assert chain_content.admin()(fields([*["x"] * 12, None, text])) is None
 
@@ -131,7 +131,7 @@ ADMIN_TEXTS = st.lists(st.none() | TEXT, min_size=12, max_size=12)
 
 @given(ADMIN_TEXTS, st.none() | FLAT, st.integers(0, 253402300799_999))
 @settings(max_examples=150)
-def test_the_content_of_any_admin_row_is_that_of_the_twin(texts: list[str | None], payload: dict[str, t.Any] | None, ms: int) -> None:
+def test_content_of_any_admin_row_equals_the_twins(texts: list[str | None], payload: dict[str, t.Any] | None, ms: int) -> None:
     moment = EPOCH + dt.timedelta(milliseconds=ms)
     row = dict(zip(chain.ADMIN_FIELDS, texts, strict=True))
     stored = None if payload is None else copytext.jsonb(payload)
@@ -152,11 +152,11 @@ def test_the_content_of_any_admin_row_is_that_of_the_twin(texts: list[str | None
         None,
     ],
 )
-def test_a_payload_of_no_known_writer_is_not_guessed(payload: t.Any) -> None:
+def test_payload_of_an_unknown_writer_gives_no_content(payload: t.Any) -> None:
     assert chain_content.admin()(fields([*["x"] * 12, json.dumps(payload), when(0)])) is None
 
 
-def test_the_columns_are_those_of_the_twin() -> None:
+def test_columns_match_the_twin() -> None:
     assert ADMIN.content == (*chain.ADMIN_FIELDS, "payload_json", "occurred_at")
     assert AUDIT.content[9:] == ("determining_policies_json", "diagnostics_json", "metadata_json", "occurred_at")
     assert chain_content.PAYLOADS == chain.PAYLOAD_ORDERS

@@ -66,7 +66,7 @@ def test_columns_in_another_order_make_no_difference() -> None:
 @pytest.mark.no_false_alarm
 @given(st.randoms(), st.integers(1, 4))
 @settings(max_examples=50)
-def test_any_order_split_over_any_readers_is_as_one_pass(dice: random.Random, readers: int) -> None:
+def test_any_order_and_number_of_readers_give_the_same_result(dice: random.Random, readers: int) -> None:
     damaged = [dict(row) for row in ROWS]
     damaged[3]["decision"], damaged[6]["chain_hmac"], damaged[9]["prev_content_sha256"] = "forged", None, HASH
     damaged[14]["chain_seq"] = None
@@ -101,7 +101,7 @@ def changed(column: str, value: str | None) -> list[Row]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("column", CHANGES)
-def test_a_changed_column_is_found_at_its_place_and_nowhere_else(column: str) -> None:
+def test_changed_column_is_found_only_at_its_position(column: str) -> None:
     value, found = CHANGES[column]
     seen = examine(changed(column, value))
     assert faults(seen) == found
@@ -141,20 +141,20 @@ def test_a_row_without_number_is_counted_and_leaves_a_hole() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("us", "outside"), [(-1, True), (0, False), (30 * DAY - 1, False), (30 * DAY, True), (30 * DAY + 1, True)])
-def test_a_row_whose_time_is_not_of_its_leaf_is_misplaced(us: int, outside: bool) -> None:
+def test_row_outside_the_month_of_its_partition_is_misplaced(us: int, outside: bool) -> None:
     rows = [{**row, "ingested_at": when(JUNE + 40 * DAY)} for row in changed("occurred_at", when(JUNE + us))]
     assert faults(examine(rows)) == ({"edited": AT, "misplaced": AT} if outside else {"edited": AT})
     assert faults(examine(rows, bounds=None)) == {"edited": AT}
 
 
 @pytest.mark.mutation
-def test_content_is_not_asked_for_where_it_does_not_follow_from_the_row() -> None:
+def test_content_is_not_verified_if_it_cannot_be_recomputed() -> None:
     assert faults(examine(changed("decision", "forged"), recompute=False)) == {}
     assert faults(examine(changed("content_sha256", HASH), recompute=False)) == {"broken": NEXT, "unmatched": AT}
 
 
 @pytest.mark.mutation
-def test_a_time_that_is_not_known_is_neither_right_nor_wrong() -> None:
+def test_unknown_time_leaves_the_content_unknown() -> None:
     assert faults(examine(changed("occurred_at", "infinity"), bounds=None)) == {"unknowable": AT, "early": AT}
 
 
@@ -166,7 +166,7 @@ def test_each_key_signs_its_rows() -> None:
 
 
 @pytest.mark.mutation
-def test_rows_of_a_key_that_was_not_given_match_none() -> None:
+def test_rows_signed_with_an_unknown_key_are_unmatched() -> None:
     rows = events(6, "a", [KEY, OTHER_KEY])
     assert faults(examine(rows, [OTHER_KEY])) == {"unmatched": {("a", 1), ("a", 2), ("a", 3)}}
     assert faults(examine(rows, [AuditKey(b"3" * 32)])) == {"unmatched": {("a", number) for number in range(1, 7)}}
@@ -211,7 +211,7 @@ def test_each_admin_row_with_a_broken_chain_is_found(release: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("key", "kind"), [("new_key", "unknowable"), ("rls_mode", "edited")])
-def test_a_payload_is_edited_or_of_no_known_writer(key: str, kind: str) -> None:
+def test_distinguishes_an_edited_from_an_unknown_payload(key: str, kind: str) -> None:
     rows = product_rows("v1.0.0")
     rows[4]["payload_json"] = copytext.jsonb({key: "x"})
     place = (rows[4]["zone_id"] or "\\N", int(rows[4]["chain_seq"] or 0))
@@ -226,13 +226,13 @@ def test_lines_may_come_in_pieces_of_any_size() -> None:
     assert answer(examiner.finish()) == answer(examine(ROWS))
 
 
-def test_rows_are_counted_by_the_hour_of_their_coming_if_asked() -> None:
+def test_counts_rows_by_ingestion_hour_on_request() -> None:
     rows = [{**row, "ingested_at": when(3_600_000_000 * (index // 5) + index)} for index, row in enumerate(events(12))]
     assert examine(rows, hours=True)[b"a"].hours == {b"1970-01-01 00": 5, b"1970-01-01 01": 5, b"1970-01-01 02": 2}
     assert examine(rows)[b"a"].hours == {}
 
 
-def test_nothing_gives_nothing() -> None:
+def test_no_rows_give_no_result() -> None:
     assert examine([]) == {}
     assert chain_examiner.merge([]) == {}
     assert Positions.of([]).ranges() == []

@@ -56,7 +56,7 @@ def places(check: Check) -> list[tuple[str, str, int, int]]:
     return [(one["kind"], one["zone"], one["low"], one["high"]) for one in check.details["positions"]]
 
 
-def test_gaps_lie_between_runs_and_before_the_first() -> None:
+def test_gaps_are_between_runs_and_before_the_first_run() -> None:
     seen = {b"b": zone((1, 4), (6, 9)), b"a": zone((3, 3)), b"c": zone((1, 2)), b"\\N": zone()}
     assert chain_gaps.gaps(seen, {}) == [Gap("a", 1, 2, True), Gap("b", 5, 5, False)]
 
@@ -76,7 +76,7 @@ def test_whole_chains_pass() -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("seen", [{}, {b"a": zone(unnumbered=3)}])
 @pytest.mark.parametrize("chain", [AUDIT, ADMIN], ids=lambda chain: chain.name)
-def test_no_number_at_all_is_no_success(seen: Seen, chain: Chain) -> None:
+def test_chain_without_numbers_is_unproven(seen: Seen, chain: Chain) -> None:
     assert sequence(seen, chain=chain).verdict == UNPROVEN
 
 
@@ -89,7 +89,7 @@ def test_a_hole_fails_and_is_named(chain: Chain) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("known", [None, {}, {"b": 3}])
-def test_a_late_beginning_is_unproven_where_leaves_may_have_been_dropped(known: dict[str, int] | None) -> None:
+def test_late_start_is_unproven_if_partitions_may_be_dropped(known: dict[str, int] | None) -> None:
     check = sequence({b"a": zone((5, 9))}, known=known)
     assert (check.verdict, places(check)) == (UNPROVEN, [("late_beginning", "a", 1, 4)])
     assert ("without a journal" in check.message) == (known is None)
@@ -110,15 +110,13 @@ def test_a_late_beginning_is_unproven_where_leaves_may_have_been_dropped(known: 
         (1, [block("may", 1, 4)], PASS, []),
     ],
 )
-def test_numbers_below_all_that_the_journal_ever_knew_are_a_warning(
-    known: int, dropped: list[Block], verdict: str, found: list[Range]
-) -> None:
+def test_missing_numbers_from_before_the_journal_are_a_warning(known: int, dropped: list[Block], verdict: str, found: list[Range]) -> None:
     check = sequence({b"a": zone((5, 9))}, dropped, {"a": known})
     assert (check.verdict, places(check)) == (verdict, [("late_beginning", "a", *place) for place in found])
 
 
 @pytest.mark.mutation
-def test_a_hole_is_a_hole_however_young_the_journal_is() -> None:
+def test_hole_fails_even_if_the_journal_is_new() -> None:
     check = sequence({b"a": zone((1, 4), (7, 9))}, known={"a": 8})
     assert (check.verdict, places(check)) == (FAIL, [("hole", "a", 5, 6)])
 
@@ -165,7 +163,7 @@ def test_dropping_a_month_that_retention_keeps_moves_no_horizon() -> None:
     assert check.verdict == FAIL
 
 
-def test_what_the_journal_knows_a_zone_from() -> None:
+def test_finds_the_first_number_that_the_journal_knows() -> None:
     blocks = [
         block("may", 7, 9),
         block("april", 3, 6),
@@ -178,7 +176,7 @@ def test_what_the_journal_knows_a_zone_from() -> None:
 
 
 @pytest.mark.mutation
-def test_a_number_that_is_there_twice_fails() -> None:
+def test_duplicate_number_fails() -> None:
     check = sequence({b"a": zone((1, 9), twice=[3, 4, 8])})
     assert (check.verdict, places(check)) == (FAIL, [("duplicate", "a", 3, 4), ("duplicate", "a", 8, 8)])
 
@@ -192,7 +190,7 @@ def test_events_without_number_are_unproven_and_old_admin_rows_are_not() -> None
 
 
 @pytest.mark.no_false_alarm
-def test_a_dropped_leaf_accounts_for_its_numbers() -> None:
+def test_dropped_partition_accounts_for_its_numbers() -> None:
     check = sequence({b"a": zone((5, 9), (12, 12))}, [block("may", 1, 4), block("june", 10, 11)])
     assert (check.verdict, check.details["accounted_for"]) == (PASS, 6)
     assert check.message.endswith("; 6 numbers are in dropped partitions")
@@ -212,7 +210,7 @@ def test_a_dropped_leaf_accounts_for_its_numbers() -> None:
     ],
     ids=["fewer rows", "fewer numbers", "other numbers", "other zone", "other chain", "no numbers", "other block"],
 )
-def test_a_leaf_that_held_others_accounts_for_none(dropped: Block) -> None:
+def test_partition_with_other_numbers_accounts_for_none(dropped: Block) -> None:
     check = sequence({b"a": zone((5, 9))}, [dropped])
     assert (check.verdict, places(check)) == (UNPROVEN, [("late_beginning", "a", 1, 4)])
 
@@ -236,7 +234,7 @@ def lines_of(leaf: str, ranges: t.Sequence[Range]) -> list[Block]:
 
 @given(st.sets(CUTS, min_size=1, max_size=9), st.data())
 @settings(max_examples=200)
-def test_dropped_leaves_account_for_all_that_they_had_and_for_nothing_else(cuts: set[int], data: st.DataObject) -> None:
+def test_dropped_partitions_account_for_exactly_their_numbers(cuts: set[int], data: st.DataObject) -> None:
     ends = sorted(cuts)
     stretches = list(zip([1, *(end + 1 for end in ends)], [*ends, 3 * BLOCK_ROWS + 9], strict=True))
     fates = data.draw(st.lists(st.sampled_from([KEPT, "may", "june", DELETED]), min_size=len(ends), max_size=len(ends)))
@@ -260,7 +258,7 @@ def test_dropped_leaves_account_for_all_that_they_had_and_for_nothing_else(cuts:
 
 
 @pytest.mark.mutation
-def test_a_forged_number_far_away_is_told_at_once() -> None:
+def test_very_large_forged_number_is_reported_at_once() -> None:
     seen = {b"a": zone((1, 9), (1 << 62, 1 << 62))}
     started = time.monotonic()
     check = sequence(seen, [block("may", 5 * BLOCK_ROWS + 3, 5 * BLOCK_ROWS + 4)])
@@ -277,7 +275,7 @@ DEFAULT = LeafFacts("audit_events_default", None, 0)
 
 
 @pytest.mark.no_false_alarm
-def test_leaves_without_a_gap_pass() -> None:
+def test_partitions_without_a_gap_pass() -> None:
     check = chain_gaps.partitions([*leaves((2025, 12), (2026, 1), (2026, 2)), DEFAULT], {b"a": zone((1, 9))}, [], (2025, 6), 365)
     assert (check.id, check.verdict, check.details["leaves"]) == ("audit.partitions", PASS, 4)
     assert chain_gaps.partitions([], {}, [], (2025, 6), 365).verdict == PASS
@@ -294,18 +292,18 @@ def test_leaves_without_a_gap_pass() -> None:
         (leaves((2026, 2)), ["audit_events_default"], FAIL, ("leaf_dropped", "audit_events_default")),
     ],
 )
-def test_leaves_that_should_be_there(found: list[LeafFacts], lost: list[str], verdict: str, place: tuple[str, str]) -> None:
+def test_reports_missing_partitions_and_default_rows(found: list[LeafFacts], lost: list[str], verdict: str, place: tuple[str, str]) -> None:
     check = chain_gaps.partitions(found, {}, lost, (2025, 6), 365)
     assert (check.verdict, [(one["kind"], one["leaf"]) for one in check.details["positions"]]) == (verdict, [place])
 
 
 @pytest.mark.no_false_alarm
-def test_a_leaf_below_the_horizon_may_go() -> None:
+def test_partition_below_the_retention_horizon_may_be_dropped() -> None:
     assert chain_gaps.partitions(leaves((2026, 2)), {}, ["audit_events_y2025m05"], (2025, 6), 365).verdict == PASS
 
 
 @pytest.mark.mutation
-def test_a_row_in_another_leaf_fails() -> None:
+def test_row_in_another_partition_fails() -> None:
     seen = zone((1, 9))
     seen.misplaced.add(4, 5)
     check = chain_gaps.partitions(leaves((2026, 2)), {b"a": seen}, [], (2025, 6), 365)
@@ -323,7 +321,7 @@ def test_a_row_in_another_leaf_fails() -> None:
         ("_y2026m06", None),
     ],
 )
-def test_the_month_of_a_leaf(leaf: str, month: tuple[int, int] | None) -> None:
+def test_month_of_a_partition_name(leaf: str, month: tuple[int, int] | None) -> None:
     assert chain_gaps.month_of(leaf) == month
 
 
@@ -331,6 +329,6 @@ def test_the_month_of_a_leaf(leaf: str, month: tuple[int, int] | None) -> None:
 @pytest.mark.parametrize(
     ("rows", "events", "verdict"), [(None, 5, None), (1, 5, PASS), (1, 0, PASS), (0, 0, PASS), (0, 5, FAIL), (2, 5, FAIL)]
 )
-def test_the_row_that_keeps_the_hashes(rows: int | None, events: int, verdict: str | None) -> None:
+def test_rehash_marker_must_exist_exactly_once(rows: int | None, events: int, verdict: str | None) -> None:
     check = chain_gaps.rehash_marker(rows, events)
     assert (check.verdict if check else None) == verdict

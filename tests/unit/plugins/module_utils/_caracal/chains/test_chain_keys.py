@@ -20,13 +20,13 @@ TEXT = FIXTURE["hmac"]["key"]
 
 
 @pytest.mark.parametrize("vector", FIXTURE["hmac"]["chains"], ids=["first", "next"])
-def test_the_vectors(vector: dict[str, str]) -> None:
+def test_hmac_matches_the_vectors_of_the_product(vector: dict[str, str]) -> None:
     made = chain_keys.parse(TEXT, "key").hmac()
     assert made(vector["content_sha256"].encode(), vector["prev"].encode()) == vector["chain_hmac"]
 
 
 @given(st.binary(min_size=32, max_size=150), st.binary(max_size=80), st.binary(max_size=80))
-def test_the_mac_is_that_of_the_library(secret: bytes, content: bytes, previous: bytes) -> None:
+def test_hmac_equals_the_standard_library(secret: bytes, content: bytes, previous: bytes) -> None:
     made = AuditKey(secret).hmac()
     expected = hmac.digest(secret, content + b"|" + previous, "sha256").hex()
     assert made(content, previous) == made(content, previous) == expected
@@ -56,13 +56,13 @@ def test_a_key_is_read_as_the_product_reads_it(text: str, end: str) -> None:
         (TEXT[:-2], "has 31 bytes"),
     ],
 )
-def test_another_text_is_refused_and_not_repeated(text: str, words: str) -> None:
+def test_invalid_key_is_refused_and_not_printed(text: str, words: str) -> None:
     with pytest.raises(OptionError, match=rf"^here {words}") as caught:
         chain_keys.parse(text, "here")
     assert TEXT[:16] not in caught.value.msg
 
 
-def test_a_key_does_not_show_itself() -> None:
+def test_key_is_not_in_its_repr() -> None:
     assert TEXT not in repr(chain_keys.parse(TEXT, "key"))
     assert str(bytes.fromhex(TEXT)) not in repr(chain_keys.parse(TEXT, "key"))
 

@@ -66,14 +66,14 @@ BROKEN = st.sets(st.integers(1, 14), max_size=3)
 
 @given(NUMBERS, BROKEN)
 @settings(max_examples=1500)
-def test_any_rows_in_any_order(drawn: list[int], broken: set[int]) -> None:
+def test_rows_in_any_order_give_the_expected_runs(drawn: list[int], broken: set[int]) -> None:
     rows = rows_of(drawn, broken)
     assert answer(collect(rows)) == expected(rows)
 
 
 @given(NUMBERS, BROKEN, st.integers(1, 4), st.randoms())
 @settings(max_examples=500)
-def test_any_rows_split_over_any_readers(drawn: list[int], broken: set[int], readers: int, dice: random.Random) -> None:
+def test_rows_split_over_readers_give_the_expected_runs(drawn: list[int], broken: set[int], readers: int, dice: random.Random) -> None:
     rows = rows_of(drawn, broken)
     parts: list[list[Row]] = [[] for _reader in range(readers)]
     for row in rows:
@@ -82,14 +82,14 @@ def test_any_rows_split_over_any_readers(drawn: list[int], broken: set[int], rea
 
 
 @given(st.integers(1, 300), st.integers(1, 9), st.sets(st.integers(1, 300), max_size=6), st.randoms())
-def test_a_heap_that_is_nearly_in_order(count: int, window: int, missing: set[int], dice: random.Random) -> None:
+def test_nearly_ordered_rows_give_the_expected_runs(count: int, window: int, missing: set[int], dice: random.Random) -> None:
     order = sorted(set(range(1, count + 1)) - missing, key=lambda number: number + dice.random() * window)
     rows = rows_of(order)
     assert answer(collect(rows)) == expected(rows)
 
 
 @given(NUMBERS, st.integers(1, 14), st.integers(0, 30))
-def test_a_forged_row_with_a_number_of_another_is_there_twice(drawn: list[int], number: int, place: int) -> None:
+def test_forged_row_with_a_used_number_is_a_duplicate(drawn: list[int], number: int, place: int) -> None:
     rows = rows_of([number, *drawn])
     rows.insert(place, (number, b"forged", b"forged"))
     runs, broken, twice = answer(collect(rows))
@@ -107,7 +107,7 @@ def test_rows_in_order_are_one_run() -> None:
     assert answer(collector.finish()) == ([(1, 5000, b"\\N", content(5000))], set(), set())
 
 
-def test_no_row_is_no_run() -> None:
+def test_no_rows_give_no_runs() -> None:
     assert answer(Collector().finish()) == ([], set(), set())
     assert answer(chain_runs.combine([])) == ([], set(), set())
 
@@ -115,11 +115,11 @@ def test_no_row_is_no_run() -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("before", [b"", b"\\N", b"x"])
 @pytest.mark.parametrize("number", [-2, -1, 0])
-def test_a_number_that_no_chain_has_is_a_run_of_its_own(number: int, before: bytes) -> None:
+def test_invalid_number_is_a_separate_run(number: int, before: bytes) -> None:
     assert answer(collect([(number, before, b"c")])) == ([(number, number, before, b"c")], set(), set())
 
 
-def test_parts_are_not_changed_by_putting_them_together() -> None:
+def test_combining_parts_does_not_change_them() -> None:
     parts = [collect(rows_of([1, 2])), collect(rows_of([3]))]
     before = [answer(part) for part in parts]
     assert answer(chain_runs.combine(parts)) == expected(rows_of([1, 2, 3]))

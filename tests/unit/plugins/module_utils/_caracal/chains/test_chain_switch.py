@@ -30,7 +30,7 @@ ROWS = [(OLD, 1, at(0)), (NEW, 2, at(1)), (OLD, 3, at(10)), (NEW, 4, at(11)), (N
 
 
 @pytest.mark.parametrize("cut", range(len(ROWS) + 1))
-def test_readers_of_parts_find_the_same_end(cut: int) -> None:
+def test_parallel_readers_find_the_same_end_of_a_key_switch(cut: int) -> None:
     whole = taken(ROWS[cut:])
     whole.update(taken(ROWS[:cut]))
     assert whole.first == {OLD: (1, at(0)), NEW: (2, at(1))}
@@ -38,19 +38,19 @@ def test_readers_of_parts_find_the_same_end(cut: int) -> None:
 
 
 @pytest.mark.mutation
-def test_a_forged_time_leaves_the_end_where_it_is() -> None:
+def test_forged_time_does_not_extend_the_key_switch() -> None:
     rows = [*ROWS[:5], (OLD, 6, at(2)), *ROWS[6:]]
     assert taken(rows).until(NEW) < 6
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("time", [b"", b"infinity", b"10000-01-01 00:00:00+00"], ids=["none", "infinity", "year 10000"])
-def test_without_a_time_there_are_no_such_minutes(time: bytes) -> None:
+def test_rows_without_a_time_allow_no_key_switch(time: bytes) -> None:
     assert taken([(OLD, 1, time), (NEW, 2, time), (OLD, 3, time)]).until(NEW) == 0
     assert taken(ROWS).until(7) == 0
 
 
 @pytest.mark.mutation
-def test_more_times_than_are_kept_end_these_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_times_than_the_limit_allow_no_key_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_switch, "MINUTES_KEPT", 3)
     assert taken(ROWS).until(NEW) == 0

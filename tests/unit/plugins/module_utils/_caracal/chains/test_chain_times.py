@@ -108,24 +108,24 @@ def test_a_time_that_was_moved_is_found_at_its_row(name: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", MOVED)
-def test_readers_of_parts_in_any_order_find_the_same(name: str) -> None:
+def test_parallel_readers_in_any_order_find_the_same_rows(name: str) -> None:
     moved, expected = MOVED[name]
     parts = [moved[1::2][::-1], moved[::2]]
     assert found(chain_examiner.merge(examine(part, recompute=False, bounds=None) for part in parts)) == expected
 
 
-def test_the_allowance_is_the_operators() -> None:
+def test_operator_can_set_the_allowance() -> None:
     moved = MOVED["ingested an hour later"][0]
     wide = 2 * 3600
     seen = examine(moved, recompute=False, bounds=None, allowance=wide)
     assert found(chain_examiner.merge([seen], wide), wide) == set()
 
 
-def test_rows_without_a_number_prove_nothing() -> None:
+def test_times_of_rows_without_numbers_are_unproven() -> None:
     seen = examine(rows(chain_seq=lambda _number: None), recompute=False)
     assert chain_verdict.times(seen, 300).verdict == "unproven"
 
 
-def test_every_type_of_the_twin_but_the_callers_is_compared() -> None:
+def test_event_types_with_caller_ids_are_not_compared() -> None:
     assert b"control.invoke" not in chain_times.WITH_OWN_ID
     assert {"ingested_at", "occurred_at", "event_type", "id"} <= AUDIT.columns

@@ -68,7 +68,7 @@ EMPTY = "the deployment has not recorded an event yet, or its events were delete
 @pytest.mark.mutation
 @pytest.mark.parametrize("chain", [AUDIT, ADMIN], ids=lambda chain: chain.name)
 @pytest.mark.parametrize("rows", [[], [{**row, **NO_NUMBERS} for row in events(4)]], ids=["no row", "rows from before the chain"])
-def test_what_was_not_verified_is_no_success(chain: t.Any, rows: list[Row]) -> None:
+def test_unverified_rows_are_unproven(chain: t.Any, rows: list[Row]) -> None:
     seen = examine(rows)
     checks = [
         chain_verdict.content(chain, seen, True, "v1.0.0"),
@@ -91,7 +91,7 @@ def test_an_edited_row_fails_and_is_named() -> None:
     assert check.message.endswith("(1 more)")
 
 
-def test_a_release_that_hashed_the_wire_has_no_such_check() -> None:
+def test_content_of_hashed_wire_bytes_is_not_applicable() -> None:
     check = chain_verdict.content(AUDIT, examine(events(3), recompute=False), False, "2026-06-04")
     assert (check.verdict, check.required) == (NOT_APPLICABLE, False)
     assert check.message.startswith("2026-06-04 hashed the bytes that it received")
@@ -99,7 +99,7 @@ def test_a_release_that_hashed_the_wire_has_no_such_check() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("edited", "verdict"), [(range(1, 5), UNPROVEN), (range(1, 4), FAIL), ((), PASS)])
-def test_of_an_unknown_release_all_or_some_contents_differ(edited: t.Iterable[int], verdict: str) -> None:
+def test_content_verdict_of_an_unknown_release(edited: t.Iterable[int], verdict: str) -> None:
     rows = events(4)
     for number in edited:
         rows = edit(rows, number, decision="forged")
@@ -109,7 +109,7 @@ def test_of_an_unknown_release_all_or_some_contents_differ(edited: t.Iterable[in
 
 
 @pytest.mark.mutation
-def test_content_that_cannot_be_made_again_is_unproven_unless_another_row_was_edited() -> None:
+def test_unknown_content_is_unproven_unless_a_row_was_edited() -> None:
     rows = product_rows("v1.0.0")
     rows[4]["payload_json"] = '{"new_key": 1}'
     assert chain_verdict.content(ADMIN, examine_admin(rows, []), True, "v1.0.0").verdict == UNPROVEN
@@ -126,7 +126,7 @@ def test_a_broken_link_fails_and_is_named() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("nothing", [None, ""])
-def test_only_the_first_row_has_none_before_it(nothing: str | None) -> None:
+def test_only_the_first_row_may_have_no_previous_hash(nothing: str | None) -> None:
     rows = events(9)
     first = chain_verdict.links(AUDIT, examine(edit(rows, 1, prev_content_sha256=HASH)))
     assert (first.verdict, places(first)) == (FAIL, [("genesis", "a", 1, 1)])
@@ -137,12 +137,12 @@ def test_only_the_first_row_has_none_before_it(nothing: str | None) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_chain_that_begins_late_has_its_links() -> None:
+def test_links_pass_if_the_chain_starts_late() -> None:
     assert chain_verdict.links(AUDIT, examine(events(9)[4:])).verdict == PASS
 
 
 @pytest.mark.mutation
-def test_without_a_key_nothing_is_verified() -> None:
+def test_hmacs_are_unproven_without_a_key() -> None:
     checks = hmacs(events(5))
     assert verdicts(checks) == {"audit.hmac": UNPROVEN}
     assert checks["audit.hmac"].message.startswith("no AUDIT_HMAC_KEY was given")
@@ -157,7 +157,7 @@ def test_rows_that_were_all_written_without_a_key_are_unproven() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("sound", "words"), [(True, "so the given key is wrong"), (False, "contents or links are wrong too")])
-def test_a_wrong_key_is_told_from_tampering(sound: bool, words: str) -> None:
+def test_distinguishes_a_wrong_key_from_tampering(sound: bool, words: str) -> None:
     checks = hmacs(events(5), OTHER_KEY, THIRD, sound=sound)
     assert verdicts(checks) == {"audit.hmac_key": FAIL, "audit.hmac": UNPROVEN}
     message = checks["audit.hmac_key"].message
@@ -175,14 +175,14 @@ def test_an_hmac_that_no_key_made_fails_and_is_named() -> None:
 
 
 @pytest.mark.mutation
-def test_the_first_rows_may_be_of_a_key_that_was_not_given() -> None:
+def test_first_rows_of_an_unknown_key_fail() -> None:
     checks = hmacs(events(9, keys=[OTHER_KEY, KEY, KEY]), KEY)
     assert verdicts(checks) == {"audit.hmac_key": PASS, "audit.hmac": FAIL}
     assert places(checks["audit.hmac"]) == [("unknown_key", "a", 1, 3)]
 
 
 @pytest.mark.no_false_alarm
-def test_a_rotation_is_no_fault_and_is_named() -> None:
+def test_key_rotation_passes_and_is_listed() -> None:
     checks = hmacs(events(9, keys=[OTHER_KEY, KEY, THIRD]), KEY, THIRD, OTHER_KEY)
     assert verdicts(checks) == {"audit.hmac_key": PASS, "audit.hmac": PASS}
     expected = [{"zone": "a", "from": 4, "key": KEY.id}, {"zone": "a", "from": 7, "key": THIRD.id}]
@@ -201,7 +201,7 @@ def test_a_row_signed_with_a_key_that_had_been_replaced_fails(late: AuditKey) ->
 
 
 @pytest.mark.mutation
-def test_a_number_that_two_keys_signed_is_where_the_newer_one_begins() -> None:
+def test_number_signed_by_two_keys_starts_the_newer_key() -> None:
     again = events(9, keys=[OTHER_KEY], step=MINUTES)[4]
     _key, check = chain_verdict.hmacs(AUDIT, examine([*events(9, step=MINUTES), again], [KEY, OTHER_KEY]), [KEY, OTHER_KEY], True)
     assert (check.verdict, places(check)) == (FAIL, [("retired_key", "a", 5, 9)])
@@ -225,7 +225,7 @@ def test_two_replicas_take_turns_for_minutes_when_the_key_changes(turns: str) ->
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("parts", [1, 2, 5])
-def test_a_row_of_the_old_key_after_these_minutes_fails(parts: int) -> None:
+def test_row_of_the_old_key_after_the_key_switch_fails(parts: int) -> None:
     turns = "oonono" + "n" * 40 + "o" + "nnn"
     rows = signed(turns, 30_000_000)
     seen = merge([examine(rows[index::parts], [KEY, OTHER_KEY]) for index in range(parts)])

@@ -29,7 +29,7 @@ def test_rows_are_signed_by_one_of_the_keys() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("damaged", [0, 1, 2, 3])
-def test_one_row_of_another_key_is_enough(damaged: int) -> None:
+def test_refuses_one_row_signed_with_another_key(damaged: int) -> None:
     bad = row(NEW, previous=CONTENT)
     if damaged:
         bad[damaged] = "00" * 32
@@ -37,7 +37,7 @@ def test_one_row_of_another_key_is_enough(damaged: int) -> None:
         pairing.audit([row(NEW), bad], [OLD] if damaged == 0 else [NEW])
 
 
-def test_nothing_to_look_at_proves_nothing() -> None:
+def test_unproven_without_rows_and_envelopes() -> None:
     assert pairing.audit([], [NEW])[0] == "unproven"
     assert pairing.envelopes({"secrets.envelope": []}, {"aa"})[0] == "unproven"
     assert pairing.envelopes({}, {"aa"})[0] == "unproven"
@@ -64,6 +64,6 @@ def test_envelopes_name_keys_of_the_set() -> None:
         ("zone_kek", "builtin", "pass", "pass", "pass"),
     ],
 )
-def test_only_two_proofs_make_one(family: str, backend: str, sealed: str, signed: str, expected: str) -> None:
+def test_pairing_passes_only_if_both_proofs_pass(family: str, backend: str, sealed: str, signed: str, expected: str) -> None:
     verdict, message = pairing.together(family, backend, (sealed, "one"), (signed, "two"))
     assert verdict == expected and message.startswith("one; two") and (backend in message or backend == "builtin")

@@ -33,7 +33,7 @@ def test_metrics_of_one_name_are_added_up() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_sweep_that_found_nothing() -> None:
+def test_sweep_without_findings_passes() -> None:
     judged = settling.sweep(SWEPT, "", STARTED, "v1.0.0")
     assert (judged.check.verdict, judged.settled) == (PASS, True) and "300 rows" in judged.check.message
 
@@ -50,14 +50,14 @@ def test_a_sweep_that_found_nothing() -> None:
         ({settling.FINDINGS[1]: 3.0}, FAIL, True),
     ],
 )
-def test_a_sweep_that_proves_nothing_or_found_something(change: dict[str, float] | None, verdict: str, settled: bool) -> None:
+def test_incomplete_sweep_or_sweep_with_findings_is_not_a_pass(change: dict[str, float] | None, verdict: str, settled: bool) -> None:
     found = None if change is None else {**SWEPT, **change}
     judged = settling.sweep(found, "HTTP 401", STARTED, "v1.0.0")
     assert (judged.check.verdict, judged.settled) == (verdict, settled)
 
 
 @pytest.mark.no_false_alarm
-def test_rows_of_an_earlier_key_are_no_finding_of_the_sweep() -> None:
+def test_rows_of_an_earlier_key_are_not_a_sweep_finding() -> None:
     rotated = {**SWEPT, settling.SWEEP_HMAC_FAILURES: 120.0}
     assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=120).check.verdict == PASS
     assert settling.sweep(rotated, "", STARTED, "v1.0.0", earlier=200).check.verdict == PASS  # some are older than the sweep covers
@@ -70,13 +70,13 @@ def test_more_than_the_rows_of_an_earlier_key_is_a_finding(change: dict[str, flo
     assert settling.sweep(found, "", STARTED, "v1.0.0", earlier=120).check.verdict == FAIL
 
 
-def test_a_sweep_that_does_not_say_what_it_found_proves_nothing() -> None:
+def test_sweep_without_a_findings_metric_is_unproven() -> None:
     silent = {name: value for name, value in SWEPT.items() if name != settling.FINDINGS[0]}
     assert settling.sweep(silent, "", STARTED, "v1.0.0").check.verdict == UNPROVEN
 
 
 @pytest.mark.no_false_alarm
-def test_rows_that_nobody_can_recompute_are_no_finding_in_the_first_release() -> None:
+def test_mismatches_in_the_first_release_are_not_findings() -> None:
     assert settling.sweep({**SWEPT, settling.SWEEP_MISMATCH: 300.0}, "", STARTED, "2026-06-04").check.verdict == PASS
 
 
@@ -90,13 +90,13 @@ def test_rows_that_nobody_can_recompute_are_no_finding_in_the_first_release() ->
         [Group("caracal.sessions.revoke", "gateway-revocation:here", 0, 0, 5)],
     ],
 )
-def test_consumers_that_have_read_everything(more: list[Group]) -> None:
+def test_consumers_without_a_backlog_pass(more: list[Group]) -> None:
     judged = settling.consumers([*GROUPS, *more], 10_000, {})
     assert (judged.check.verdict, judged.settled) == (PASS, True)
 
 
 @pytest.mark.no_false_alarm
-def test_a_revocation_that_the_sts_tries_again_at_its_next_start_is_no_backlog() -> None:
+def test_revocation_retried_at_the_next_start_is_not_a_backlog() -> None:
     groups = [dataclasses.replace(group, pending=1) if group.name == "sts-revocation" else group for group in GROUPS]
     assert settling.consumers(groups, 10_000, {}).check.verdict == PASS
 
@@ -104,7 +104,7 @@ def test_a_revocation_that_the_sts_tries_again_at_its_next_start_is_no_backlog()
 @pytest.mark.mutation
 @pytest.mark.parametrize("change", [{"lag": 3}, {"pending": 1}, {"lag": None}])
 @pytest.mark.parametrize("name", ["audit-ingestor", "opa-engine", "coordinator-relay"])
-def test_a_consumer_that_is_behind(change: dict[str, int | None], name: str) -> None:
+def test_consumer_with_a_backlog_is_not_a_pass(change: dict[str, int | None], name: str) -> None:
     groups = [dataclasses.replace(group, **t.cast(t.Any, change)) if group.name == name else group for group in GROUPS]
     judged = settling.consumers(groups, 10_000, {})
     assert judged.check.verdict == (UNPROVEN if change == {"lag": None} else FAIL) and not judged.settled
@@ -113,7 +113,7 @@ def test_a_consumer_that_is_behind(change: dict[str, int | None], name: str) -> 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("left_out", [group.name for group in GROUPS])
-def test_a_consumer_group_that_is_missing(left_out: str) -> None:
+def test_missing_consumer_group_fails(left_out: str) -> None:
     judged = settling.consumers([group for group in GROUPS if group.name != left_out], 10_000, {})
     assert judged.check.verdict == FAIL and left_out in judged.check.message
 
@@ -124,7 +124,7 @@ def behind(now: int, still: float = 0.5) -> tuple[list[Group], dict[tuple[str, s
     return groups, {(AUDIT, streams.AUDIT_GROUP): Backlog(1000, now, 100.0, still)}
 
 
-def test_a_service_that_works_off_its_backlog_proves_nothing_yet() -> None:
+def test_service_with_a_shrinking_backlog_is_unproven() -> None:
     judged = settling.consumers(behind(800)[0], 10_000, behind(800)[1])
     assert (judged.check.verdict, judged.settled) == (UNPROVEN, False)
     assert "800 of 1000" in judged.check.message and "6 min 40 s" in judged.check.message
@@ -141,7 +141,7 @@ def test_a_backlog_that_stays_is_a_failure(now: int, still: float) -> None:
 
 
 @pytest.mark.mutation
-def test_a_group_that_stands_still_is_not_excused_by_one_that_works() -> None:
+def test_stalled_group_fails_even_if_another_makes_progress() -> None:
     groups, backlogs = behind(800)
     stuck = [dataclasses.replace(group, pending=3) if group.name == "opa-engine" else group for group in groups]
     judged = settling.consumers(stuck, 10_000, backlogs)
@@ -149,16 +149,16 @@ def test_a_group_that_stands_still_is_not_excused_by_one_that_works() -> None:
 
 
 @pytest.mark.mutation
-def test_entries_that_landed_nowhere_are_a_failure_once_all_is_read() -> None:
+def test_events_missing_after_the_backlog_is_read_fail() -> None:
     assert settling.streamed(5, 1, Backlog(1000, 0, 100.0, 0.5)).check.verdict == FAIL
 
 
-def test_a_gateway_that_reads_and_is_behind_counts() -> None:
+def test_active_gateway_with_a_backlog_fails() -> None:
     judged = settling.consumers([*GROUPS, Group("caracal.sessions.revoke", "gateway-revocation:here", 2, 0, 5)], 10_000, {})
     assert judged.check.verdict == FAIL
 
 
-def test_dead_letters_of_the_backup_are_no_finding_and_new_ones_are() -> None:
+def test_only_new_dead_letters_are_a_finding() -> None:
     kept = settling.dead_letters({"a.dlq": 2}, {"a.dlq": 2}, {})
     assert kept.check.verdict == PASS and "2 of the backup" in kept.check.message
     new = settling.dead_letters({"a.dlq": 2}, {"a.dlq": 3, "b.dead": 0}, {"hmac_verify_failed": 1})
@@ -176,7 +176,7 @@ def test_dead_letters_of_the_backup_are_no_finding_and_new_ones_are() -> None:
         (Replayed(1, 0, 0, 0), UNPROVEN, True),
     ],
 )
-def test_replay_files(found: Replayed, verdict: str, settled: bool) -> None:
+def test_verdict_of_replay_files(found: Replayed, verdict: str, settled: bool) -> None:
     judged = settling.replay(found)
     assert (judged.check.verdict, judged.settled) == (verdict, settled)
 
@@ -184,7 +184,7 @@ def test_replay_files(found: Replayed, verdict: str, settled: bool) -> None:
 @pytest.mark.parametrize(
     ("events", "landed", "verdict", "settled"), [(0, 0, NOT_APPLICABLE, True), (5, 5, PASS, True), (5, 4, FAIL, False)]
 )
-def test_events_of_the_restored_stream(events: int, landed: int, verdict: str, settled: bool) -> None:
+def test_verdict_of_events_in_the_restored_stream(events: int, landed: int, verdict: str, settled: bool) -> None:
     judged = settling.streamed(events, landed, None)
     assert (judged.check.verdict, judged.settled) == (verdict, settled)
 
@@ -200,12 +200,12 @@ def changed(number: int, **values: str | None) -> list[chain_rows.Row]:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("more", [[], chain_rows.events(3, zone="new")])
-def test_rows_that_go_on_from_a_restored_head(more: list[chain_rows.Row]) -> None:
+def test_rows_that_continue_the_restored_head_pass(more: list[chain_rows.Row]) -> None:
     judged = settling.continued(chain_rows.examine([*ROWS[5:], *more]), HEAD, True)
     assert judged.check.verdict == PASS and f"{4 + len(more)} new events" in judged.check.message
 
 
-def test_a_chain_without_a_new_event_proves_nothing() -> None:
+def test_chain_without_a_new_event_is_unproven() -> None:
     judged = settling.continued(chain_rows.examine([]), HEAD, True)
     assert (judged.check.verdict, judged.settled) == (UNPROVEN, False)
 
@@ -224,13 +224,13 @@ def test_a_chain_without_a_new_event_proves_nothing() -> None:
         (chain_rows.events(3, zone="new", first=2), "broken link"),
     ],
 )
-def test_rows_that_do_not_go_on_from_a_restored_head(rows: list[chain_rows.Row], words: str) -> None:
+def test_rows_that_do_not_continue_the_restored_head_fail(rows: list[chain_rows.Row], words: str) -> None:
     heads = HEAD if rows[0]["zone_id"] == "a" else {}
     judged = settling.continued(chain_rows.examine(rows), heads, True)
     assert judged.check.verdict == FAIL and words in judged.check.message, judged.check.message
 
 
 @pytest.mark.mutation
-def test_a_head_that_is_another_than_it_was() -> None:
+def test_changed_head_fails() -> None:
     other = settling.continued(chain_rows.examine(ROWS[5:]), {"a": (5, "0" * 64)}, True)
     assert other.check.verdict == FAIL and "not linked to the head" in other.check.message

@@ -40,7 +40,7 @@ def zone(found: list[Archived], keys: tuple[AuditKey, ...] = KEYS) -> Zone:
 @pytest.mark.no_false_alarm
 @settings(max_examples=200, deadline=None)
 @given(st.integers(1, 25), st.sets(st.integers(1, 25)), st.randoms(use_true_random=False), st.booleans())
-def test_rows_in_any_order(count: int, gone: set[int], dice: random.Random, keyed: bool) -> None:
+def test_verifies_rows_in_any_order_with_gaps(count: int, gone: set[int], dice: random.Random, keyed: bool) -> None:
     """Missing rows are a hole or beyond the ends. Every row with a previous row is verified, in any order of arrival."""
     kept = [row for row in rows(count) if row.chain_seq not in gone]
     numbers = {row.chain_seq for row in kept}

@@ -82,7 +82,7 @@ def test_hours_after_the_watermark_need_no_file(scene: Scene) -> None:
 
 
 @pytest.mark.mutation
-def test_a_removed_row_is_missed_twice(scene: Scene) -> None:
+def test_removed_row_is_a_hole_and_an_incomplete_hour(scene: Scene) -> None:
     scene.archive[2].remove(scene.row(A, 13))
     checks = scene.examine()
     assert findings(checks["exports.sequence"]) == [("hole", A, 13, 13)]
@@ -91,7 +91,7 @@ def test_a_removed_row_is_missed_twice(scene: Scene) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_rows_on_both_sides_of_a_full_hour_out_of_order(scene: Scene) -> None:
+def test_rows_out_of_order_at_a_full_hour_pass(scene: Scene) -> None:
     """A transaction may start before the hour ends and get its number after one that started later."""
     late, early = scene.row(A, 11), scene.row(A, 10)
     for where in (scene.archive, scene.stored):
@@ -102,7 +102,7 @@ def test_rows_on_both_sides_of_a_full_hour_out_of_order(scene: Scene) -> None:
     assert not_passed(scene.examine()) == {}
 
 
-def test_a_hole_before_the_last_hour_may_be_under_way(scene: Scene) -> None:
+def test_hole_before_the_last_hour_may_still_be_exported(scene: Scene) -> None:
     for where in (scene.archive, scene.stored):
         where[7] = [scene.row(A, 29)]
         where[6] = [row for row in where[6] if (row["zone_id"], row["chain_seq"]) != (A, 29)]
@@ -137,14 +137,14 @@ def test_a_row_that_was_exchanged_for_another_is_found(scene: Scene) -> None:
 
 
 @pytest.mark.mutation
-def test_a_wrong_key_is_called_so(scene: Scene) -> None:
+def test_wrong_key_is_reported_as_a_wrong_key(scene: Scene) -> None:
     scene.keys = (OTHER,)
     checks = scene.examine()
     assert not_passed(checks) == {"exports.hmac": FAIL}
     assert f"wrong AUDIT_HMAC_KEY: none of 60 exported events was signed with {OTHER.id}" in checks["exports.hmac"].message
 
 
-def test_without_a_key_nothing_is_said_of_hmacs(scene: Scene) -> None:
+def test_hmacs_are_unproven_without_a_key(scene: Scene) -> None:
     scene.keys = ()
     assert not_passed(scene.examine()) == {"exports.hmac": UNPROVEN}
 
@@ -169,7 +169,7 @@ def test_rows_of_a_retired_key_that_was_not_given_are_found(tmp_path: pathlib.Pa
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("other", "kind"), [(False, "duplicate"), (True, "fork")])
-def test_a_number_that_comes_twice(scene: Scene, other: bool, kind: str) -> None:
+def test_duplicate_number_fails(scene: Scene, other: bool, kind: str) -> None:
     again = dict(scene.row(A, 12))
     if other:
         again["content_sha256"] = "3" * 64
@@ -223,7 +223,7 @@ def _damage(path: str, damage: str) -> None:
 
 
 @pytest.mark.mutation
-def test_files_with_strange_names_are_told_and_not_read(scene: Scene) -> None:
+def test_files_with_unknown_names_are_reported_and_not_read(scene: Scene) -> None:
     scene.save()
     folder = os.path.dirname(scene.file(2))
     for name in ("2026-06-17T24.parquet", "2026-06-18T03.parquet", "2026-06-17T04.parquet.part", "\udcff\n"):
@@ -242,7 +242,7 @@ def test_a_folder_without_exports_is_refused(tmp_path: pathlib.Path, made: str) 
 
 
 @pytest.mark.mutation
-def test_files_without_rows_prove_nothing(scene: Scene) -> None:
+def test_files_without_rows_are_not_a_pass(scene: Scene) -> None:
     scene.archive = {0: []}
     assert PASS not in {check.verdict for check in scene.examine(alone=True).values()}
     assert scene.examine()["exports.complete"].verdict == FAIL
@@ -292,7 +292,7 @@ def test_a_file_that_is_much_larger_unpacked_is_refused(scene: Scene, monkeypatc
 
 
 @pytest.mark.mutation
-def test_a_footer_with_a_text_that_nobody_writes_is_refused(scene: Scene) -> None:
+def test_refuses_a_footer_with_oversized_text(scene: Scene) -> None:
     scene.save()
     rewritten(scene.file(0), "x" * (2 << 20))
     with pytest.raises(export_files.UnreadableHour, match="cannot be read"):

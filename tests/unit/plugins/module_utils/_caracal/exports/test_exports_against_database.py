@@ -55,7 +55,7 @@ def test_an_edited_column_is_found_by_name(scene: Scene, column: str, where: str
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("time", "missing"), [((1 << 63) - 1, [("missing_in_database", A, 31, 31)]), (-(1 << 63), [])])
-def test_an_invented_event_of_an_impossible_time(scene: Scene, time: int, missing: list[tuple[str, str, int, int]]) -> None:
+def test_finds_an_invented_event_with_an_impossible_time(scene: Scene, time: int, missing: list[tuple[str, str, int, int]]) -> None:
     """Before the first partition only the HMAC shows it, because retention may have dropped events of that time."""
     scene.archive[6].append({**scene.row(A, 30), "time": time, "event_id": "invented", "chain_seq": 31})
     checks = scene.examine()
@@ -89,7 +89,7 @@ def test_a_zone_that_is_gone_is_missing(scene: Scene) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_retention_dropped_is_not_missing(scene: Scene) -> None:
+def test_rows_dropped_by_retention_are_not_missing(scene: Scene) -> None:
     scene.stored = {hour: rows for hour, rows in scene.stored.items() if hour >= 2}
     scene.dropped_before = 2
     checks = scene.examine()
@@ -97,7 +97,7 @@ def test_what_retention_dropped_is_not_missing(scene: Scene) -> None:
     assert checks["exports.database"].details["below_retention"] == 20
 
 
-def test_nothing_that_the_database_still_has_is_unproven(scene: Scene) -> None:
+def test_unproven_if_the_database_has_no_exported_row(scene: Scene) -> None:
     scene.stored, scene.dropped_before, scene.watermark = {}, 9, 6
     checks = scene.examine()
     assert {checks[one].verdict for one in ("exports.database", "exports.complete")} == {UNPROVEN}
@@ -131,7 +131,7 @@ def restored(scene: Scene) -> list[Cut]:
 
 
 @pytest.mark.mutation
-def test_a_fork_that_no_restore_explains(scene: Scene) -> None:
+def test_fork_without_a_restore_fails(scene: Scene) -> None:
     restored(scene)
     checks = scene.examine()
     expected = [("fork", A, 21, 30), ("fork", SHOWN_B, 21, 30)]
@@ -143,7 +143,7 @@ def test_a_fork_that_no_restore_explains(scene: Scene) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_fork_that_a_restore_explains(scene: Scene) -> None:
+def test_fork_explained_by_a_restore_is_a_warning(scene: Scene) -> None:
     checks = scene.examine(restored(scene))
     expected = [("cut", A, 21, 30), ("cut", SHOWN_B, 21, 30)]
     assert (checks["exports.sequence"].verdict, findings(checks["exports.sequence"])) == (WARN, expected)
@@ -154,7 +154,7 @@ def test_a_fork_that_a_restore_explains(scene: Scene) -> None:
 
 
 @pytest.mark.mutation
-def test_a_cut_explains_no_more_than_it_cut(scene: Scene) -> None:
+def test_restore_explains_only_rows_that_it_removed(scene: Scene) -> None:
     cut = restored(scene)[0]
     short = Cut(cut.sequence, cut.set_id, cut.time, dict.fromkeys(cut.before, 28), cut.after)
     checks = scene.examine([short])
@@ -163,7 +163,7 @@ def test_a_cut_explains_no_more_than_it_cut(scene: Scene) -> None:
 
 
 @pytest.mark.mutation
-def test_a_cut_does_not_excuse_what_was_deleted_after_it(scene: Scene) -> None:
+def test_restore_does_not_explain_rows_deleted_later(scene: Scene) -> None:
     cuts = restored(scene)
     scene.stored[8].remove(stored(scene, A, 27))
     assert ("missing_in_database", A, 27, 27) in findings(scene.examine(cuts)["exports.database"])
@@ -178,7 +178,7 @@ def test_one_restore_explains_two_versions_and_not_three(scene: Scene) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_events_that_came_in_again_after_a_restore(scene: Scene) -> None:
+def test_events_delivered_again_after_a_restore_do_not_fail(scene: Scene) -> None:
     """Redis delivers them again: the same events and numbers, in another hour and perhaps in another order."""
     scene.restore(20)
     for zone in ZONES:
@@ -193,7 +193,7 @@ def test_events_that_came_in_again_after_a_restore(scene: Scene) -> None:
 
 
 @pytest.mark.mutation
-def test_a_cut_does_not_excuse_another_content(scene: Scene) -> None:
+def test_restore_does_not_explain_changed_content(scene: Scene) -> None:
     cuts = restored(scene)
     scene.row(A, 25)["event_id"] = stored(scene, A, 5)["event_id"]
     assert ("archive_differs", A, 25, 25) in findings(scene.examine(cuts)["exports.database"])
@@ -205,7 +205,7 @@ def _rehash(scene: Scene, above: int = 0) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_hashes_that_an_upgrade_made_anew(scene: Scene) -> None:
+def test_hashes_recomputed_by_an_upgrade_are_a_warning(scene: Scene) -> None:
     _rehash(scene)
     scene.rehashed = FIRST + 6 * files.HOUR
     check = scene.examine()["exports.database"]
@@ -213,7 +213,7 @@ def test_hashes_that_an_upgrade_made_anew(scene: Scene) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_the_first_event_after_such_an_upgrade_holds_on_to_a_new_hash(scene: Scene) -> None:
+def test_first_event_after_a_rehash_links_to_the_new_hash(scene: Scene) -> None:
     _rehash(scene)
     scene.rehashed = FIRST + 7 * files.HOUR
     for zone in ZONES:
@@ -225,7 +225,7 @@ def test_the_first_event_after_such_an_upgrade_holds_on_to_a_new_hash(scene: Sce
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("above", "when"), [(0, None), (0, 5), (10, 6)])
-def test_hashes_made_anew_without_or_after_an_upgrade(scene: Scene, above: int, when: int | None) -> None:
+def test_hashes_recomputed_without_an_upgrade_fail(scene: Scene, above: int, when: int | None) -> None:
     _rehash(scene, above)
     scene.rehashed = None if when is None else FIRST + when * files.HOUR
     check = scene.examine()["exports.database"]

@@ -80,7 +80,7 @@ def exported(caracal_database: TwinCluster, caracal_copy: Copier, tmp_path: path
 
 
 @pytest.mark.no_false_alarm
-def test_a_healthy_database(exported: Exported) -> None:
+def test_healthy_database_passes(exported: Exported) -> None:
     checks = exported.examine()
     assert not_passed(checks) == {}
     assert checks["exports.database"].details["equal"] > 500
@@ -91,7 +91,7 @@ def test_a_healthy_database(exported: Exported) -> None:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("release", [one for one in RELEASES if one != "v1.0.0"])
-def test_a_healthy_database_of_an_older_release(twin_cluster: TwinFactory, tmp_path: pathlib.Path, release: str) -> None:
+def test_healthy_database_of_an_older_release_passes(twin_cluster: TwinFactory, tmp_path: pathlib.Path, release: str) -> None:
     cluster = twin_cluster(events=200, release=release)
     with contextlib.closing(load.open_database(cluster.target, "caracal")) as connection:
         checks = Exported(cluster, connection, tmp_path).examine()
@@ -104,7 +104,7 @@ def _zone(exported: Exported) -> str:
 
 
 @pytest.mark.mutation
-def test_what_an_insider_does_to_the_database_shows_in_the_exports(exported: Exported) -> None:
+def test_exports_reveal_changes_of_an_insider_in_the_database(exported: Exported) -> None:
     zone = f"zone_id = '{_zone(exported)}' AND chain_seq"
     low = files.read(exported.paths[0])[0]["chain_seq"]
     exported.execute(f"UPDATE public.audit_events SET decision = 'allowed' WHERE {zone} = {low + 10}")
@@ -120,7 +120,7 @@ def test_what_an_insider_does_to_the_database_shows_in_the_exports(exported: Exp
 
 
 @pytest.mark.no_false_alarm
-def test_a_leaf_that_retention_dropped(exported: Exported) -> None:
+def test_partition_dropped_by_retention_passes(exported: Exported) -> None:
     exported.execute("DROP TABLE public.audit_events_y2026m04")
     checks = exported.examine()
     assert checks["exports.database"].verdict == PASS
@@ -128,14 +128,14 @@ def test_a_leaf_that_retention_dropped(exported: Exported) -> None:
 
 
 @pytest.mark.mutation
-def test_a_leaf_that_somebody_dropped_between_others(exported: Exported) -> None:
+def test_partition_dropped_between_others_fails(exported: Exported) -> None:
     exported.execute("DROP TABLE public.audit_events_y2026m05")
     check = exported.examine()["exports.database"]
     assert (check.verdict, {kind for kind, *_where in findings(check)}) == (FAIL, {"missing_in_database"})
 
 
 @pytest.mark.mutation
-def test_an_export_that_is_gone(exported: Exported) -> None:
+def test_missing_export_fails(exported: Exported) -> None:
     os.unlink(exported.paths[100])
     check = exported.examine()["exports.complete"]
     assert (check.verdict, check.details["findings"]) == (FAIL, 1)

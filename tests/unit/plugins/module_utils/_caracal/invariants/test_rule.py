@@ -29,7 +29,7 @@ SOFT = Invariant("zones.named", "zones", "have no name", "name them", "public.zo
         (HARD, Seen(0, 1, ("a",), "gone"), True, FAIL, True, "1 of 0 zones have no name; first: a; name them"),
     ],
 )
-def test_what_was_seen_becomes_one_verdict(one: Invariant, seen: Seen, confirmed: bool, verdict: str, required: bool, words: str) -> None:
+def test_rule_result_becomes_one_verdict(one: Invariant, seen: Seen, confirmed: bool, verdict: str, required: bool, words: str) -> None:
     check = rule.judge(one, seen, confirmed)
     assert (check.id, check.verdict, check.required, check.message) == ("state.zones.named", verdict, required, words)
 
@@ -75,13 +75,13 @@ def test_revocations_are_counted_by_what_the_set_records() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("now", "broken"), [([["revoked", "1"]], 2), ([], 3), ([["revoked", "3"]], 0), ([["revoked", "9"]], 0)])
-def test_a_revocation_that_is_gone_is_counted_and_a_new_one_is_no_loss(now: list[list[str]], broken: int) -> None:
+def test_lost_revocations_are_counted_and_new_ones_are_not(now: list[list[str]], broken: int) -> None:
     found = {one.id: seen for one, seen in revocations.look("secret_store", STATE, {**STATE, "delegated_grants_by_status": now})}
     assert found["revocations.grants"].broken == broken
 
 
 @pytest.mark.mutation
-def test_a_set_that_did_not_count_revocations_proves_nothing() -> None:
+def test_set_without_revocation_counts_cannot_be_compared() -> None:
     problems = {one.id: seen.problem for one, seen in revocations.look("zone_kek", {}, STATE)}
     assert set(problems.values()) == {"the set does not record their number"}
     assert all(seen.problem for _one, seen in revocations.look("secret_store", STATE, {}))

@@ -160,19 +160,19 @@ def test_a_difference_fails_its_section_and_only_that(section: str, change: t.Ca
         ("settings", put("settings", "locale", "en-US"), "locale is en-US instead of None"),
     ],
 )
-def test_what_a_newer_server_may_change_is_a_warning(section: str, change: t.Callable[[Inventory], None], words: str) -> None:
+def test_changes_by_a_newer_server_are_a_warning(section: str, change: t.Callable[[Inventory], None], words: str) -> None:
     check = compare(change)[section]
     assert check.verdict == WARN
     assert words in check.message
 
 
 @pytest.mark.no_false_alarm
-def test_a_sequence_may_stand_anywhere_between_floor_and_record() -> None:
+def test_sequence_passes_between_floor_and_recorded_value() -> None:
     for value in (5, 6, 7):
         assert compare(put("sequences", "public.alerts_id_seq", value))["sequences"].verdict == PASS
 
 
-def test_another_major_cannot_have_the_same_text() -> None:
+def test_schema_text_is_not_applicable_for_another_major() -> None:
     check = compare(lambda one: one.update(schema_digest="?", server_version=180001))["schema_dump"]
     assert (check.verdict, check.required) == (NOT_APPLICABLE, False)
 
@@ -191,7 +191,7 @@ def test_another_major_cannot_have_the_same_text() -> None:
         ("sequences", {}, NOT_APPLICABLE),
     ],
 )
-def test_a_section_of_which_nothing_was_recorded_proves_nothing(section: str, empty: t.Any, verdict: str) -> None:
+def test_empty_section_of_the_set_is_not_a_pass(section: str, empty: t.Any, verdict: str) -> None:
     checks = compare(lambda one: one.update({section: empty}), {**RECORDED, section: empty})
     assert checks[section].verdict == verdict
     assert checks[section].required == (verdict == UNPROVEN)
@@ -199,13 +199,13 @@ def test_a_section_of_which_nothing_was_recorded_proves_nothing(section: str, em
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("section", "empty"), [("tables", {}), ("leaves", {}), ("schema", []), ("migrations", [])])
-def test_what_was_not_recorded_but_is_there_fails(section: str, empty: t.Any) -> None:
+def test_unrecorded_objects_fail(section: str, empty: t.Any) -> None:
     assert compare(expected={**RECORDED, section: empty})[section].verdict == FAIL
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("table", ["public.zones", "public.schema_migrations"])
-def test_zero_is_believed_only_beside_migrations_and_zones(table: str) -> None:
+def test_zero_rows_need_migrations_and_zones_in_the_inventory(table: str) -> None:
     assert inventory.believable(RECORDED)
     for tables in ({**RECORDED["tables"], table: {"rows": 0, "digest": "e"}}, {k: v for k, v in RECORDED["tables"].items() if k != table}):
         assert not inventory.believable({**RECORDED, "tables": tables})
@@ -240,7 +240,7 @@ def test_a_block_that_differs_is_named(actual: list[Block], words: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("actual", [[], BLOCKS])
-def test_a_set_without_blocks_proves_nothing(actual: list[Block]) -> None:
+def test_set_without_blocks_is_unproven(actual: list[Block]) -> None:
     assert inventory.compare_blocks([], actual).verdict == UNPROVEN
 
 
@@ -291,19 +291,19 @@ def test_a_changed_fact_is_seen(fact: str, caracal_database: TwinCluster) -> Non
     assert {name for name in before if before[name] != after[name]} == {fact}
 
 
-def test_a_release_without_such_tables_has_no_such_facts(caracal_database: TwinCluster) -> None:
+def test_database_without_state_tables_has_no_facts(caracal_database: TwinCluster) -> None:
     with Session(caracal_database.server, "caracal_auth") as session:
         assert inventory.state(session, ["user", "session"]) == {}
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("actual", "verdict"), [({"public.v": True}, PASS), ({"public.v": False}, UNPROVEN), ({}, UNPROVEN)])
-def test_a_materialized_view_that_was_not_computed_is_told(actual: dict[str, bool], verdict: str) -> None:
+def test_uncomputed_materialized_view_is_unproven(actual: dict[str, bool], verdict: str) -> None:
     recorded = {**RECORDED, "materialized_views": {"public.v": True, "public.later": False}}
     check = compare(lambda one: one.__setitem__("materialized_views", actual), recorded)["materialized_views"]
     assert (check.verdict, check.required) == (verdict, True)
 
 
 @pytest.mark.mutation
-def test_a_large_object_more_or_less_is_found() -> None:
+def test_different_number_of_large_objects_fails() -> None:
     assert compare(lambda one: one.__setitem__("large_objects", 1))["large_objects"].verdict == FAIL

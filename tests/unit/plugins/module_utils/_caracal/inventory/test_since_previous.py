@@ -317,7 +317,7 @@ def grown(raw: Inventory) -> None:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("change", [lambda _raw: None, grown], ids=["unchanged", "grown"])
-def test_nothing_is_listed_of_a_healthy_deployment(change: Change) -> None:
+def test_lists_no_changes_of_a_healthy_deployment(change: Change) -> None:
     assert differences(change) == []
 
 
@@ -371,7 +371,7 @@ def test_the_retention_of_audit_events_is_compared(before: Retention, after: Ret
 
 
 @pytest.mark.no_false_alarm
-def test_what_follows_from_a_new_table_has_no_line_of_its_own() -> None:
+def test_new_table_is_listed_in_one_line() -> None:
     def create(raw: Inventory) -> None:
         database = caracal(raw)
         database["tables"]["public.new"] = {"rows": 1}
@@ -413,7 +413,7 @@ def left(table: str, count: int) -> Change:
     ],
     ids=["within", "few rows", "not lasting", "no budget", "dropped by an upgrade", "another database"],
 )
-def test_within_the_budget_it_is_information(change: Change, budget: int) -> None:
+def test_losses_within_the_budget_pass(change: Change, budget: int) -> None:
     check = checked(change, budget)
     assert (check.id, check.verdict, check.required) == (since_previous.CHECK_ID, PASS, False)
     assert check.details["changes"] and check.details["since"] == OLDER and "recorded" not in check.details

@@ -50,13 +50,13 @@ def reading(opened: dict[str, int], foreign: dict[str, int]) -> Reading:
         ({OLD.id: 7}, {}, ZONE_KEK, FAIL, "mixed keys: only the previous KEK decrypts 7 of 7 values, and this release cannot use it"),
     ],
 )
-def test_the_key(opened: dict[str, int], foreign: dict[str, int], family: str, verdict: str, words: str) -> None:
+def test_verdict_about_the_kek(opened: dict[str, int], foreign: dict[str, int], family: str, verdict: str, words: str) -> None:
     found = envelope_verdicts.judge_kek([reading(opened, foreign)], kek.Keyring(NEW, OLD), family)
     assert (found.id, found.verdict) == (envelope_verdicts.KEK_CHECK, verdict) and words in found.message, found.message
 
 
 @pytest.mark.mutation
-def test_zones_without_a_signing_key() -> None:
+def test_unproven_without_a_readable_signing_key() -> None:
     found = envelope_verdicts.judge_signing_keys([], 0, 3, 3, ["a", "b", "c"])
     assert (found.verdict, found.message) == (UNPROVEN, "no signing key found; 3 zones with sessions would get new ones")
     assert envelope_verdicts.judge_signing_keys([], 2, 3, 3, ["a"]).message == "none of 2 signing keys could be read"
@@ -72,7 +72,7 @@ def test_zones_without_a_signing_key() -> None:
         ("v1.0.0", "", "", 1, "1 rows of table secrets are not signing keys and were not read"),
     ],
 )
-def test_what_was_not_read(release: str | None, missing: str, strange: str, others: int, words: str) -> None:
+def test_incomplete_coverage_is_unproven(release: str | None, missing: str, strange: str, others: int, words: str) -> None:
     there: t.Collection[str] = (NEEDED - {missing}) | ({strange} - {""})
     found = envelope_verdicts.judge_coverage(Detected(SECRET_STORE, release, ()), there, others)
     assert (found.verdict, found.message) == (UNPROVEN, words)

@@ -64,7 +64,7 @@ def line(one: Row) -> bytes:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("name", VALUES)
-def test_what_the_product_sealed_opens(name: str) -> None:
+def test_decrypts_values_sealed_by_the_product(name: str) -> None:
     value = VALUES[name]
     key = kek.parse(value["kek"], "kek")
     opened = unseal(column_of(value), row_of(value), Keyring(WRONG, key), decrypt)
@@ -81,7 +81,7 @@ def test_what_the_product_sealed_opens(name: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", VALUES)
-def test_what_the_product_sealed_does_not_open_with_another_key(name: str) -> None:
+def test_does_not_decrypt_values_with_another_key(name: str) -> None:
     value = VALUES[name]
     refused = unseal(column_of(value), row_of(value), Keyring(WRONG), decrypt)
     assert isinstance(refused, Refused)
@@ -125,7 +125,7 @@ def test_a_truncated_envelope_is_named(length: int, reason: str) -> None:
 
 
 @pytest.mark.mutation
-def test_an_envelope_of_another_place_does_not_open() -> None:
+def test_does_not_decrypt_an_envelope_of_another_location() -> None:
     stored = Column("secret_store", "envelope")
     assert isinstance(unseal(stored, row(envelope("a/ref"), row_id="a/ref"), Keyring(ONE), decrypt), Opened)
     for column, row_id in ((stored, "another/ref"), (PLACE, "a/ref")):
@@ -157,7 +157,7 @@ def test_a_bare_value_without_its_parts_is_damage(column: Column, nonce: bytes, 
     which=st.integers(0),
     bit=st.integers(0, 7),
 )
-def test_anything_opens_unchanged_and_nothing_opens_changed(plaintext: bytes, location: str, which: int, bit: int) -> None:
+def test_decrypts_unchanged_values_and_refuses_changed_ones(plaintext: bytes, location: str, which: int, bit: int) -> None:
     dice = Dice("test", location)
     nonce = dice.randbytes(12)
     made = [
@@ -172,12 +172,12 @@ def test_anything_opens_unchanged_and_nothing_opens_changed(plaintext: bytes, lo
         assert isinstance(unseal(column, row(bytes(damaged), row_id=one.id), Keyring(ONE, TWO), decrypt), Refused)
 
 
-def test_a_line_of_copy_is_read_whatever_is_in_it() -> None:
+def test_reads_a_copy_line_with_any_characters() -> None:
     one = Row("a\tb\\n\n\x00ü", "", 7, True, b"\0\x01", b"\\x\t\n")
     assert Row.from_line(line(one)) == one
 
 
-def test_a_reading_counts_and_keeps_the_first_fifty_positions() -> None:
+def test_pass_counts_values_and_keeps_fifty_positions() -> None:
     reading = Reading(PLACE, Keyring(ONE, TWO), decrypt, lambda one, plaintext: "odd" if one.id == "odd" else None)
     good, foreign = envelope(), sealing.seal(WRONG.secret, "a/place", PLAIN, Dice("test", "foreign"))
     reading.write(line(row(good)))
@@ -194,6 +194,6 @@ def test_a_reading_counts_and_keeps_the_first_fifty_positions() -> None:
     ]
 
 
-def test_what_was_opened_does_not_show_itself() -> None:
+def test_decrypted_value_is_not_in_its_repr() -> None:
     opened = unseal(PLACE, row(envelope()), Keyring(ONE), decrypt)
     assert isinstance(opened, Opened) and opened.plaintext == PLAIN and "sk-" not in repr(opened)

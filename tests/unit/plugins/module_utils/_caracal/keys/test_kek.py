@@ -50,7 +50,7 @@ def test_blanks_at_the_end_of_a_file_do_not_matter(end: str) -> None:
         ("a55b" * 16, "two repeated bytes"),
     ],
 )
-def test_what_the_product_refuses_is_refused(text: str, words: str) -> None:
+def test_refuses_keys_that_the_product_refuses(text: str, words: str) -> None:
     with pytest.raises(OptionError) as raised:
         kek.parse(text, "kek_file /x")
     message = raised.value.msg
@@ -60,14 +60,14 @@ def test_what_the_product_refuses_is_refused(text: str, words: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("text", ["\n", f"\n{GOOD}", f"\ufeff{GOOD}"])
-def test_a_file_whose_beginning_is_wrong_is_refused(text: str) -> None:
+def test_refuses_a_file_with_an_invalid_start(text: str) -> None:
     with pytest.raises(OptionError):
         kek.parse_file(text, "kek_file /x")
 
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("text", [GOOD, "00" * 31 + "01", bytes([*range(31), 99]).hex(), "a55b" * 15 + "a55c"])
-def test_nearly_a_pattern_is_a_key(text: str) -> None:
+def test_accepts_keys_that_are_almost_a_pattern(text: str) -> None:
     assert kek.parse(text, "kek").secret == bytes.fromhex(text)
 
 

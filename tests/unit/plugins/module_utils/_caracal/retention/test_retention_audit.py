@@ -36,7 +36,7 @@ def judged(found: Facts, effective: settings.Effective = KNOWN, least: int | Non
 
 
 @pytest.mark.no_false_alarm
-def test_an_audit_log_that_is_kept_as_it_should_be() -> None:
+def test_audit_log_with_correct_retention_passes() -> None:
     said = judged(facts(searched=frozenset({OLDEST})), least=365, most=365)
     assert [name for name, words in said.items() if not words.startswith("pass: ")] == [], said
     assert said["exported"].endswith("the next, audit_events_y2025m11, is dropped on 2026-12-01")
@@ -79,7 +79,7 @@ WITHOUT = {name: bounds for name, bounds in facts().leaves.items() if name != "a
         ),
     ],
 )
-def test_what_is_wrong_is_said(changes: dict[str, t.Any], check: str, words: str) -> None:
+def test_each_fault_has_its_message(changes: dict[str, t.Any], check: str, words: str) -> None:
     assert judged(facts(**changes))[check].startswith(words)
 
 
@@ -98,12 +98,12 @@ def test_what_is_wrong_is_said(changes: dict[str, t.Any], check: str, words: str
         ({}, 365, 365, "pass: "),
     ],
 )
-def test_days_against_what_the_law_says(changes: dict[str, t.Any], least: int | None, most: int | None, words: str) -> None:
+def test_retention_days_are_compared_with_legal_limits(changes: dict[str, t.Any], least: int | None, most: int | None, words: str) -> None:
     assert judged(facts(**changes), least=least, most=most)["days"].startswith(words)
 
 
 @pytest.mark.mutation
-def test_exports_that_are_off_or_unknown() -> None:
+def test_verdict_of_disabled_and_unknown_exports() -> None:
     none = facts(watermark=None)
     assert {judged(none, settings.effective({}))[name].partition(":")[0] for name in ("exports_current", "exported")} == {"not_applicable"}
     assert {judged(none, settings.effective(None))[name].partition(":")[0] for name in ("exports_current", "exported")} == {"unproven"}
@@ -111,7 +111,7 @@ def test_exports_that_are_off_or_unknown() -> None:
     assert off.endswith("AUDIT_EXPORT_S3_BUCKET is not set for the running service")
 
 
-def test_other_names_are_no_months() -> None:
+def test_other_partition_names_are_not_months() -> None:
     names = ("audit_events_y2026m13", "audit_events_y2026m1", "audit_events_old", "audit_events_y2026m010")
     assert facts(leaves=dict.fromkeys(names, "")).months == []
     assert facts(leaves={"audit_events_y2026m02": ""}).months == [Month(dt.date(2026, 2, 1))]

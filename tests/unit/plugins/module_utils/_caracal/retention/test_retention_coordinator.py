@@ -27,13 +27,13 @@ def judged(effective: settings.Effective | None = None, **changes: t.Any) -> dic
 
 
 @pytest.mark.no_false_alarm
-def test_a_coordinator_that_cleans_up() -> None:
+def test_coordinator_that_cleans_up_passes() -> None:
     assert {words.partition(":")[0] for words in judged().values()} == {"pass"} and len(judged()) == 7
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("kind", [one.id for one in coordinator.TABLE])
-def test_rows_that_should_be_gone(kind: str) -> None:
+def test_overdue_rows_fail(kind: str) -> None:
     late = {**FINE, kind: Seen(9, LIMIT - 3 * DAY, 4, LIMIT)}
     assert judged(seen=late)[f"coordinator.{kind}"].startswith("fail: 4 of 9 ")
     assert "the oldest by 3 d" in judged(seen=late)[f"coordinator.{kind}"]
@@ -46,7 +46,7 @@ def test_rows_that_should_be_gone(kind: str) -> None:
 
 
 @pytest.mark.mutation
-def test_days_that_nobody_knows_prove_nothing_of_rows_that_rest_on_them() -> None:
+def test_checks_that_need_unknown_days_are_unproven() -> None:
     said = judged(settings.effective(None))
     assert {name for name, words in said.items() if words.startswith("unproven")} == {
         "coordinator.delegations", "coordinator.outbox", "coordinator.sessions",
@@ -54,7 +54,7 @@ def test_days_that_nobody_knows_prove_nothing_of_rows_that_rest_on_them() -> Non
 
 
 @pytest.mark.mutation
-def test_a_role_that_is_not_there_and_a_family_that_needs_none() -> None:
+def test_missing_role_is_unproven_except_in_the_older_family() -> None:
     assert judged(rights={})["coordinator.cleaner"].startswith("unproven: role caracalcoordinator does not exist")
     assert judged(rights={"sessions": True})["coordinator.cleaner"].startswith("warn: ")
     other = judged(family=ZONE_KEK, rights={})
@@ -71,5 +71,5 @@ def test_a_role_that_is_not_there_and_a_family_that_needs_none() -> None:
         ({"outboxes": 0, "believable": False}, "unproven: "),
     ],
 )
-def test_events_that_were_given_up(changes: dict[str, t.Any], words: str) -> None:
+def test_abandoned_events_are_a_warning(changes: dict[str, t.Any], words: str) -> None:
     assert judged(**changes)["outbox.dead"].startswith(words)

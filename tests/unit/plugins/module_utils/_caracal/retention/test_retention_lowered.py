@@ -42,7 +42,7 @@ HEALTHY: dict[str, tuple[int | None, list[str], list[Recorded]]] = {
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("name", HEALTHY)
-def test_a_legal_retention_is_no_finding(name: str) -> None:
+def test_legal_retention_is_not_a_finding(name: str) -> None:
     check = judge(*HEALTHY[name])
     assert (check.verdict, check.details.get("recorded", [])) == ("pass", [])
 
@@ -59,7 +59,7 @@ LOWERED: dict[str, tuple[int | None, list[Recorded], str]] = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", LOWERED)
-def test_a_month_that_went_for_fewer_days_is_a_finding(name: str) -> None:
+def test_month_dropped_after_lowered_retention_is_a_finding(name: str) -> None:
     days, earlier, before = LOWERED[name]
     check = judge(days, [MAY], earlier)
     (position,) = check.details["positions"]
@@ -70,7 +70,7 @@ def test_a_month_that_went_for_fewer_days_is_a_finding(name: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("days", "earlier"), [(400, nights(400)), (500, nights(400, 400))])
-def test_a_month_that_went_although_it_is_kept_is_a_finding(days: int, earlier: list[Recorded]) -> None:
+def test_month_dropped_before_it_expired_is_a_finding(days: int, earlier: list[Recorded]) -> None:
     check = judge(days, [MAY], earlier)
     (position,) = check.details["positions"]
     assert (check.verdict, position["leaf"]) == ("fail", MAY)
@@ -81,21 +81,21 @@ def test_a_month_that_went_although_it_is_kept_is_a_finding(days: int, earlier: 
 @pytest.mark.parametrize(
     ("days", "earlier"), [(178, nights(178)), (None, nights(400)), (400, nights(None)), (400, nights(177)), (177, nights(177))]
 )
-def test_a_month_that_may_have_expired_is_no_finding(days: int | None, earlier: list[Recorded]) -> None:
+def test_month_that_may_have_expired_is_not_a_finding(days: int | None, earlier: list[Recorded]) -> None:
     check = judge(days, [MAY], earlier)
     assert "dropped_early" not in {one["kind"] for one in check.details.get("positions", [])}
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("days", [-(10**30), -1, 10**30])
-def test_any_number_of_days_can_be_written(days: int) -> None:
+def test_extreme_numbers_of_days_are_evaluated(days: int) -> None:
     """The table's owner can write any number into the table, and a thief of a backup host's key into an entry."""
     assert judge(days, [MAY], nights(400)).verdict == "fail"
     assert judge(90, [MAY], nights(days)).verdict == ("fail" if days > 0 else "pass")
 
 
 @pytest.mark.mutation
-def test_each_month_is_a_finding_of_its_own_until_it_is_acknowledged() -> None:
+def test_each_month_is_a_separate_finding_until_acknowledged() -> None:
     lost = ["audit_events_y2026m04", MAY]
     check = judge(90, lost, nights(400))
     digests = [one["digest"] for one in check.details.get("recorded", [])]
@@ -115,7 +115,7 @@ def test_each_month_is_a_finding_of_its_own_until_it_is_acknowledged() -> None:
     ],
     ids=["no set", "a set that does not say", "no such table"],
 )
-def test_without_facts_nothing_is_claimed(today: Today, earlier: list[Recorded], verdict: str) -> None:
+def test_not_a_pass_without_recorded_facts(today: Today, earlier: list[Recorded], verdict: str) -> None:
     check = lowered.judge(today, earlier, ())
     assert (check.verdict, check.required) == (verdict, False)
 

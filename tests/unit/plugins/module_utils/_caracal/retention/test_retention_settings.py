@@ -23,7 +23,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check i
         ({"AUDIT_RETENTION_DAYS": 1}, True, 1, False),
     ],
 )
-def test_what_is_not_named_has_the_products_default(given: t.Any, known: bool, audit: int, bucket: bool) -> None:
+def test_missing_settings_have_the_default_of_the_product(given: t.Any, known: bool, audit: int, bucket: bool) -> None:
     found = settings.effective(given)
     assert (found.known, found.days[settings.AUDIT], found.bucket) == (known, audit, bucket)
     assert found.days == {**settings.DEFAULTS, settings.AUDIT: audit}
@@ -31,7 +31,7 @@ def test_what_is_not_named_has_the_products_default(given: t.Any, known: bool, a
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("value", ["", " ", "a year", "1.5", "0", -3, 10**9])
-def test_what_is_no_number_of_days_is_refused(value: t.Any) -> None:
+def test_refuses_an_invalid_number_of_days(value: t.Any) -> None:
     if value == "":
         assert settings.effective({settings.OUTBOX: value}).days[settings.OUTBOX] == 7
         return
@@ -40,7 +40,7 @@ def test_what_is_no_number_of_days_is_refused(value: t.Any) -> None:
 
 
 @pytest.mark.parametrize("verdict", ["pass", "fail", "warn", "unproven", "not_applicable"])
-def test_days_that_nobody_knows_prove_nothing(verdict: str) -> None:
+def test_unknown_days_turn_a_pass_into_unproven(verdict: str) -> None:
     check = Check("x", verdict, "words")
     assert settings.effective({}).told(check) is check
     told = settings.effective(None).told(check)

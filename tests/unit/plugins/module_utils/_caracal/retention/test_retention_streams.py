@@ -31,7 +31,7 @@ def judged(*found: Stream) -> list[str]:
 
 
 @pytest.mark.no_false_alarm
-def test_streams_whose_readers_keep_up() -> None:
+def test_streams_without_a_backlog_pass() -> None:
     said = judged(
         stream(AUDIT, 100, old("audit-ingestor", 0.5)), stream(f"{AUDIT}.dlq", 0), stream(REVOKE, 10_000, groups=("sts-revocation",))
     )
@@ -67,12 +67,12 @@ def test_streams_whose_readers_keep_up() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_said(found: list[Stream], at: int, words: str) -> None:
+def test_each_fault_has_its_message(found: list[Stream], at: int, words: str) -> None:
     assert judged(*found)[at].startswith(words)
 
 
 @pytest.mark.mutation
-def test_a_redis_without_streams_or_groups_proves_nothing() -> None:
+def test_redis_without_streams_or_groups_is_unproven() -> None:
     assert [one.verdict for one in streams.judge([], NOW, HOUR)] == ["unproven"] * 3
     check = streams.pending([stream("caracal.agents.lifecycle", 1)], NOW, HOUR)
     assert (

@@ -37,13 +37,13 @@ def test_each_release_has_a_table_of_each_of_its_databases() -> None:
         assert releases.FAMILY_MARKS[release.family] in {key.of for key in one.own if key.kind == "table"}
 
 
-def test_facts_come_back_from_their_lines() -> None:
+def test_facts_survive_conversion_to_lines() -> None:
     assert [line(*one) for one in parse(SOME).items()] == SOME
     assert parse(["column zones odd: text default ': '::text"]) == {Key("column", "zones", "odd"): "text default ': '::text"}
     assert text("\nindex a b: btree (x,\n  y)\ntable a:\n") == {Key("index", "a", "b"): "btree (x, y)", Key("table", "a", ""): ""}
 
 
-def test_a_known_table_comes_back_from_json() -> None:
+def test_release_table_survives_conversion_to_json() -> None:
     given = {**NEWEST.to_json(), "release": "v9.9.9"}
     assert schema_tables.from_json(json.dumps(given), "x").databases == NEWEST.databases
 
@@ -52,13 +52,13 @@ def test_a_known_table_comes_back_from_json() -> None:
 @pytest.mark.parametrize(
     "bad", ["", "zones", "column zones id text", "COLUMN zones id: text", "view a: b", "column a b c: d", "table a:\nx"]
 )
-def test_a_line_that_is_no_fact_is_refused(bad: str) -> None:
+def test_refuses_a_line_that_is_not_a_fact(bad: str) -> None:
     with pytest.raises(OptionError, match="is not a line of a release table"):
         parse([bad])
 
 
 @pytest.mark.mutation
-def test_a_release_cannot_take_back_what_the_other_does_not_have() -> None:
+def test_release_can_drop_only_existing_facts() -> None:
     facts = parse(SOME)
     assert Key("extension", "pgcrypto", "") not in changed(facts, drop="\nextension pgcrypto\n")
     with pytest.raises(KeyError, match="nothing to drop"):
@@ -72,7 +72,7 @@ def test_a_table_without_a_family_is_refused() -> None:
 
 
 @pytest.mark.mutation
-def test_what_has_nothing_left_to_compare_is_unproven() -> None:
+def test_not_a_pass_if_nothing_is_left_to_compare() -> None:
     nearest = Nearest(NEWEST, (), (), ())
     without_roles = {one.id: one for one in schema_checks.compare("caracal", NEWEST.own, NEWEST.own, nearest, [])}
     assert without_roles["schema.caracal.grants"].verdict == "unproven" and without_roles["schema.caracal.grants"].required
@@ -82,7 +82,7 @@ def test_what_has_nothing_left_to_compare_is_unproven() -> None:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("one", KNOWN, ids=[one.release for one in KNOWN])
-def test_a_release_is_as_its_own_table(one: schema_tables.ReleaseTable) -> None:
+def test_release_passes_against_its_own_table(one: schema_tables.ReleaseTable) -> None:
     for name, facts in one.databases.items():
         verdicts = {check.verdict for check in schema_checks.compare(name, facts, dict(facts), Nearest(one, (), (), ()), one.roles)}
         assert verdicts <= {"pass", "not_applicable"}

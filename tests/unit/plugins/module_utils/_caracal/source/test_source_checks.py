@@ -61,7 +61,7 @@ BROKEN: dict[str, tuple[list[str], str, str]] = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_does_not_hold_is_found_and_named(own: Broken, name: str) -> None:
+def test_broken_constraints_are_found_and_named(own: Broken, name: str) -> None:
     statements, check_id, thing = BROKEN[name]
     for statement in statements:
         own.session.rows(statement)
@@ -194,7 +194,7 @@ HEALTHY = {
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("name", HEALTHY)
-def test_what_is_healthy_and_odd_passes(own: Broken, name: str) -> None:
+def test_unusual_healthy_databases_pass(own: Broken, name: str) -> None:
     for statement in HEALTHY[name]:
         own.session.rows(statement)
     assert verdicts(scan(own)) == {}
@@ -285,7 +285,7 @@ def test_keys_that_the_server_cannot_put_together_are_counted() -> None:
 
 
 @pytest.mark.mutation
-def test_a_reason_repeats_no_value_of_a_row(own: Broken) -> None:
+def test_reason_contains_no_value_of_a_row(own: Broken) -> None:
     for statement in (
         "CREATE TABLE public.mine (a text)",
         "INSERT INTO public.mine VALUES ('topsecret')",
@@ -305,14 +305,14 @@ def test_each_query_has_a_limit_of_time(own: Broken) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_the_indexes_of_one_table_are_those_of_all_tables(own: Broken) -> None:
+def test_indexes_of_one_table_match_the_list_of_all_indexes(own: Broken) -> None:
     every = source_checks.indexes(own.session)
     assert source_checks.indexes(own.session, ("public", LEAF)) == [one for one in every if one.table.name == LEAF] != []
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("count", [1, 2, 9])
-def test_a_message_names_what_each_finding_is_about(count: int) -> None:
+def test_message_names_the_object_of_each_finding(count: int) -> None:
     broken = tuple(source_checks.Broken(f"public.zones k{number}", "1 row(s)", str(number)) for number in range(count))
     (found, *_others) = source_checks.checks([source_checks.Scan(FOREIGN_KEY, "caracal", count, broken)], ())
     for number, one in enumerate(found.details["recorded"]):
@@ -331,7 +331,7 @@ def test_many_findings_are_recorded_by_one_digest_for_the_rest() -> None:
     assert source_checks.checks([source_checks.Scan(FOREIGN_KEY, "caracal", 61, more)], known)[0].verdict == "fail"
 
 
-def test_what_the_role_may_not_read_is_unproven_with_the_reason(own: Broken) -> None:
+def test_unreadable_parts_are_unproven_with_the_reason(own: Broken) -> None:
     for statement in (
         "CREATE ROLE reader",
         "REVOKE EXECUTE ON FUNCTION pg_catalog.pg_database_collation_actual_version FROM PUBLIC",
@@ -346,7 +346,7 @@ def test_what_the_role_may_not_read_is_unproven_with_the_reason(own: Broken) -> 
     assert not others
 
 
-def test_amcheck_that_the_role_may_not_call_is_left_out(own: Broken) -> None:
+def test_amcheck_is_skipped_if_the_role_may_not_call_it(own: Broken) -> None:
     for statement in (
         "CREATE EXTENSION amcheck SCHEMA public",
         reversed_index("zones_pkey"),
