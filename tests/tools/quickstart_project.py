@@ -163,7 +163,7 @@ def _docker(*arguments: str) -> subprocess.CompletedProcess[str]:
 def main(arguments: t.Sequence[str] | None = None) -> str | None:
     parser = argparse.ArgumentParser(prog="quickstart_project", description=__doc__)
     parser.add_argument("--directory", required=True, type=Path, help="directory of the quickstart")
-    parser.add_argument("step", choices=("install", "install-anew", "remove"), help="install-anew: install after a loss, with new secrets")
+    parser.add_argument("step", choices=("install", "reinstall", "remove"), help="reinstall: install after a loss, with new secrets")
     options = parser.parse_args(arguments)
     made = of(options.directory)
     try:

@@ -30,10 +30,11 @@ def leaf(source: Source, table: Table, stored: Stored | None, due: bool, unsafe:
     counted = _counted(source, table, stored)
     if stored and counted.census and not due and not counted.changed and not unsafe:
         with source.progress.share(table.size):
-            rows = sum(block.rows for block in stored.blocks)
-            digest = keys.leaf_digest(stored.key)
             return Leaf(
-                *(table, rows, digest, stored.blocks),
+                table=table,
+                rows=sum(block.rows for block in stored.blocks),
+                digest=keys.leaf_digest(stored.key),
+                blocks=stored.blocks,
                 key=stored.key,
                 proof=CENSUS,
                 census=counted.census,

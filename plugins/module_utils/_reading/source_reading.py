@@ -54,6 +54,7 @@ def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[L
         leaf, scan = guard.patiently(read_leaf, place, leaf)
         scans = [scan]
     except BackupError as exc:
+        leaf = dataclasses.replace(leaf, unique="")
         scans = source_checks.unread(place.database, exc.msg, [source_checks.UNIQUE])
     # Retention may drop a partition that the snapshot still shows.
     if any(one.unread for one in scans) and not reading.exists(place, leaf.table):

@@ -22,6 +22,7 @@ from .._options import declared
 from .._options.declared import Path
 from .._options.shared import RepositoryOptions
 from .._report.check import FAIL, PASS, UNPROVEN, WARN, Check, judged
+from .._report.text import plural
 from .._repository import decisions, layout, objects
 from .._repository import entry as entries
 from .._repository import journal as journals
@@ -155,7 +156,7 @@ def _manifests(opened: Opened) -> tuple[dict[str, Manifest], list[Check]]:
         return found, failed
     if not found:
         return found, [Check(MANIFESTS, UNPROVEN, "the repository contains no set")]
-    return found, [Check(MANIFESTS, PASS, f"{len(found)} sets, every manifest and RECOVERY.md verified")]
+    return found, [Check(MANIFESTS, PASS, f"{plural(len(found), 'set')}: every manifest and every RECOVERY.md was verified")]
 
 
 def _drilled(opened: Opened, manifests: t.Iterable[str]) -> list[StoredSet]:

@@ -16,6 +16,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import dump_database
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source import source_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import earlier, unchanged
 from scenes import scene as scenes
 from scenes.scene import Result, Scene
@@ -135,6 +136,27 @@ def test_unique_indexes_of_unchanged_partition_are_not_scanned(nights: Nights, s
     assert set(proofs(third).values()) == {("census", "")} and scanned() == {(LEAF, "added"), (LEAF, f"{LEAF}_pkey")}
     nights.scene.backup()
     assert scanned() == set()
+
+
+@pytest.mark.mutation
+def test_index_that_runs_code_of_an_owner_is_reported_each_time(nights: Nights) -> None:
+    nights.source.execute(f"CREATE UNIQUE INDEX computed ON {LEAF} (lower(id), occurred_at)")
+    for result in (nights.scene.backup(), nights.scene.backup()):
+        assert proofs(result)[f"public.{LEAF}"] == ("census", "")
+        assert [one["object"] for one in unique_check(result)["details"]["not_read"]] == [f"public.{LEAF} computed"]
+    digests = {one["leaf"]: one.get("unique") for one in nights.manifest()["partitions"]}
+    assert digests.pop(f"public.{LEAF}") is None and all(digests.values())
+
+
+@pytest.mark.mutation
+def test_failed_scan_of_unchanged_partition_leaves_no_digest_of_its_indexes(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_arguments: t.Any) -> t.NoReturn:
+        raise StageFailed("the connection was lost")
+
+    monkeypatch.setattr(source_checks, "indexes", fail)
+    second = nights.scene.backup()
+    assert set(proofs(second).values()) == {("census", "")} and unique_check(second)["verdict"] == "unproven"
+    assert not any(one.get("unique") for one in nights.manifest()["partitions"])
 
 
 @pytest.mark.mutation
