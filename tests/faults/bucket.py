@@ -104,7 +104,7 @@ class Bucket:
 
 
 Change = t.Callable[[Bucket, str, bytes, random.Random], None]
-# Of an object and the bytes of another one. Those in `ENDING` take away what was signed.
+# Changes to an object, some with the bytes of another one. The ones in `ENDING` remove signed content.
 CHANGES: dict[str, Change] = {
     "covered by a delete marker": lambda bucket, key, _other, _dice: bucket.cover(key),
     "covered by nothing": lambda bucket, key, _other, _dice: _put(bucket, key, b""),

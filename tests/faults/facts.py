@@ -40,7 +40,7 @@ PIECES = (
     "é",
 )
 SET_ID = "20261125T020000Z-k3f9"
-# Of a run; they take no time, and more of them say no more.
+# Per run. The faults take no time, and more of them prove nothing more.
 MOST = 2000
 _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[a-z0-9]{4}\Z")
 
@@ -55,7 +55,7 @@ def run(_world: t.Any, tally: Tally, dice: random.Random, deadline: float, most:
 
 
 def judge(answer: dict[str, t.Any], set_id: str, name: str) -> Outcome:
-    """Of everything that is made of such an answer on the controller."""
+    """Return everything that the controller derives from such an answer."""
     try:
         accepted = answers.cleaned(answer, "there")
         looks = {"there": [{"part": "backup", "result": accepted, "deployment": accepted.get("result")}]}

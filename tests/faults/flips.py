@@ -24,7 +24,7 @@ Judge = t.Callable[[], Outcome]
 
 
 def run(world: World, tally: Tally, dice: random.Random, deadline: float, most: int | None = None) -> None:
-    """Artifacts are judged alone, as the verifiers do it; everything else by all verifiers, which takes longer: it comes in turn."""
+    """Artifacts are verified alone, as the verifiers do it. All verifiers check everything else in turn, because that takes longer."""
     fast, slow = _judges(world)
     places = [_places(world, dice, keys) for keys in (fast, slow)]
     for number in range(most or 1 << 62):

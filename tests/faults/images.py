@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Archives of images that were made to do harm, at random: each is refused in one line, or unpacked as what it says, within bounds."""
+"""Random malicious image archives: each is refused in one line, or unpacked as declared, within bounds."""
 
 from __future__ import annotations
 

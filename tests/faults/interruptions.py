@@ -124,7 +124,7 @@ class Victim:
         assert self.process.stdout and self.process.stdout.readline() == b"ready\n"
 
     def end(self, after: float | None = None, *, group: bool = False) -> tuple[str, str]:
-        """Let it work, to its end or for so many seconds; how it ended, and what it said."""
+        """Run it to its end or for so many seconds. Return how it ended, and its output."""
         assert self.process.stdin and self.process.stdout
         self.process.stdin.write(b"go\n")
         self.process.stdin.flush()
@@ -157,7 +157,7 @@ def _soon(look: t.Callable[[], list[t.Any]]) -> list[t.Any]:
 
 
 def after(operations: Operations, work: Work, run: Victim, ended: tuple[str, str]) -> Outcome:
-    """What must be true whatever happened."""
+    """Check what must be true after every interruption."""
     world = operations.world
     if ended[0] == victim.BROKEN:
         return Outcome(LOST, f"ended in a traceback: {ended[1][-600:]}")

@@ -37,7 +37,7 @@ def run(tally: Tally, dice: random.Random, deadline: float, most: int | None = N
         if time.monotonic() > deadline:
             break
         inherited, given = some(dice), some(dice) if dice.random() < 0.7 else {}
-        # Compose's own hash is no image's.
+        # Only Compose sets its configuration hash; an image cannot.
         created = dice.random() < 0.5
         if created:
             given |= {
@@ -53,7 +53,7 @@ def run(tally: Tally, dice: random.Random, deadline: float, most: int | None = N
 
 
 def judge(inherited: dict[str, str], given: dict[str, str], created: bool) -> Outcome:
-    """`given` are labels of the container beside those that it has from its image; `created` says whether they are Compose's."""
+    """`given`: labels of the container in addition to the labels of its image. `created`: Compose set them."""
     seen = container("postgres")
     seen["Config"]["Labels"] = {**inherited, **given}
     try:

@@ -56,7 +56,7 @@ CHANGES: dict[str, Change] = {
     "a link to another": lambda path, other, _dice: _link(path, other),
     "a link out": lambda path, _other, _dice: _link(path, Path("/etc/hostname")),
     "a folder": lambda path, _other, _dice: _folder(path),
-    "a copy beside it": lambda path, _other, _dice: _rewrite(path.with_name(f"{path.name}.copy"), path.read_bytes()),
+    "a copy next to it": lambda path, _other, _dice: _rewrite(path.with_name(f"{path.name}.copy"), path.read_bytes()),
     "in a wrong folder": lambda path, other, _dice: _rewrite(other.parent / f"x{path.name}", path.read_bytes()),
     "unreadable": lambda path, _other, _dice: path.chmod(0),
 }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Entries of the journal that nobody may write, by every key that somebody may have stolen."""
+"""Forbidden journal entries, signed by every key that an attacker may have stolen."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def run(world: World, tally: Tally, dice: random.Random, deadline: float, most: 
 
 
 def _rightful(host: str, kind: str, twist: str) -> bool:
-    """Whether that is an entry which the host may write."""
+    """Return whether the host may write this entry."""
     by_itself = twist == "nothing else" and host in entries.MAY_SIGN[kind]
     return by_itself or (twist == "another principal" and host == entries.MAY_SIGN[kind][0])
 
@@ -68,12 +68,12 @@ def attempt(world: World, host: str, kind: str, twist: Draft) -> Outcome:
     except BackupError:
         return outcome
     if after != before:
-        return Outcome(LOST, "readers believe the entry")
+        return Outcome(LOST, "readers trust the entry")
     return outcome
 
 
 def _read(world: World) -> int:
-    """How many entries a host believes that has seen nothing yet."""
+    """Return the number of entries that a host without earlier state trusts."""
     return len(access.open_repository(world.scene.access(high_water_mark="/nonexistent/mark")).journal.entries)
 
 

@@ -19,10 +19,10 @@ SHOWN = 20
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """Of one fault. `said` is what to read when it did not survive.
+    """The outcome of one fault. `said`: details of a fault that was not survived.
 
-    `lost`: what was signed is no longer what a restore reads, and no verifier says so; or a fault ended in a traceback.
-    `half-visible`: a set or a restored thing is there in part. `leaked`: a secret in a message, a result or a file.
+    `lost`: a restore reads other than signed content and no verifier reports it, or a fault ended in a traceback.
+    `half-visible`: a set or a restored object exists in part. `leaked`: a secret in a message, a result or a file.
     """
 
     column: str = SURVIVED
@@ -67,7 +67,7 @@ class Tally:
 
     @property
     def clean(self) -> bool:
-        """Whether anything was tried at all, and all of it survived."""
+        """Return whether at least one fault was tried, and all were survived."""
         return bool(self.tried) and self.total(SURVIVED) == self.tried
 
     def lines(self) -> t.Iterator[str]:

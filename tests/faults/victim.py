@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A process that something will happen to.
+"""A process that a fault will hit.
 
-`python -m faults.victim ROOT SOCKET PLAN` says `ready`, waits for `go`, works, says how it ended.
+`python -m faults.victim ROOT SOCKET PLAN` prints `ready`, waits for `go`, works, and prints how it ended.
 
 `PLAN` is JSON: `steps`, each a module and its options, and `room`, the size beyond which no file may grow (-1: any).
 """

@@ -35,7 +35,7 @@ from twin.spec import Spec
 
 Step = tuple[str, dict[str, t.Any]]
 Truth = dict[str, dict[str, str]]
-# Of the two sets, so that a prune may take the older one.
+# Between the two sets, so that a prune may delete the older one.
 AGE = dt.timedelta(days=5)
 
 
@@ -67,7 +67,7 @@ class World:
         return steps(self.deployment, self.replay, self.redis, set_id)
 
     def mend(self) -> None:
-        """Bring repository and marks back to how they were; what nobody touched stays."""
+        """Restore repository and marks to their former state. Untouched files are kept."""
         _mend(self.kept / "repository", self.repository)
         for host in HOSTS:
             mark = self.kept / host / "high_water_mark"
@@ -76,14 +76,17 @@ class World:
                 shutil.copy2(mark, self.scene.mark(host))
 
     def judge(self) -> Outcome:
-        """What the verifiers say now, until one notices, against what a restore would read now."""
+        """Compare the results of the verifiers, up to the first that notices, with what a restore would read now."""
         if outcome := self.noticed():
             return outcome
         same = truth_of(self.scene, self.truth) == self.truth
         return Outcome() if same else Outcome(LOST, "no verifier noticed that something else would be restored")
 
     def noticed(self, **place: t.Any) -> Outcome | None:
-        """Of the verifiers, until one notices, or breaks or tells a secret; None when all pass. `place`: another copy of the repository."""
+        """Run the verifiers until one notices the fault, breaks or leaks a secret. Return None if all pass.
+
+        `place`: another copy of the repository.
+        """
         calls: list[Step] = [("repository_verify", {"identity_files": self.identities})]
         calls += [("backup_set_verify", {"set_id": set_id}) for set_id in self.truth]
         for module, options in calls:
@@ -106,7 +109,7 @@ class World:
 
 
 def _mend(kept: Path, folder: Path) -> None:
-    """Whatever writes to a file changes its times, which a copy of ours has from the file that was kept."""
+    """Each write to a file changes its times. A restored copy has the times of the kept file."""
     wanted, found = _about(kept), _about(folder)
     for name in sorted((name for name, about in found.items() if wanted.get(name) != about), reverse=True):
         path = folder / name

@@ -31,7 +31,7 @@ NOW = dt.datetime(2026, 6, 17, 12, 30, tzinfo=dt.timezone.utc)
 
 FreshCluster = t.Callable[..., SandboxInfo]
 
-# Whether a property holds is no matter of chance, nor of how long one example takes on a busy machine.
+# The result of a property test depends neither on chance nor on the load of the machine.
 settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
@@ -41,7 +41,7 @@ ROOM = 6 << 30
 
 
 def _roomy() -> bool:
-    """Whether every user may use it, run programs there, and a worker's clusters fit."""
+    """Return whether every user may use it and run programs there, and the clusters of a worker fit."""
     try:
         found = os.statvfs(runs.MEMORY)
     except OSError:
@@ -55,7 +55,7 @@ def sandbox_path() -> str:
     return runs.path("test", runs.MEMORY if _roomy() else runs.DISK)
 
 
-# What the tests of the sandbox bring back.
+# The originals, which the tests of the sandbox use.
 RUN, WATCH = cluster.run, watcher.start
 
 
@@ -69,13 +69,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _is_worker(config: pytest.Config) -> bool:
-    """Of xdist: the process that starts the workers sees to what they leave."""
+    """A hook of xdist: the process that starts the workers removes their leftovers."""
     return hasattr(config, "workerinput")
 
 
 @pytest.fixture(autouse=True)
 def the_process_is_as_before() -> t.Iterator[None]:
-    """Set up after all wider fixtures and before those of the test, so ended when these have ended."""
+    """Set up after all wider fixtures and before the fixtures of the test, so torn down after the latter."""
     with process_state.put_back():
         yield
 
@@ -128,7 +128,7 @@ def postgres_server(server_install: server_binaries.Install) -> t.Iterator[Sandb
 
 @pytest.fixture
 def sandbox_directory() -> t.Iterator[str]:
-    """A path for one sandbox; whatever became of it is destroyed afterwards."""
+    """A path for one sandbox, which is destroyed afterwards in any state."""
     directory = sandbox_path()
     yield directory
     lifecycle.destroy(directory)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ports of this host, for tests whose server must be told one."""
+"""Free ports of this host, for tests that must pass one to their server."""
 
 from __future__ import annotations
 

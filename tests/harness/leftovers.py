@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Ends what test runs have left that are over, however they ended: servers and all other processes, shared memory, mounts, folders.
+"""Removes the leftovers of ended test runs: servers and all other processes, shared memory, mounts, folders.
 
-Each run does that when it begins and when it ends, and starts a companion that does it when the run was killed. What belongs to a run
-that still lives, and what names no run, is nobody's to end.
+Each run does that at its start and end, and starts a companion that does it after the run was killed. Processes and folders of a
+running run, and the ones that name no run, are left alone.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAUSE = 0.5
 # How long what was killed may take to go away, in seconds.
 PATIENCE = 20.0
 MNT_DETACH = 2
-# Where a sandbox or a cluster lies in a folder of a run.
+# Paths of sandboxes and clusters within the folder of a run.
 DEPTHS = ("", "/*")
 
 
@@ -79,10 +79,10 @@ def _line(pid: int) -> t.Iterator[int]:
 
 
 def run_of(one: Process) -> Run | None:
-    """Whose a process is: its environment says so, or else the folder that it works in or that its command line names.
+    """Return the run of a process: named by its environment, its working directory, or its command line.
 
-    A sandbox gives its programs an environment of their own, and some servers write over theirs. Somebody with a terminal who only
-    looks at such a folder is no part of the run.
+    A sandbox gives its programs an environment of their own, and some servers overwrite theirs. A process with a terminal belongs to
+    a developer who inspects such a folder, not to the run.
     """
     if told := runs.parse(processes.told(one, runs.VARIABLE)):
         return told

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a test changes in its own process and every later test would meet: noted before it, put back after it.
+"""Process state that a test may change and later tests would see: recorded before the test, restored after it.
 
-Only what a test itself did is undone. What wider fixtures have set is there before the note is taken, and stays.
+Only changes by the test itself are undone. Wider fixtures set their state before the record is taken, so it is kept.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import tempfile
 import time
 import typing as t
 
-# Whose attributes tests patch, and everybody uses. `tempfile` also remembers the folder of TMPDIR.
+# Modules used everywhere that tests patch. `tempfile` also remembers the folder of TMPDIR.
 PATCHED: tuple[t.Any, ...] = (
     *(builtins, os, os.path, shutil, signal, socket, subprocess, tempfile, time),
     *(pathlib.Path, socket.socket, subprocess.Popen),
@@ -47,7 +47,7 @@ def put_back() -> t.Iterator[None]:
 
 
 def limits() -> Undo:
-    """Soft limits come back; a hard one that was lowered only for root, and then the soft one goes as high as it lets us."""
+    """Restore soft limits. A lowered hard limit can be restored by root only. Otherwise the soft limit is set as high as possible."""
     before = [resource.getrlimit(number) for number in LIMITS]
 
     def undo() -> None:
@@ -68,7 +68,7 @@ def _set_limit(number: int, wanted: tuple[int, int]) -> None:
 
 
 def modules() -> Undo:
-    """Whatever was replaced, added or removed there without `monkeypatch`."""
+    """Return everything that was replaced, added or removed there without `monkeypatch`."""
     before = [dict(vars(place)) for place in PATCHED]
 
     def undo() -> None:
@@ -110,7 +110,7 @@ def _variables() -> dict[str, str]:
 
 
 def signals() -> Undo:
-    """Handlers that Python knows; one that a library has set without it is not its to put back."""
+    """Handlers that Python knows. Python cannot restore a handler that a library installed in C."""
     before = [signal.getsignal(number) for number in SIGNALS]
 
     def undo() -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Programs that every user can start: a clone may lie in somebody's private folder, and tests work as other users."""
+"""Programs that every user can start: a clone may be stored in a private home, and tests run as other users."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ NOBODY = Identity(65534, 65534)
 
 @functools.cache
 def reachable(folder: str, *needed: str) -> str:
-    """The folder itself, or a copy of it that every user can reach, made once in a run and removed with it.
+    """Return the folder itself, or a copy that every user can reach, created once per run and removed with it.
 
-    `needed` are folders in which its programs look for libraries, from where they are: they are copied to the same place beside it.
+    `needed`: folders with libraries, relative to the programs. They are copied to the same relative path next to the copy.
     """
     if users.blocking_folder(folder, NOBODY) is None:
         return folder

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Clusters that are copied instead of made: the tests need hundreds, and `initdb` takes a second of a core each time.
+"""Clusters that are copied instead of created: the tests need hundreds, and `initdb` takes a second of a core each time.
 
-A copy gets a system identifier of its own, in the control file and in the one WAL segment, since the collection tells
-clusters apart by it. What `initdb` itself does is tested where this is switched off (the tests of the sandbox).
+A copy gets a system identifier of its own, in the control file and in the one WAL segment, because the collection
+distinguishes clusters by it. The tests of the sandbox switch this off and test `initdb` itself.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Key = tuple[str, ...]
 CONTROL = os.path.join("global", "pg_control")
 # `xlp_sysid` of XLogLongPageHeaderData stands behind the 24 bytes of the short header.
 SYSID_IN_WAL = 24
-# Where the checksum may stand: behind what all majors have, before what no major reaches.
+# Possible offsets of the checksum: behind the fields of all majors, before the end of the smallest control file.
 CHECKSUM_PLACES = range(200, 512, 4)
 
 

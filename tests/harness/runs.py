@@ -20,7 +20,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import
 
 # In the environment of everything that a run starts and does not start without it on purpose.
 VARIABLE = "CARACAL_OPS_RUN"
-# Where folders of runs lie: in memory, or where paths are short and every user may enter.
+# Parents of the folders of runs: in memory, or on disk with a short path that every user may enter.
 MEMORY = "/dev/shm"
 DISK = "/var/tmp"
 PLACES = (MEMORY, DISK)
@@ -30,7 +30,7 @@ _FOLDER = re.compile(rf"(?:{'|'.join(PLACES)})/caracal-[a-z0-9]+-({_NAME})-")
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """Pid and start time of its process, as its namespace of processes has them: elsewhere the same numbers are somebody else."""
+    """PID and start time of its process in its PID namespace. In another namespace the same numbers mean another process."""
 
     pid: int
     start_time: int
@@ -41,7 +41,7 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Never of another namespace, such as another container's: from here nobody can tell."""
+        """Return False for a run of another namespace, such as another container: its processes cannot be seen from here."""
         if self.namespace != _namespace():
             return False
         found = processes.look(self.pid)
@@ -49,7 +49,7 @@ class Run:
 
 
 def parse(text: str | None) -> Run | None:
-    """The run with that name; None for what is no name."""
+    """Return the run with that name, or None if the name is invalid."""
     found = re.fullmatch(_NAME, text or "")
     return Run(int(found[1]), int(found[2]), int(found[3], 16)) if found else None
 
@@ -86,7 +86,7 @@ def folder(kind: str, place: str = DISK) -> str:
 
 
 def folders() -> t.Iterator[tuple[str, Run]]:
-    """Those of all runs of this user. Everybody can make a folder there with such a name, or a link."""
+    """Return the folders of all runs of this user. Every user can create a folder or link with such a name."""
     for place in filter(os.path.isdir, PLACES):
         for name in os.listdir(place):
             found = f"{place}/{name}"
@@ -95,7 +95,7 @@ def folders() -> t.Iterator[tuple[str, Run]]:
 
 
 def is_own(path: str) -> bool:
-    """Whether it is a folder of this user, and no link to one."""
+    """Return whether it is a folder of this user, and not a link to one."""
     try:
         found = os.lstat(path)
     except OSError:

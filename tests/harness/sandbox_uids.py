@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Uids of sandboxes: once one is over, the next may take its uid, also that of a run beside this one."""
+"""UIDs of sandboxes: after a sandbox has ended, the next may use its UID, also one of another run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from harness import runs
 
 
 def of_others(directory: str) -> set[int]:
-    """Those that are taken now, by all but the sandbox in `directory`; one says so before it starts anything."""
+    """Return the UIDs in use by all other sandboxes. A sandbox registers its UID before it starts anything."""
     found = set()
     for path in (path for place in runs.PLACES for path in Path(place).glob("caracal-*")):
         with contextlib.suppress(BackupError):

@@ -58,7 +58,7 @@ def bearing(word: str) -> list[processes.Process]:
 
 
 def load_codecs() -> None:
-    """A child that becomes somebody else may be unable to load them: the interpreter can lie in a home that is not his."""
+    """A child that becomes another user may be unable to load them: the interpreter can be in a home that this user cannot read."""
     for name in ("ascii", "idna", "latin-1", "utf-8", "utf-8-sig", "utf-16"):
         codecs.lookup(name)
 
@@ -93,7 +93,7 @@ def _call_as_nobody(sender: t.Any, path: str, function: t.Callable[..., t.Any], 
 
 @contextlib.contextmanager
 def person_in(folder: str) -> t.Iterator[int]:
-    """The process of somebody with a terminal who works in a folder."""
+    """The process of a developer with a terminal who works in a folder."""
     person, terminal = pty.fork()
     if person == 0:
         os.chdir(folder)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, Caracal Ops
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tests in which somebody else acts, or what only root makes is there."""
+"""Tests in which another user acts, or that need files only root can create."""
 
 from __future__ import annotations
 

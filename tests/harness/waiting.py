@@ -23,7 +23,7 @@ def eventually(look: t.Callable[[], T], patience: float = PATIENCE, pause: float
 
 
 def came(look: t.Callable[[], object], patience: float = PATIENCE, pause: float = PAUSE) -> bool:
-    """Whether `look` became true in time, for who has more to say of it. What looks at all processes should pause longer."""
+    """Return whether `look` became true in time, for callers with a message of their own. Checks of all processes should pause longer."""
     return bool(_last(look, patience, pause))
 
 

@@ -130,7 +130,7 @@ class Engine:
             if name == f"/images/{image}/get":
                 return 200, saved
         found = [one for one in self.containers if name == f"/containers/{one['Id']}/json" and one["Id"] not in self.gone]
-        return (200, self._now(found[0])) if found else (404, {"message": f"nobody may ask {name}"})
+        return (200, self._now(found[0])) if found else (404, {"message": f"no user may ask {name}"})
 
     def _now(self, one: Seen) -> Seen:
         states = self.becomes.get(one["Config"]["Labels"][f"{LABEL}service"], [])
@@ -147,7 +147,7 @@ class Engine:
                 self.runs.get(one["Config"]["Labels"][f"{LABEL}service"], lambda: None)()
                 one["State"] = state("running")
                 return 204, b""
-        return 404, {"message": f"nobody may do {path}"}
+        return 404, {"message": f"no user may do {path}"}
 
 
 def _has(labels: t.Mapping[str, str], wanted: t.Sequence[str]) -> bool:

@@ -95,7 +95,7 @@ MISTAKES = {
     "a Redis that is not there": mistake("prepare", {"redis_server": "/no/such/redis"}, *READERS),
     "a service that is not there": mistake(
         "services", {"services": [{**command("audit"), "command": ["/no/such/audit"]}]}, *READERS),
-    "a service that is no program": mistake("services", not_executable, *READERS),
+    "a service that is not executable": mistake("services", not_executable, *READERS),
     "files of a service that are not there": mistake(
         "services", {"services": [{**command("audit"), "readable": ["/no/such/folder"]}]}, *READERS),
     "a service without an absolute path": mistake(

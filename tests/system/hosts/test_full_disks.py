@@ -255,7 +255,7 @@ def on_disk(disk: Disk, caracal_database: TwinCluster) -> Scene:
 
 
 @pytest.mark.mutation
-def test_dump_to_a_disk_that_fills_up_leaves_no_set(on_disk: Scene, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dump_to_disk_that_fills_up_creates_no_set(on_disk: Scene, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalStore, "free_bytes", lambda _self: None)  # otherwise the preflight would report it
     with disk.almost_full(128 << 10):
         told(lambda: on_disk.call("pg_encrypted_dump", set_id=ID), on_disk, str(on_disk.repository), disk.words, error=disk.error)
@@ -281,7 +281,7 @@ def test_read_only_repository_is_reported_with_a_remedy(on_disk: Scene, disk: Di
 
 
 @pytest.mark.mutation
-def test_sandbox_on_a_full_disk_leaves_nothing(server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_sandbox_on_full_disk_removes_its_files(server_install: server_binaries.Install, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(Path(sandbox_path()))
     spec = SandboxSpec(str(disk.folder / "box"), server_install)
     try:

@@ -52,7 +52,9 @@ def check_sets(scene: Scene) -> list[str]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("moment", [pytest.param(one, marks=STORY.get(one, ())) for one in BACKUP])
-def test_killed_controller_leaves_no_incomplete_set(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path, moment: str) -> None:
+def test_killed_controller_creates_no_incomplete_set(
+    empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path, moment: str
+) -> None:
     scene, (now, group) = empty_scene, BACKUP[moment]
     play = killed(lambda: Play("backup", backup_settings(scene), tmp_path), lambda: now(scene, caracal_database), group)
     assert remains(play.left) == []

@@ -83,7 +83,7 @@ def many_files() -> Image:
 
 
 @pytest.mark.mutation
-def test_killed_unpacking_leaves_no_incomplete_image(committed: Committed, directory: Path, temporary: Path, tmp_path: Path) -> None:
+def test_killed_unpacking_publishes_no_incomplete_image(committed: Committed, directory: Path, temporary: Path, tmp_path: Path) -> None:
     image, data = many_files()
     (tmp_path / "image.tar").write_bytes(data)
     given = {"image": image, "archives": [str(tmp_path / "image.tar")]}
@@ -121,7 +121,7 @@ def pg_bin(server_install: Install, directory: Path) -> Path:
 
 
 @pytest.mark.mutation
-def test_killed_backup_leaves_no_program_of_its_image(
+def test_no_program_of_image_survives_killed_backup(
     committed: Committed, caracal_database: TwinCluster, marks: list[bytes], pg_bin: Path, temporary: Path, tmp_path: Path
 ) -> None:
     base, rootfs = committed.scene, pg_bin.parent / "rootfs"
@@ -175,7 +175,7 @@ def servers(server_install: Install, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.mark.mutation
-def test_killed_sandbox_leaves_no_server_of_an_image(
+def test_no_server_of_image_remains_after_removal_of_killed_sandbox(
     committed: Committed, box: Box, servers: dict[str, t.Any], directory: Path, temporary: Path
 ) -> None:
     argument = json.dumps({**servers, "directory": box.directory, "images": str(directory)})

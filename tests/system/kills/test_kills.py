@@ -214,7 +214,7 @@ WAITING = "SELECT query FROM pg_stat_activity WHERE application_name LIKE 'carac
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("table", "who"), [("zones", "pg_relation_size"), ("ONLY audit_events", "LOCK TABLE")], ids=["we", "pg_dump"])
-def test_backup_killed_while_it_waits_for_a_lock_leaves_nothing(
+def test_nothing_remains_of_backup_killed_while_waiting_for_lock(
     committed: Committed, caracal_database: TwinCluster, caracal_copy: Copier, tmp_path: Path, table: str, who: str
 ) -> None:
     database = caracal_copy()

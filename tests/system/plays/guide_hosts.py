@@ -22,7 +22,7 @@ TAGS = "caracal_setup_packages,caracal_setup_python"
 
 
 def key_paths(both: Path, backup: Path, drill: Path) -> dict[str, t.Any]:
-    """The variables of keys and lists, in a folder for those of both hosts and one for each host."""
+    """Write the variables of keys and lists: one folder for the variables of both hosts, and one for each host."""
     return {
         "caracal_ops_allowed_signers": str(both / "allowed_signers"),
         "caracal_ops_high_water_mark": str(both / "mark.json"),
@@ -60,7 +60,7 @@ class Hosts:
 
 
 def source_settings(settings: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Where the assets of a deployment are; keys, recipients and the repository are from `setup` and the guide."""
+    """Return the locations of the assets of a deployment. Keys, recipients and the repository are from `setup` and the guide."""
     assets = ("login_unix_socket", "secrets_directory", "replay_volumes", "redis_unix_socket")
     return {name: value for name, value in settings.items() if name.endswith(assets)}
 
@@ -77,7 +77,7 @@ def drill_settings(folder: Path, sandbox: str, production: str) -> dict[str, t.A
 
 
 def restore_settings(folder: Path, socket: str, redis_socket: str) -> dict[str, t.Any]:
-    """Where an empty host gets everything, as the owner of this test."""
+    """Return the locations at which an empty host gets everything, owned by the user of this test."""
     replay = [{"service": name, "path": str(folder / name)} for name in ("sts", "gateway")]
     for one in replay:
         (Path(one["path"]) / "audit-replay").mkdir(parents=True)

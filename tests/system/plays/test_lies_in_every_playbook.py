@@ -107,9 +107,9 @@ CASES = [
 ]
 # Run with real modules, and their results are compared too.
 REAL = {
-    "backup": test_lies_of_a_host.test_facts_change_nothing_in_a_backup,
-    "doctor": test_lies_of_a_host.test_no_fact_writes_a_file_of_the_operator,
-    "setup": test_lies_of_a_host.test_facts_change_nothing_in_a_setup,
+    "backup": test_lies_of_a_host.test_hostile_facts_change_no_backup_task_elsewhere,
+    "doctor": test_lies_of_a_host.test_hostile_facts_overwrite_no_file_of_operator,
+    "setup": test_lies_of_a_host.test_hostile_facts_change_no_setup_task_elsewhere,
 }
 # Run only on the controller, without answers of a host.
 ALONE = {
@@ -128,14 +128,14 @@ def missing(playbooks: t.Iterable[str]) -> list[str]:
     return sorted(set(playbooks) - {case.playbook for case in CASES} - REAL.keys() - ALONE.keys())
 
 
-def test_every_playbook_is_tested_with_a_hostile_host() -> None:
+def test_each_playbook_has_hostile_host_case() -> None:
     there = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (tree.ROOT / "playbooks").glob("*.yml")}
     assert missing(there) == []
     assert {name for name, plays in there.items() if {one["hosts"] for one in plays} == {"localhost"}} == ALONE.keys()
 
 
 @pytest.mark.mutation
-def test_finds_a_playbook_that_is_not_tested() -> None:
+def test_reports_untested_playbook() -> None:
     assert missing([*(case.playbook for case in CASES), *REAL, *ALONE, "restore_again"]) == ["restore_again"]
 
 
@@ -218,7 +218,7 @@ def with_facts(case: Case, folder: Path, facts: Answers, **more: t.Any) -> Ran:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("case", CASES, ids=kind)
-def test_a_hostile_host_changes_nothing_elsewhere(case: Case, failed: collections.Counter[str], tmp_path: Path) -> None:
+def test_hostile_host_injects_nothing_elsewhere(case: Case, failed: collections.Counter[str], tmp_path: Path) -> None:
     """Facts change nothing. Lies in its results only change how far its own part of the play gets."""
     honest = play(case, tmp_path / "honest")
     assert honest.status == 0, honest.output
@@ -235,7 +235,7 @@ def test_a_hostile_host_changes_nothing_elsewhere(case: Case, failed: collection
 
 
 @pytest.mark.mutation
-def test_without_the_guard_a_change_is_found(tmp_path: Path) -> None:
+def test_without_guard_hostile_facts_change_tasks_elsewhere(tmp_path: Path) -> None:
     """An invented setting ends the drill of its host, so the controller sends another notification."""
     case = next(one for one in CASES if one.playbook == "restore_drill")
     lying = with_facts(case, tmp_path / "lying", lies(tmp_path), callbacks=("unguarded",))
@@ -243,7 +243,7 @@ def test_without_the_guard_a_change_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_without_the_guard_a_schedule_in_awx_refuses_settings_among_facts(tmp_path: Path) -> None:
+def test_awx_schedule_refuses_settings_among_facts_without_guard(tmp_path: Path) -> None:
     """The first host of a play sets the schedule, and answers other tasks before. Each task that uses the plan refuses such facts."""
     case = next(one for one in CASES if one.awx)
     facts: Answers = {"*": {"ansible_facts": {"caracal_schedule_awx_image": "registry.example/made-up"}}}

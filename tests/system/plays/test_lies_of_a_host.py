@@ -60,7 +60,7 @@ def backup(deployment: Deployment, folder: Path, patch: pytest.MonkeyPatch, pyth
 
 
 @pytest.mark.mutation
-def test_facts_change_nothing_in_a_backup(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_facts_change_no_backup_task_elsewhere(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = backup(deployment, tmp_path / "honest", monkeypatch, None)
     assert honest.status == 0, honest.output
     assert {"elsewhere", "localhost"} <= honest.tasks.keys()
@@ -73,7 +73,7 @@ def test_facts_change_nothing_in_a_backup(deployment: Deployment, tmp_path: Path
 
 
 @pytest.mark.mutation
-def test_lies_in_every_field_reach_no_other_host(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_values_in_every_field_reach_no_other_host(deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = backup(deployment, tmp_path / "honest", monkeypatch, None).elsewhere(HOST)
     broken = lying_host.python(tmp_path / "host", {"pg_encrypted_dump": {"failed": True, "msg": "no room"}})
     aborted = backup(deployment, tmp_path / "aborted", monkeypatch, broken).elsewhere(HOST)
@@ -92,7 +92,7 @@ def test_lies_in_every_field_reach_no_other_host(deployment: Deployment, tmp_pat
 
 
 @pytest.mark.mutation
-def test_no_file_stays_on_the_controller_of_an_unreachable_host(
+def test_controller_keeps_no_file_after_host_becomes_unreachable(
     deployment: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The backup host becomes unreachable after the files of the replay host have arrived."""
@@ -116,7 +116,7 @@ def doctor(folder: Path, patch: pytest.MonkeyPatch, python: Path | None, **more:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("report", [True, False])
-def test_no_fact_writes_a_file_of_the_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: bool) -> None:
+def test_hostile_facts_overwrite_no_file_of_operator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, report: bool) -> None:
     """With and without the operator's own report."""
     (tmp_path / "made_up").write_text("the operator's\n", encoding="ascii")
     own = {"caracal_doctor_report": str(tmp_path / "report.json")} if report else {}
@@ -130,7 +130,7 @@ def test_no_fact_writes_a_file_of_the_operator(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.mutation
-def test_control_characters_of_a_host_are_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_in_host_answer_are_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lying = doctor(tmp_path / "lying", monkeypatch, lying_host.with_texts(tmp_path / "host", "a\x1b[2Jb\u202ec\u0085d\ne\rf"))
     assert lying.status != 0
     # The only control characters are Ansible's own line breaks.
@@ -139,7 +139,7 @@ def test_control_characters_of_a_host_are_not_printed(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.mutation
-def test_control_characters_after_an_answer_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_control_characters_after_host_answer_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ansible prints it before any action gets the answer."""
     junk = "\n\x1b[2Jjunk\u202e\nok: [elsewhere]\n"
     lying = doctor(tmp_path / "lying", monkeypatch, lying_host.with_junk(tmp_path / "host", junk))
@@ -155,7 +155,7 @@ def setup(folder: Path, patch: pytest.MonkeyPatch, root: Path, python: Path | No
 
 
 @pytest.mark.mutation
-def test_facts_change_nothing_in_a_setup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hostile_facts_change_no_setup_task_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = tmp_path / "root"
     honest = setup(tmp_path / "honest", monkeypatch, root, None)
     again = setup(tmp_path / "again", monkeypatch, root, None)

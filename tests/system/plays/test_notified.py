@@ -113,7 +113,7 @@ def test_a_play_without_notifications_fails_as_before(old: OldRepository, hook: 
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("channels", [0, 4], ids=["nobody", "everybody"])
+@pytest.mark.parametrize("channels", [0, 4], ids=["no channel", "all channels"])
 def test_a_failure_is_printed_only_by_its_own_task(old: OldRepository, hook: Hook, channels: int) -> None:
     """Later failures name the task, so that the last lines lead to it."""
     play = played(old, all_kinds(hook)[:channels], allowed_signers="/no/such/list")

@@ -110,7 +110,7 @@ def test_progress_of_a_dump_is_shown_and_removed(empty_scene: Scene, held_up: He
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("group", [False, True])
-def test_a_play_that_is_killed_leaves_no_dump(empty_scene: Scene, held_up: HeldUp, caracal_database: TwinCluster, group: bool) -> None:
+def test_dump_ends_when_its_play_is_killed(empty_scene: Scene, held_up: HeldUp, caracal_database: TwinCluster, group: bool) -> None:
     """The dump would wait forever, because it is never released."""
     play = begun(empty_scene, held_up)
     assert is_shown(play), play.output()

@@ -77,7 +77,7 @@ def test_check_mode_writes_nothing(tmp_path: Path) -> None:
     assert changes(play) > 0 and writes(awx) == []
 
 
-def test_removes_objects_that_are_no_longer_configured(tmp_path: Path) -> None:
+def test_removes_objects_that_are_not_configured_any_more(tmp_path: Path) -> None:
     awx, _play = played("fewer", tmp_path)
     gone = [path.split("/")[3] for method, path in writes(awx) if method == "DELETE"]
     assert sorted(gone) == ["job_templates"] * 3 + ["schedules"] + ["workflow_job_template_nodes"] * 2 + ["workflow_job_templates"]

@@ -253,7 +253,7 @@ def test_finds_a_missing_or_altered_artifact(s3: S3Server, place: Place) -> None
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("request_line", [r"caracal\.dump", r"inventory", r"parts/", r"journal/", r"manifest"])
-def test_a_store_that_fails_leaves_no_set(committed: Place, s3_proxy: t.Any, request_line: str) -> None:
+def test_failed_store_request_creates_no_set(committed: Place, s3_proxy: t.Any, request_line: str) -> None:
     """If a request fails, there is one error line and no set, and the next run creates one."""
     place = committed
     before = place.call("backup_set_info", user=DRILL)["sets"]

@@ -31,6 +31,7 @@ PAGES = (
     "plugins/module_utils/**/*.py",
     "plugins/action/*.py",
     "plugins/filter/*.py",
+    "tests/**/*.py",
 )
 # Words of a sentence. Code counts as one word.
 LONGEST = 30

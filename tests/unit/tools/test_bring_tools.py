@@ -29,14 +29,14 @@ def source_of(status: int, calls: list[int]) -> bring_tools.Source:
     return source
 
 
-def test_a_tool_on_the_path_is_used_without_asking_a_source(tmp_path: Path) -> None:
+def test_tool_on_path_is_used_without_contacting_source(tmp_path: Path) -> None:
     calls: list[int] = []
     program(tmp_path / "system", 0)
     assert bring_tools.bring(SAMPLE, tmp_path / "tools", [str(tmp_path / "system")], [source_of(0, calls)])
     assert calls == []
 
 
-def test_sources_are_asked_until_the_tool_runs(tmp_path: Path) -> None:
+def test_sources_are_tried_until_tool_runs(tmp_path: Path) -> None:
     calls: list[int] = []
     path = [str(tmp_path / "bin")]
     assert bring_tools.bring(SAMPLE, tmp_path, path, [source_of(1, calls), source_of(0, calls), source_of(7, calls)])
@@ -44,25 +44,25 @@ def test_sources_are_asked_until_the_tool_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_tool_that_does_not_run_is_not_used(tmp_path: Path) -> None:
+def test_tool_that_does_not_run_is_not_used(tmp_path: Path) -> None:
     program(tmp_path / "bin", 1)
     assert not bring_tools.bring(SAMPLE, tmp_path, [str(tmp_path / "bin")], [])
 
 
 @pytest.mark.parametrize("name", sorted(bring_tools.TOOLS))
-def test_each_tool_is_installed_and_passes_its_probe(name: str) -> None:
+def test_every_tool_is_installed_and_passes_its_probe(name: str) -> None:
     assert bring_tools.main([name]) is None
 
 
 @pytest.mark.mutation
-def test_an_unavailable_tool_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_unavailable_tool_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(bring_tools.TOOLS, SAMPLE.name, SAMPLE)
     monkeypatch.setattr(bring_tools, "bring", lambda tool, folder, path: False)
     said = bring_tools.main([SAMPLE.name])
     assert said == "sample-tool: not found and not to be had here; install it (Debian: apt-get install sample-package)"
 
 
-def test_a_program_of_a_wheel_is_linked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_program_in_wheel_is_linked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bring_tools, "CLONE", tmp_path)
     program(tmp_path / ".venv/lib/python3.11/site-packages/wheel", 0)
     tool = bring_tools.Tool(SAMPLE.name, SAMPLE.probe, SAMPLE.package, f"wheel/{SAMPLE.name}")

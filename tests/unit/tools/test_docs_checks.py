@@ -84,7 +84,7 @@ def test_finds_ids_in_code_and_guides(tmp_path: Path) -> None:
     assert docs_checks.undescribed(used, docs_checks.known(root)) == ["drive.second", "drive.speed"]
 
 
-def test_names_in_brackets_stand_for_parts() -> None:
+def test_bracketed_names_match_any_part() -> None:
     known = {"schema.<database>.tables", "drill.<step>"}
     assert docs_checks.undescribed(["schema.caracal.tables", "schema.<name>.<name>", "drill.canary"], known) == []
     assert docs_checks.undescribed(["schema.caracal.table", "drill", "xdrill.canary"], known) == [

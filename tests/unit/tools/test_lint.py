@@ -49,7 +49,7 @@ def test_a_tools_random_failure_is_retried(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_gate_with_an_error_fails_whatever_it_counted(tmp_path: Path) -> None:
+def test_gate_with_an_error_fails_despite_its_count(tmp_path: Path) -> None:
     passed, summary, _output = lint.run_gate(gate("print('one'); raise SystemExit(3)"), tmp_path, {})
     assert not passed
     assert summary.startswith("failed with status 3")

@@ -110,7 +110,7 @@ def test_a_gate_without_a_story_of_each_kind_does_not_run(run: Run, tmp_path: Pa
     assert run("--all")[0] == 0
 
 
-def test_all_leaves_nothing_out(run: Run) -> None:
+def test_all_option_leaves_out_no_test(run: Run) -> None:
     status, output = run("--all")
     assert (status, passed(output), left_out(output)) == (0, 7, {})
 

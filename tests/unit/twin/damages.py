@@ -62,7 +62,7 @@ COMMON = {
     "audit zone unknown": f"INSERT INTO audit_events {STRANGER.format('now()')}",
     "binding across zones": """
         INSERT INTO policy_set_bindings (zone_id, policy_set_id) SELECT z.id, s.id FROM zones z JOIN policy_sets s ON s.zone_id <> z.id""",
-    "manifest names a stranger": "DELETE FROM policy_versions WHERE version = 1",
+    "manifest names an unknown policy": "DELETE FROM policy_versions WHERE version = 1",
     "audit order": f"UPDATE audit_events SET ingested_at = ingested_at - interval '1 day' {ANY_EVENT}",
 }
 

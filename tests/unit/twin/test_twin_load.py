@@ -56,7 +56,7 @@ def test_the_command_creates_another_release(cleared: dict[str, t.Any], tmp_path
 
 
 @pytest.mark.mutation
-def test_a_load_that_fails_leaves_no_database(cleared: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_load_leaves_no_database(cleared: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: t.Any) -> t.Iterator[str]:
         yield "SELECT 1 / 0"
 

@@ -24,7 +24,7 @@ class Event:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("order", ["ansible_facts", "ansible_stats", "add_host", "add_group", "failed_when_result"])
-def test_what_ansible_would_act_on_is_removed(order: str) -> None:
+def test_result_fields_that_trigger_ansible_actions_are_removed(order: str) -> None:
     assert answers.cleaned({"changed": True, order: {"data": {"caracal_ops_notify": []}}}, "there") == {"changed": True}
 
 
@@ -61,7 +61,7 @@ def test_words_become_printable(given: dict[str, t.Any], accepted: dict[str, t.A
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
 )
-def test_what_ansible_calculates_with_is_of_its_kind(given: dict[str, t.Any], accepted: dict[str, t.Any]) -> None:
+def test_result_fields_are_converted_to_types_ansible_expects(given: dict[str, t.Any], accepted: dict[str, t.Any]) -> None:
     """A value of another type would end the Ansible run at once, or hide a failure."""
     assert answers.cleaned(given, "there") == accepted
 

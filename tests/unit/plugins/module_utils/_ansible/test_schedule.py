@@ -29,7 +29,7 @@ def units(*jobs: str) -> set[str]:
     return {f"caracal-ops-{job}.{kind}" for job in jobs for kind in ("timer", "service")}
 
 
-def test_settings_match_those_that_the_role_passes() -> None:
+def test_settings_match_arguments_that_role_passes() -> None:
     given = yaml.safe_load((tree.ROOT / "roles/caracal_schedule/vars/main.yml").read_text(encoding="utf-8"))["__caracal_schedule_asked"]
     assert given.keys() == schedule_settings.of().keys() and given["awx"].keys() == schedule_settings.of()["awx"].keys()
 
@@ -112,7 +112,7 @@ def test_cron_has_lines_and_systemd_has_nothing() -> None:
     ],
 )
 @pytest.mark.parametrize("backend", ["systemd", "cron"])
-def test_an_error_is_named_and_there_is_no_plan(backend: str, own: dict[str, t.Any], named: list[str]) -> None:
+def test_invalid_setting_is_reported_and_prevents_plan(backend: str, own: dict[str, t.Any], named: list[str]) -> None:
     settings = schedule_settings.of(backend=backend, **own)
     (error,) = schedule.errors_of(settings)
     assert all(name in error for name in named) and "\n" not in error

@@ -61,7 +61,7 @@ def test_a_follow_up_can_have_a_time_as_well() -> None:
     assert "Caracal prod restore_drill" not in found["idle_schedules"]
 
 
-def test_without_a_backup_there_is_no_workflow() -> None:
+def test_plan_without_backup_has_no_workflow() -> None:
     found = plan(jobs={"backup": ""})
     assert (found["links"], found["night_rule"]) == ([], "") and found["night"] in found["unwanted_workflows"]
     assert found["night"] in found["idle_schedules"] and "Caracal prod backup" in found["unwanted_templates"]
@@ -149,7 +149,7 @@ def test_a_password_needs_tls_unless_never_is_set(own: dict[str, str], tls: bool
         pytest.param({"jobs": {"setup": "04:00"}}, ["setup", "caracal_schedule_jobs"], id="job"),
     ],
 )
-def test_an_error_is_named_and_there_is_no_plan(own: dict[str, t.Any], named: list[str]) -> None:
+def test_invalid_awx_setting_is_reported_and_prevents_plan(own: dict[str, t.Any], named: list[str]) -> None:
     (error,) = schedule.errors_of(settings(**own))
     assert all(name in error for name in named)
     with pytest.raises(OptionError, match=re.escape(error)):

@@ -155,7 +155,7 @@ def by_hand(tmp_path: Path) -> HandMade:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", HOSTILE, ids=ascii)
-def test_a_name_is_no_command(by_hand: HandMade, name: str) -> None:
+def test_hostile_name_runs_no_command(by_hand: HandMade, name: str) -> None:
     """Names of databases, partitions, sources, tools, reasons and recipients. Each block works, and there are no additional blocks."""
     blocks = BLOCK.findall(by_hand.make(name))
     assert len(blocks) == 8
@@ -170,7 +170,7 @@ def test_a_name_is_no_command(by_hand: HandMade, name: str) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", [*HOSTILE, "a | b", "[x](http://evil)", "<script>x</script>", "**bold**"], ids=ascii)
-def test_a_name_is_no_markdown(by_hand: HandMade, name: str) -> None:
+def test_hostile_name_is_not_interpreted_as_markdown(by_hand: HandMade, name: str) -> None:
     """There are as many headings, fences and lists as with a harmless name, and Markdown characters of a name are escaped."""
     text, plain = by_hand.make(name), by_hand.make("plain")
     assert text.isascii() and [line for line in text.split("\n") if not line.isprintable()] == []
@@ -194,7 +194,7 @@ def test_recovery_restores_plain_files_without_setuid(by_hand: HandMade) -> None
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
-def test_what_is_no_plain_file_is_not_laid_down(by_hand: HandMade, kind: bytes) -> None:
+def test_archive_member_that_is_not_a_plain_file_is_not_extracted(by_hand: HandMade, kind: bytes) -> None:
     members = [member("pending-1.ndjson", b"one\n"), member("odd", type=kind, linkname="pending-1.ndjson", devmajor=1, devminor=3)]
     done = by_hand.run("\n".join(BLOCK.findall(by_hand.make(members=members))))
     assert done.returncode != 0 and "odd" in done.stderr
@@ -202,7 +202,7 @@ def test_what_is_no_plain_file_is_not_laid_down(by_hand: HandMade, kind: bytes) 
 
 
 @pytest.mark.mutation
-def test_a_download_takes_no_name_from_a_text_that_nobody_signed(by_hand: HandMade) -> None:
+def test_download_refuses_name_from_unsigned_text(by_hand: HandMade) -> None:
     """An attacker with write access to the bucket has added a line to RECOVERY.md."""
     [download] = DOWNLOAD.findall(by_hand.make())
     text = by_hand.repository / layout.recovery_key(SET)

@@ -196,7 +196,7 @@ def test_refuses_an_identity_on_the_staging_host(dumped: Scene, source: ReplayFo
 
 
 @pytest.mark.mutation
-def test_two_hosts_that_both_say_sts_1(dumped: Scene, source: ReplayFolder, stage: Path, tmp_path: Path) -> None:
+def test_two_hosts_that_both_report_sts_1(dumped: Scene, source: ReplayFolder, stage: Path, tmp_path: Path) -> None:
     put(dumped, stage, 1, source)
     other = tmp_path / "third-host"
     put(dumped, other, 1, folder(tmp_path / "empty"))

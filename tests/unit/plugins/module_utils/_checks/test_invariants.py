@@ -177,7 +177,7 @@ def test_damage_in_the_products_own_zone_is_found(twins: Twins, damage: str) -> 
     ("statement", "broken_ones", "population"),
     [("SELECT 1", 0, 3), ("UPDATE zones SET owner_account_id = 'gone'", 1, 1), ("UPDATE zones SET owner_account_id = NULL", 0, 0)],
 )
-def test_owners_are_looked_up_in_the_other_database(twins: Twins, statement: str, broken_ones: int, population: int) -> None:
+def test_owners_are_resolved_in_other_database(twins: Twins, statement: str, broken_ones: int, population: int) -> None:
     with broken(twins("v1.0.0")) as database, broken(twins("v1.0.0"), "caracal_auth") as accounts:
         database.run(statement)
         seen = foreign_keys.owners(database.session, accounts.session, confirmed=False)
@@ -219,7 +219,7 @@ TABLES = [
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(("release", "name"), TABLES, ids=[f"{release}-{name}" for release, name in TABLES])
-def test_empty_table_leaves_no_rule_unproven(twins: Twins, release: str, name: str) -> None:
+def test_empty_table_makes_no_rule_unproven(twins: Twins, release: str, name: str) -> None:
     """A deployment that never used a part of Caracal, and its set records that."""
     with broken(twins(release)) as database:
         database.run(f"DELETE FROM public.{name}")

@@ -61,7 +61,7 @@ GOOD = str(pyrage.x25519.Identity.generate().to_public())
     ],
     ids=map(str, range(20)),
 )
-def test_what_is_not_one_recipient_is_refused(text: str) -> None:
+def test_text_that_is_not_one_recipient_is_refused(text: str) -> None:
     with pytest.raises(KeyProblem):
         age_keys.check_recipient(text, "here")
 

@@ -51,7 +51,7 @@ def nested(depth: int) -> bytes:
         (b"{" + b" " * (16 << 20) + b"}", "more than 16 MiB"),
     ],
 )
-def test_what_has_two_meanings_is_refused_in_one_line(data: bytes, words: str) -> None:
+def test_ambiguous_or_invalid_json_is_refused_in_one_line(data: bytes, words: str) -> None:
     with pytest.raises(TamperedData, match=words) as caught:
         strict_json.loads(data, "x/manifest.json")
     assert caught.value.msg.startswith("x/manifest.json is not strict JSON")

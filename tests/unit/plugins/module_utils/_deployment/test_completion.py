@@ -30,7 +30,7 @@ def completed(found: t.Any = FOUND, **changed: Given) -> Given:
     return arguments({**SETTINGS, **{part: {**SETTINGS.get(part, {}), **given} for part, given in changed.items()}}, found)
 
 
-def test_empty_texts_are_no_options_and_other_empty_values_are() -> None:
+def test_empty_texts_are_omitted_and_other_empty_values_are_kept() -> None:
     nothing = completed({})
     assert nothing["secrets"] == {"extra_files": [], "replace": False}
     assert nothing["redis"] == {"redis_port": 6379, "redis_db": 0} and nothing["environment"] == {}
@@ -64,7 +64,7 @@ def test_parts_that_the_role_does_not_read_need_not_be_found(needed: list[str]) 
     assert arguments({**SETTINGS, "needed": needed}, {})["named"] == [part for part in PARTS if part not in needed]
 
 
-def test_the_image_is_that_of_the_server_that_was_found() -> None:
+def test_image_comes_from_discovered_server_only() -> None:
     place = {**FOUND, "database": {**t.cast(Given, FOUND["database"]), "image": "sha256:1"}}
     assert completed(place)["image"] == "sha256:1"
     assert completed(place, database={"login_host": "db"})["image"] == completed({})["image"] == ""
@@ -75,7 +75,7 @@ def test_a_redis_that_does_not_run_yet_is_an_asset() -> None:
     assert "redis" in stopped["assets"] and stopped["redis"]["redis_port"] == 0
 
 
-def test_what_is_left_out_is_not_taken() -> None:
+def test_assets_left_out_are_not_completed() -> None:
     out = arguments({**SETTINGS, "left_out": ["secrets", "redis", "replay"]}, FOUND)
     assert [out[part] for part in OPTIONS[1:4]] == [completed({})[part] for part in OPTIONS[1:4]]
     assert out["assets"] == out["confirm"] == [] and out["named"] == ["redis", "secrets", "environment_file", "replay"]

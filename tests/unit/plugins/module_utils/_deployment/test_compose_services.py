@@ -81,7 +81,7 @@ def test_all_are_started_after_what_they_need_and_a_second_time_none(created: En
     assert not again["changed"] and again["started"] == [] and again["diff"] == {"before": "", "after": ""}
 
 
-def test_where_canaries_reach_what_runs(created: Engine) -> None:
+def test_urls_are_published_or_container_addresses_of_running_services(created: Engine) -> None:
     """The published address, or else the container's own; no address of a container that is not running."""
     of(created, "sts")["NetworkSettings"]["Ports"] = published("8080/tcp", "::", 18080)
     created.containers.append(container("sts", 2))
@@ -98,7 +98,7 @@ def test_only_what_is_named_and_what_that_needs_is_started(created: Engine) -> N
     assert set(start(created, "sts")["started"]) == {"dbMigrate", "replayVolumeInit", "sts"}
 
 
-def test_what_runs_once_runs_again_for_a_service_that_needs_it(created: Engine) -> None:
+def test_one_time_service_runs_again_for_service_that_needs_it(created: Engine) -> None:
     """This service sets the passwords of the roles, and restored roles have no passwords."""
     start(created)
     of(created, "api")["State"] = DONE
@@ -127,14 +127,14 @@ def test_a_need_without_a_container_is_optional(created: Engine) -> None:
 
 
 @pytest.mark.mutation
-def test_a_service_that_does_not_get_ready_is_told(created: Engine) -> None:
+def test_service_that_does_not_become_ready_is_reported(created: Engine) -> None:
     created.becomes["sts"] = [state("running", health="unhealthy")]
     refused(StageFailed, created, "caracal-sts-1", "unhealthy")
     assert not {"caracalapi1", "caracalgateway1"}.intersection(created.started)
 
 
 @pytest.mark.mutation
-def test_what_runs_once_and_fails_is_told(created: Engine) -> None:
+def test_failed_one_time_service_is_reported(created: Engine) -> None:
     created.becomes["dbMigrate"] = [state("exited", exit_code=3)]
     refused(StageFailed, created, "caracal-dbMigrate-1", "exit status 3")
     assert "caracalsts1" not in created.started
@@ -155,7 +155,7 @@ def test_services_that_need_each_other_are_refused(created: Engine) -> None:
 
 
 @pytest.mark.mutation
-def test_what_is_not_there_is_refused(created: Engine) -> None:
+def test_missing_service_or_container_is_refused(created: Engine) -> None:
     refused(OptionError, created, "nothing", "docker compose create", services=["postgres", "nothing"])
     created.containers = []
     refused(OptionError, created, "no container", "docker compose create")
@@ -181,7 +181,7 @@ def test_a_container_that_compose_did_not_create_is_not_started(created: Engine)
 
 
 @pytest.mark.mutation
-def test_of_two_databases_none_is_started(created: Engine) -> None:
+def test_two_databases_are_refused_and_not_started(created: Engine) -> None:
     created.containers.append(made("postgres", 2))
     refused(OptionError, created, "caracal-postgres-1", "caracal-postgres-2")
     assert not created.started

@@ -123,7 +123,7 @@ def test_every_address_is_the_loopback(engine: Engine, project: Path, address: s
     assert find(engine)["deployment"]["database"]["login_host"] == reached
 
 
-def test_replicas_of_one_volume_are_one_directory_and_a_container_of_its_own_is_told(engine: Engine, project: Path, tmp_path: Path) -> None:
+def test_shared_volume_is_listed_once_and_container_storage_is_reported(engine: Engine, project: Path, tmp_path: Path) -> None:
     shared = [("volume", str(tmp_path / "volumes" / "sts"), "/var/lib/caracal")]
     remove(engine, "gateway")
     engine.containers += [container("sts", 2, mounts=shared), container("gateway", 1), container("gateway", 2)]
@@ -138,7 +138,7 @@ def test_replicas_of_one_volume_are_one_directory_and_a_container_of_its_own_is_
 
 
 @pytest.mark.mutation
-def test_a_command_is_told_if_it_is_nothing_but_paths(engine: Engine, project: Path) -> None:
+def test_command_is_reported_only_if_it_consists_of_paths(engine: Engine, project: Path) -> None:
     change(engine, "redis", Args=["--requirepass", "sesame"])
     change(engine, "sts", Args=["/app/main.js"])
     result = find(engine)
@@ -147,7 +147,7 @@ def test_a_command_is_told_if_it_is_nothing_but_paths(engine: Engine, project: P
     assert "sesame" not in json.dumps(result)
 
 
-def test_what_runs_is_told(engine: Engine, project: Path) -> None:
+def test_reports_running_services(engine: Engine, project: Path) -> None:
     change(engine, "gateway", State={"Running": False})
     found = find(engine)["deployment"]
     assert "gateway" in {one["service"] for one in found["services"]} and "gateway" not in found["running"]
@@ -219,7 +219,7 @@ def test_a_single_command_and_another_project_are_left_out(engine: Engine, proje
     assert [one["replica"] for one in find(engine)["deployment"]["services"] if one["service"] == "sts"] == ["1"]
 
 
-def test_an_image_of_a_registry_is_told_by_its_digest(engine: Engine, project: Path) -> None:
+def test_registry_image_is_identified_by_its_digest(engine: Engine, project: Path) -> None:
     assert {one["digest"] for one in find(engine)["deployment"]["services"]} == {stand_in.IMAGE}
     engine.digests = ["registry/caracal@sha256:" + "cd" * 32]
     assert {one["digest"] for one in find(engine)["deployment"]["services"]} == {"sha256:" + "cd" * 32}
@@ -257,7 +257,7 @@ def test_secrets_of_two_directories_or_of_none_must_be_named(engine: Engine, pro
 
 
 @pytest.mark.mutation
-def test_settings_that_lie_elsewhere_or_in_several_files_must_be_named(engine: Engine, project: Path) -> None:
+def test_missing_or_multiple_settings_files_must_be_named(engine: Engine, project: Path) -> None:
     warnings: list[str] = []
     relabel(engine, "project.environment_file", "/moved/caracal.env")
     refused(OptionError, engine, "/moved/caracal.env", "is not there")
@@ -285,7 +285,7 @@ def test_settings_that_are_not_in_force_everywhere_are_unknown(engine: Engine, p
     assert find(engine)["deployment"]["settings"] is None
 
 
-def test_what_goes_away_meanwhile_is_none(engine: Engine, project: Path, tmp_path: Path) -> None:
+def test_container_or_image_removed_meanwhile_is_ignored(engine: Engine, project: Path, tmp_path: Path) -> None:
     engine.volumes = [volume("gatewayReplay", str(tmp_path / "volumes" / "gateway"))]
     whole = find(engine)["deployment"]
     engine.gone = {"caracalgateway1"}
@@ -344,7 +344,7 @@ def test_podmans_compose_has_a_label_of_its_own(engine: Engine, project: Path) -
 
 
 @pytest.mark.mutation
-def test_what_an_image_says_of_the_project_does_not_count(engine: Engine, project: Path) -> None:
+def test_image_labels_about_project_are_ignored(engine: Engine, project: Path) -> None:
     """Compose itself created the container, and its image has a label that names a settings file."""
     name = f"{stand_in.LABEL}project.environment_file"
     relabel(engine, "project.environment_file", "")
@@ -378,7 +378,7 @@ def test_a_number_without_an_end_is_one_line(engine: Engine, project: Path) -> N
 
 
 @pytest.mark.mutation
-def test_an_engine_that_refuses_or_is_not_there_is_told(engine: Engine, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_or_missing_engine_is_reported(engine: Engine, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine.broken = None, b""
     refused(Unreachable, engine, engine.address)
     engine.broken = (500, {"message": "out of order"})
@@ -393,7 +393,7 @@ def test_an_engine_that_refuses_or_is_not_there_is_told(engine: Engine, project:
 
 
 @pytest.mark.mutation
-def test_a_user_who_may_not_use_the_socket_is_told(engine: Engine, project: Path) -> None:
+def test_missing_permission_for_engine_socket_is_reported(engine: Engine, project: Path) -> None:
     """If the test runs as root, it uses an unprivileged child process that has already imported all modules."""
     find(engine)
     engine.socket.parent.chmod(0o755)
@@ -432,6 +432,6 @@ def test_a_stopped_server_that_has_a_cluster_is_started_first(engine: Engine, pr
     refused(OptionError, engine, "postgres", "up -d postgres", accept_stopped=True)
 
 
-def test_what_runs_once_is_not_stopped_beside_servers_that_run(engine: Engine, project: Path) -> None:
+def test_one_time_service_is_not_stopped_while_servers_run(engine: Engine, project: Path) -> None:
     engine.containers.append(container("replayVolumeInit", running=False))
     assert find(engine, accept_stopped=True)["deployment"]["stopped"] == []

@@ -29,7 +29,7 @@ def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
     return numbers(found) if isinstance(found, dict) else found
 
 
-def test_what_is_not_named_is_found() -> None:
+def test_settings_not_given_are_discovered() -> None:
     login = {"login_host": "127.0.0.1", "login_port": 15432, "login_user": "owner", "login_password_file": "/p/secrets/postgresPassword"}
     assert located(LOGIN) == {**login, "ssl_mode": "prefer"}
     redis, secrets = located(REDIS), located(SECRETS)
@@ -45,7 +45,7 @@ def test_without_a_project_nothing_is_found(place: Given) -> None:
     assert located(LOGIN, place) == USUAL and list(located("assets", place)) == []
 
 
-def test_what_is_left_out_is_not_looked_for() -> None:
+def test_assets_left_out_are_not_discovered() -> None:
     left_out = ["secrets", "redis", "replay"]
     assert list(located("assets", None, left_out=left_out)) == []
     assert set(located("named", None, left_out=left_out)) == {"secrets", "environment_file", "redis", "replay"}
@@ -53,7 +53,7 @@ def test_what_is_left_out_is_not_looked_for() -> None:
     assert located(LOGIN, None, left_out=left_out)["login_port"] == 15432
 
 
-def test_what_is_named_wins() -> None:
+def test_explicit_settings_override_discovered_values() -> None:
     assert located(LOGIN, None, login_host="db") == {**USUAL, "login_host": "db"}
     assert "login_password_file" not in located(LOGIN, None, login_user="other")
     redis = located(REDIS, None, redis_host="r", redis_port=7000)
@@ -66,7 +66,7 @@ def test_what_is_named_wins() -> None:
     assert set(located("named", None, replay_volumes=own, **settings)) == {"database", "redis", "secrets", "environment_file", "replay"}
 
 
-def test_whoever_names_the_project_means_its_redis() -> None:
+def test_naming_project_confirms_its_redis() -> None:
     assert list(located("confirm")) == ["127.0.0.1:16379/0"]
     assert list(located("confirm", None, redis_host="r")) == [] and list(located("confirm", {})) == []
     assert list(located("confirm", None, left_out=["redis"])) == []

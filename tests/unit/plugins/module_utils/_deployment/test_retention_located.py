@@ -26,7 +26,7 @@ def located(part: str, place: Given | None = None, **settings: t.Any) -> t.Any:
     return numbers(found) if isinstance(found, dict) else found
 
 
-def test_what_is_not_named_is_found() -> None:
+def test_settings_not_given_are_discovered() -> None:
     login = {"login_host": "127.0.0.1", "login_port": 15432, "login_user": "owner", "login_password_file": "/p/secrets/postgresPassword"}
     assert located(LOGIN) == {**login, "ssl_mode": "prefer"}
     redis = located(REDIS)
@@ -42,7 +42,7 @@ def test_without_a_project_nothing_is_found(place: Given) -> None:
     assert located(ENVIRONMENT, place) == {}
 
 
-def test_what_is_named_wins() -> None:
+def test_explicit_settings_override_discovered_values() -> None:
     assert located(LOGIN, None, login_host="db") == {**USUAL, "login_host": "db"}
     assert "login_password_file" not in located(LOGIN, None, login_user="other")
     redis = located(REDIS, None, redis_host="r", redis_port=7000)
@@ -53,6 +53,6 @@ def test_what_is_named_wins() -> None:
     assert {"database", "redis"} <= set(located("named", None, login_host="db", left_out={"streams": "no Redis"}))
 
 
-def test_settings_that_nothing_tells_are_unknown() -> None:
+def test_settings_not_discovered_stay_unknown() -> None:
     assert located(ENVIRONMENT, {"deployment": {**FOUND, "settings": None}}) == {}
     assert located(ENVIRONMENT, {"deployment": {**FOUND, "settings": {}}}) == {EFFECTIVE: {}}

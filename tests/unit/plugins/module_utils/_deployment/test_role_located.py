@@ -46,7 +46,7 @@ def numbers(found: Given) -> Given:
     return {key: int(value) if key in ("login_port", "redis_port") else value for key, value in found.items()}
 
 
-def test_what_is_not_named_is_found() -> None:
+def test_settings_not_given_are_discovered() -> None:
     login = {"login_host": "127.0.0.1", "login_port": 15432, "login_user": "owner", "login_password_file": "/p/secrets/postgresPassword"}
     assert located(LOGIN) == {**login, "ssl_mode": "prefer"}
     redis = located(REDIS)
@@ -89,7 +89,7 @@ def named(**settings: t.Any) -> set[str]:
     return set(located("named", {}, **settings))
 
 
-def test_what_is_named_need_not_be_found() -> None:
+def test_explicit_settings_need_not_be_discovered() -> None:
     assert named() == set()
     assert named(login_host="db") == {"database"} and named(login_user="backup") == set()
     assert named(redis_host="redis", environment_file="/e") == {"redis", "environment_file"}
@@ -101,14 +101,14 @@ def test_what_is_named_need_not_be_found() -> None:
     assert set(values["named"]) == {"secrets", "environment_file", "redis", "replay"}
 
 
-def test_what_is_left_out_is_not_looked_for() -> None:
+def test_assets_left_out_are_not_discovered() -> None:
     left_out = {"secrets": "in a safe", "redis": "empty", "replay": "none"}
     assert list(located("assets", None, left_out=left_out)) == []
     assert "environment_file" not in located(SECRETS, None, left_out=left_out)
     assert located(LOGIN, None, left_out=left_out)["login_host"] == "127.0.0.1"
 
 
-def test_a_server_that_is_not_found_is_that_of_the_settings() -> None:
+def test_server_not_discovered_comes_from_settings() -> None:
     place = {**FOUND, "database": None, "redis": None}
     assert located(LOGIN, {"deployment": place}, login_host="db")["login_host"] == "db"
     assert "redis" not in located("assets", {"deployment": place}, left_out={"redis": "none"})
@@ -151,6 +151,6 @@ def test_images_need_services_of_a_project(place: Given, wanted: bool, wrong: bo
     assert [("caracal_backup_images" in one) for one in found] == ([True] if wrong else [])
 
 
-def test_images_are_those_of_the_services() -> None:
+def test_images_come_from_discovered_services() -> None:
     assert located(IMAGES, PLACE) == {"services": [SERVICE]}
     assert located(IMAGES, PLACE, engine="unix:///s")["engine"] == "unix:///s"

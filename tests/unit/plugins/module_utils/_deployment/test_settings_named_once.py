@@ -81,7 +81,7 @@ def test_a_play_with_a_former_name_creates_nothing(scene: Scene, tmp_path: Path)
     assert scene.files() == before
 
 
-def test_recipients_lie_at_the_usual_place_unless_some_are_named() -> None:
+def test_recipients_files_have_default_path_unless_recipients_are_given() -> None:
     names = {"caracal_backup": ["", "secrets_"], "caracal_drill": [""]}
     for role, kinds in names.items():
         for kind in kinds:

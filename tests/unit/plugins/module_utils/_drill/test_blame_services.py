@@ -23,7 +23,7 @@ FAILED = [check("canary.jwks", "fail"), check("settled.backlog", "fail"), check(
 
 
 @pytest.mark.mutation
-def test_without_a_service_a_failed_answer_says_nothing() -> None:
+def test_failed_answer_is_unproven_if_service_does_not_run() -> None:
     found = blame.without_services(FAILED, [check("services.sts.ready", "unproven")])
     assert {one["verdict"] for one in found} == {"unproven"} and all("sts" in one["message"] for one in found)
 
@@ -43,7 +43,7 @@ def test_a_failure_stays_if_every_service_ran(before: Result) -> None:
 
 
 @pytest.mark.mutation
-def test_what_no_service_answered_stays_a_failure() -> None:
+def test_failed_check_not_answered_by_service_stays_failed() -> None:
     found = [check("sandbox.isolated", "fail"), check("services.sts.ready", "unproven"), check("secrets.streams_key", "fail")]
     assert blame.without_services(found, []) == found
 

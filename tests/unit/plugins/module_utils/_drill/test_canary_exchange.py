@@ -144,7 +144,7 @@ def test_an_application_of_the_operator(drilled: Drilled, tmp_path: Path) -> Non
     assert (again["verdict"], bad(again)) == ("pass", {})
 
 
-def test_policy_that_refuses_is_told_from_a_broken_sts(drilled: Drilled, application: dict[str, t.Any], tmp_path: Path) -> None:
+def test_policy_refusal_is_distinguished_from_broken_sts(drilled: Drilled, application: dict[str, t.Any], tmp_path: Path) -> None:
     asked = services_of(drilled)
     with Session(drilled.cluster.server, "caracal") as session:
         zone = facts.active_sets(session)[0].zone
@@ -289,7 +289,7 @@ def test_after_a_real_restore_only_reading_is_done(caracal_database: TwinCluster
         ({"database": "postgres"}, BackupError, "not a Caracal database"),
     ],
 )
-def test_what_is_refused(
+def test_invalid_canary_options_are_refused(
     caracal_database: TwinCluster, restored_secrets: Path, given: dict[str, t.Any], kind: type[BackupError], words: str
 ) -> None:
     with pytest.raises(kind) as raised:

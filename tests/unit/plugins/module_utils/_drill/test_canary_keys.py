@@ -50,7 +50,7 @@ def test_points_come_from_the_sealed_rows_or_from_before(copy: Session, right: K
     assert SigningKeys(copy, SECRET_STORE, WRONG, as_returned(found)).expected == found.expected
 
 
-def test_a_new_key_of_a_zone_is_told_and_is_none_of_the_backup(copy: Session, right: Keyring) -> None:
+def test_new_zone_key_is_reported_and_not_attributed_to_backup(copy: Session, right: Keyring) -> None:
     before = as_returned(SigningKeys(copy, SECRET_STORE, right, None))
     first, zone = before[0], before[0]["zone"]
     without = [one for one in before if one["zone"] != zone]

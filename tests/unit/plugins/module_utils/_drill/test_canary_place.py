@@ -42,7 +42,7 @@ def test_in_a_sandbox_all_are_on_their_own_ports(postgres_server: SandboxInfo) -
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8080", "ftp://a", "http://", "http://a?x=1", "http://user@a", "http://user:word@a"])
-def test_what_is_no_address(url: str) -> None:
+def test_invalid_service_address_is_refused(url: str) -> None:
     with pytest.raises(OptionError, match=r"urls\.sts is not the") as raised:
         of(sts=url)
     assert "word" not in raised.value.msg

@@ -223,7 +223,7 @@ def test_the_local_copy_is_the_same(world: World) -> None:
 
 
 @pytest.mark.parametrize(("checks", "verdict"), [(GOOD_ONES, "pass"), ([*LACKING, BAD], "fail"), (LACKING, "unproven")])
-def test_metrics_say_what_the_report_says(world: World, checks: list[dict[str, t.Any]], verdict: str) -> None:
+def test_metrics_match_report(world: World, checks: list[dict[str, t.Any]], verdict: str) -> None:
     path = world.root / "drill.prom"
     given = world.options(
         checks=checks,
@@ -276,21 +276,21 @@ def test_no_caller_declares_a_required_check_unimportant(world: World) -> None:
     assert result["verdict"] == "fail"
 
 
-def test_a_waived_failure_passes_and_says_so(world: World) -> None:
+def test_waived_failure_passes_and_is_listed(world: World) -> None:
     result = run(world.options(checks=[*LACKING, BAD], waivers=[WAIVER]))
     assert result["verdict"] == "pass" and not result.get("failed")
     assert world.journal().entries[-1].body["waived"] == [BAD["id"]]
     assert [BAD["id"] in line for line in result["summary_lines"] if line.startswith("waived ")] == [True]
 
 
-def test_freshness_is_that_of_the_whole_drill(world: World) -> None:
+def test_freshness_is_evaluated_for_whole_drill(world: World) -> None:
     assert run(world.options())["freshness"] == "unproven"
     assert run(world.options())["freshness"] == "fresh", "the first report left a mark"
     earlier = Check("journal.freshness", "unproven", "no mark", required=False).to_result()
     assert run(world.options(checks=[*GOOD_ONES, earlier]))["freshness"] == "unproven", "a module before this one made the mark"
 
 
-def test_who_made_the_set_and_judges_it_is_marked(world: World) -> None:
+def test_drill_signed_with_signing_key_of_set_warns(world: World) -> None:
     assert run(world.options())["separation"]["verdict"] == "pass"
     signers = world.root / "allowed_signers"
     key = (world.root / "backup.pub").read_text(encoding="ascii")
@@ -375,7 +375,7 @@ def _sign_by_another(world: World) -> None:
     ("damage", "words"),
     [(_alter, "does not match entry 2"), (_remove, "is missing"), (_sign_by_another, "find out who wrote this")],
 )
-def test_a_set_that_cannot_be_believed_is_reported_as_such(world: World, damage: t.Callable[[World], None], words: str) -> None:
+def test_set_that_cannot_be_trusted_fails_and_is_diagnosed_as_altered(world: World, damage: t.Callable[[World], None], words: str) -> None:
     damage(world)
     result = run(world.options(checks=[], rpo_budget=1.0))
     assert result["failed"] and result["verdict"] == "fail" and result["msg"].startswith("verdict fail: set.signature: ")
@@ -446,7 +446,7 @@ def test_metrics_of_budgets_and_causes(world: World) -> None:
 
 
 @pytest.mark.mutation
-def test_causes_come_from_checks_and_logs_and_no_line_of_a_log_is_told(world: World) -> None:
+def test_causes_use_checks_and_logs_without_printing_log_lines(world: World) -> None:
     log = world.root / "sts.log"
     log.write_text("secret-of-a-log 1\n" * 40_000 + "jwks: skipped invalid signing key secret-of-a-log\n", encoding="ascii")
     logs = {"sts": str(log), "api": str(world.root / "none.log")}
@@ -457,7 +457,7 @@ def test_causes_come_from_checks_and_logs_and_no_line_of_a_log_is_told(world: Wo
     assert _report(world, result)["diagnosis"] == result["diagnosis"]
 
 
-def test_who_opens_the_set_is_proved_on_its_headers(world: World) -> None:
+def test_identity_is_reported_as_opener_only_if_headers_prove_it(world: World) -> None:
     """The only artifact of this set is not an age file, so no identity decrypts it. The other tests of recipients use real sets."""
     (world.root / "identity").write_text(str(world.identity), encoding="ascii")
     (world.root / "identity").chmod(0o600)
@@ -482,7 +482,7 @@ def test_identifiers_are_nowhere_but_among_what_is_sealed(world: World) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("number", range(1, 9))
-def test_a_store_that_fails_on_the_way_leaves_no_drill(world: World, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_store_failure_midway_records_no_drill(world: World, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """Eight objects: four files, two signatures, and the signature and entry of the journal."""
     head, left, put = str(world.journal().head), [number], LocalStore.put
 

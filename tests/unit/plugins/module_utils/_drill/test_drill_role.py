@@ -51,6 +51,6 @@ def test_the_steps_are_played_in_their_order() -> None:
     assert [*looked, *played] == engine.Options.spec()["step"]["choices"]
 
 
-def test_what_a_step_needs_comes_before_it() -> None:
+def test_each_step_follows_steps_it_needs() -> None:
     names = [step.name for step in engine.STEPS]
     assert all(set(step.needs) <= set(names[:number]) for number, step in enumerate(engine.STEPS))

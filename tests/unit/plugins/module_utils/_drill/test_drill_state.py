@@ -50,7 +50,7 @@ def age(given: Given, seconds: float) -> None:
     os.utime(drill_state.place(given), (about.st_atime, about.st_mtime - seconds))
 
 
-def test_what_was_saved_is_loaded_and_nobody_else_may_read_it(given: Given) -> None:
+def test_saved_state_is_loaded_and_private_to_its_owner(given: Given) -> None:
     made = state(given)
     made.begin()
     made.checks.append({"id": "set.objects", "verdict": "pass", "message": "x", "required": True, "details": {}})
@@ -62,7 +62,7 @@ def test_what_was_saved_is_loaded_and_nobody_else_may_read_it(given: Given) -> N
     assert {path.name for path in Path(made.path).parent.iterdir()} == {Path(made.path).name, "mark.json.lock"}
 
 
-def test_its_folder_is_made_for_nobody_else(given: Given, tmp_path: Path) -> None:
+def test_creates_state_directory_only_its_owner_can_access(given: Given, tmp_path: Path) -> None:
     """This is for a host without an earlier drill.
 
     Only the last directory is created, because more missing directories mean a wrong path.
@@ -124,7 +124,7 @@ def test_a_second_drill_is_busy_while_the_first_is_at_work(given: Given, own: di
 
 
 @pytest.mark.no_false_alarm
-def test_one_that_was_killed_is_in_nobodys_way(given: Given) -> None:
+def test_killed_drill_does_not_block_next_one(given: Given) -> None:
     state(given).begin()
     state(given, drill="drill-2", controller="").begin()
     age(given, LEASE_SECONDS + 60)
@@ -134,7 +134,7 @@ def test_one_that_was_killed_is_in_nobodys_way(given: Given) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"format": "caracal-ops-drill", "version": 2}', '{"format": "x", "version": 1}'])
-def test_what_is_no_state_of_ours_is_none(given: Given, content: str) -> None:
+def test_invalid_state_file_is_refused_and_does_not_block_new_drill(given: Given, content: str) -> None:
     Path(drill_state.place(given)).write_text(content, encoding="utf-8")
     with pytest.raises(OptionError):
         drill_state.load(given)
@@ -142,7 +142,7 @@ def test_what_is_no_state_of_ours_is_none(given: Given, content: str) -> None:
 
 
 @pytest.mark.mutation
-def test_what_everybody_may_write_is_believed_by_nobody(given: Given) -> None:
+def test_state_file_writable_by_others_is_refused(given: Given) -> None:
     made = state(given)
     made.begin()
     os.chmod(made.path, 0o666)
@@ -161,7 +161,7 @@ def test_a_link_is_not_followed(given: Given, tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_state_that_cannot_be_written_leaves_the_one_before(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_save_keeps_previous_state(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
     made = state(given)
     made.begin()
 
@@ -177,7 +177,7 @@ def test_a_state_that_cannot_be_written_leaves_the_one_before(given: Given, monk
 
 
 @pytest.mark.no_false_alarm
-def test_a_trial_leaves_nothing_beside_the_mark(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_check_mode_writes_no_state_next_to_high_water_mark(given: Given, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check mode is such a trial. It neither waits for another drill nor blocks one."""
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()

@@ -27,7 +27,9 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._drill import g
         ([1000, 500, 0], False),
     ],
 )
-def test_what_becomes_of_a_backlog(monkeypatch: pytest.MonkeyPatch, lags: list[int], shrinks: bool) -> None:
+def test_backlog_shrinks_only_if_its_remaining_lag_recently_decreased(
+    monkeypatch: pytest.MonkeyPatch, lags: list[int], shrinks: bool
+) -> None:
     clock = [0.0]
     monkeypatch.setattr(groups, "time", types.SimpleNamespace(monotonic=lambda: clock[0]))
     watch, found = groups.Watch(), None
@@ -37,5 +39,5 @@ def test_what_becomes_of_a_backlog(monkeypatch: pytest.MonkeyPatch, lags: list[i
     assert found is not None and found.shrinks is shrinks
 
 
-def test_an_unknown_lag_is_no_backlog() -> None:
+def test_unknown_lag_is_not_a_backlog() -> None:
     assert groups.Watch().ingest([Group(outbox.AUDIT_EVENTS, streams.AUDIT_GROUP, None, 0, 5)]) is None

@@ -73,7 +73,7 @@ def test_a_drill_needs_nothing_but_the_set(drilled: Work, image: Image) -> None:
     assert Path(found["sts"].rootfs, "bin/sts").read_bytes() == b"of the first layer" and found["sts"].environment() == {"A": "1"}
 
 
-def test_what_is_here_is_not_read_again(drilled: Work, scene: Scene) -> None:
+def test_unpacked_image_is_not_read_from_set_again(drilled: Work, scene: Scene) -> None:
     verified(drilled)
     before = service_images.bring([service(ONE)], image_sources.of(drilled))
     for path in scene.files("objects/images/*"):
@@ -88,7 +88,7 @@ def test_images_count_for_no_room(drilled: Work) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("damage", [flip, Path.unlink])
-def test_what_was_altered_in_the_store_is_not_started(drilled: Work, scene: Scene, damage: t.Callable[[Path], None]) -> None:
+def test_altered_or_missing_stored_image_is_not_started(drilled: Work, scene: Scene, damage: t.Callable[[Path], None]) -> None:
     verified(drilled)
     for path in scene.files("objects/images/*.tar.zst.age"):
         damage(scene.repository / path)

@@ -55,5 +55,5 @@ def test_an_ordinary_user_keeps_his_group(group: int) -> None:
 
 
 @only_root
-def test_a_user_whom_root_chose_has_a_group_of_his_own() -> None:
+def test_sandbox_user_chosen_by_root_has_own_group() -> None:
     assert owners(61200)[1:] == ({(61200, 61200)}, 61200)

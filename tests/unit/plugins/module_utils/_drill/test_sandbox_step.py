@@ -77,7 +77,7 @@ def test_a_place_that_is_reached_inside_stops_the_drill(sandbox_directory: str) 
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_what_a_reader_should_know_is_a_warning_and_a_check(sandbox_directory: str, tmp_path: Path, check_mode: bool) -> None:
+def test_sandbox_warning_is_printed_and_recorded_as_check(sandbox_directory: str, tmp_path: Path, check_mode: bool) -> None:
     said: list[str] = []
     beside = Path(f"{sandbox_directory}-source")
     beside.mkdir()
@@ -93,7 +93,7 @@ def test_what_a_reader_should_know_is_a_warning_and_a_check(sandbox_directory: s
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_what_cannot_be_made_is_refused_in_check_mode_too(sandbox_directory: str, tmp_path: Path, check_mode: bool) -> None:
+def test_impossible_sandbox_is_refused_in_check_mode_too(sandbox_directory: str, tmp_path: Path, check_mode: bool) -> None:
     os.mkdir(sandbox_directory)
     precious = Path(sandbox_directory, "file")
     precious.write_text("theirs", encoding="ascii")

@@ -32,7 +32,7 @@ RAN = [ran("redis", OTHER), ran("postgres", ONE), ran("api", OTHER)]
 @pytest.mark.parametrize(
     ("server", "image", "verdict"), [(DATABASE, "", PASS), (DATABASE, ONE, WARN), (REDIS, "", PASS), (REDIS, ONE, WARN)]
 )
-def test_a_server_that_the_maker_of_the_set_chose_is_told(server: Server, image: str, verdict: str) -> None:
+def test_server_from_image_of_set_is_reported_with_warning(server: Server, image: str, verdict: str) -> None:
     found = server_images.told(server, "17.10", image)
     assert (found.id, found.verdict, found.required) == (server.check, verdict, False)
     assert "17.10" in found.message
@@ -61,7 +61,7 @@ def start(calls: Calls, named: str | None = None, services: t.Any = RAN) -> str:
 LACKING = MissingDependency("no server")
 
 
-def test_what_this_host_has_is_taken() -> None:
+def test_server_installed_on_host_is_used() -> None:
     calls = Calls()
     assert start(calls) == "" and calls.made == [""]
 
@@ -73,13 +73,13 @@ def test_without_it_the_image_that_ran_is_taken() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("named", "services"), [("/usr/lib/postgresql/17/bin", RAN), (None, [ran("redis", ONE)]), (None, [])])
-def test_what_is_named_or_unknown_is_of_no_image(named: str | None, services: t.Any) -> None:
+def test_image_is_not_used_if_server_is_named_or_image_is_unknown(named: str | None, services: t.Any) -> None:
     with pytest.raises(MissingDependency, match="no server"):
         start(Calls(installed=LACKING), named, services)
 
 
 @pytest.mark.mutation
-def test_what_is_wrong_otherwise_is_no_reason_for_an_image() -> None:
+def test_other_server_error_does_not_start_image() -> None:
     calls = Calls(installed=Busy("another drill"))
     with pytest.raises(Busy):
         start(calls)
@@ -87,7 +87,7 @@ def test_what_is_wrong_otherwise_is_no_reason_for_an_image() -> None:
 
 
 @pytest.mark.mutation
-def test_where_neither_can_be_had_both_are_said() -> None:
+def test_missing_server_and_missing_image_are_both_reported() -> None:
     with pytest.raises(Busy) as caught:
         start(Calls(Busy("no image", pid=1), LACKING))
     assert "no server" in caught.value.msg and "no image" in caught.value.msg and caught.value.details == {"pid": 1}

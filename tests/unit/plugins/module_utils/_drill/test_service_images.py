@@ -36,7 +36,7 @@ def given(name: str, image: str = "", *command: str, **environment: str) -> Serv
     return ServiceStart(name=name, command=command, image=image, reference=reference, directory="/app", environment=environment)
 
 
-def test_what_ran_is_what_is_started() -> None:
+def test_services_start_as_recorded_in_set() -> None:
     services = service_images.recorded([ran("postgres"), ran("sts"), ran("sts", OTHER, "2"), ran("api")])
     assert services == [given("sts", ONE, "/bin/sts"), given("api", ONE, "/bin/api")]
     assert service_images.recorded([ran("postgres")]) == []
@@ -58,7 +58,7 @@ RAN = [ran("sts"), ran("sts", OTHER, "2"), ran("api")]
         ([given("sts", ONE)], [ran("postgres")], NOT_APPLICABLE, False),
     ],
 )
-def test_whether_it_is_what_ran(services: t.Any, recorded: t.Any, verdict: str, required: bool) -> None:
+def test_image_is_compared_with_the_one_that_ran(services: t.Any, recorded: t.Any, verdict: str, required: bool) -> None:
     found = service_images.compare(services, recorded)
     assert (found.id, found.verdict, found.required) == (service_images.CHECK_ID, verdict, required)
 
@@ -82,7 +82,7 @@ def test_whether_it_is_what_ran(services: t.Any, recorded: t.Any, verdict: str, 
         ({"Cmd": "/bin/sts", "WorkingDir": "/a\0b", "Env": []}, [], "/", {}),
     ],
 )
-def test_an_image_says_only_what_a_program_can_have(
+def test_image_provides_only_usable_command_directory_and_variables(
     tmp_path: Path, config: t.Any, command: list[str], directory: str, variables: dict[str, str]
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"config": config}))
@@ -110,7 +110,7 @@ def test_an_image_is_handed_out_once(engine: Engine, directory: str) -> None:
 
 
 @pytest.mark.mutation
-def test_an_image_that_cannot_be_had_is_no_fault_of_the_set(engine: Engine, directory: str) -> None:
+def test_unavailable_image_is_not_a_fault_of_set(engine: Engine, directory: str) -> None:
     engine.images = {ONE: ([], DATA)}
     for address in (engine.address, "unix:///no/such/socket"):
         for image in (ONE, OTHER):

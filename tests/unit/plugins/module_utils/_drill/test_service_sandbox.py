@@ -141,7 +141,7 @@ def test_the_console_starts_last_and_has_a_database_of_its_own(staged: Stage, co
 
 
 @pytest.mark.mutation
-def test_a_console_without_its_database_is_told(staged: Stage, console: list[dict[str, t.Any]]) -> None:
+def test_console_without_its_database_is_unproven(staged: Stage, console: list[dict[str, t.Any]]) -> None:
     staged.drilled.cluster.execute("ALTER DATABASE caracal_auth RENAME TO elsewhere", database="postgres")
     try:
         result = staged.run(console)
@@ -159,7 +159,7 @@ def login(url: str) -> str:
         return str(cursor.fetchone()[0])
 
 
-def test_what_a_service_is_given(staged: Stage) -> None:
+def test_services_receive_secrets_in_files_and_not_in_environment(staged: Stage) -> None:
     result = staged.run(all_but(sts={"EXTRA": "words", "AUDIT_RETENTION_DAYS": "1"}))
     every = {name: staged.seen(url) for name, url in result["urls"].items()}
     secrets = {content for _environment, files, _uid in every.values() for content, _mode, _owner in files.values()}
@@ -191,7 +191,7 @@ def listens(port: int) -> bool:
         return line.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_nobody_outside_gets_in(staged: Stage) -> None:
+def test_sandbox_services_are_unreachable_from_outside(staged: Stage) -> None:
     # A Caracal may run on this host.
     before = {one.port for one in services.services(SECRET_STORE) if listens(one.port)}
     result = staged.run(all_but())
@@ -207,7 +207,7 @@ def test_nobody_outside_gets_in(staged: Stage) -> None:
 
 
 @pytest.mark.mutation
-def test_one_that_is_not_ready_says_why(staged: Stage) -> None:
+def test_service_that_is_not_ready_fails_with_reason(staged: Stage) -> None:
     sick = {"ANSWER_STATUS": "503", "ANSWER_BODY": '{"ok":false,"ready":false,"reason":"redis_unreachable"}'}
     result = staged.run(all_but(sts=sick), ready_timeout=SOON)
     one = checks(result)["services.sts.ready"]
@@ -218,7 +218,7 @@ def test_one_that_is_not_ready_says_why(staged: Stage) -> None:
 
 
 @pytest.mark.mutation
-def test_a_short_time_says_nothing_about_the_set(staged: Stage) -> None:
+def test_service_not_ready_within_short_timeout_is_unproven(staged: Stage) -> None:
     found = staged.run([service("sts", ANSWER_STATUS="503", ANSWER_BODY="{}")], ready_timeout=1)
     assert checks(found)["services.sts.ready"]["verdict"] == "unproven"
 
@@ -231,7 +231,7 @@ def test_one_that_never_answers_is_given_up(staged: Stage) -> None:
 
 
 @pytest.mark.mutation
-def test_one_that_ends_says_its_last_words_without_secrets(staged: Stage) -> None:
+def test_last_log_line_of_ended_service_is_reported_without_secrets(staged: Stage) -> None:
     result = staged.run(all_but(coordinator={"LAST_WORDS": "startup failed: no way to"}))
     one = checks(result)["services.coordinator.ready"]
     assert one["verdict"] == "unproven" and one["message"].startswith("it exited: startup failed: no way to ***;")
@@ -239,7 +239,7 @@ def test_one_that_ends_says_its_last_words_without_secrets(staged: Stage) -> Non
 
 
 @pytest.mark.mutation
-def test_one_whose_command_names_a_file_that_is_not_there_is_unproven(staged: Stage) -> None:
+def test_service_with_missing_command_file_is_unproven(staged: Stage) -> None:
     lost = {"name": "audit", "command": [small_programs.PYTHON, "/no/such/server.py"], "environment": {}}
     one = checks(staged.run([lost]))["services.audit.ready"]
     assert one["verdict"] == "unproven" and "/no/such/server.py" in one["message"] and "can't open file" in "".join(one["details"]["log"])
@@ -261,7 +261,7 @@ def test_the_telling_line_of_a_log(lines: list[str], told: int) -> None:
 
 
 @pytest.mark.mutation
-def test_a_reason_tells_no_secret_and_breaks_no_line(staged: Stage) -> None:
+def test_reason_contains_no_secret_and_no_line_break(staged: Stage) -> None:
     token = (staged.drilled.secrets / "caracalAdminToken").read_text()
     sick = {"ANSWER_STATUS": "500", "ANSWER_BODY": f'{{"error":"a\\nb {token}"}}'}
     one = checks(staged.run([service("gateway", **sick)], ready_timeout=SOON))["services.gateway.ready"]
@@ -388,7 +388,7 @@ def test_our_umask_shuts_no_service_out(staged: Stage) -> None:
 
 
 @pytest.mark.mutation
-def test_what_the_sandbox_lacks_is_named(staged: Stage) -> None:
+def test_missing_sandbox_redis_database_or_schema_is_reported(staged: Stage) -> None:
     cluster = staged.drilled.cluster
     programs.stop(staged.bundle, redis_server.NAME, 10)
     assert "has no Redis; run the step prepare of the drill" in staged.run(all_but())["msg"]
@@ -408,7 +408,7 @@ def test_what_the_sandbox_lacks_is_named(staged: Stage) -> None:
 
 
 @pytest.mark.mutation
-def test_a_command_that_is_no_program_is_named(staged: Stage) -> None:
+def test_command_that_is_not_a_program_is_reported(staged: Stage) -> None:
     result = staged.run([{"name": "audit", "command": ["bin/audit"]}])
     assert result["error"] == "MissingDependency" and "'bin/audit'" in result["msg"]
 

@@ -92,7 +92,7 @@ def test_a_set_between_the_lowering_and_the_drop_does_not_hide_it(source: Source
 
 
 @pytest.mark.no_false_alarm
-def test_a_month_that_expired_under_unchanged_days_is_no_finding(source: Source) -> None:
+def test_partition_that_expired_under_unchanged_retention_passes(source: Source) -> None:
     source.execute("DROP TABLE audit_events_y2025m06")
     assert (source.dumped()["verdict"], source.verified()["verdict"]) == ("pass", "pass")
 

@@ -96,7 +96,7 @@ def test_a_restore_cuts_the_chains_and_starts_a_new_line(twin_cluster: TwinFacto
 
 
 @pytest.mark.no_false_alarm
-def test_a_restore_into_another_cluster_leaves_the_source_bound(
+def test_restore_into_another_cluster_keeps_source_bound_to_checkpoint(
     twin_cluster: TwinFactory, fresh_cluster: FreshCluster, tmp_path: Path
 ) -> None:
     source = twin_cluster(seed="source")
@@ -197,7 +197,7 @@ def spoil(scene: Scene, set_id: str) -> None:
 
 
 @pytest.mark.mutation
-def test_where_the_newest_set_is_damaged_the_one_before_serves(scene: Scene) -> None:
+def test_previous_set_is_baseline_if_newest_set_is_damaged(scene: Scene) -> None:
     first, second = scene.sets()
     blocks = baseline.load(opened(scene)).blocks
     spoil(scene, second)
@@ -218,7 +218,7 @@ def test_nothing_older_than_a_restore_serves_for_it(scene: Scene) -> None:
     assert known.blocks == () and second in known.problem
 
 
-def test_lines_of_dropped_leaves_are_found_in_older_entries(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_blocks_of_dropped_partitions_are_found_in_older_entries(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     leaves = r"SELECT relname FROM pg_class WHERE relname ~ '^audit_events_y....m..$' AND relkind = 'r' ORDER BY 1 LIMIT 2"
     first, second = (leaf for (leaf,) in caracal_database.execute(leaves))

@@ -75,7 +75,7 @@ def test_a_commit_writes_what_it_did(waited: tuple[Scene, str], tmp_path: Path) 
     assert parse(path.read_text())["caracal_backup_journal_entries"] == {LABELS: 4}
 
 
-def test_an_older_set_leaves_the_metrics_of_the_newest_alone(scene: Scene, tmp_path: Path) -> None:
+def test_older_set_does_not_write_metrics_of_newest_set(scene: Scene, tmp_path: Path) -> None:
     path = tmp_path / "backup.prom"
     older, newest = scene.sets()
     for set_id, exists in ((older, False), (newest, True)):
@@ -111,7 +111,7 @@ def recently(timestamp: float) -> bool:
     return abs(timestamp - access.now().timestamp()) < 60
 
 
-def test_a_proof_of_an_identity_is_told_with_its_time(old: OldRepository, tmp_path: Path) -> None:
+def test_backup_metrics_report_time_of_identity_proof(old: OldRepository, tmp_path: Path) -> None:
     given = {"state": "committed", "set_id": old.made[-1], "metrics_file": str(tmp_path / "backup.prom")}
     for proved in (False, True):
         if proved:
@@ -123,7 +123,7 @@ def test_a_proof_of_an_identity_is_told_with_its_time(old: OldRepository, tmp_pa
     assert times == {old.recipient.fingerprint: entered} and values_of(tmp_path / "backup.prom")["sets"] == len(old.sets())
 
 
-def test_a_prune_tells_what_went_and_that_it_stopped(old: OldRepository, tmp_path: Path) -> None:
+def test_prune_metrics_report_pruned_sets_and_stop(old: OldRepository, tmp_path: Path) -> None:
     path = tmp_path / "prune.prom"
     old.prune(check_mode=True, metrics_file=str(path))
     assert not path.exists()
@@ -141,7 +141,7 @@ def test_a_prune_tells_what_went_and_that_it_stopped(old: OldRepository, tmp_pat
     assert old.prune(metrics_file=str(path))["stopped"] and values_of(path)["prune_stopped"] == 1
 
 
-def test_a_copy_tells_what_it_copied(old: OldRepository, tmp_path: Path) -> None:
+def test_copy_metrics_report_copied_objects_and_bytes(old: OldRepository, tmp_path: Path) -> None:
     path = tmp_path / "copy.prom"
     given = {"destination": str(tmp_path / "copy"), "metrics_file": str(path)}
     old.call("repository_copy", "operator", check_mode=True, **given)
@@ -153,7 +153,7 @@ def test_a_copy_tells_what_it_copied(old: OldRepository, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_verification_tells_its_verdict(old: OldRepository, tmp_path: Path, whole: bool) -> None:
+def test_verification_metrics_report_verdict(old: OldRepository, tmp_path: Path, whole: bool) -> None:
     path = tmp_path / "verify.prom"
     if not whole:
         old.path(old.manifest_of(old.made[-1]).artifacts[0].path).unlink()
@@ -170,7 +170,7 @@ def test_a_verification_tells_its_verdict(old: OldRepository, tmp_path: Path, wh
 
 
 @pytest.mark.parametrize("verdict", ["pass", "warn", "fail", "unproven"])
-def test_a_checkpoint_tells_its_verdict(tmp_path: Path, verdict: str) -> None:
+def test_checkpoint_metrics_report_verdict(tmp_path: Path, verdict: str) -> None:
     now = datetime.datetime(2026, 11, 25, 3, tzinfo=datetime.timezone.utc)
     samples = metrics.of_checkpoint("prod", verdict, 0.8, 1840, now)
     prometheus.write(str(tmp_path / "x.prom"), prometheus.render(samples))
@@ -183,7 +183,7 @@ def test_a_checkpoint_tells_its_verdict(tmp_path: Path, verdict: str) -> None:
 
 
 @pytest.mark.parametrize(("hours", "last"), [([], None), ([493_000], 493_001 * 3600), ([493_000, 70_389_527], 70_389_528 * 3600)])
-def test_an_archive_tells_where_it_ends_also_in_the_year_9999(hours: list[int], last: int | None) -> None:
+def test_archive_metrics_report_end_of_last_hour_also_in_year_9999(hours: list[int], last: int | None) -> None:
     now = datetime.datetime(2026, 11, 25, 3, tzinfo=datetime.timezone.utc)
     samples = metrics.of_archive("prod", 1.5, 0, hours, 21, now)
     found = {one.name.removeprefix("caracal_backup_archive_"): one.value for one in samples}
@@ -198,7 +198,9 @@ def test_an_archive_tells_where_it_ends_also_in_the_year_9999(hours: list[int], 
 
 
 @pytest.mark.mutation
-def test_what_cannot_be_measured_is_a_warning(old: OldRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backup_set_succeeds_without_metrics_if_free_space_is_unreadable(
+    old: OldRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A journal entry that the operator has not corrected yet, and free space that cannot be queried. The set is still valid."""
 
     def refuse(_store: object) -> int:

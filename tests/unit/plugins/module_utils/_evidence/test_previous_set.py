@@ -122,7 +122,7 @@ def test_rows_that_the_product_never_changes_are_a_finding(source: Source, what:
 
 
 @pytest.mark.no_false_alarm
-def test_added_versions_and_columns_are_no_finding(source: Source) -> None:
+def test_added_versions_and_columns_are_not_a_finding(source: Source) -> None:
     source.backup()
     source.execute(ADDED, "ALTER TABLE policy_set_versions ADD COLUMN extra text")
     source.backup()

@@ -67,7 +67,7 @@ def test_nothing_of_others_is_in_the_way(given: RepositoryOptions) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_was_killed_with_its_controller_here_blocks_nothing(given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_set_killed_with_its_local_controller_blocks_no_other_set(given: RepositoryOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         set_as(patch, GONE, GONE)
         Running(given, FIRST).begin()
@@ -162,7 +162,7 @@ def test_a_set_that_was_quiet_for_long_takes_no_note_from_the_next_one(
 
 
 @pytest.mark.mutation
-def test_of_many_at_once_one_begins(given: RepositoryOptions) -> None:
+def test_only_one_of_many_concurrent_sets_begins(given: RepositoryOptions) -> None:
     def begun(number: int) -> bool:
         try:
             Running(given, f"20260102T0304{number:02d}Z-abcd").begin()
@@ -175,7 +175,7 @@ def test_of_many_at_once_one_begins(given: RepositoryOptions) -> None:
 
 
 @pytest.mark.mutation
-def test_a_note_that_is_none_is_told(given: RepositoryOptions) -> None:
+def test_unusable_note_of_running_backup_is_refused(given: RepositoryOptions) -> None:
     Running(given, FIRST).begin()
     [note] = Path(given.high_water_mark).parent.glob("*.running")
     note.write_text("{}")

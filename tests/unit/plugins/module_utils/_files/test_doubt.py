@@ -50,7 +50,7 @@ def is_own(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[..., bool]]
     ],
     ids=["a member", "a group that two users have as their own", "another name", "a member of root's group", "root's as their own"],
 )
-def test_a_group_with_somebody_else_is_not_ones_own(
+def test_group_with_other_users_is_not_own_group(
     is_own: t.Callable[..., bool], gid: int, name: str, members: list[str], user: pwd.struct_passwd
 ) -> None:
     assert not is_own(gid, name, members, user)
@@ -58,13 +58,15 @@ def test_a_group_with_somebody_else_is_not_ones_own(
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize(("gid", "name", "members"), [(900, "me", []), (900, "me", ["me"]), (0, "root", []), (0, "root", ["root"])])
-def test_a_group_with_nobody_else_is(is_own: t.Callable[..., bool], gid: int, name: str, members: list[str]) -> None:
+def test_group_without_other_users_is_own_group(is_own: t.Callable[..., bool], gid: int, name: str, members: list[str]) -> None:
     assert is_own(gid, name, members, OTHER)
 
 
 @pytest.mark.no_false_alarm
-@pytest.mark.parametrize(("user", "first"), [(OTHER, 1000), (ME, 900)], ids=["a program of the system", "who runs, as in a container"])
-def test_who_may_have_roots_group_as_their_own(
+@pytest.mark.parametrize(
+    ("user", "first"), [(OTHER, 1000), (ME, 900)], ids=["a program of the system", "the calling user, as in a container"]
+)
+def test_root_group_is_own_if_only_system_users_or_caller_share_it(
     is_own: t.Callable[..., bool], monkeypatch: pytest.MonkeyPatch, user: pwd.struct_passwd, first: int
 ) -> None:
     monkeypatch.setattr(doubt, "_FIRST_USER", first)

@@ -35,7 +35,7 @@ def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_failed_write_keeps_old_file_and_leaves_no_other(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("old")
     with pytest.raises(KeyError), paths.replacing(str(tmp_path / "file")) as out:
         out.write(b"half")
@@ -51,7 +51,7 @@ def test_a_new_file_replaces_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_what_a_killed_writer_left_is_removed_and_what_is_written_now_is_not(tmp_path: Path) -> None:
+def test_writer_removes_abandoned_temporary_files_but_not_locked_ones(tmp_path: Path) -> None:
     left, held = tmp_path / f"{TEMPORARY}left", tmp_path / f"{TEMPORARY}held"
     left.touch()
     with held.open("w") as file:
@@ -75,7 +75,7 @@ def test_writers_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("times", [1, 1000])
-def test_another_user_who_locks_new_files_makes_nobody_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+def test_locks_of_another_user_on_new_files_do_not_block_writer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     create, held = Folder.create, contextlib.ExitStack()
     ended: list[BaseException | None] = []
 
@@ -140,7 +140,7 @@ def test_a_directory_of_root_in_one_of_another_user_is_not_given_away(tmp_path: 
 @only_root
 @pytest.mark.mutation
 @pytest.mark.parametrize("owner", [0, 1234])
-def test_a_directory_that_a_rename_may_have_brought_keeps_its_mode(tmp_path: Path, owner: int) -> None:
+def test_directory_that_user_may_have_renamed_into_place_keeps_its_mode(tmp_path: Path, owner: int) -> None:
     """In a directory that a user owns, the user can replace any directory with another user's private one, such as a database's."""
     os.chown(tmp_path, USER, USER)
     (tmp_path / "private").mkdir(mode=0o700)

@@ -43,7 +43,7 @@ def test_an_own_link_in_an_own_directory_is_followed(link: Path, tmp_path: Path)
 
 
 @pytest.mark.mutation
-def test_a_link_that_everybody_can_replace_is_refused(link: Path) -> None:
+def test_link_that_every_user_can_replace_is_refused(link: Path) -> None:
     link.parent.chmod(0o777)
     with pytest.raises(UnsafePath) as refused:
         paths.folder(str(link / "inner"))
@@ -79,7 +79,7 @@ def test_an_error_names_the_component(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("target", ["/", ".", "..", "nowhere\0"])
-def test_what_leads_to_a_directory_or_to_no_name_is_not_a_file(link: Path, target: str) -> None:
+def test_path_that_names_directory_or_contains_nul_is_refused(link: Path, target: str) -> None:
     """Both as the target of a link and as the path itself."""
     places = [target]
     if "\0" not in target:

@@ -26,14 +26,14 @@ def shut(tmp_path: Path) -> Path:
     return tmp_path / "file"
 
 
-def test_roots_rights_are_gone_and_come_back(shut: Path) -> None:
+def test_rights_of_root_are_dropped_and_restored(shut: Path) -> None:
     before = os.getgroups()
     with rights.of(USER), pytest.raises(PermissionError):
         shut.read_text()
     assert shut.read_text() == "" and os.getgroups() == before
 
 
-def test_they_come_back_after_an_error(shut: Path) -> None:
+def test_rights_are_restored_after_an_error(shut: Path) -> None:
     with pytest.raises(KeyError), rights.of(USER):
         raise KeyError
     assert shut.read_text() == ""
@@ -58,7 +58,7 @@ def test_groups_of_root_give_no_right(shut: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_where_they_cannot_be_given_up_nothing_is_done(shut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_runs_if_root_rights_cannot_be_dropped(shut: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rights.platform, "machine", lambda: "unknown")
     monkeypatch.setattr(rights.os, "getgroups", lambda: [0])
     with pytest.raises(PermissionMissing), rights.of(USER):

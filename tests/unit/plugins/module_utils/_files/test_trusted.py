@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(("file", "folder"), [(0o600, 0o700), (0o664, 0o775), (0o644, 0o1777)], ids=["own", "group", "sticky"])
-def test_what_others_cannot_write_is_read(path: Path, reader: str, file: int, folder: int) -> None:
+def test_trusted_file_that_other_users_cannot_change_is_read(path: Path, reader: str, file: int, folder: int) -> None:
     content, read = READERS[reader]
     path.write_text(content)
     path.chmod(file)
@@ -78,7 +78,7 @@ PUBLIC: list[t.Any] = [everybody_writes, everybody_writes_blindly, everybody_exc
 @pytest.mark.mutation
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("damage", [*PUBLIC, pytest.param(somebody_else_was_first, marks=only_root)])
-def test_what_others_can_write_is_refused(path: Path, reader: str, damage: t.Callable[[Path], None]) -> None:
+def test_trusted_file_that_other_users_can_change_is_refused(path: Path, reader: str, damage: t.Callable[[Path], None]) -> None:
     content, read = READERS[reader]
     path.write_text(content)
     damage(path)
@@ -89,7 +89,7 @@ def test_what_others_can_write_is_refused(path: Path, reader: str, damage: t.Cal
 @only_root
 @pytest.mark.mutation
 @pytest.mark.parametrize("below", ["x", "x/y", "x/y/z"])
-def test_a_directory_that_another_user_made_meanwhile_is_no_workplace(path: Path, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
+def test_directory_created_by_another_user_after_check_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch, below: str) -> None:
     """The other user creates it after the check and before we create it, in a directory such as /tmp."""
     path.parent.chmod(0o1777)
     make_all = paths.make_all

@@ -45,7 +45,7 @@ def seen(root: Path) -> Found:
     return found
 
 
-def test_layers_lie_over_each_other(tmp_path: Path) -> None:
+def test_upper_layer_overrides_lower_layer(tmp_path: Path) -> None:
     below = [folder("etc/"), ("etc/passwd", b"below"), ("etc/group", b"below"), ("usr/bin/tool", b"1"), symlink("bin", "usr/bin")]
     above = [("./etc/passwd", b"above"), ("/opt/deep/er/new", b"2"), hard_link("etc/shadow", "etc/passwd"), ("bin/second", b"3")]
     assert unpack(tmp_path, below, above) == {
@@ -65,20 +65,20 @@ def test_layers_lie_over_each_other(tmp_path: Path) -> None:
     }
 
 
-def test_whiteouts_remove_what_lies_below_and_not_what_is_new(tmp_path: Path) -> None:
+def test_whiteouts_remove_lower_files_but_keep_new_files(tmp_path: Path) -> None:
     below = [("a/one", b"1"), ("a/two", b"2"), ("b/old/deep", b"3"), ("b/gone", b"4"), ("c", b"5")]
     above = [("a/.wh.one", b""), ("a/.wh.never", b""), ("b/old/new", b"6"), ("b/.wh..wh..opq", b""), (".wh.c", b"")]
     assert unpack(tmp_path, below, above) == {"a": None, "a/two": b"2", "b": None, "b/old": None, "b/old/new": b"6"}
 
 
-def test_a_whiteout_is_about_what_lies_below(tmp_path: Path) -> None:
+def test_whiteout_applies_only_to_lower_layers(tmp_path: Path) -> None:
     """The whiteout's position in its layer does not matter, and its layer may contain the same name."""
     below = [("a/file", b"1"), ("b/deep/file", b"2"), ("c", b"3")]
     above = [("a/file", b"4"), ("a/.wh.file", b""), ("b/deep/new", b"5"), (".wh.b", b""), ("d/.wh..wh..opq", b""), (".wh.c/", b"")]
     assert unpack(tmp_path, below, above) == {"a": None, "a/file": b"4", "b": None, "b/deep": None, "b/deep/new": b"5"}
 
 
-def test_a_file_takes_the_place_of_a_directory_and_a_directory_that_of_a_link(tmp_path: Path) -> None:
+def test_upper_layer_replaces_directory_with_file_and_link_with_directory(tmp_path: Path) -> None:
     below = [("a/deep/file", b"1"), symlink("b", "a"), folder("c"), ("c/kept", b"2")]
     above = [("a", b"now a file"), folder("b"), ("b/own", b"3"), folder("c")]
     assert unpack(tmp_path, below, above) == {"a": b"now a file", "b": None, "b/own": b"3", "c": None, "c/kept": b"2"}
@@ -142,7 +142,7 @@ HOSTILE: dict[str, Entries] = {
     "a hard link to what it replaces": [("a/file", b"1"), hard_link("a", "a/file")],
     "a path through a file": [("a", b"1"), ("a/file", b"2")],
     "a device": [entry(tarfile.BLKTYPE, "sda")],
-    "a device beside those of the image": [entry(tarfile.CHRTYPE, "device/mem")],
+    "a device next to those of the image": [entry(tarfile.CHRTYPE, "device/mem")],
     "a pipe": [entry(tarfile.FIFOTYPE, "run/pipe")],
     "a whiteout of the parent": [(".wh...", b"")],
     "a whiteout of nothing": [(".wh.", b"")],
@@ -217,7 +217,7 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, change: t.Callable[[bytes]
         layers.unpack(str(tmp_path / "layer"), Tree(str(tmp_path / "rootfs"), "the image"), image_scene.hex_of(data), Budget())
 
 
-def test_a_full_disk_is_no_fault_of_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_a_storage_error_and_not_an_image_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_about: t.Any) -> t.NoReturn:
         raise OSError(28, "No space left on device")
 
@@ -226,7 +226,7 @@ def test_a_full_disk_is_no_fault_of_the_image(tmp_path: Path, monkeypatch: pytes
         unpack(tmp_path, [("one", b"1")])
 
 
-def test_what_a_path_leads_to(tmp_path: Path) -> None:
+def test_tree_resolves_paths_through_links_within_image(tmp_path: Path) -> None:
     unpack(
         tmp_path, [("usr/bin/tool", b"1"), symlink("bin", "/usr/bin"), symlink("usr/bin/other", "../../bin/tool"), symlink("lost", "no")]
     )

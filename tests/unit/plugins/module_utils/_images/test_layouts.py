@@ -99,7 +99,7 @@ def of_machine(name: str, architecture: str) -> image_scene.Image:
     return f"sha256:{hex_of(config)}", archive(list(content.items()), 0o644)
 
 
-def test_of_several_platforms_that_of_this_host(images: Path, tmp_path: Path) -> None:
+def test_layout_with_several_platforms_yields_image_of_this_host(images: Path, tmp_path: Path) -> None:
     own = descriptions._this_host()[1]
     others = [of_machine(name, name) for name in ("s390x", "unknown")]
     image = image_scene.layout(tmp_path / "layout", others[0], of_machine("own", own), others[1], configured=False, nested=1)
@@ -119,7 +119,7 @@ def test_an_archive_of_a_layout(images: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_docker_saves_may_lie_in_a_directory(images: Path, tmp_path: Path) -> None:
+def test_directory_with_docker_manifest_next_to_layout_is_accepted(images: Path, tmp_path: Path) -> None:
     """Docker writes its own manifest next to the layout."""
     image_scene.layout(tmp_path / "layout", ONE)
     (tmp_path / "layout/manifest.json").write_bytes(b"[]")

@@ -57,13 +57,13 @@ def test_the_layers_of_an_image_are_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_an_id_may_be_that_of_a_description(tmp_path: Path) -> None:
+def test_image_id_may_name_description(tmp_path: Path) -> None:
     image, data = described(DATA)
     assert len(keep(tmp_path / "index", data, image).layers) == 2
 
 
 @pytest.mark.no_false_alarm
-def test_a_configuration_may_lie_where_manifests_do(tmp_path: Path) -> None:
+def test_configuration_in_blobs_directory_is_accepted(tmp_path: Path) -> None:
     """Docker uses this layout since release 25."""
     name = f"blobs/sha256/{CONFIG.removesuffix('.json')}"
     content = {**files(), name: files()[CONFIG], "manifest.json": json.dumps([{**MANIFEST, "Config": name}]).encode()}
@@ -117,7 +117,7 @@ HOSTILE = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("what", HOSTILE)
-def test_what_is_not_the_image_is_refused(tmp_path: Path, what: str) -> None:
+def test_archive_that_does_not_match_image_is_refused(tmp_path: Path, what: str) -> None:
     image = "sha256:" + "7" * 64 if what == "a description of somebody else" else IMAGE
     with pytest.raises(TamperedData):
         keep(tmp_path / "saved", HOSTILE[what], image)
@@ -177,7 +177,7 @@ def test_an_image_is_unpacked_once(directory: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_an_image_that_is_refused_leaves_nothing(directory: Path) -> None:
+def test_refused_image_leaves_no_files(directory: Path) -> None:
     wrong = Engine(changed(**{MANIFEST["Layers"][1]: archive([("two", b"other")])}))
     with pytest.raises(MissingDependency):
         cache.unpacked(str(directory), IMAGE, [wrong.save])
@@ -190,7 +190,7 @@ def test_an_image_that_is_refused_leaves_nothing(directory: Path) -> None:
     assert cache.unpacked(str(directory), IMAGE, [Engine().save])[1]
 
 
-def test_what_a_killed_run_left_and_what_nobody_used_goes(directory: Path) -> None:
+def test_leftovers_of_killed_run_and_unused_images_are_removed(directory: Path) -> None:
     unused, used, foreign = directory / ("a" * 64), directory / ("b" * 64), directory / "of somebody"
     for path in (unused, used, foreign, directory / ".new-0123"):
         (path / "rootfs").mkdir(parents=True)
@@ -200,7 +200,7 @@ def test_what_a_killed_run_left_and_what_nobody_used_goes(directory: Path) -> No
     assert names(directory) == {IMAGE.removeprefix("sha256:"), used.name, foreign.name}
 
 
-def test_what_is_too_much_goes_and_the_longest_unused_first(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_over_its_limit_removes_longest_unused_images_first(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "KEPT_BYTES", 250_000)
     now = time.time()
     for age, name in enumerate("abcde"):
@@ -245,7 +245,7 @@ class Stalled(io.BytesIO):
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("part", [0.01, 0.5, 0.99])
-def test_a_run_that_is_killed_is_no_obstacle_to_the_next(directory: Path, part: float) -> None:
+def test_killed_run_does_not_block_next_run(directory: Path, part: float) -> None:
     cut = Stalled(DATA[: int(len(DATA) * part)])
     child = os.fork()
     if child == 0:
@@ -281,7 +281,7 @@ ODD: tuple[t.Any, ...] = (None, 5, 1.5, float("inf"), True, "x", [], {}, [[]], [
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("field", ["Env", "Entrypoint", "Cmd", "WorkingDir"])
-def test_a_configuration_of_odd_kinds_starts_what_it_says_or_nothing(tmp_path: Path, field: str) -> None:
+def test_start_configuration_of_any_type_yields_only_strings(tmp_path: Path, field: str) -> None:
     """Any start configuration in an image is either used, or refused with a message that names it."""
     image = cache.place(str(tmp_path), IMAGE)
     Path(image.folder).mkdir()

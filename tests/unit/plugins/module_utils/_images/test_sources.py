@@ -87,7 +87,7 @@ def test_a_registry_is_asked_by_digest(directory: Path, engine: Engine, tag: str
     ("name", "digest"),
     [("", DIGEST), (NAME, ""), (NAME, IMAGE), ("--help", DIGEST), ("a b", DIGEST), ("UPPER", DIGEST), (NAME, "latest")],
 )
-def test_what_no_registry_has_is_not_asked_for(directory: Path, name: str, digest: str) -> None:
+def test_image_without_valid_name_and_digest_is_not_requested_from_registry(directory: Path, name: str, digest: str) -> None:
     """An image that was built on its host has no digest except its ID."""
     asked = skopeo(directory, DATA)
     with pytest.raises(MissingDependency):
@@ -97,7 +97,7 @@ def test_what_no_registry_has_is_not_asked_for(directory: Path, name: str, diges
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("data", "status"), [(DATA[:700], 0), (image_scene.saved([archive([])])[1], 0), (DATA, 1)])
-def test_what_a_registry_hands_out_is_not_believed(directory: Path, data: bytes, status: int) -> None:
+def test_invalid_or_failed_registry_download_is_refused(directory: Path, data: bytes, status: int) -> None:
     skopeo(directory, data, status)
     with pytest.raises(MissingDependency) as raised:
         found(Sources(str(directory), None), NAME, DIGEST)
@@ -105,7 +105,7 @@ def test_what_a_registry_hands_out_is_not_believed(directory: Path, data: bytes,
     assert [path.name for path in directory.iterdir() if path.suffix != ".lock"] == []
 
 
-def test_each_place_says_why_it_has_none(directory: Path, engine: Engine) -> None:
+def test_each_source_reports_why_it_lacks_image(directory: Path, engine: Engine) -> None:
     skopeo(directory, DATA, 1)
     sources: t.Any = Sources(str(directory), engine.address, ["/no/such/archive"])
     with pytest.raises(MissingDependency) as raised:

@@ -74,7 +74,7 @@ def played(folder: Path, tasks: list[dict[str, t.Any]], made_up: dict[str, t.Any
 
 
 @pytest.mark.mutation
-def test_what_a_host_makes_up_is_no_watcher(tmp_path: Path) -> None:
+def test_watcher_facts_forged_by_host_are_ignored(tmp_path: Path) -> None:
     """Facts returned by modules become variables. On the controller there are none of them before the role begins to watch."""
     failed = {"name": ROLE, "tasks_from": "failed"}
     doomed = {"ansible.builtin.fail": {"msg": "no room on {{ item }}"}, "when": "item != 'here'", "loop": ["here", "there"]}
@@ -92,7 +92,7 @@ def test_what_a_host_makes_up_is_no_watcher(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("entry", ["main", "began", "ended", "failed"])
-def test_what_a_host_makes_up_is_no_channel(tmp_path: Path, entry: str) -> None:
+def test_channel_facts_forged_by_host_are_refused(tmp_path: Path, entry: str) -> None:
     """The same applies in a play that has not begun to watch, as with facts from a fact cache."""
     lie = {"caracal_ops_notify": [{"kind": "webhook", "url": "http://stolen.invalid/{job}", "events": ["started", "succeeded", "failed"]}]}
     tasks: list[dict[str, t.Any]] = [{"lies": {}}, {"ansible.builtin.import_role": {"name": ROLE, "tasks_from": entry}}]
@@ -102,7 +102,7 @@ def test_what_a_host_makes_up_is_no_channel(tmp_path: Path, entry: str) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_has_begun_stands_above_what_a_host_makes_up(tmp_path: Path) -> None:
+def test_settings_of_begun_play_override_facts_forged_by_host(tmp_path: Path) -> None:
     """A fact returned by a module does not replace a fact that `set_fact` set before."""
     lie = {"caracal_ops_notify": "made up", "__caracal_notify_settled": {"channels": "made up", "job": "", "deployment": "", "made_up": []}}
     began, ended = ({"name": ROLE, "tasks_from": entry} for entry in ("began", "ended"))

@@ -52,7 +52,7 @@ def lives(named: str) -> bool:
     return not lease.gone(named)
 
 
-def test_without_a_controller_nobody_is_watched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_watch_without_controller_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease, "controller", lambda: "")
     with pytest.raises(NotReady):
         call(state="present", settings={"job": "backup"})
@@ -74,7 +74,7 @@ def test_a_process_that_only_has_its_pid_is_left_alone(playing: pytest.MonkeyPat
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ["python3", "caracal-sandbox", notify_watch._name("42-7")], ids=["none", "a sandbox's", "another play's"])
-def test_what_is_no_watcher_of_this_play_is_left_alone(playing: pytest.MonkeyPatch, name: str) -> None:
+def test_process_that_is_not_watcher_of_this_play_keeps_running(playing: pytest.MonkeyPatch, name: str) -> None:
     with watching(name) as named:
         assert not call(watcher=named)["changed"] and lives(named)
 
@@ -99,7 +99,7 @@ def test_the_longest_name_fits_in_the_kernels() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("named", ["", "1", "0-1", "-1-2", "1-2\n", "12345678901-1", "$(id)-1"])
-def test_what_is_no_watcher_is_refused(named: str) -> None:
+def test_invalid_watcher_value_is_refused(named: str) -> None:
     with pytest.raises(OptionError):
         call(watcher=named)
 

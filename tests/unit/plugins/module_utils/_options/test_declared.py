@@ -40,7 +40,7 @@ class Whole(Options):
 GIVEN: dict[str, t.Any] = {"host": "db", "port": 1, "socket": None, "volumes": [{"path": "/v", "mode": "b"}], "password": "p"}
 
 
-def test_the_argument_spec_is_that_of_the_fields() -> None:
+def test_argument_spec_is_derived_from_fields() -> None:
     spec = Whole.spec()
     assert spec["host"] == {"type": "str", "required": False} and spec["port"] == {"type": "int", "default": 5432, "required": False}
     assert spec["password"]["no_log"] is True

@@ -52,7 +52,7 @@ LEAF = held(leaves=("public.t",))
     ],
     ids=["table", "leaf", "sequence", "unlogged", "schema", "kept", "a kind to come"],
 )
-def test_what_is_in_one_artifact_is_neither_wrong_nor_left_out(one: Relation, holds: Held) -> None:
+def test_relation_in_one_artifact_passes(one: Relation, holds: Held) -> None:
     account = judged(one, holds)
     assert (account.wrong, account.left_out, account.counted) == ({}, {}, 1)
     assert completeness.check([account]).verdict == PASS
@@ -74,7 +74,7 @@ def test_what_is_in_one_artifact_is_neither_wrong_nor_left_out(one: Relation, ho
     ],
     ids=["foreign", "computed", "not computed", "extension", "its sequence", "partly", "standby", "its own", "dropped", "inventory"],
 )
-def test_what_is_rightly_left_out_is_named_with_a_reason(one: Relation, holds: Held, standby: bool) -> None:
+def test_permitted_omission_is_listed_with_reason(one: Relation, holds: Held, standby: bool) -> None:
     account = judged(one, holds, standby=standby)
     assert not account.wrong and len(account.left_out) == 1
     ((name, reason),) = account.left_out.items()
@@ -95,7 +95,7 @@ def test_what_is_rightly_left_out_is_named_with_a_reason(one: Relation, holds: H
     ],
     ids=["extension", "partly", "foreign", "computed", "standby"],
 )
-def test_no_reason_leaves_a_table_of_caracals_out(one: Relation, holds: Held, standby: bool) -> None:
+def test_no_reason_excuses_left_out_caracal_table(one: Relation, holds: Held, standby: bool) -> None:
     account = judged(one, holds, standby=standby)
     assert not account.left_out and len(account.wrong) == 1
     assert judged(dataclasses.replace(one, schema="other"), holds, standby=standby).left_out
@@ -123,7 +123,7 @@ def test_no_reason_leaves_a_table_of_caracals_out(one: Relation, holds: Held, st
         *("twice", "archive and leaf", "two leaves", "partly twice"),
     ],
 )
-def test_what_is_in_none_or_in_more_than_one_artifact_is_wrong(one: Relation, holds: Held) -> None:
+def test_relation_in_none_or_several_artifacts_fails(one: Relation, holds: Held) -> None:
     account = judged(one, holds)
     assert not account.left_out and len(account.wrong) == 1
     check = completeness.check([Account("other", 7), account])
@@ -145,11 +145,11 @@ def test_the_list_of_relations_is_bounded() -> None:
 
 
 @pytest.mark.parametrize("accounts", [[], [Account("db", 3), Account("other", problem="no answer")]])
-def test_what_nobody_counted_is_unproven(accounts: list[Account]) -> None:
+def test_missing_or_incomplete_accounts_are_unproven(accounts: list[Account]) -> None:
     assert completeness.check(accounts).verdict == UNPROVEN
 
 
 @pytest.mark.mutation
-def test_what_is_wrong_counts_before_what_nobody_counted() -> None:
+def test_faulty_relation_outweighs_database_that_was_not_counted() -> None:
     accounts = [Account("other", problem="no answer"), Account("db", wrong={"table t": "x"})]
     assert completeness.check(accounts).verdict == FAIL

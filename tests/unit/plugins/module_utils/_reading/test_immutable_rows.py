@@ -54,6 +54,6 @@ UNCOMPARED: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("why", UNCOMPARED)
-def test_what_is_not_compared_is_named(caracal_database: TwinCluster, why: str) -> None:
+def test_uncompared_table_is_named_with_reason(caracal_database: TwinCluster, why: str) -> None:
     found = immutable_rows.compare(caracal_database.server, *UNCOMPARED[why])
     assert (found.rewritten, found.uncompared) == ((), (f"policy_versions ({why})",))

@@ -71,7 +71,7 @@ def test_spans_name_zones_as_copy_does(caracal_database: TwinCluster, caracal_co
         ]
 
 
-def test_a_leaf_that_retention_dropped_meanwhile_is_told(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_partition_dropped_by_retention_during_read_is_reported(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     database = caracal_copy()
     with Snapshot(caracal_database.server, database, alone=False) as held:
         (leaf, *_rest) = database_layout.read(held.session).leaves
@@ -81,7 +81,7 @@ def test_a_leaf_that_retention_dropped_meanwhile_is_told(caracal_database: TwinC
 
 
 @pytest.mark.mutation
-def test_a_leaf_that_cannot_be_read_is_an_error(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_unreadable_partition_is_an_error(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     database = caracal_copy()
     with Snapshot(caracal_database.server, database, alone=False) as held:
         (leaf, *_rest) = database_layout.read(held.session).leaves

@@ -107,7 +107,7 @@ def test_the_tables_of_the_twin(caracal_database: TwinCluster) -> None:
     assert (other.detected, other.leaves, other.partitioned) == (None, (), ())
 
 
-def test_the_blocks_of_the_twin_are_those_of_the_format(caracal_database: TwinCluster, client: ClientTools) -> None:
+def test_blocks_of_twin_match_format(caracal_database: TwinCluster, client: ClientTools) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
         read = database_layout.read(held.session)
         total = 0
@@ -190,7 +190,7 @@ def test_a_change_of_one_row_is_found_in_its_block(
     assert [(one["zone"], one["leaf"]) for one in check.details["positions"]] == [(zone, leaf)]
 
 
-def test_rows_that_came_later_are_no_difference_but_one_below_them_is(
+def test_later_rows_pass_but_row_added_within_baseline_is_reported(
     caracal_database: TwinCluster, caracal_copy: Copier, client: ClientTools, before: list[Block]
 ) -> None:
     name = caracal_copy()
@@ -219,7 +219,7 @@ def test_rows_that_came_later_are_no_difference_but_one_below_them_is(
 
 
 @pytest.mark.mutation
-def test_a_leaf_that_cannot_be_read_whole_is_an_error(caracal_database: TwinCluster, client: ClientTools) -> None:
+def test_failed_complete_read_of_partition_is_an_error(caracal_database: TwinCluster, client: ClientTools) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
         read = database_layout.read(held.session)
         with pytest.raises(StageFailed, match=r'psql failed \(exit status 1\): ERROR:  relation "public.no such leaf" does not exist;'):

@@ -11,7 +11,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report.budget 
 
 
 @pytest.mark.no_false_alarm
-def test_without_a_budget_nothing_is_judged() -> None:
+def test_no_budget_yields_no_checks() -> None:
     assert budget.judge(Budgets(), 10.0, None, 10.0) == []
 
 
@@ -38,6 +38,6 @@ def test_the_words_name_both_times() -> None:
 
 
 @pytest.mark.parametrize("tail", [30.0, 90.0, None])
-def test_the_words_say_what_can_be_done_with_the_rows_of_the_gap(tail: float | None) -> None:
+def test_message_names_the_remedy_for_the_rows_of_the_gap(tail: float | None) -> None:
     (check,) = budget.judge(Budgets(tail=60.0), None, None, tail)
     assert "can change, cut or replace newer rows" in check.message

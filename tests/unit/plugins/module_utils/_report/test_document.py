@@ -54,7 +54,7 @@ FIELDS = {
 }
 
 
-def test_a_report_says_what_when_and_how(make_drill: MakeDrill) -> None:
+def test_report_records_set_times_counts_and_sandbox(make_drill: MakeDrill) -> None:
     report = document.build(make_drill(), PLACE)
     assert report["format"] == 1 and report["type"] == "drill-report" and report["verdict"] == PASS
     assert report["set"] == {
@@ -131,7 +131,7 @@ def test_one_failed_check_fails_the_drill_and_is_named(make_drill: MakeDrill, br
 
 
 @pytest.mark.mutation
-def test_what_decides_is_shown_before_what_does_not(make_drill: MakeDrill) -> None:
+def test_deciding_check_is_shown_before_optional_checks(make_drill: MakeDrill) -> None:
     """Otherwise it could be one of those that the console leaves to the report."""
     others = [Check(f"envelopes.{number}", UNPROVEN, "no value", required=False) for number in range(9)]
     report = document.build(make_drill(checks=[*others, Check("drill.services", UNPROVEN, "no program")]))
@@ -159,7 +159,7 @@ def test_a_waiver_is_shown_and_changes_the_verdict_only(make_drill: MakeDrill, b
         ("SHA256:backup", "pg-1", WARN, "the report is signed with the set's signing key and the drill ran on pg-1"),
     ],
 )
-def test_who_made_the_set_should_not_judge_it(fingerprint: str, machine: str, verdict: str, words: str) -> None:
+def test_drill_with_key_or_machine_of_set_creator_warns(fingerprint: str, machine: str, verdict: str, words: str) -> None:
     found = document.separation(Who("backup@prod", "SHA256:backup", "pg-1"), Who("drill@prod", fingerprint, machine))
     assert found["verdict"] == verdict and found["message"].startswith(words)
 
@@ -179,7 +179,7 @@ def test_a_set_of_which_only_the_journal_entry_is_known_has_a_report(make_drill:
     assert unknown["verdict"] == UNPROVEN and "cannot be read" in unknown["message"]
 
 
-def test_steps_begin_when_they_say_so(make_drill: MakeDrill) -> None:
+def test_steps_begin_at_their_recorded_time(make_drill: MakeDrill) -> None:
     started = make_drill().started
     steps = [
         Step("verify", 1.0),
@@ -201,7 +201,7 @@ def test_a_copy_that_is_not_what_it_should_be_has_no_recovery_time(make_drill: M
     assert make_drill(checks=[*make_drill().checks, over]).rto_seconds == 59.0, "what took too long took its time"
 
 
-def test_what_was_not_verified_is_listed(make_drill: MakeDrill) -> None:
+def test_unverified_checks_are_listed_in_coverage(make_drill: MakeDrill) -> None:
     restored = dataclasses.replace(make_drill().restored, assets=["secrets", "databases", "databases"], left_out={"redis": "managed"})
     report = document.build(make_drill(restored=restored, checks=[*make_drill().checks, Check("sandbox.isolated", UNPROVEN, "no")]))
     assert report["coverage"]["assets"] == ["databases", "secrets"] and report["coverage"]["left_out"] == {"redis": "managed"}
@@ -217,7 +217,7 @@ def test_controls_are_supported_and_no_more(make_drill: MakeDrill) -> None:
 ZONE = "019a326a-0400-781c-8083-2b051a8ef0ae"
 
 
-def test_identifiers_are_hashed_everywhere_and_told_only_among_what_is_sealed(make_drill: MakeDrill) -> None:
+def test_identifiers_are_hashed_in_report_and_listed_only_in_sealed_details(make_drill: MakeDrill) -> None:
     checks = [
         Check("state.agents.depth", FAIL, f"zone {ZONE.upper()}: 2 agents; first: {ZONE}, of jane.doe@example.com"),
         Check("state.agents.child", UNPROVEN, f"zone {ZONE}"),

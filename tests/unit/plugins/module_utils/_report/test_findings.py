@@ -21,7 +21,7 @@ def of(*looks: t.Mapping[str, t.Any], host: str = "prod") -> list[Finding]:
     return findings.gather([host], {host: looks})
 
 
-def test_a_success_is_no_finding() -> None:
+def test_success_is_not_a_finding() -> None:
     assert of(WELL, {"part": "drill", "result": {"set_id": "s"}}, {"part": "retention", "result": {"verdict": "fail"}}) == []
 
 
@@ -32,7 +32,7 @@ def test_each_problem_is_a_finding() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_backup_that_runs_is_no_finding_and_hides_none() -> None:
+def test_running_backup_is_not_a_finding_and_hides_none() -> None:
     listed = [{"asset": "repository", "error": "BackupRunning", "msg": "a"}, {"asset": "redis", "error": "Unreachable", "msg": "b"}]
     found = of({"part": "backup", "result": {"error": "NotReady", "msg": "both", "problems": listed}})
     assert [one.error for one in found] == ["Unreachable"]
@@ -59,7 +59,7 @@ def test_a_success_that_could_not_read_its_evidence_is_never_ok(part: str) -> No
 
 
 @pytest.mark.mutation
-def test_what_was_read_and_proves_nothing_is_one_finding() -> None:
+def test_unproven_checks_of_one_part_are_one_finding() -> None:
     [found] = of({"part": "retention", "result": {"verdict": "unproven", "checks": [check(), check(id="retention.days")]}})
     assert found.error == findings.UNVERIFIED and "retention.audit" in found.message
 
@@ -68,7 +68,7 @@ def test_what_was_read_and_proves_nothing_is_one_finding() -> None:
 @pytest.mark.parametrize(
     "checks", [[check("fail"), check("pass"), check("warn"), check("not_applicable")], [check(required=False)], [check(waived=True)]]
 )
-def test_what_was_verified_waived_or_not_asked_for_is_no_finding(checks: list[dict[str, t.Any]]) -> None:
+def test_verified_waived_or_optional_checks_are_not_a_finding(checks: list[dict[str, t.Any]]) -> None:
     assert of({"part": "retention", "result": {"verdict": "fail", "checks": checks}}) == []
 
 
@@ -91,11 +91,11 @@ def test_checks_that_are_none_break_nothing(checks: t.Any) -> None:
         {"set_id": "of another part"},
     ],
 )
-def test_whatever_is_no_success_is_a_finding(result: dict[str, t.Any]) -> None:
+def test_every_result_without_success_is_a_finding(result: dict[str, t.Any]) -> None:
     assert len(of({"part": "backup", "result": result})) == 1
 
 
-def test_a_part_that_nobody_knows_is_a_finding() -> None:
+def test_unknown_part_is_a_finding() -> None:
     assert len(of({"part": "host", "result": {"host": "x"}})) == len(of({"part": "", "result": {}})) == 1
 
 
@@ -109,14 +109,14 @@ def test_a_host_without_a_look_is_a_finding() -> None:
     assert [one.error for one in findings.gather(["prod", "drill"], {"prod": [WELL]})] == [findings.NOT_LOOKED_AT]
 
 
-def test_what_follows_from_a_deployment_that_was_not_found_is_not_told() -> None:
+def test_consequences_of_missing_deployment_are_not_reported() -> None:
     look = {"part": "retention", "result": {"error": "Unreachable", "msg": "no database"}, "deployment": MISSING}
     assert [one.message for one in of(look)] == [MISSING["msg"]]
     assert of({**look, "result": {"verdict": "pass"}, "deployment": {"skipped": True}}) == []
     assert len(of({**look, "deployment": {"deployment": {}}})) == 1
 
 
-def test_a_look_at_another_host_is_that_host_s() -> None:
+def test_finding_about_another_host_is_attributed_to_that_host() -> None:
     assert [one.host for one in of({"part": "replay", "of": "sts-2", "result": MISSING})] == ["sts-2"]
 
 
@@ -132,7 +132,7 @@ def test_lines_name_what_is_well_and_number_the_rest() -> None:
     assert findings.lines(["prod"], {"prod": [WELL]}, []) == ["no findings on 1 host", "prod: backup ok"]
 
 
-def test_what_a_host_says_keeps_to_its_line() -> None:
+def test_message_of_host_stays_on_one_line() -> None:
     [found] = of({"part": "backup", "result": {"error": "A\nB", "msg": "a\nprod: backup ok\x1b[31m"}})
     assert "\n" not in found.message + found.error and "\x1b" not in found.message
 

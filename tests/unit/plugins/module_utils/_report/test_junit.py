@@ -49,7 +49,7 @@ def test_each_verdict_has_its_element(make_drill: MakeDrill, broken_check: Check
     assert {item.get("name"): item.get("value") for item in suite.iter("property")}["verdict"] == "fail"
 
 
-def test_what_does_not_count_turns_nothing_red(make_drill: MakeDrill, broken_check: Check) -> None:
+def test_waived_and_optional_failures_do_not_fail_suite(make_drill: MakeDrill, broken_check: Check) -> None:
     given = {"check": broken_check.id, "reason": "known, OPS-4711", "expires": "2026-12-31"}
     checks = [*make_drill().checks, broken_check, Check("copy.speed", FAIL, "slow", required=False)]
     suite = _suite(make_drill(checks=checks, waivers=waiver.parse([WaiverOptions(**given)], make_drill().started.date())))
@@ -60,7 +60,7 @@ def test_what_does_not_count_turns_nothing_red(make_drill: MakeDrill, broken_che
 
 
 @pytest.mark.mutation
-def test_the_causes_stand_with_the_suite(make_drill: MakeDrill, broken_check: Check) -> None:
+def test_suite_output_lists_causes_and_remedies(make_drill: MakeDrill, broken_check: Check) -> None:
     causes = [Diagnosis("chain.altered", "rows are not what they were\x1b", "keep it", (broken_check.id,)), Diagnosis("b", "c", "d", ())]
     suite = _suite(make_drill(checks=[broken_check], diagnosis=causes))
     assert suite.findtext("system-out") == "chain.altered: rows are not what they were\ufffd; keep it\nb: c; d"

@@ -68,13 +68,13 @@ def test_the_page_fetches_and_runs_nothing(make_drill: MakeDrill) -> None:
 
 
 @pytest.mark.mutation
-def test_the_first_thing_said_of_a_failed_drill_is_the_check_that_failed(make_drill: MakeDrill, broken_check: Check) -> None:
+def test_failed_drill_shows_failed_check_first(make_drill: MakeDrill, broken_check: Check) -> None:
     text = _read(make_drill(checks=[*make_drill().checks, broken_check])).text
     said = f"\u2717 fail: Do not rely on this set {broken_check.id} : {broken_check.message}"
     assert said in text and text.index(said) < text.index("Set restored")
 
 
-def test_an_unproven_drill_says_why(make_drill: MakeDrill) -> None:
+def test_unproven_drill_names_its_reason(make_drill: MakeDrill) -> None:
     assert "? unproven: Not proved No required check was run." in _read(make_drill(checks=[], steps=[])).text
     unproven = _read(make_drill(checks=[Check("sandbox.isolation", UNPROVEN, "no namespaces")], freshness="unproven"))
     assert "Not proved sandbox.isolation : no namespaces" in unproven.text
@@ -153,7 +153,7 @@ def test_a_budget_is_a_line_in_the_picture_and_a_bar_among_the_facts(make_drill:
 
 
 @pytest.mark.mutation
-def test_the_cause_and_the_remedy_stand_right_below_the_verdict(make_drill: MakeDrill, broken_check: Check) -> None:
+def test_cause_and_remedy_are_shown_right_below_verdict(make_drill: MakeDrill, broken_check: Check) -> None:
     cause = Diagnosis("kek.wrong", "CAUSE", "REMEDY", ("envelopes.kek", "log of sts"))
     text = _read(make_drill(checks=[broken_check], diagnosis=[cause])).text
     said = "Why CAUSE What to do: REMEDY. kek.wrong , shown by envelopes.kek , log of sts"
@@ -161,7 +161,7 @@ def test_the_cause_and_the_remedy_stand_right_below_the_verdict(make_drill: Make
     assert "Why" not in _read(make_drill()).text
 
 
-def test_what_is_taken_back_left_out_and_not_verified_is_told(make_drill: MakeDrill) -> None:
+def test_page_lists_rolled_back_left_out_and_unverified_items(make_drill: MakeDrill) -> None:
     restored = dataclasses.replace(
         make_drill().restored,
         assets=["databases"],

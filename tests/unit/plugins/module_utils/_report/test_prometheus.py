@@ -24,7 +24,7 @@ def with_labels(**labels: str) -> Sample:
     return dataclasses.replace(SIZE, labels=labels)
 
 
-def test_samples_of_one_name_stand_together() -> None:
+def test_samples_of_one_name_are_grouped() -> None:
     other = Sample("caracal_backup_drill_checks", "How many.", "gauge", {}, 0.25)
     text = prometheus.render([SIZE, other, with_labels(deployment="test")])
     assert text == (
@@ -41,7 +41,7 @@ def test_samples_of_one_name_stand_together() -> None:
 
 
 @pytest.mark.parametrize("value", ["a\\b", 'say "x"', "two\nlines", "\\n", "}", ",", "ö"])
-def test_a_label_comes_back_as_it_went_in(value: str) -> None:
+def test_label_is_read_back_unchanged(value: str) -> None:
     text = prometheus.render([with_labels(deployment=value, verdict="pass")])
     assert text.count("\n") == 3
     assert parse(text)[SIZE.name] == {(("deployment", value), ("verdict", "pass")): 1234.0}
@@ -69,7 +69,7 @@ def test_a_table_that_no_prometheus_reads_is_a_mistake(samples: list[Sample], wo
         prometheus.render(samples)
 
 
-def test_a_file_is_replaced_in_one_step_and_everybody_may_read_it(tmp_path: Path) -> None:
+def test_file_is_replaced_in_one_step_and_readable_by_every_user(tmp_path: Path) -> None:
     path = tmp_path / "backup.prom"
     before = os.umask(0o077)
     try:
@@ -91,7 +91,7 @@ def refused(act: t.Callable[[], object], kind: type[BackupError], *words: str) -
 
 
 @pytest.mark.mutation
-def test_places_that_will_not_do_are_told(tmp_path: Path) -> None:
+def test_unusable_paths_are_reported(tmp_path: Path) -> None:
     (tmp_path / "folder.prom").mkdir()
     for path, kind, word in (
         (tmp_path / "backup.txt", OptionError, "does not end in .prom"),
@@ -106,7 +106,7 @@ def test_places_that_will_not_do_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+def test_full_disk_keeps_old_file(tmp_path: Path) -> None:
     path = tmp_path / "backup.prom"
     prometheus.write(str(path), "old 1\n")
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -11,7 +11,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report.redacti
 ZONE = "019a326a-0400-781c-8083-2b051a8ef0ae"
 
 
-def test_an_identifier_becomes_the_same_short_hash_wherever_it_stands() -> None:
+def test_identifier_gets_same_short_hash_everywhere() -> None:
     redactor = Redactor(b"salt")
     (one,) = {redactor.text(ZONE), redactor.text(ZONE.upper())}
     assert one.startswith("id:") and len(one) == 11 and redactor.text(f"a:{ZONE},{ZONE}") == f"a:{one},{one}"
@@ -30,6 +30,6 @@ def test_an_identifier_becomes_the_same_short_hash_wherever_it_stands() -> None:
     ],
 )
 @pytest.mark.no_false_alarm
-def test_what_identifies_no_row_stays(text: str) -> None:
+def test_text_that_identifies_no_row_is_unchanged(text: str) -> None:
     redactor = Redactor(b"salt")
     assert redactor.text(text) == text and not redactor.known

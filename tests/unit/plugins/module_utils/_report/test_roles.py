@@ -65,7 +65,7 @@ def restore(**answers: t.Any) -> roles.Report:
     return roles.report("restore", {**RESTORE, **answers})
 
 
-def test_a_backup_that_was_only_looked_at_reports_what_was_seen() -> None:
+def test_backup_that_wrote_nothing_reports_observed_state() -> None:
     result = backup()["result"]
     assert (result["committed"], result["journal_head"], result["databases"]) == (False, "41-a", [{"database": "seen"}])
     assert result["replay"] == [{"state": "archived"}, {"state": "not_durable"}] and result["redis"] == ["seen"]
@@ -101,7 +101,7 @@ def test_a_backup_passes_only_if_it_was_verified_and_has_no_finding(committed: s
     ("url", "answer", "verdict"),
     [("", {}, "not_applicable"), ("https://tsa", {}, "unproven"), ("https://tsa", {"verdict": "pass", "message": "m"}, "pass")],
 )
-def test_a_timestamp_that_nobody_gave_is_no_pass(url: str, answer: Given, verdict: str) -> None:
+def test_missing_timestamp_is_not_a_pass(url: str, answer: Given, verdict: str) -> None:
     found = backup(timestamp_url=url, timestamp=answer)
     assert found["result"]["timestamp"]["verdict"] == found["stats"]["timestamp"] == verdict
 
@@ -114,20 +114,20 @@ def test_a_restore_has_each_check_once() -> None:
 
 
 @pytest.mark.mutation
-def test_a_restore_that_nothing_proved_is_no_pass_and_has_no_next_step() -> None:
+def test_unproven_restore_does_not_pass_and_has_no_next_step() -> None:
     unproved, passed = restore(), restore(verified={"verdict": "pass"})
     assert (unproved["stats"]["verdict"], passed["stats"]["verdict"]) == ("unproven", "pass")
     assert len(passed["summary"]) == len(unproved["summary"]) + 1
 
 
-def test_what_a_restore_takes_back_is_counted_and_the_unknown_is_listed() -> None:
+def test_rolled_back_items_are_counted_and_unknown_ones_listed() -> None:
     entries = [{"count": count, "words": f"w{count}", "remedy": "r"} for count in (2, None, 0)]
     found = restore(rollback={"rollback": entries, "complete": True})
     assert (found["stats"]["taken_back"], found["stats"]["rollback_complete"]) == (1, True)
     assert found["summary"][-2:] == ["2 - w2 - r", "wNone - r"]
 
 
-def test_what_waits_for_a_server_is_listed_in_check_mode() -> None:
+def test_check_mode_lists_assets_waiting_for_server() -> None:
     assert [line for line in restore(check_mode=True)["summary"] if line.endswith(": redis")]
     assert not [line for line in restore()["summary"] if line.endswith(": redis")]
 
@@ -148,7 +148,7 @@ def test_retention_keeps_the_fields_of_a_report_alone() -> None:
 
 
 @pytest.mark.parametrize(("diagnosis", "cause"), [([], ""), ([{"id": "kek.wrong"}, {"id": "other"}], "kek.wrong")])
-def test_a_drill_keeps_the_fields_of_a_report_and_leaves_the_first_cause(diagnosis: list[Given], cause: str) -> None:
+def test_drill_result_keeps_report_fields_and_stats_name_first_cause(diagnosis: list[Given], cause: str) -> None:
     given = {"drill_id": "d", "set_id": "s", "verdict": "fail", "counts": {"fail": 2, "unproven": 1}, "diagnosis": diagnosis}
     timed = {"seconds": 1.0, "rto_seconds": None, "rpo_seconds": 2.0, "budgets": {}, "freshness": "fresh", "journal_head": "h"}
     page = {"separation": {"verdict": "pass"}, "countersigned": True, "report": {"html": "/r", "sha256": "0", "files": []}}

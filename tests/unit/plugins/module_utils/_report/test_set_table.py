@@ -41,7 +41,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.split("  ") if cell.strip()]
 
 
-def test_a_row_says_what_there_is_of_a_set() -> None:
+def test_row_shows_age_release_size_drill_lock_and_remarks_of_set() -> None:
     drill = {"drill_id": "d", "verdict": "pass", "sequence": 5, "time": "2026-11-25T02:30:00.000000Z"}
     held = [{"hold": "case-17", "reason": "Evidence"}]
     newest = made(last_drill=drill, locked_until="2026-12-25T02:00:00.000000Z", holds=held, assets=["databases", "images", "secrets"])
@@ -56,7 +56,7 @@ def test_a_row_says_what_there_is_of_a_set() -> None:
 
 
 @pytest.mark.mutation
-def test_a_manifest_that_cannot_be_believed_is_told_in_one_line() -> None:
+def test_untrusted_manifest_is_reported_in_one_line() -> None:
     """Nothing in it is used: the age comes from the journal entry."""
     lost = made(**dict.fromkeys(("snapshot_time", "release", "bytes", "assets")), problem="sets/x/manifest.json\nis\u202e another one")
     row = table(lost)[2]
@@ -64,7 +64,7 @@ def test_a_manifest_that_cannot_be_believed_is_told_in_one_line() -> None:
     assert "manifest.json is\ufffd another one" in row
 
 
-def test_a_long_list_is_cut_and_an_empty_one_says_so() -> None:
+def test_long_table_is_cut_and_empty_table_reports_no_sets() -> None:
     lines = table(*(made(1 + day % 28) for day in range(set_table.SHOWN + 3)))
     assert len(lines) == set_table.SHOWN + 3 and "3 older sets" in lines[-1]
     assert table() == [f"0 sets of deployment prod, journal head {HEAD} (fresh)"]

@@ -28,7 +28,7 @@ def test_a_person_finds_everything_and_the_verdict_last(make_drill: MakeDrill) -
 
 
 @pytest.mark.mutation
-def test_at_most_twenty_short_lines_whatever_happened(make_drill: MakeDrill) -> None:
+def test_any_summary_has_at_most_twenty_short_lines(make_drill: MakeDrill) -> None:
     checks = [Check(f"inventory.t{number}", FAIL, "differs\n" * 200) for number in range(90)]
     given = [{"check": f"inventory.t{number}", "reason": "known", "expires": "2026-12-31"} for number in range(80)]
     waivers = waiver.parse([WaiverOptions(**one) for one in given], make_drill().started.date())
@@ -50,7 +50,7 @@ def test_no_reason_hides_another_waived_check(make_drill: MakeDrill) -> None:
 
 
 @pytest.mark.mutation
-def test_the_first_cause_and_its_remedy_are_told(make_drill: MakeDrill) -> None:
+def test_first_cause_and_its_remedy_are_printed(make_drill: MakeDrill) -> None:
     cause = Diagnosis("kek.wrong", "CAUSE", "REMEDY", ("envelopes.kek",))
     lines = summary.render(document.build(make_drill(diagnosis=[cause], budgets=Budgets(3600.0, None))), WHERE)
     assert "cause           CAUSE" in lines and "remedy          REMEDY" in lines

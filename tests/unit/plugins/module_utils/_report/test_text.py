@@ -53,7 +53,7 @@ def test_times_are_utc_and_read_well() -> None:
     assert text.readable(None) == "unknown"
 
 
-def test_what_breaks_files_and_terminals_is_replaced() -> None:
+def test_characters_unsafe_in_files_and_terminals_are_replaced() -> None:
     assert text.clean("a\x00b\x1b[31m\udcffc\x9b\ufffe") == "a\ufffdb\ufffd[31m\ufffdc\ufffd\ufffd"
     assert text.clean("\u00e9\U0001f600\t\n") == "\u00e9\U0001f600\t\n"
     assert text.clean("fail\u202essap\u2066") == "fail\ufffdssap\ufffd"

@@ -39,7 +39,7 @@ def refused(world, kind: type[BackupError], words: str, set_id: str | None = Non
 
 
 @pytest.mark.no_false_alarm
-def test_sets_are_those_of_the_journal_in_its_order(world) -> None:
+def test_catalog_lists_sets_in_journal_order(world) -> None:
     assert world.catalog().newest() is None
     world.commit(2)
     world.clock.add(minutes=-9)
@@ -70,7 +70,7 @@ def test_a_set_that_a_retired_key_dates_back_is_not_of_today(world) -> None:
 
 
 @pytest.mark.mutation
-def test_no_set_an_unknown_set_and_an_old_set_are_told(world) -> None:
+def test_missing_unknown_or_old_set_is_reported(world) -> None:
     with pytest.raises(ObjectMissing, match="has no backup set; create one first"):
         world.catalog().latest()
     world.commit()
@@ -96,7 +96,7 @@ def test_an_altered_recovery_is_found(world) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("key", [layout.manifest_key, layout.backup_signature_key])
-def test_a_missing_file_of_a_set_is_told(world, key: t.Callable[[str], str]) -> None:
+def test_missing_manifest_or_signature_of_set_is_reported(world, key: t.Callable[[str], str]) -> None:
     world.commit()
     world.store.delete(key(world.set_id()))
     refused(world, ObjectMissing, f"{key(world.set_id())} (does not exist|is missing)")

@@ -69,7 +69,7 @@ def test_the_same_again_changes_nothing(world) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("dies_at", range(1, PUTS + 1))
-def test_a_kill_at_any_write_leaves_no_set_and_the_same_again_makes_it(world, dying, dies_at: int, after: bool) -> None:
+def test_killed_commit_leaves_no_partial_set_and_retry_commits_it(world, dying, dies_at: int, after: bool) -> None:
     world.manifest()
     parts.write(world.store, world.set_id(), "postgres", {"a": 1}, None)
     with pytest.raises(StorageError, match="killed"):
@@ -129,7 +129,7 @@ def test_an_artifact_that_is_missing_or_short_ends_the_commit_before_it_begins(w
 
 
 @pytest.mark.mutation
-def test_what_does_not_belong_together_is_not_signed(world) -> None:
+def test_mismatched_signer_recovery_file_or_repository_is_not_signed(world) -> None:
     manifest, recovery = world.manifest()
     before = world.store.list("")
 
@@ -149,7 +149,7 @@ def test_what_does_not_belong_together_is_not_signed(world) -> None:
 
 
 @pytest.mark.mutation
-def test_a_signer_whom_no_reader_would_believe_commits_nothing(world) -> None:
+def test_signer_untrusted_by_readers_commits_nothing(world) -> None:
     journal = world.journal()
     world.manifest()
     before = world.store.list("")

@@ -37,7 +37,7 @@ def an_entry(kind: str, body: dict[str, t.Any], subjects: dict[str, str] | None 
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("kind", WHOLE)
-def test_what_is_written_is_read(kind: str) -> None:
+def test_decision_is_read_as_written(kind: str) -> None:
     assert READ[kind](an_entry(kind, WHOLE[kind].to_body())) == WHOLE[kind]
 
 

@@ -65,7 +65,7 @@ def test_a_missing_and_an_unknown_field_are_named() -> None:
 
 
 @pytest.mark.mutation
-def test_another_kind_and_another_format_are_told_apart() -> None:
+def test_wrong_type_and_unknown_format_are_distinguished() -> None:
     with pytest.raises(TamperedData, match=r"x.json has type 'drill-report', not backup-set"):
         Fields({"type": "drill-report", "format": 1}, "x.json").head("backup-set")
     with pytest.raises(VersionMismatch, match="has format 2, this release reads formats up to 1; install a newer release"):
@@ -80,7 +80,7 @@ def test_another_kind_and_another_format_are_told_apart() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_may_be_null_may_be_null() -> None:
+def test_optional_fields_may_be_null() -> None:
     fields = Fields({"a": None, "b": None, "c": None, "type": "x", "format": 1}, "x.json")
     fields.head("x")
     assert (fields.optional_text("a"), fields.optional_time("b"), fields.optional_inner("c")) == (None, None, None)

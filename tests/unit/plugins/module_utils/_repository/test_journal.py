@@ -49,7 +49,7 @@ def forge(world, sequence: int, change: t.Callable[[dict[str, t.Any]], None], ro
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_appended_is_read_in_order(world) -> None:
+def test_appended_entries_are_read_in_order(world) -> None:
     journal = world.journal()
     made = [
         world.append(journal=journal),
@@ -160,7 +160,7 @@ def test_a_statement_of_another_layout_is_refused(world, where: str, value: t.An
 
 
 @pytest.mark.mutation
-def test_a_first_entry_that_is_no_genesis_is_refused(world) -> None:
+def test_first_entry_that_is_not_genesis_is_refused(world) -> None:
     forge(world, 1, lambda statement: statement["predicate"].update({"kind": "checkpoint"}))
     refused(world, TamperedData, "only the first entry is of kind genesis")
 
@@ -214,7 +214,7 @@ def refused_words(world, words: str) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_a_retired_signer_wrote_in_its_time_is_believed(world) -> None:
+def test_entry_by_retired_signer_within_its_validity_is_trusted(world) -> None:
     world.append()
     world.clock.add(days=365)
     world.allowed.write_text(world.allowed.read_text().replace("backup@prod ", 'backup@prod valid-before="20261231Z"'))
@@ -241,7 +241,7 @@ def test_a_retired_signer_cannot_date_its_entry_back(world) -> None:
         ("prune", "backup", "only prune@prod may sign this kind"),
     ],
 )
-def test_who_may_not_write_a_kind_writes_nothing(world, kind: str, role: str, words: str) -> None:
+def test_signer_not_allowed_for_kind_writes_nothing(world, kind: str, role: str, words: str) -> None:
     before = world.store.list("")
     with pytest.raises(KeyProblem, match=words):
         world.append(kind, role)
@@ -249,7 +249,7 @@ def test_who_may_not_write_a_kind_writes_nothing(world, kind: str, role: str, wo
 
 
 @pytest.mark.mutation
-def test_a_signer_whom_no_reader_would_believe_writes_nothing(world) -> None:
+def test_signer_untrusted_by_readers_writes_nothing(world) -> None:
     before = world.store.list("")
     with pytest.raises(KeyProblem, match="which is not in"):
         world.append(role="stranger", principal="backup@prod")
@@ -299,7 +299,7 @@ class TakenStore(LocalStore):
 
 
 @pytest.mark.mutation
-def test_who_always_loses_gives_up(world) -> None:
+def test_writer_that_always_loses_gives_up(world) -> None:
     repository = dataclasses.replace(world.load(), store=TakenStore(world.store.location))
     journal = world.journal()
     with pytest.raises(Busy, match="20 times in a row; try again"):
@@ -310,7 +310,7 @@ def test_who_always_loses_gives_up(world) -> None:
 
 
 @pytest.mark.mutation
-def test_a_planted_signature_is_told(world) -> None:
+def test_planted_signature_is_reported(world) -> None:
     data = entries.to_bytes(
         entries.Draft("checkpoint", [entries.subject("x", "0" * 64)], {}, world.time(), "host-1"),
         world.load().id,

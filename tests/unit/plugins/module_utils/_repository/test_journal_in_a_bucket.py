@@ -82,7 +82,7 @@ def test_it_can_be_read_again_after_a_fork(long: World) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("sequence", [2, 20, ENTRIES - 1])
-def test_a_gap_is_told_by_its_number(long: World, sequence: int) -> None:
+def test_gap_is_reported_by_number_of_first_missing_entry(long: World, sequence: int) -> None:
     """The message does not name a later missing entry."""
     for one in sorted({sequence, ENTRIES - 1}):
         long.store.purge(layout.entry_key(one))
@@ -91,7 +91,7 @@ def test_a_gap_is_told_by_its_number(long: World, sequence: int) -> None:
 
 
 @pytest.mark.mutation
-def test_a_fault_before_a_gap_is_told_first(long: World) -> None:
+def test_fault_before_gap_is_reported_first(long: World) -> None:
     entry = long.journal().entries[4]
     long.store.purge(layout.entry_signature_key(5, entry.sha256))
     long.store.purge(layout.entry_key(6))
@@ -100,7 +100,7 @@ def test_a_fault_before_a_gap_is_told_first(long: World) -> None:
 
 
 @pytest.mark.mutation
-def test_what_the_store_refuses_is_told_by_its_name(long: World, s3_proxy: FaultProxy) -> None:
+def test_entry_refused_by_store_is_named(long: World, s3_proxy: FaultProxy) -> None:
     s3_proxy.add(f"^GET .*{layout.entry_key(30)}", status=403, code="AccessDenied")
     with pytest.raises(PermissionMissing, match=layout.entry_key(30)):
         long.journal()

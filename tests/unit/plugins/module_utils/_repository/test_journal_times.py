@@ -137,7 +137,7 @@ def test_the_beginning_and_a_correction_are_not_corrected(world, number: int) ->
 
 
 @pytest.mark.mutation
-def test_what_an_operator_takes_back_says_nothing_any_more(world) -> None:
+def test_entry_withdrawn_by_operator_has_no_effect(world) -> None:
     forged = world.commit(1)
     correct(world, forged, what=EVERYTHING)
     journal = world.journal()
@@ -148,7 +148,7 @@ def test_what_an_operator_takes_back_says_nothing_any_more(world) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_correction_of_a_time_leaves_the_set(world) -> None:
+def test_time_correction_keeps_set(world) -> None:
     correct(world, world.commit(1))
     assert world.catalog().latest(1).set_id == world.set_id(1)
 
@@ -163,7 +163,7 @@ def test_a_correction_is_seen_by_a_journal_that_was_read_before(world) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_clock_that_is_a_little_ahead_or_behind_is_no_alarm(world) -> None:
+def test_small_clock_difference_is_accepted(world) -> None:
     world.append(time=dated(world.clock.now + datetime.timedelta(minutes=9)))
     world.append(time=dated(world.clock.now - datetime.timedelta(minutes=9)))
     assert len(world.journal().entries) == 3

@@ -29,7 +29,7 @@ def test_an_id_is_the_time_in_utc_and_some_entropy() -> None:
     "text",
     ["", "latest", "20261125T020000Z", SET.upper(), SET + "x", SET + "\n", "20261325T020000Z-k3f9", "20261125T240000Z-k3f9", "../" + SET],
 )
-def test_what_is_no_id_is_refused(text: str) -> None:
+def test_invalid_set_id_is_refused(text: str) -> None:
     assert not layout.is_id(text)
     with pytest.raises(OptionError, match="is not a valid set ID"):
         layout.manifest_key(text)
@@ -42,7 +42,7 @@ def test_a_deployment_that_a_principal_could_misread_is_refused(name: str) -> No
         layout.principal("backup", name)
 
 
-def test_every_key_is_where_the_format_says() -> None:
+def test_keys_match_documented_format() -> None:
     assert layout.principal("backup", "prod") == "backup@prod"
     assert layout.entry_key(42) == "journal/0000000042.json"
     assert layout.entry_signature_key(42, "9f86d081884c7d65" + "0" * 48) == "journal/0000000042-9f86d081884c7d65.sig"

@@ -43,7 +43,7 @@ def manifest(world) -> Manifest:
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_written_is_read_again(manifest: Manifest) -> None:
+def test_manifest_is_read_as_written(manifest: Manifest) -> None:
     assert manifests.parse(manifest.to_bytes()) == manifest
     assert manifest.recovery.path.endswith("/RECOVERY.md") and manifest.size == sum(one.size for one in manifest.artifacts)
     later = dataclasses.replace(manifest, previous=PreviousSet(OTHER, 7, "0" * 64), family=None, release=None, key_ids={"kek": "0" * 16})
@@ -173,7 +173,7 @@ def test_an_object_of_an_earlier_set_may_be_shared(manifest: Manifest) -> None:
 
 
 @pytest.mark.mutation
-def test_an_artifact_that_stands_twice_is_refused(manifest: Manifest) -> None:
+def test_artifact_listed_twice_is_refused(manifest: Manifest) -> None:
     refused(altered(manifest, lambda content: content["artifacts"].append(content["artifacts"][0])), TamperedData, "an artifact twice")
 
 
@@ -184,7 +184,7 @@ def test_duplicate_keys_are_refused(manifest: Manifest) -> None:
 
 
 @pytest.mark.mutation
-def test_what_could_not_be_read_is_not_written(manifest: Manifest) -> None:
+def test_manifest_that_reader_would_refuse_is_not_written(manifest: Manifest) -> None:
     with pytest.raises(TamperedData, match=r"RECOVERY.md"):
         dataclasses.replace(manifest, artifacts=()).to_bytes()
 

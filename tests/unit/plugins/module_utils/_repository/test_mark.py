@@ -153,14 +153,14 @@ def test_two_at_once_do_not_undo_each_other(world, keys: Path, mark: HighWaterMa
         ),
     ],
 )
-def test_a_file_that_is_no_mark_is_refused(world, mark: HighWaterMark, content: bytes, kind: type[BackupError], words: str) -> None:
+def test_file_that_is_not_a_mark_is_refused(world, mark: HighWaterMark, content: bytes, kind: type[BackupError], words: str) -> None:
     Path(mark.path).write_bytes(content)
     with pytest.raises(kind, match=words) as caught:
         mark.advance(world.journal())
     assert mark.path in caught.value.msg and Path(mark.path).read_bytes() == content
 
 
-def test_its_folder_is_made_for_nobody_else(world, tmp_path: Path) -> None:
+def test_directory_of_mark_is_private_to_its_user(world, tmp_path: Path) -> None:
     mark = HighWaterMark(str(tmp_path / "new" / "mark"))
     mark.advance(world.journal(), dry=True)
     assert not (tmp_path / "new").exists()
@@ -169,7 +169,7 @@ def test_its_folder_is_made_for_nobody_else(world, tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_place_that_cannot_be_written_is_told(world, tmp_path: Path) -> None:
+def test_unwritable_path_is_reported(world, tmp_path: Path) -> None:
     for path in (tmp_path / "missing" / "too" / "mark", tmp_path / "file" / "mark", tmp_path):
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(StorageError, match="name a file that this user can write") as caught:
@@ -178,7 +178,7 @@ def test_a_place_that_cannot_be_written_is_told(world, tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_nobody_else_can_keep_it_locked(world, mark: HighWaterMark) -> None:
+def test_other_users_cannot_keep_mark_locked(world, mark: HighWaterMark) -> None:
     """A user who can open the directory, or any file in it, can lock it."""
     journal = world.journal()
     mark.advance(journal)
@@ -199,7 +199,7 @@ def test_nobody_else_can_keep_it_locked(world, mark: HighWaterMark) -> None:
 
 @pytest.mark.mutation
 @only_root
-def test_a_lock_of_somebody_else_is_refused(world, mark: HighWaterMark) -> None:
+def test_lock_owned_by_another_user_is_refused(world, mark: HighWaterMark) -> None:
     """The user who created the file before us could keep it locked."""
     place = Path(f"{mark.path}.lock")
     place.touch(0o644)
@@ -210,7 +210,7 @@ def test_a_lock_of_somebody_else_is_refused(world, mark: HighWaterMark) -> None:
 
 
 @pytest.mark.mutation
-def test_a_lock_that_is_a_pipe_makes_nobody_wait(world, mark: HighWaterMark) -> None:
+def test_lock_that_is_a_pipe_is_refused_without_waiting(world, mark: HighWaterMark) -> None:
     os.mkfifo(f"{mark.path}.lock")
     with pytest.raises(StorageError):
         mark.advance(world.journal())

@@ -121,7 +121,7 @@ def test_entries_are_a_sequence_as_without_it(world, mark: HighWaterMark) -> Non
         journal.entries[len(full.entries)]
 
 
-def test_its_files_lie_beside_the_mark_and_are_for_their_user(world, mark: HighWaterMark) -> None:
+def test_prefix_files_are_next_to_mark_and_private_to_user(world, mark: HighWaterMark) -> None:
     fill(world, mark)
     index, rows = paths(world, mark)
     assert set(files(mark)) == {"mark", index.name, rows.name}
@@ -178,7 +178,7 @@ BROKEN: dict[str, t.Callable[[t.Any, HighWaterMark, Path, Path], t.Any]] = {
     "another deployment": lambda _world, _mark, index, _rows: replaced(index, b'"prod"', b'"test"'),
     "an empty index": lambda _world, _mark, index, _rows: index.write_bytes(b""),
     "an index without records": lambda _world, _mark, index, _rows: index.write_bytes(index.read_bytes().partition(b"\n")[0] + b"\n"),
-    "an index that is no such file": lambda _world, _mark, index, _rows: index.write_bytes(b"\0" * 4096),
+    "an index of another format": lambda _world, _mark, index, _rows: index.write_bytes(b"\0" * 4096),
     "an altered record": lambda _world, _mark, index, _rows: altered(index, -300),
     "an altered digest": lambda _world, _mark, index, _rows: altered(index, -1),
     "truncated rows": lambda _world, _mark, _index, rows: shorter(rows),
@@ -199,7 +199,7 @@ BROKEN: dict[str, t.Callable[[t.Any, HighWaterMark, Path, Path], t.Any]] = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("how", BROKEN)
-def test_what_does_not_fit_is_not_used_and_made_anew(world, mark: HighWaterMark, store: Watched, how: str) -> None:
+def test_invalid_prefix_is_not_used_and_is_rebuilt(world, mark: HighWaterMark, store: Watched, how: str) -> None:
     fill(world, mark)
     BROKEN[how](world, mark, *paths(world, mark))
     assert known(world, mark) is None
@@ -213,7 +213,7 @@ def test_what_does_not_fit_is_not_used_and_made_anew(world, mark: HighWaterMark,
 
 
 @pytest.mark.mutation
-def test_a_folder_in_its_place_is_no_error(world, mark: HighWaterMark) -> None:
+def test_directory_in_place_of_index_is_not_an_error(world, mark: HighWaterMark) -> None:
     fill(world, mark)
     index, _rows = paths(world, mark)
     index.unlink()
@@ -286,7 +286,7 @@ def test_without_a_mark_there_is_none(world, mark: HighWaterMark) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_mark_that_is_ahead_is_looked_for_behind_it(world, mark: HighWaterMark, store: Watched) -> None:
+def test_mark_ahead_of_prefix_is_found_in_later_entries(world, mark: HighWaterMark, store: Watched) -> None:
     """If a process is killed between the two writes, only the mark is written."""
     fill(world, mark)
     kept = files(mark)
@@ -310,7 +310,7 @@ def test_a_revoked_key_ends_what_it_signed(world, mark: HighWaterMark) -> None:
 
 
 @pytest.mark.mutation
-def test_a_rollback_and_a_fork_are_told_as_by_who_reads_everything(world, mark: HighWaterMark, tmp_path: Path) -> None:
+def test_rollback_and_fork_are_reported_as_by_full_read(world, mark: HighWaterMark, tmp_path: Path) -> None:
     fill(world, mark, 2)
     shutil.copytree(world.store.location, tmp_path / "old")
     world.append()
@@ -330,7 +330,7 @@ def test_a_rollback_and_a_fork_are_told_as_by_who_reads_everything(world, mark: 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("number", [5, 6, 7])
-def test_damage_from_the_head_on_is_told_as_by_who_reads_everything(world, mark: HighWaterMark, number: int) -> None:
+def test_damage_at_or_after_kept_head_is_reported_as_by_full_read(world, mark: HighWaterMark, number: int) -> None:
     fill(world, mark)
     for _count in range(3):
         world.append()
@@ -345,7 +345,7 @@ def test_damage_from_the_head_on_is_told_as_by_who_reads_everything(world, mark:
 
 
 @pytest.mark.mutation
-def test_an_old_entry_that_was_altered_is_seen_by_who_reads_everything_only(world, mark: HighWaterMark) -> None:
+def test_altered_old_entry_is_found_only_by_a_full_read(world, mark: HighWaterMark) -> None:
     """This is the price of the prefix."""
     fill(world, mark)
     altered(world.path(layout.entry_key(3)), 20)
@@ -355,7 +355,7 @@ def test_an_old_entry_that_was_altered_is_seen_by_who_reads_everything_only(worl
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_dated_later_than_now_is_not_kept(world, mark: HighWaterMark) -> None:
+def test_entry_dated_in_future_is_not_kept(world, mark: HighWaterMark) -> None:
     """Its time is checked again on each read, until that time has passed."""
     fill(world, mark)
     now = world.clock.now
@@ -380,7 +380,7 @@ def test_under_a_clock_that_was_set_back_all_is_read(world, mark: HighWaterMark)
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("what", [TIME, EVERYTHING])
-def test_a_correction_is_judged_without_reading_again(world, mark: HighWaterMark, store: Watched, what: str) -> None:
+def test_correction_is_evaluated_without_reading_older_entries_again(world, mark: HighWaterMark, store: Watched, what: str) -> None:
     fill(world, mark)
     wrong = world.journal().entries[2]
     said = Correction({wrong.sequence: wrong.sha256}, what, "x")
@@ -397,9 +397,7 @@ def test_a_correction_is_judged_without_reading_again(world, mark: HighWaterMark
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("last", range(6))
-def test_a_writer_that_is_stopped_anywhere_leaves_nothing_wrong(
-    world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch, last: int
-) -> None:
+def test_writer_stopped_at_any_point_leaves_usable_prefix(world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch, last: int) -> None:
     """The disk is full after some bytes. The files left are the same as after a kill."""
     fill(world, mark)
     for _count in range(3):
@@ -423,7 +421,9 @@ def test_a_writer_that_is_stopped_anywhere_leaves_nothing_wrong(
 
 
 @pytest.mark.mutation
-def test_a_writer_that_is_stopped_while_it_writes_anew(world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_rewrite_keeps_journal_readable_and_next_run_completes_it(
+    world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(world, mark)
     for stopped in range(1, 3):
         world.append()
@@ -447,7 +447,7 @@ def test_a_writer_that_is_stopped_while_it_writes_anew(world, mark: HighWaterMar
 
 
 @pytest.mark.no_false_alarm
-def test_who_has_read_everything_leaves_what_is_whole_as_it_is(world, mark: HighWaterMark) -> None:
+def test_full_read_leaves_intact_prefix_unchanged(world, mark: HighWaterMark) -> None:
     fill(world, mark)
     before = files(mark)
     mark.advance(world.journal())
@@ -455,7 +455,7 @@ def test_who_has_read_everything_leaves_what_is_whole_as_it_is(world, mark: High
 
 
 @pytest.mark.mutation
-def test_who_has_read_everything_mends_what_is_not(world, mark: HighWaterMark) -> None:
+def test_full_read_repairs_damaged_prefix(world, mark: HighWaterMark) -> None:
     """The damage to the row was not noticed before, because the row was not needed."""
     fill(world, mark)
     _index, rows = paths(world, mark)
@@ -467,7 +467,7 @@ def test_who_has_read_everything_mends_what_is_not(world, mark: HighWaterMark) -
 
 
 @pytest.mark.mutation
-def test_a_folder_that_cannot_be_written_is_no_error(world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_directory_is_not_an_error(world, mark: HighWaterMark, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(world, mark)
     for name in prefix.paths(mark.path, world.load().id):
         Path(name).unlink()
@@ -505,7 +505,7 @@ def test_several_at_once(world, mark: HighWaterMark) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_who_verified_less_does_not_shorten_what_another_has_kept(world, mark: HighWaterMark) -> None:
+def test_reader_that_verified_less_does_not_shorten_kept_prefix(world, mark: HighWaterMark) -> None:
     fill(world, mark)
     early = [call(world, mark), world.journal()]
     world.append()

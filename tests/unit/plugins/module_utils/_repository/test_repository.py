@@ -69,14 +69,14 @@ def test_a_creation_that_another_began_is_left_to_them(empty_world, dying) -> No
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("role", ["drill", "prune"])
-def test_who_may_not_create_is_refused_and_nothing_made(empty_world, role: str) -> None:
+def test_role_not_allowed_to_create_repository_creates_nothing(empty_world, role: str) -> None:
     with pytest.raises(KeyProblem, match=f"{role}@prod may not create a repository"):
         empty_world.create(role=role)
     assert empty_world.store.list("") == []
 
 
 @pytest.mark.mutation
-def test_a_signer_whom_no_reader_would_believe_makes_nothing(empty_world) -> None:
+def test_signer_untrusted_by_readers_creates_no_repository(empty_world) -> None:
     empty_world.allowed.write_text(empty_world.line("operator"))
     with pytest.raises(KeyProblem, match="is not in"):
         empty_world.create()
@@ -90,7 +90,7 @@ def refused(world, kind: type[BackupError], words: str) -> None:
 
 
 @pytest.mark.mutation
-def test_an_empty_place_is_told(empty_world) -> None:
+def test_location_without_repository_is_reported(empty_world) -> None:
     refused(empty_world, ObjectMissing, r"contains no repository; check the path, or create one \(create_repository\)")
 
 

@@ -66,7 +66,7 @@ def test_a_set_is_found_by_its_id() -> None:
     assert choose(SETS, way=MIDDLE.set_id).record is MIDDLE
 
 
-def test_what_was_never_tested_comes_first() -> None:
+def test_set_without_conclusive_drill_is_selected_first() -> None:
     chosen = choose(SETS, [a_drill(10, OLD), a_drill(11, NEW, "fail")])
     assert chosen.record is MIDDLE and chosen.reason == "at random, one of 1 never tested sets"
     assert choose(SETS, [a_drill(10, OLD), a_drill(11, NEW), a_drill(12, MIDDLE, "unproven")]).record is MIDDLE, "it proved nothing"
@@ -92,7 +92,9 @@ def test_then_what_was_tested_longest_ago() -> None:
         (SETS, "newest", None, OptionError, "'newest'"),
     ],
 )
-def test_nothing_to_choose_is_told(sets: list[SetRecord], way: str, days: float | None, kind: type[BackupError], words: str) -> None:
+def test_selection_without_match_is_reported(
+    sets: list[SetRecord], way: str, days: float | None, kind: type[BackupError], words: str
+) -> None:
     with pytest.raises(BackupError) as raised:
         choose(sets, way=way, days=days)
     assert raised.type is kind and words in raised.value.msg
@@ -100,7 +102,7 @@ def test_nothing_to_choose_is_told(sets: list[SetRecord], way: str, days: float 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("body", [{}, {"drill": "d", "set": "x", "verdict": "pass"}, {"drill": "d", "set": OLD.set_id, "verdict": 1}])
-def test_an_entry_that_is_no_drill_of_a_set_is_refused(body: dict[str, t.Any]) -> None:
+def test_invalid_drill_entry_is_refused(body: dict[str, t.Any]) -> None:
     with pytest.raises(TamperedData, match="entry 7"):
         selection.drills([an_entry(7, entries.DRILL, body, {layout.manifest_key(NEW.set_id): "11" * 32}, DAY)])
 

@@ -65,7 +65,7 @@ def a_pipe(world: World) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("put", [junk, junk_that_is_large, a_stranger, an_older_entry, a_bad_signature, a_link, a_pipe])
-def test_what_nobody_signed_at_the_next_number_ends_nothing(world: World, put: t.Callable[[World], None]) -> None:
+def test_object_without_trusted_signature_at_next_number_keeps_journal_valid(world: World, put: t.Callable[[World], None]) -> None:
     made = world.append()
     put(world)
     journal = world.journal()
@@ -89,7 +89,7 @@ def test_a_number_far_away_ends_nothing(world: World) -> None:
 
 
 @pytest.mark.mutation
-def test_however_much_lies_behind_the_end_a_call_reads_little_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_reads_few_of_many_objects_after_end_of_journal(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.append()
     for number in range(3, 303):
         world.path(layout.entry_key(number)).write_bytes(b"junk")
@@ -142,7 +142,7 @@ def test_a_writer_goes_on_over_junk_where_versions_stay(bucket: World, s3: S3Ser
 
 
 @pytest.mark.mutation
-def test_of_two_writers_over_junk_the_first_counts(bucket: World, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_first_of_two_writers_over_junk_gets_next_number(bucket: World, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     put(bucket, s3, NEXT, b"junk")
     real, others = type(bucket.store).put_over, []
 
@@ -160,7 +160,7 @@ def test_of_two_writers_over_junk_the_first_counts(bucket: World, s3: S3Server, 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("number", [2, 3])
-def test_what_is_put_over_an_entry_or_its_signature_does_no_harm(bucket: World, s3: S3Server, number: int) -> None:
+def test_overwritten_entry_or_signature_does_not_harm_journal(bucket: World, s3: S3Server, number: int) -> None:
     entry = bucket.append()
     entry = bucket.journal().entries[number - 1]
     for key in (layout.entry_key(number), layout.entry_signature_key(number, entry.sha256)):
@@ -171,7 +171,7 @@ def test_what_is_put_over_an_entry_or_its_signature_does_no_harm(bucket: World, 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("what", ["entry", "signature"])
-def test_what_the_store_does_not_give_is_not_what_nobody_signed(bucket: World, s3: S3Server, s3_proxy: FaultProxy, what: str) -> None:
+def test_object_refused_by_store_does_not_count_as_unsigned(bucket: World, s3: S3Server, s3_proxy: FaultProxy, what: str) -> None:
     """Otherwise a reader accepts a shorter journal as complete, and a writer forks it."""
     last = bucket.journal().entries[-1]
     key = layout.entry_key(2) if what == "entry" else layout.entry_signature_key(2, last.sha256)
@@ -204,7 +204,7 @@ def test_a_host_that_does_not_know_a_new_key_forks_no_journal(bucket: World) -> 
 
 
 @pytest.mark.no_false_alarm
-def test_what_a_revoked_stranger_signed_is_written_over(bucket: World) -> None:
+def test_entry_signed_with_revoked_key_is_overwritten(bucket: World) -> None:
     """The operator has revoked the key."""
     known = bucket.allowed.read_text()
     bucket.allowed.write_text(known + bucket.line("stranger").replace("stranger@", "backup@"))

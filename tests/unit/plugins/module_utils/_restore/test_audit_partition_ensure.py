@@ -61,7 +61,7 @@ def copy(restored: Copy) -> t.Iterator[Copy]:
 
 
 @pytest.mark.parametrize("release", ["v1.0.0", "v2026.06.21"])
-def test_what_is_missing_is_made_with_the_parents_owner_and_only_once(scene: Scene, twin_cluster: TwinFactory, release: str) -> None:
+def test_missing_partitions_are_created_once_with_owner_of_parent(scene: Scene, twin_cluster: TwinFactory, release: str) -> None:
     """By the database's own function, if it exists."""
     cluster = twin_cluster(release=release)
     old(cluster)
@@ -120,7 +120,7 @@ def test_events_in_the_default_partition_are_named_and_the_message_moves_them(sc
 
 
 @pytest.mark.no_false_alarm
-def test_events_of_other_months_in_the_default_partition_are_no_hindrance(scene: Scene, copy: Copy) -> None:
+def test_events_of_other_months_in_default_partition_do_not_block_creation(scene: Scene, copy: Copy) -> None:
     copy.execute(INTO_DEFAULT.format("old", "1999-12-31"), INTO_DEFAULT.format("far", wanted(copy)[-1].high))
     assert scene.call(ENSURE, sandbox=copy.info.directory)["changed"]
     assert copy.execute("SELECT count(*) FROM audit_events_default") == [(2,)]
@@ -128,7 +128,7 @@ def test_events_of_other_months_in_the_default_partition_are_no_hindrance(scene:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("case", ["shifted", "another name", "no partition", "another schema"])
-def test_what_is_in_a_months_way_is_named(scene: Scene, copy: Copy, case: str) -> None:
+def test_relation_that_obstructs_month_partition_is_named(scene: Scene, copy: Copy, case: str) -> None:
     month = wanted(copy)[1]
     low, high = f"'{month.low} 18:30:00+00'", f"'{month.high} 00:00:00+00'"
     name, statements = {
@@ -209,7 +209,7 @@ def test_another_database_or_table_is_refused(scene: Scene, copy: Copy) -> None:
 
 
 @pytest.mark.mutation
-def test_who_does_not_own_the_table_is_refused(scene: Scene, copy: Copy) -> None:
+def test_role_that_does_not_own_table_is_refused(scene: Scene, copy: Copy) -> None:
     before = leaves(copy)
     password = scene.root / "drill" / "db_password"
     password.write_text("strangers-own-word", encoding="utf-8")

@@ -66,7 +66,7 @@ def test_frames_that_landed_pass_and_nothing_is_sent_again(scene: Scene, restore
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("dead", [False, True], ids=["sent", "dead"])
-def test_a_frame_whose_event_is_nowhere_is_named_and_sent_again(scene: Scene, copy: Copy, dead: bool) -> None:
+def test_frame_without_event_is_named_and_reopened(scene: Scene, copy: Copy, dead: bool) -> None:
     frame, *others = ids(copy)
     lose(copy, frame)
     if dead:
@@ -95,7 +95,7 @@ def test_a_frame_whose_event_is_nowhere_is_named_and_sent_again(scene: Scene, co
 
 
 @pytest.mark.no_false_alarm
-def test_a_frame_that_still_waits_and_one_that_retention_overtook_are_no_loss(scene: Scene, copy: Copy) -> None:
+def test_waiting_or_expired_frame_is_not_a_loss(scene: Scene, copy: Copy) -> None:
     waiting, old, *_others = ids(copy)
     lose(copy, waiting)
     lose(copy, old)
@@ -157,7 +157,7 @@ def test_revocations_are_sent_again_from_a_time_on(scene: Scene, copy: Copy) -> 
     assert not scene.call(REOPEN, **given, since="2026-01-02T00:00:00Z")["changed"]
 
 
-def test_what_cannot_work_is_refused(scene: Scene, restored: Copy) -> None:
+def test_invalid_options_are_refused_and_change_nothing(scene: Scene, restored: Copy) -> None:
     before, where = restored.execute(OUTBOXES), {"sandbox": restored.info.directory}
     streams = [outbox.AUDIT_EVENTS, outbox.REVOCATIONS]
     scene.refused(REOPEN, OptionError, outbox.REVOCATIONS, "set since", **where, streams=streams)
@@ -178,7 +178,7 @@ def test_a_cluster_that_is_backed_up_is_not_touched_unless_it_is_named(scene: Sc
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("release", sorted(RELEASES))
-def test_every_release_with_frames_is_judged(release: str, twin_cluster: TwinFactory) -> None:
+def test_every_release_with_frames_is_evaluated(release: str, twin_cluster: TwinFactory) -> None:
     """Only some families have such frames."""
     cluster = twin_cluster(events=400, release=release)
     family = RELEASES[release].family

@@ -101,7 +101,7 @@ def place(backed_up: Deployment, fresh_cluster: FreshCluster, empty_redis: Redis
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_well_is_found_and_nothing_is_changed(place: Place, empty_redis: RedisServer) -> None:
+def test_valid_restore_passes_preflight_and_changes_nothing(place: Place, empty_redis: RedisServer) -> None:
     scene = place.deployment.scene
     scene.call("backup_set_verify", high_water_mark=str(scene.mark("operator")))
     before = tree(place.root)
@@ -116,7 +116,7 @@ def test_what_is_well_is_found_and_nothing_is_changed(place: Place, empty_redis:
         assert said["set.signature"] == said["restore.release"] == "pass"
 
 
-def test_what_has_no_place_is_told_beforehand(place: Place) -> None:
+def test_file_without_target_directory_is_reported_in_advance(place: Place) -> None:
     for directory, lost in ((None, ["extra/ca.pem"]), (str(place.root / "extra"), [])):
         warnings: list[str] = []
         secrets = {**place.given["secrets"], "extra_directory": directory}
@@ -134,7 +134,7 @@ def test_an_open_finding_is_reported_and_keeps_no_set_from_being_restored(place:
     assert [one["verdict"] for one in found["checks"] if one["id"] == history.CHECK_ID] == [FAIL]
 
 
-def test_what_is_not_named_is_not_looked_at(place: Place) -> None:
+def test_unnamed_assets_are_not_checked(place: Place) -> None:
     found = place.call(secrets=None, replay=None, redis=None)
     assert (found["secrets"], found["replay"], found["redis"]) == ({}, [], [])
 
@@ -163,7 +163,7 @@ def broken(place: Place) -> dict[str, Given]:
 
 
 @pytest.mark.mutation
-def test_all_that_is_wrong_is_said_at_once(place: Place) -> None:
+def test_all_problems_are_reported_at_once(place: Place) -> None:
     wrong = broken(place)
     with pytest.raises(NotReady) as raised:
         place.call(**{name: value for change in wrong.values() for name, value in change.items()})
@@ -175,7 +175,7 @@ def test_all_that_is_wrong_is_said_at_once(place: Place) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ["services", "secrets", "databases", "redis", "replay"])
-def test_one_thing_that_is_wrong_is_said_as_its_module_says_it(place: Place, asset: str) -> None:
+def test_single_problem_is_reported_as_by_its_module(place: Place, asset: str) -> None:
     with pytest.raises(BackupError) as raised:
         place.call(**broken(place)[asset])
     assert raised.type is not NotReady and "problems" not in raised.value.details
@@ -204,7 +204,7 @@ STOPPED = {"stopped": ["postgres", "redis", "replayVolumeInit"]}
 
 
 @pytest.mark.no_false_alarm
-def test_before_the_servers_run_all_else_is_looked_at(place: Place) -> None:
+def test_preflight_before_servers_run_checks_everything_else(place: Place) -> None:
     unreachable = {"login_unix_socket": str(place.root / "nowhere"), **broken(place)["redis"], **broken(place)["replay"]}
     found = place.call(**STOPPED, **unreachable)
     assert found["waiting"] == ["databases", "redis", "replay"]
@@ -216,7 +216,7 @@ def test_before_the_servers_run_all_else_is_looked_at(place: Place) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("wrong", ["identity_files", "pg_bin", "signing_key", "secrets", "services"])
-def test_before_the_servers_run_what_is_wrong_is_said(place: Place, wrong: str) -> None:
+def test_problem_is_found_before_servers_run(place: Place, wrong: str) -> None:
     """None of this needs a running server, and all of it must be found before the secrets are replaced."""
     scene = place.deployment.scene
     changes: dict[str, Given] = {
@@ -246,7 +246,7 @@ def test_a_password_is_not_replaced_under_a_server_that_runs(place: Place) -> No
 
 
 @pytest.mark.mutation
-def test_so_is_that_of_redis(tmp_path: Path) -> None:
+def test_redis_password_of_running_server_is_not_replaced(tmp_path: Path) -> None:
     directory = tmp_path / "secrets"
     directory.mkdir()
     (tmp_path / "link").symlink_to(directory)

@@ -68,7 +68,7 @@ def test_a_kek_that_opens_nothing_keeps_services_away(scene: Scene, restored: Co
     assert found["failed"] and verdicts(found)["envelopes.kek"] == "fail"
 
 
-def test_the_kek_before_is_tried_where_it_lies_there(scene: Scene, restored: Copy, folder: Path) -> None:
+def test_previous_kek_in_secrets_directory_is_tried(scene: Scene, restored: Copy, folder: Path) -> None:
     """The services do the same during a key rotation."""
     (folder / "secretStoreKek").rename(folder / "secretStoreKekPrevious")
     (folder / "secretStoreKek").write_text(OTHER_KEK, encoding="ascii")
@@ -99,7 +99,7 @@ def test_former_audit_keys_of_the_set_are_used(scene: Scene, restored: Copy, fol
     assert verdicts(found)["audit.hmac"] == "pass"
 
 
-def test_without_secrets_nothing_is_said_of_them(scene: Scene, restored: Copy) -> None:
+def test_without_secrets_no_envelope_check_is_reported(scene: Scene, restored: Copy) -> None:
     found = verify(scene, restored)
     said = verdicts(found)
     assert not found.get("failed") and not [one for one in said if one.startswith("envelopes.")]
@@ -107,7 +107,7 @@ def test_without_secrets_nothing_is_said_of_them(scene: Scene, restored: Copy) -
 
 
 @pytest.mark.mutation
-def test_what_nothing_proves_keeps_services_away_that_would_be_started(scene: Scene, restored: Copy, folder: Path) -> None:
+def test_unproven_restore_fails_if_valid_data_is_required(scene: Scene, restored: Copy, folder: Path) -> None:
     found = verify(scene, restored, require_valid=True)
     assert found["failed"] and found["verdict"] == "unproven" and "audit.hmac" in found["msg"]
     assert "pass" not in verdicts(found).values()

@@ -50,7 +50,7 @@ def test_inside_there_is_a_loopback_and_what_the_sandbox_is_shown(bundle: Bundle
         assert bundle.run(interfaces) == interfaces() and str(secret) in shown
 
 
-def test_the_network_alone_leaves_the_files_in_sight(bundle: Bundle, tmp_path: pathlib.Path) -> None:
+def test_network_namespace_alone_leaves_files_visible(bundle: Bundle, tmp_path: pathlib.Path) -> None:
     assert bundle.run(seen, str(tmp_path), namespaces=NETWORK)
     assert (bundle.run(interfaces, namespaces=NETWORK) == ["lo"]) == bundle.isolated
 
@@ -79,7 +79,7 @@ def dies() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_errors_of_ours_come_back_and_others_become_ours(bundle: Bundle) -> None:
+def test_backup_errors_are_passed_on_and_others_are_converted(bundle: Bundle) -> None:
     with pytest.raises(KeyProblem, match="the key does not fit"):
         bundle.run(fails, KeyProblem)
     with pytest.raises(StageFailed, match="ZeroDivisionError: the key does not fit"):
@@ -87,7 +87,7 @@ def test_errors_of_ours_come_back_and_others_become_ours(bundle: Bundle) -> None
 
 
 @pytest.mark.mutation
-def test_a_function_that_dies_is_an_error_and_leaves_nothing(bundle: Bundle) -> None:
+def test_killed_function_is_an_error_and_leaves_no_process(bundle: Bundle) -> None:
     before = {process.pid for process in processes.everyone() if process.parent == os.getpid()}
     with pytest.raises(StageFailed, match="exit code -9"):
         bundle.run(dies)
@@ -95,7 +95,7 @@ def test_a_function_that_dies_is_an_error_and_leaves_nothing(bundle: Bundle) -> 
 
 
 @pytest.mark.mutation
-def test_a_sandbox_whose_server_died_is_not_entered(own_bundle: Bundle) -> None:
+def test_sandbox_with_dead_server_cannot_be_entered(own_bundle: Bundle) -> None:
     os.kill(own_bundle.info.pid, signal.SIGKILL)
     eventually(lambda: processes.look(own_bundle.info.pid) is None)
     with pytest.raises(Unreachable, match="is not running"):
@@ -106,7 +106,7 @@ def test_a_sandbox_whose_server_died_is_not_entered(own_bundle: Bundle) -> None:
         assert "\n" not in caught.value.msg
 
 
-def test_where_there_is_none_it_is_missing(sandbox_directory: str) -> None:
+def test_directory_without_sandbox_is_reported_as_missing(sandbox_directory: str) -> None:
     with pytest.raises(ObjectMissing, match="contains no sandbox"):
         Bundle.of(sandbox_directory)
 

@@ -81,7 +81,7 @@ def _attack(spec: SandboxSpec) -> dict[str, t.Any]:
 
 
 @pytest.mark.mutation
-def test_what_the_server_plants_is_neither_imported_nor_asked_for_names(server_install: Install, sandbox_directory: str) -> None:
+def test_files_planted_by_server_are_neither_imported_nor_used_for_name_lookup(server_install: Install, sandbox_directory: str) -> None:
     """As an ordinary user; then the sandbox's root directory belongs to the server's own user."""
     found = as_nobody(_attack, SandboxSpec(sandbox_directory, server_install))
     assert found == {"isolated": True, "planted": False, "imported": False, "resolved": [], "check": "pass"}
@@ -105,7 +105,9 @@ def _lead_away(spec: SandboxSpec, other: str) -> str:
 
 
 @pytest.mark.mutation
-def test_the_server_leads_nobody_to_another_one(server_install: Install, sandbox_directory: str, fresh_cluster: FreshCluster) -> None:
+def test_server_cannot_redirect_module_to_another_server(
+    server_install: Install, sandbox_directory: str, fresh_cluster: FreshCluster
+) -> None:
     """For example, to the PostgreSQL of the drill host, which identifies its administrator by the system user."""
     other = fresh_cluster()
     spec = SandboxSpec(sandbox_directory, server_install)
@@ -113,7 +115,7 @@ def test_the_server_leads_nobody_to_another_one(server_install: Install, sandbox
 
 
 @pytest.mark.mutation
-def test_where_the_server_is_of_our_own_user_it_leads_nobody_to_another_one(server_install: Install, sandbox_directory: str) -> None:
+def test_socket_replaced_by_server_of_same_user_is_refused(server_install: Install, sandbox_directory: str) -> None:
     """As an ordinary user, who owns the directory of the socket inside and outside."""
     found = as_nobody(_lead_away_and_remove, SandboxSpec(sandbox_directory, server_install))
     assert found.endswith("is not a socket: a program in the sandbox has replaced it; remove the sandbox and do not use its set")
@@ -147,7 +149,9 @@ def belongings() -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.mutation
-def test_who_joins_has_neither_our_environment_nor_our_files(shut: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:
+def test_function_in_sandbox_has_no_environment_or_open_files_of_host(
+    shut: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any
+) -> None:
     monkeypatch.setenv("CARACAL_TEST_SECRET", "of the operator")
     secret = tmp_path / "identity"
     secret.write_text("AGE-SECRET-KEY")

@@ -100,7 +100,7 @@ def refused(image: cache.Unpacked, minimum_major: int = 17) -> str:
 
 
 @pytest.mark.mutation
-def test_an_image_whose_server_does_not_fit(real: Image, bring: Bring, server_install: Install) -> None:
+def test_image_with_unsuitable_server_is_refused(real: Image, bring: Bring, server_install: Install) -> None:
     assert f"{server_install.version_text} of image" in refused(bring(real), 99)
     lacking = bring(real)
     (control,) = Path(lacking.rootfs).glob("**/pgcrypto.control")
@@ -125,7 +125,7 @@ def test_a_server_that_is_a_link_out_of_the_image(bring: Bring, tmp_path: Path, 
 
 
 @pytest.mark.mutation
-def test_what_an_image_says_never_ends_here(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_output_or_left_process_of_image_program_does_not_block_host(bring: Bring, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endless version text is cut off. A program that leaves another program running leaves nothing behind."""
     script = "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done"
     assert "does not run" in refused(scripted(bring, postgres=script))
@@ -145,7 +145,7 @@ def hostile(image: cache.Unpacked) -> Install:
 
 
 @pytest.mark.mutation
-def test_what_initdb_leaves_is_neither_followed_nor_waited_for(bring: Bring, sandbox_directory: str, tmp_path: Path) -> None:
+def test_links_and_fifo_left_by_initdb_are_neither_followed_nor_awaited(bring: Bring, sandbox_directory: str, tmp_path: Path) -> None:
     """Root writes the settings, and reads the log and the state of the server."""
     kept, secret = tmp_path / "kept", tmp_path / "postgresql.log"
     kept.write_text("of this host")
@@ -161,7 +161,7 @@ def test_what_initdb_leaves_is_neither_followed_nor_waited_for(bring: Bring, san
 
 
 @pytest.mark.mutation
-def test_what_initdb_leaves_at_work_is_gone_before_anything_is_written(
+def test_process_left_by_initdb_ends_before_files_are_written(
     bring: Bring, sandbox_directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise the process could put a link where root writes files or changes their owner."""
@@ -224,7 +224,7 @@ def test_an_ordinary_user_makes_one_too(real: Image, sandbox_directory: str) -> 
 
 
 @pytest.mark.mutation
-def test_client_programs_that_an_image_lacks_are_those_of_this_host(real: Image, bring: Bring, sandbox_directory: str) -> None:
+def test_host_supplies_client_programs_missing_from_image(real: Image, bring: Bring, sandbox_directory: str) -> None:
     image = bring(real)
     Path(image.rootfs, LOCAL, "pg_dump").unlink()
     install = image_server.find(image, 17)

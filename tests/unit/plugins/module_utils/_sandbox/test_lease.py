@@ -78,7 +78,7 @@ def test_after_its_holder_was_killed_it_ends_by_itself(spec: SandboxSpec) -> Non
 
 
 @pytest.mark.mutation
-def test_a_maker_that_is_killed_on_the_way_leaves_nothing(spec: SandboxSpec) -> None:
+def test_killed_creator_leaves_nothing_without_destroy(spec: SandboxSpec) -> None:
     """No other process removes the sandbox."""
     child, layout = FORK.Process(target=_works, args=(spec,)), Layout.of(spec.directory)
     child.start()
@@ -101,7 +101,7 @@ def test_a_step_that_takes_longer_than_the_lease_holds_it(spec: SandboxSpec) -> 
 
 
 @pytest.mark.mutation
-def test_who_goes_on_after_its_controller_was_killed_holds_nothing(spec: SandboxSpec) -> None:
+def test_holder_with_killed_controller_does_not_keep_sandbox(spec: SandboxSpec) -> None:
     lifecycle.create(spec)
     layout = Layout.of(spec.directory)
     note = marker.read(layout)
@@ -145,7 +145,7 @@ def nest(folder: str, depth: int, name: str = "d") -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("depth", [40, 3000])
-def test_folders_in_folders_keep_nobody_from_ending_it(spec: SandboxSpec, depth: int) -> None:
+def test_deeply_nested_directories_do_not_block_automatic_removal(spec: SandboxSpec, depth: int) -> None:
     child = drill(spec)
     layout = Layout.of(spec.directory)
     note = marker.read(layout)
@@ -174,7 +174,7 @@ def test_destroy_removes_folders_in_folders(spec: SandboxSpec) -> None:
 
 
 @pytest.mark.mutation
-def test_a_file_without_end_in_the_place_of_the_servers_keeps_nobody_from_removing_it(spec: SandboxSpec) -> None:
+def test_huge_postmaster_pid_file_does_not_block_removal(spec: SandboxSpec) -> None:
     """The file is sparse, so it needs no disk space."""
     lifecycle.create(dataclasses.replace(spec, lease=600))
     note = pathlib.Path(Layout.of(spec.directory).data, "postmaster.pid")
@@ -200,7 +200,7 @@ def test_nothing_in_it_dumps_core_or_starts_processes_without_end(spec: SandboxS
         assert os.geteuid() != 0 or limits(pid)["Max processes"] == "4096"
 
 
-def test_what_its_server_says_lies_in_the_sandbox(spec: SandboxSpec) -> None:
+def test_server_messages_are_written_only_inside_sandbox(spec: SandboxSpec) -> None:
     """This includes messages around the server's start: nothing is written to a file of this host."""
     info = lifecycle.create(dataclasses.replace(spec, lease=600)).info
     note = marker.read(Layout.of(spec.directory))
@@ -235,7 +235,7 @@ def test_another_drill_neither_takes_nor_enters_nor_destroys_it(spec: SandboxSpe
         lifecycle.attach(spec.directory)
 
 
-def test_one_whose_controller_was_killed_on_this_host_is_made_anew_at_once(spec: SandboxSpec) -> None:
+def test_sandbox_with_killed_controller_is_created_again_at_once(spec: SandboxSpec) -> None:
     first = dataclasses.replace(spec, lease=600, token="first")
     lifecycle.create(first)
     layout = Layout.of(spec.directory)
@@ -265,7 +265,7 @@ MODULE = ("/usr/bin/python3", "/home/ansible-runner/.ansible/tmp/x/AnsiballZ_bac
     ],
     ids=["home", "sudo", "su"],
 )
-def test_a_user_who_is_called_like_a_controller_is_none(above: t.Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_named_like_a_controller_is_not_a_controller(above: t.Sequence[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Such a process ends with each module. The controller is on another host and does not end."""
     monkeypatch.setattr(lease, "_line", lambda: line(MODULE, above))
     assert lease.controller() == ""

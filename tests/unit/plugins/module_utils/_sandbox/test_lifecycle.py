@@ -108,7 +108,7 @@ def test_the_server_is_never_ours_when_we_are_root(spec: SandboxSpec) -> None:
     assert rights["CapEff:"] == rights["CapPrm:"] == rights["CapAmb:"] == 0
 
 
-def test_what_a_hostile_superuser_sees(spec: SandboxSpec, tmp_path: pathlib.Path) -> None:
+def test_host_is_hidden_from_hostile_superuser_or_missing_isolation_is_reported(spec: SandboxSpec, tmp_path: pathlib.Path) -> None:
     secret = tmp_path / "identity"
     secret.write_text("AGE-SECRET-KEY")
     info = lifecycle.create(spec).info
@@ -141,7 +141,7 @@ def test_the_superuser_bears_any_ordinary_name(spec: SandboxSpec) -> None:
 
 
 @pytest.mark.mutation
-def test_a_killed_server_leaves_nothing_after_destroy(spec: SandboxSpec) -> None:
+def test_destroy_after_killed_server_leaves_nothing(spec: SandboxSpec) -> None:
     info = lifecycle.create(spec).info
     memory = segment(info)
     busy = connect(info)
@@ -157,7 +157,7 @@ def test_a_killed_server_leaves_nothing_after_destroy(spec: SandboxSpec) -> None
 
 
 @pytest.mark.mutation
-def test_a_dead_sandbox_is_made_anew(spec: SandboxSpec) -> None:
+def test_dead_sandbox_is_created_again(spec: SandboxSpec) -> None:
     first = lifecycle.create(spec).info
     os.kill(first.pid, signal.SIGKILL)
     eventually(lambda: processes.look(first.pid) is None)
@@ -170,7 +170,7 @@ def test_a_dead_sandbox_is_made_anew(spec: SandboxSpec) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("sight", ["data/PG_VERSION", "data/base/1", "data/log/postgresql.log"])
-def test_a_maker_that_is_killed_on_the_way_leaves_nothing_after_destroy(spec: SandboxSpec, sight: str) -> None:
+def test_destroy_after_killed_creator_leaves_nothing(spec: SandboxSpec, sight: str) -> None:
     maker = FORK.Process(target=lifecycle.create, args=(spec,))
     maker.start()
     eventually(pathlib.Path(spec.directory, sight).exists)
@@ -250,13 +250,13 @@ def test_a_run_waits_for_the_one_before_it(
     assert os.path.exists(spec.directory) == (act is lifecycle.create)
 
 
-def test_a_full_disk_ends_in_one_line_and_leaves_nothing(spec: SandboxSpec) -> None:
+def test_full_disk_fails_with_one_line_and_leaves_nothing(spec: SandboxSpec) -> None:
     with pytest.raises(StageFailed, match=f"cannot create a PostgreSQL cluster in {spec.directory}") as caught:
         call_as_child(lifecycle.create, spec, limit=1 << 20)
     assert "\n" not in str(caught.value) and leftovers(spec.directory) == []
 
 
-def test_a_server_that_does_not_start_says_why(spec: SandboxSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_server_start_reports_reason(spec: SandboxSpec, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(cluster.SETTINGS, "shared_buffers", "many")
     with pytest.raises(StageFailed, match="did not start: ") as caught:
         lifecycle.create(spec)

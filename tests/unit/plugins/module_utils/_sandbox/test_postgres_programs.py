@@ -59,7 +59,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("told", [[], ["PG_MAJOR=999"], ["PG_MAJOR=\u0663"]], ids=["nothing", "another", "no number"])
+@pytest.mark.parametrize("told", [[], ["PG_MAJOR=999"], ["PG_MAJOR=\u0663"]], ids=["nothing", "another", "not a number"])
 def test_an_image_does_not_make_its_own_programs_run(bring: Bring, image: Image, server_install: Install, told: list[str]) -> None:
     here = client_binaries.find(None, minimum_major=server_install.version[0], tools=tools.PROGRAMS)
     assert bring(image, told)["pg_bin"] == here.bindir
@@ -132,7 +132,7 @@ Inside = t.Callable[..., list[str]]
 
 
 @pytest.mark.mutation
-def test_of_this_host_a_program_sees_what_libpq_names_and_no_more(inside: Inside, tmp_path: Path) -> None:
+def test_program_sees_only_host_files_named_by_libpq_settings(inside: Inside, tmp_path: Path) -> None:
     secret, key = tmp_path / "secret", tmp_path / "client's key"
     secret.write_text("of this host")
     key.write_text("the key\n")
@@ -154,7 +154,7 @@ def test_no_variable_and_no_open_file_of_ours_reaches_a_program(inside: Inside, 
 
 
 @pytest.mark.mutation
-def test_of_a_file_of_passwords_a_program_gets_those_of_its_server(inside: Inside, tmp_path: Path) -> None:
+def test_program_gets_only_passwords_of_its_server(inside: Inside, tmp_path: Path) -> None:
     lines = ["db:5432:*:one:first", "db:5433:*:one:second", "other:5432:*:one:third", r"d\:b:5432:*:one:fourth", "*:*:*:one:fifth", "# db:"]
     (tmp_path / "passwords").write_text("\n".join([*lines, ""]))
     script = 'while read -r line; do echo "$line"; done < "$PGPASSFILE"'
@@ -175,7 +175,7 @@ def test_a_program_is_nothing_else_of_this_host_and_has_no_right(inside: Inside)
 @pytest.mark.mutation
 @pytest.mark.usefixtures("nothing_installed")
 @pytest.mark.parametrize("switch", ["passwd: files\n", "passwd: evil files\n", ""], ids=["files", "a library", "nothing"])
-def test_no_image_says_whom_its_programs_become(bring: Bring, server_install: Install, switch: str) -> None:
+def test_image_cannot_choose_user_that_runs_its_programs(bring: Bring, server_install: Install, switch: str) -> None:
     """A program of this host that still has root's rights looks up a number as a name first."""
     found = client_binaries.find(server_install.bindir, minimum_major=0, tools=tools.PROGRAMS)
     root = "".join(f"{uid}:x:0:0::/:/bin/sh\n" for uid in users.FREE_IDS).encode()
@@ -192,7 +192,7 @@ def test_no_image_says_whom_its_programs_become(bring: Bring, server_install: In
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("path", isolation.USERS)
-def test_where_users_are_looked_up_nothing_is_of_an_image(tmp_path: Path, path: str) -> None:
+def test_image_files_for_user_lookup_are_left_out(tmp_path: Path, path: str) -> None:
     """A link in a parent directory does not change this."""
     place = tmp_path / path[1:]
     place.parent.mkdir(parents=True)
@@ -208,7 +208,7 @@ def test_where_users_are_looked_up_nothing_is_of_an_image(tmp_path: Path, path: 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("word", [isolation.FILTER, isolation.LOOKUP, isolation.LOCALE, guest.STATUS, guest.GATE])
-def test_no_link_of_an_image_stands_in_the_place_of_our_words(tmp_path: Path, word: str) -> None:
+def test_image_link_to_launcher_placeholder_is_left_out(tmp_path: Path, word: str) -> None:
     (tmp_path / "link").symlink_to(word)
     (tmp_path / "other").symlink_to("usr")
     words = isolation.Launcher(None, "bwrap").command(["/x"], readable=[], writable=[], passwd=None, rootfs=str(tmp_path))
@@ -230,7 +230,7 @@ def test_a_program_of_an_image_has_a_network_of_its_own(inside: Inside) -> None:
 
 
 @pytest.mark.mutation
-def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+def test_file_name_that_is_not_text_is_left_out(tmp_path: Path) -> None:
     entries = [(f"usr/bin/{name}", b"") for name in tools.PROGRAMS]
     made, data = image_scene.saved([archive([*entries, ("\udcff", b""), symlink("link", "\udcfe")])], ["PATH=/usr/bin"])
     (tmp_path / "images").mkdir(mode=0o755)
@@ -241,7 +241,7 @@ def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.usefixtures("nothing_installed")
-def test_a_program_ends_with_who_started_it(bring: Bring, image: Image, tmp_path: Path) -> None:
+def test_program_ends_with_the_process_that_started_it(bring: Bring, image: Image, tmp_path: Path) -> None:
     path = shell(bring(image)["pg_bin"])
     # The path makes it different from every other script, also if this test was killed before.
     script = f"while :; do read -r nothing; done # {tmp_path}"
@@ -266,7 +266,7 @@ def running(script: str) -> list[list[str]]:
     return found
 
 
-def test_an_image_without_the_programs_is_said_to_have_none(bring: Bring) -> None:
+def test_image_without_client_programs_is_refused(bring: Bring) -> None:
     others = archive([("usr/bin/pg_dump", b"#!/bin/sh\n"), symlink("usr/bin/psql", "wrapper"), ("usr/bin/wrapper", b"#!/bin/sh\n")])
     with pytest.raises(MissingDependency, match="has no pg_dump, pg_restore, psql"):
         bring(image_scene.saved([others], ["PATH=/usr/bin"]))
@@ -301,7 +301,7 @@ def test_an_image_that_is_another_one_is_refused(engine: Engine, bring: Bring, i
 
 
 @pytest.mark.usefixtures("nothing_installed")
-def test_scripts_are_made_anew_where_they_differ(bring: Bring, image: Image) -> None:
+def test_changed_scripts_are_created_again(bring: Bring, image: Image) -> None:
     pg_bin = Path(bring(image)["pg_bin"])
     before = (pg_bin / "psql").read_text()
     (pg_bin / "psql").write_text("#!/bin/sh\nexit 1\n")

@@ -119,7 +119,7 @@ def test_without_a_control_nothing_is_proved() -> None:
     assert "(none in production)" in probe.judge(targets[1:], [True], [False]).message
 
 
-def test_what_is_out_of_reach_anyway_is_no_alarm(shut: Bundle) -> None:
+def test_unreachable_address_raises_no_alarm(shut: Bundle) -> None:
     """Unknown names, paths that are impossible for a socket, and ports without a listener."""
     named = ["no-such-host.invalid:5432", f"{'x' * 70}.example:6379", f"/{'x' * 200}", "127.0.0.1:1", "[fe80::1]:9", "[::1]:1"]
     check = probe.verify(shut, [probe.parse(one) for one in named], "")
@@ -153,7 +153,7 @@ def gets_a_way_out() -> None:
 
 
 @pytest.mark.mutation
-def test_a_way_out_of_the_network_fails_whatever_it_leads_to(shut: Bundle) -> None:
+def test_any_way_out_of_the_network_fails(shut: Bundle) -> None:
     shut.run(gets_a_way_out)
     check = probe.verify(shut, [], "")
     assert check.verdict == FAIL and "has a route to the outside through 192.0.2." in check.message
@@ -207,11 +207,11 @@ def test_many_sockets_are_tried(short: pathlib.Path) -> None:
         ("/run/docker.sock", Target("/run/docker.sock", 0, True)),
     ],
 )
-def test_what_an_operator_writes_is_read(text: str, target: Target) -> None:
+def test_operator_addresses_are_parsed(text: str, target: Target) -> None:
     assert probe.parse(text) == target and probe.parse(text).recorded
 
 
 @pytest.mark.parametrize("text", ["", "db.example", "db:", ":5432", "db:0", "db:65536", "db:-1", "db:\u00b2", "db:x", "run/x.sock", "[]:1"])
-def test_what_is_no_place_is_refused(text: str) -> None:
+def test_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(OptionError, match="an address in production is not host:port or the absolute path of a socket"):
         probe.parse(text)

@@ -128,7 +128,7 @@ def test_its_children_are_its_own(bundle: Bundle, name: str) -> None:
     assert programs.stop(bundle, name, 5) and bearing(child) == []
 
 
-def test_two_programs_are_told_apart(bundle: Bundle, name: str) -> None:
+def test_programs_with_similar_names_are_distinguished(bundle: Bundle, name: str) -> None:
     other = f"{name}other"
     for one in (name, other):
         started(bundle, one, POLITE)
@@ -137,13 +137,13 @@ def test_two_programs_are_told_apart(bundle: Bundle, name: str) -> None:
 
 
 @pytest.mark.parametrize("command", [["/no/such/program"], ["bin/sh"], ["sh"], ["/etc/passwd"], [""]])
-def test_what_is_no_program_is_refused(bundle: Bundle, name: str, command: list[str]) -> None:
+def test_invalid_program_command_is_refused(bundle: Bundle, name: str, command: list[str]) -> None:
     with pytest.raises(MissingDependency, match=f"is not the absolute path of a program on this host; correct the command of {name}"):
         programs.start(bundle, Program(name, command, {}))
     assert not programs.alive(bundle, name)
 
 
-def test_one_that_fails_says_so_in_its_log(bundle: Bundle, name: str) -> None:
+def test_failed_program_writes_reason_to_its_log(bundle: Bundle, name: str) -> None:
     programs.start(bundle, Program(name, python("import sys; sys.exit('none of its configurations')"), {}))
     eventually(lambda: not programs.alive(bundle, name))
     assert programs.log_lines(bundle, name, 5) == ["none of its configurations"]
@@ -252,7 +252,7 @@ def _start_and_hang(bundle: Bundle, name: str, command: list[str]) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_the_end_of_the_sandbox_touches_nobody_else(own_bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
+def test_destroy_ends_no_process_outside_sandbox(own_bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
     """the same program outside, one with another sandbox's marker, and a person's shell in the programs' directory."""
     started(own_bundle, name, STUBBORN)
     above = Layout.of(own_bundle.info.directory).programs
@@ -355,7 +355,7 @@ def test_a_program_of_an_image_sees_its_own_files_and_what_it_is_shown(bundle: B
 
 
 @pytest.mark.mutation
-def test_an_image_has_no_say_in_the_programs_of_this_host(bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
+def test_image_does_not_affect_the_programs_of_this_host(bundle: Bundle, name: str, tmp_path: pathlib.Path) -> None:
     """A loader logs every missing library that it is asked to load. Only the loader of the image's own program may do so."""
     if not bundle.isolated:
         with pytest.raises(MissingDependency):

@@ -79,7 +79,7 @@ def test_from_its_start_to_its_end(own_bundle: Bundle) -> None:
         redis_server.attach(own_bundle)
 
 
-def test_a_password_is_needed_and_told_nobody(own_bundle: Bundle) -> None:
+def test_redis_requires_password_and_does_not_expose_it(own_bundle: Bundle) -> None:
     info, _changed = redis_server.start(own_bundle, None)
     with pytest.raises(redis.exceptions.AuthenticationError):
         client(info, "").ping()
@@ -123,7 +123,7 @@ def test_the_end_of_the_sandbox_is_its_end(own_bundle: Bundle) -> None:
 
 
 @pytest.mark.mutation
-def test_one_that_was_killed_is_started_anew(own_bundle: Bundle) -> None:
+def test_killed_redis_is_started_again_with_new_password(own_bundle: Bundle) -> None:
     first, _changed = redis_server.start(own_bundle, None)
     before = pathlib.Path(first.password_file).read_text(encoding="utf-8")
     for process in programs.running(own_bundle, redis_server.NAME):
@@ -145,7 +145,7 @@ def test_our_umask_shuts_it_not_out(own_bundle: Bundle) -> None:
 
 
 @pytest.mark.mutation
-def test_one_that_does_not_start_says_why(bundle: Bundle, reachable: pathlib.Path) -> None:
+def test_failed_redis_start_reports_reason(bundle: Bundle, reachable: pathlib.Path) -> None:
     sick = stand_in(reachable / "sick", 'case "$1" in --version) echo "Redis server v=7.2.5";; *) echo "out of luck" >&2; exit 1;; esac')
     with pytest.raises(StageFailed, match=r"Redis in .* did not start: .*out of luck"):
         redis_server.start(bundle, sick)
@@ -167,7 +167,7 @@ def test_the_program_that_is_named_is_taken() -> None:
     assert redis_program.find(servers.program(7))[1].startswith("7.")
 
 
-def test_what_is_too_old_or_no_redis_is_refused(tmp_path: pathlib.Path) -> None:
+def test_old_redis_or_other_program_is_refused(tmp_path: pathlib.Path) -> None:
     for script, words in (
         (version_of(tmp_path / "old", "6.2.14"), "old is 6.2.14"),
         (stand_in(tmp_path / "other", "echo Valkey"), "other is not"),
@@ -178,7 +178,7 @@ def test_what_is_too_old_or_no_redis_is_refused(tmp_path: pathlib.Path) -> None:
         assert "\n" not in caught.value.msg
 
 
-def test_where_there_is_none_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_redis_raises_missing_dependency(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redis_program, "USUAL", ())
     monkeypatch.setattr(redis_program.sys, "path", [])
     monkeypatch.setattr(redis_program.shutil, "which", lambda _name, path=None: None)

@@ -103,7 +103,7 @@ def test_a_process_that_would_outlive_its_caller_is_ended(
     eventually(lambda: not living(marked))
 
 
-def test_killed_at_any_moment_nothing_stays(marked: dict[str, str]) -> None:
+def test_kill_at_any_point_in_time_leaves_no_process(marked: dict[str, str]) -> None:
     launcher = isolation.Launcher(None, isolation.find_bwrap())
     words = launcher.command(["sleep", "600"], readable=[], writable=[], passwd=None, bound=True)
     dice = random.Random(1)
@@ -115,7 +115,9 @@ def test_killed_at_any_moment_nothing_stays(marked: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("before", [[], NO_RIGHTS], ids=["namespace", "none allowed"])
 @pytest.mark.parametrize(("script", "status"), [("exit 0", 0), ("exit 3", 3)])
-def test_its_status_is_that_of_bubblewrap(stand_in: t.Callable[[str], list[str]], before: list[str], script: str, status: int) -> None:
+def test_starter_exits_with_status_of_bubblewrap(
+    stand_in: t.Callable[[str], list[str]], before: list[str], script: str, status: int
+) -> None:
     done = subprocess.run([*before, *stand_in(script)], env=isolation.ENVIRONMENT, check=False, timeout=60)
     assert done.returncode == status
 
@@ -154,7 +156,7 @@ def test_an_ordinary_user_stays_itself(stand_in: t.Callable[[str], list[str]]) -
     assert done.stdout.split() == [str(ORDINARY.uid).encode(), str(ORDINARY.gid).encode()]
 
 
-def test_what_is_not_bound_gets_no_namespace(stand_in: t.Callable[[str], list[str]]) -> None:
+def test_unbound_program_gets_no_namespace(stand_in: t.Callable[[str], list[str]]) -> None:
     """A service of a sandbox runs longer than the module that starts it."""
     words = stand_in("echo $$")[:-1]
     with subprocess.Popen(words, env=isolation.ENVIRONMENT, stdout=subprocess.PIPE) as run:

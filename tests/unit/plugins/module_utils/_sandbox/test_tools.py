@@ -79,7 +79,7 @@ def test_without_isolation_nothing_of_it_is_needed(
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("image", [None, "an image"])
-def test_a_drill_is_told_before_it_makes_anything(
+def test_missing_tool_is_reported_before_drill_creates_anything(
     server_install: Install, programs: pathlib.Path, monkeypatch: pytest.MonkeyPatch, image: t.Any
 ) -> None:
     """A server of this host and one from an image."""
@@ -98,7 +98,9 @@ def test_a_host_that_starts_sandboxes_is_able(wanted: str) -> None:
 
 
 @pytest.mark.mutation
-def test_a_host_whose_kernel_forbids_namespaces_is_not(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kernel_without_namespaces_is_refused_only_if_isolation_is_required(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     forbidden = tmp_path / "bwrap"
     forbidden.write_text("#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2\nexit 1\n", encoding="ascii")
     forbidden.chmod(0o755)

@@ -73,7 +73,7 @@ def test_a_marker_that_cannot_be_read_frees_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_without_a_place_there_is_no_sandbox(tmp_path: Path) -> None:
+def test_sandbox_without_directory_for_uids_is_refused(tmp_path: Path) -> None:
     Path(uids.PLACE).write_text("", encoding="utf-8")
     with pytest.raises(StorageError):
         made(tmp_path / "one")

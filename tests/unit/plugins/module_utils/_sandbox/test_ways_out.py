@@ -74,7 +74,7 @@ def _of(program: bytes, number: int, arguments: t.Sequence[int] = (), architectu
 
 
 @pytest.mark.mutation
-def test_what_the_filter_denies() -> None:
+def test_filter_denies_listed_system_calls() -> None:
     x86, arm = seccomp.program("x86_64"), seccomp.program("aarch64")
     allowed, refused, unknown = 0x7FFF0000, 0x50001, 0x50026
     for first, second in seccomp.DENIED.values():

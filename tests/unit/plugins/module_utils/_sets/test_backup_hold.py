@@ -70,7 +70,7 @@ def test_each_hold_ends_by_itself(old: OldRepository) -> None:
         ({"reason": "x" * 1001}, OptionError, "reason is empty"),
     ],
 )
-def test_what_cannot_be_held_is_refused(old: OldRepository, own: dict[str, t.Any], kind: t.Any, words: str) -> None:
+def test_invalid_hold_is_refused(old: OldRepository, own: dict[str, t.Any], kind: t.Any, words: str) -> None:
     old.refused(kind, words, call=lambda check_mode: hold(old, check_mode=check_mode, **own))
 
 

@@ -49,7 +49,7 @@ def given(deployment: Deployment, redis: RedisServer) -> Given:
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("check_mode", [False, True])
-def test_what_is_well_is_found_and_nothing_is_written(deployment: Deployment, given: Given, check_mode: bool) -> None:
+def test_valid_deployment_passes_and_nothing_is_written(deployment: Deployment, given: Given, check_mode: bool) -> None:
     before = contents(deployment.scene.root)
     found = deployment.scene.call("backup_preflight", check_mode=check_mode, **given)
     assert contents(deployment.scene.root) == before and not deployment.scene.repository.exists()
@@ -61,7 +61,7 @@ def test_what_is_well_is_found_and_nothing_is_written(deployment: Deployment, gi
 
 
 @pytest.mark.no_false_alarm
-def test_a_repository_is_looked_at_whose_parents_are_still_to_be_made(deployment: Deployment, given: Given) -> None:
+def test_repository_with_missing_parents_is_checked_without_creating_them(deployment: Deployment, given: Given) -> None:
     srv = deployment.scene.root / "srv"
     found = deployment.scene.call("backup_preflight", repository=str(srv / "backup" / "caracal"), **given)
     assert found["journal_head"] == "" and not srv.exists()
@@ -77,12 +77,12 @@ def test_secrets_that_do_not_open_the_database_are_found_before_the_dump(
         deployment.scene.call("backup_preflight", **given)
 
 
-def test_what_is_not_named_is_not_looked_at(deployment: Deployment) -> None:
+def test_unnamed_assets_are_not_checked(deployment: Deployment) -> None:
     found = deployment.scene.call("backup_preflight", create_repository=True)
     assert (found["secrets"], found["pairing"], found["replay"], found["redis"]) == ({}, None, [], [])
 
 
-def test_the_head_of_a_journal_that_is_there_is_told(deployment: Deployment) -> None:
+def test_head_of_existing_journal_is_reported(deployment: Deployment) -> None:
     head = deployment.scene.call("backup_set", state="open", create_repository=True)["journal_head"]
     assert deployment.scene.call("backup_preflight")["journal_head"] == head
 
@@ -100,7 +100,7 @@ def broken(given: Given, root: Path) -> dict[str, Given]:
 
 
 @pytest.mark.mutation
-def test_all_that_is_wrong_is_said_at_once(deployment: Deployment, given: Given) -> None:
+def test_all_problems_are_reported_at_once(deployment: Deployment, given: Given) -> None:
     wrong = broken(given, deployment.scene.root)
     for change in wrong.values():
         given = {**given, **change}
@@ -114,7 +114,7 @@ def test_all_that_is_wrong_is_said_at_once(deployment: Deployment, given: Given)
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ["repository", "databases", "secrets", "replay", "redis"])
-def test_one_thing_that_is_wrong_is_said_as_its_module_says_it(deployment: Deployment, given: Given, asset: str) -> None:
+def test_single_problem_is_reported_with_error_of_its_module(deployment: Deployment, given: Given, asset: str) -> None:
     scene = deployment.scene
     change = broken(given, scene.root)[asset]
     with pytest.raises(BackupError) as raised:
@@ -123,7 +123,7 @@ def test_one_thing_that_is_wrong_is_said_as_its_module_says_it(deployment: Deplo
 
 
 @pytest.mark.mutation
-def test_what_several_need_is_said_once(deployment: Deployment, given: Given) -> None:
+def test_problem_shared_by_several_assets_is_reported_once(deployment: Deployment, given: Given) -> None:
     stranger = deployment.scene.root / "stranger"
     deployment.scene.call("backup_set", state="open", create_repository=True)
     deployment.scene.root.joinpath("allowed_signers").rename(stranger)
@@ -158,7 +158,7 @@ def test_secrets_have_recipients_of_their_own(deployment: Deployment, given: Giv
         deployment.scene.call("backup_preflight", **{**given, "secrets": {**own, "recipients_files": [str(deployment.scene.recipients)]}})
 
 
-def test_images_are_looked_for_in_the_engine(deployment: Deployment, engine: Engine) -> None:
+def test_images_are_found_in_engine_without_export(deployment: Deployment, engine: Engine) -> None:
     service = {"service": "sts", "replica": "1", "image": "go:v1", "digest": IMAGE[0], "image_id": IMAGE[0]}
     given = {"create_repository": True, "images": {"services": [service], "engine": engine.address}}
     with pytest.raises(_errors.MissingDependency):
@@ -173,7 +173,7 @@ NOT_FOUND = {"error": "OptionError", "msg": "no Compose project caracal; name it
 
 
 @pytest.mark.mutation
-def test_a_deployment_that_was_not_found_is_told_with_the_rest(deployment: Deployment, redis: RedisServer) -> None:
+def test_missing_deployment_is_reported_with_other_problems(deployment: Deployment, redis: RedisServer) -> None:
     given = {
         "signing_key": "/no/such/key",
         "secrets": {"recipients_files": ["/no/such/list"]},
@@ -191,7 +191,7 @@ def test_a_deployment_that_was_not_found_is_told_with_the_rest(deployment: Deplo
 
 
 @pytest.mark.mutation
-def test_what_failed_before_is_raised_as_it_was(deployment: Deployment) -> None:
+def test_earlier_failure_is_raised_with_its_own_error(deployment: Deployment) -> None:
     for result, error in ((NOT_FOUND, OptionError), ({"msg": "no such interpreter", "rc": 127}, NotReady)):
         with pytest.raises(error):
             deployment.scene.call("backup_preflight", create_repository=True, earlier={"deployment": result}, login_unix_socket=None)
@@ -199,13 +199,13 @@ def test_what_failed_before_is_raised_as_it_was(deployment: Deployment) -> None:
         deployment.scene.call("backup_preflight", create_repository=True, earlier={"settings": ["The set has no recipients."]})
 
 
-def test_what_was_skipped_or_found_before_is_no_problem(deployment: Deployment) -> None:
+def test_skipped_or_successful_earlier_step_is_not_a_problem(deployment: Deployment) -> None:
     for result in ({}, {"skipped": True}, {"deployment": {}, "failed": False}):
         assert deployment.scene.call("backup_preflight", create_repository=True, earlier={"deployment": result})["journal_head"] == ""
 
 
 @pytest.mark.mutation
-def test_without_a_key_every_source_is_looked_at_all_the_same(deployment: Deployment, given: Given) -> None:
+def test_every_source_is_checked_without_signing_key(deployment: Deployment, given: Given) -> None:
     given["secrets"]["directory"] = "/no/such/secrets"
     given["redis"] = {"redis_unix_socket": "/no/such/redis"}
     given["replay"]["volumes"][0]["path"] = "/no/such/replay"

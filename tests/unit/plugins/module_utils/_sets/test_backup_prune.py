@@ -45,7 +45,7 @@ def verified(old: OldRepository) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_no_rule_keeps_goes_and_the_rest_is_whole(old: OldRepository) -> None:
+def test_sets_kept_by_no_rule_are_pruned_and_others_stay_whole(old: OldRepository) -> None:
     first, second, third, fourth, fifth, sixth = old.made
     before = tree(old.folder)
     predicted = old.prune(check_mode=True, seen=True)
@@ -67,7 +67,7 @@ def test_what_no_rule_keeps_goes_and_the_rest_is_whole(old: OldRepository) -> No
     assert any(first in key for key in objects) and not any(second in key for key in objects)
 
 
-def test_the_journal_says_what_went_and_why(old: OldRepository) -> None:
+def test_journal_records_deleted_objects_and_reasons(old: OldRepository) -> None:
     before = {one.key: one.size for one in old.store.list("")}
     done = old.prune()
     (entry,) = old.journal().of_kind(entries.PRUNE)
@@ -91,7 +91,7 @@ def test_a_second_run_changes_nothing(old: OldRepository) -> None:
     assert tree(Path(old.store.location)) == before
 
 
-def test_a_pruned_set_is_told_as_such_and_its_id_is_never_used_again(old: OldRepository) -> None:
+def test_pruned_set_is_reported_as_pruned_and_its_id_is_never_used_again(old: OldRepository) -> None:
     (first, *_rest) = old.prune()["pruned"]
 
     def on(name: str, role: str) -> t.Callable[..., t.Any]:
@@ -147,7 +147,7 @@ def test_a_hold_keeps_a_set_and_its_objects_until_the_last_one_is_released(old: 
     assert old.prune()["pruned"] == [second]
 
 
-def test_what_the_store_locks_is_retained(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects_locked_by_store_are_retained(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second, third = old.made[:3]
     until = datetime.datetime.now(datetime.timezone.utc) + 24 * HOUR
     locked = {layout.dump_key(second, "caracal"), *(one.key for one in old.store.list("objects") if third in one.key)}
@@ -229,7 +229,7 @@ def test_a_newer_set_that_is_not_whole_stops_it_and_an_older_one_does_not_count(
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", ["manifest.json", "signatures/backup.sig", "RECOVERY.md"])
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_manifest_that_cannot_be_believed_stops_it(old: OldRepository, name: str, gone: bool) -> None:
+def test_missing_or_altered_manifest_stops_prune(old: OldRepository, name: str, gone: bool) -> None:
     """This applies to any set that is not pruned, here to the oldest."""
     path = Path(old.store.location) / layout.set_folder(old.made[0]) / name
     if gone:
@@ -359,7 +359,7 @@ def test_a_hold_that_the_operator_takes_back_holds_nothing(old: OldRepository) -
 
 
 @pytest.mark.mutation
-def test_what_a_store_says_it_deleted_and_did_not_is_told(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_object_that_store_only_claims_to_delete_is_reported(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     key = layout.inventory_key(old.made[0])
     real = LocalStore.purge
     monkeypatch.setattr(
@@ -410,7 +410,7 @@ def test_a_clock_that_differs_from_the_stores_prunes_nothing(old: OldRepository,
 # ---- leftovers
 
 
-def test_what_killed_runs_left_goes_after_the_grace_time(old: OldRepository) -> None:
+def test_remains_of_killed_runs_are_deleted_after_grace_time(old: OldRepository) -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     long_ago, just_now = (layout.new_set_id(now - hours * HOUR, b"killd") for hours in (72, 2))
     for set_id in (long_ago, just_now):
@@ -447,7 +447,7 @@ def test_garbage_alone_is_entered_too(old: OldRepository) -> None:
     assert decisions.prune(last).sets == {} and list(last.subjects) == ["repository.json"]
 
 
-def test_what_an_open_set_refers_to_stays(old: OldRepository) -> None:
+def test_objects_named_by_open_set_are_kept(old: OldRepository) -> None:
     """The open set shares a partition and the secrets of a set that no rule keeps."""
     second = old.made[1]
     shared = [one for one in old.manifest_of(second).artifacts if one.path.startswith("objects/") and second in one.path]
@@ -478,7 +478,7 @@ def test_an_entry_that_comes_between_makes_a_new_plan(old: OldRepository, monkey
     verified(old)
 
 
-def test_it_says_until_when_an_identity_is_needed(old: OldRepository) -> None:
+def test_prune_reports_newest_set_that_needs_each_identity(old: OldRepository) -> None:
     former = old.recipient.fingerprint
     old.recipient = old.new_identity(old.folder / "identity2")
     last = old.add(0.5, share=False)

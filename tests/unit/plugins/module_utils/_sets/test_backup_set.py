@@ -152,7 +152,7 @@ def test_a_commit_with_a_wrong_key_writes_nothing(dumped: Scene) -> None:
     assert scene.call("backup_set", **options)["changed"]
 
 
-def test_places_that_are_no_repository_are_refused(scene: Scene, tmp_path: Path) -> None:
+def test_invalid_repository_locations_are_refused(scene: Scene, tmp_path: Path) -> None:
     new = tmp_path / "new"
     scene.refused("backup_set", ObjectMissing, str(new), "create_repository", state="open", repository=str(new))
     scene.refused("backup_set", OptionError, "deployment prod", "not to test", state="open", deployment="test")
@@ -168,7 +168,7 @@ def test_places_that_are_no_repository_are_refused(scene: Scene, tmp_path: Path)
 
 
 @pytest.mark.no_false_alarm
-def test_a_new_repository_brings_the_directories_above_it(empty_scene: Scene, tmp_path: Path) -> None:
+def test_new_repository_creates_parent_directories(empty_scene: Scene, tmp_path: Path) -> None:
     """On a new host, /srv/backup does not exist yet."""
     new = tmp_path / "srv" / "backup" / "caracal"
     options: dict[str, t.Any] = {"state": "open", "repository": str(new), "create_repository": True}
@@ -178,7 +178,7 @@ def test_a_new_repository_brings_the_directories_above_it(empty_scene: Scene, tm
 
 
 @pytest.mark.mutation
-def test_a_repository_that_vanished_is_not_made_anew(scene: Scene) -> None:
+def test_vanished_repository_is_not_created_again(scene: Scene) -> None:
     """An operator moved it away. A new repository would start with an empty journal, and this would not be noticed."""
     shutil.rmtree(scene.repository)
     words = ("contains no repository", "records", str(scene.mark("backup")))
@@ -221,7 +221,7 @@ def test_a_journal_with_a_gap_or_an_edit_is_refused(scene: Scene, number: str) -
     scene.refused("backup_set", kind, "" if number == "0000000003" else number, state="open")
 
 
-def test_what_was_made_by_a_newer_version_is_refused(empty_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_repository_of_newer_version_is_refused(empty_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as later:
         later.setattr(layout, "FORMAT", layout.FORMAT + 1)
         with pytest.raises(VersionMismatch):
@@ -229,7 +229,7 @@ def test_what_was_made_by_a_newer_version_is_refused(empty_scene: Scene, monkeyp
     empty_scene.refused("backup_set", ObjectMissing, "create it again", state="open")
 
 
-def test_a_set_says_what_ran(dumped: Scene) -> None:
+def test_set_records_images_and_commands_of_services(dumped: Scene) -> None:
     image = f"sha256:{'e' * 64}"
     told = {"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": image, "image_id": image, "command": ["/bin/sts"]}
     commit: dict[str, t.Any] = {"state": "committed", "set_id": open_set(dumped), "left_out": {"secrets": "none"}}
@@ -310,6 +310,6 @@ def test_a_second_backup_is_refused_before_anything_is_sealed(scene: Scene) -> N
     assert scene.call("backup_set", **opening)["set_id"] not in (first, second)
 
 
-def test_a_set_may_be_made_beside_others_without_asking(scene: Scene) -> None:
+def test_second_set_opens_next_to_open_one_without_confirmation(scene: Scene) -> None:
     ids = {scene.call("backup_set", state="open")["set_id"] for _number in range(2)}
     assert len(ids) == 2 and not list(scene.mark("backup").parent.glob("*.running"))

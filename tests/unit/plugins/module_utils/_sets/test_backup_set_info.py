@@ -82,7 +82,7 @@ def test_every_set_has_its_turn(scene: Scene) -> None:
 
 
 @pytest.mark.mutation
-def test_a_set_that_cannot_be_believed_is_told_and_can_still_be_chosen(scene: Scene) -> None:
+def test_damaged_set_is_reported_and_can_still_be_selected(scene: Scene) -> None:
     first, _second = scene.sets()
     path = scene.repository / layout.manifest_key(first)
     path.write_bytes(path.read_bytes() + b" ")
@@ -92,7 +92,7 @@ def test_a_set_that_cannot_be_believed_is_told_and_can_still_be_chosen(scene: Sc
 
 
 @pytest.mark.mutation
-def test_what_cannot_be_chosen_is_told(scene: Scene) -> None:
+def test_impossible_selection_is_refused(scene: Scene) -> None:
     scene.refused("backup_set_info", ObjectMissing, "20261101T000000Z-zzzz is not in", select="20261101T000000Z-zzzz")
     scene.refused("backup_set_info", OptionError, "'newest'", select="newest")
     scene.refused("backup_set_info", VerificationFailed, "hours old, more than 1e-06", select="latest", within=1e-6)
@@ -102,7 +102,7 @@ def test_what_cannot_be_chosen_is_told(scene: Scene) -> None:
 
 
 @pytest.mark.mutation
-def test_a_journal_that_cannot_be_believed_lists_nothing(scene: Scene) -> None:
+def test_altered_journal_stops_listing(scene: Scene) -> None:
     scene.call("backup_set_info")
     path = scene.repository / layout.entry_key(3)
     path.write_bytes(path.read_bytes() + b" ")
@@ -116,7 +116,7 @@ def opened_by(scene: Scene, *identities: Path, set_id: str | None = None) -> t.A
     return found
 
 
-def test_who_opens_a_set_is_proved_on_its_headers(scene: Scene, tmp_path: Path) -> None:
+def test_headers_prove_identity_that_opens_set(scene: Scene, tmp_path: Path) -> None:
     ours = "SHA256:"
     stranger = tmp_path / "stranger"
     scenes.new_identity(stranger)
@@ -128,7 +128,7 @@ def test_who_opens_a_set_is_proved_on_its_headers(scene: Scene, tmp_path: Path) 
 
 
 @pytest.mark.mutation
-def test_an_object_that_is_gone_proves_nobody(scene: Scene) -> None:
+def test_missing_objects_leave_opening_identity_unknown(scene: Scene) -> None:
     for path in scene.repository.glob("sets/*/postgres/*.age"):
         os.unlink(path)
     for path in scene.repository.glob("objects/audit/*/*.age"):

@@ -37,7 +37,7 @@ def folder(scene: Scene) -> Path:
 
 
 @pytest.mark.no_false_alarm
-def test_a_whole_set_passes_and_says_what_it_is(committed: Committed) -> None:
+def test_whole_set_passes_and_reports_its_facts(committed: Committed) -> None:
     result = committed.scene.call(VERIFY)
     verdicts = {check["id"]: check["verdict"] for check in result["checks"]}
     assert verdicts == {
@@ -59,7 +59,7 @@ def test_a_whole_set_passes_and_says_what_it_is(committed: Committed) -> None:
     assert older["verdict"] == "pass" and older["set_facts"]["sequence"] == 2
 
 
-def test_a_host_that_sees_the_repository_for_the_first_time_says_so(scene: Scene) -> None:
+def test_first_verification_on_host_reports_unproven_freshness(scene: Scene) -> None:
     """The first time freshness is unproven, later it is proven. Check mode does not store a mark."""
     mark = scene.root / "new_mark"
     for check_mode in (True, True, False):
@@ -195,7 +195,7 @@ def test_altered_instructions_are_refused(scene: Scene) -> None:
     scene.refused(VERIFY, ObjectMissing, str(path), "missing")
 
 
-def test_a_signer_who_was_revoked_is_refused(scene: Scene) -> None:
+def test_revoked_signer_is_refused(scene: Scene) -> None:
     revoked = scene.root / "revoked"
     revoked.write_text(scene.key("backup").with_suffix(".pub").read_text())
     scene.refused(VERIFY, KeyProblem, "revoked", revoked_keys=str(revoked))

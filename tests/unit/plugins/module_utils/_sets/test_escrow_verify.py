@@ -108,7 +108,7 @@ def test_the_identity_of_one_class_alone_does_not_open_a_set(old: OldRepository)
 
 
 @pytest.mark.mutation
-def test_one_object_that_is_sealed_to_somebody_else_fails(old: OldRepository) -> None:
+def test_object_sealed_to_another_recipient_fails(old: OldRepository) -> None:
     """It has the right size, but the manifest names another recipient."""
     key = layout.secrets_key("0" * 16, old.made[-1])
     path = old.path(key)
@@ -124,14 +124,14 @@ def test_one_object_that_is_sealed_to_somebody_else_fails(old: OldRepository) ->
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("data", [b"", b"no age file at all, but long enough to be one for sure"])
-def test_an_object_that_is_no_age_file_fails(old: OldRepository, data: bytes) -> None:
+def test_object_without_age_header_fails(old: OldRepository, data: bytes) -> None:
     path = old.path(layout.inventory_key(old.made[-1]))
     path.write_bytes(data.ljust(path.stat().st_size, b"\0"))
     result = verify(old)
     assert result["failed"] and "does not begin with an age header" in result["msg"] and not result["proved"]
 
 
-def test_an_ssh_identity_is_told_by_its_public_half(old: OldRepository) -> None:
+def test_ssh_identity_is_identified_by_its_public_key(old: OldRepository) -> None:
     key = old.folder / "ssh_identity"
     scenes.new_ssh_key(key)
     old.recipient = age.parse(key.with_suffix(".pub").read_text(), "test")
@@ -140,7 +140,7 @@ def test_an_ssh_identity_is_told_by_its_public_half(old: OldRepository) -> None:
     assert result["proved"] == [old.recipient.fingerprint]
 
 
-def test_what_cannot_be_proved_is_refused(old: OldRepository) -> None:
+def test_missing_identity_key_or_object_is_refused(old: OldRepository) -> None:
     old.see("operator")
     absent = str(old.folder / "absent")
     old.refused(KeyProblem, absent, call=lambda check_mode: verify(old, check_mode=check_mode, identity_files=[absent]))

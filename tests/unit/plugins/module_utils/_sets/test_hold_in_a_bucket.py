@@ -81,7 +81,7 @@ def in_the_journal(old: OldRepository) -> list[str]:
     return [decisions.hold(one).state for one in old.journal().of_kind(entries.HOLD)]
 
 
-def test_what_a_set_consists_of_is_held_until_it_is_released(old: OldRepository) -> None:
+def test_objects_of_set_are_held_until_release(old: OldRepository) -> None:
     predicted = hold(old, check_mode=True)
     assert held(old) == set() and in_the_journal(old) == []
     done = hold(old)
@@ -100,7 +100,7 @@ def test_what_a_set_consists_of_is_held_until_it_is_released(old: OldRepository)
     assert not release(old)["changed"]
 
 
-def test_what_another_held_set_names_stays_held(old: OldRepository) -> None:
+def test_objects_shared_with_another_held_set_stay_held(old: OldRepository) -> None:
     shared = objects(old, 0) & objects(old, 1)
     assert shared
     hold(old, 0)
@@ -152,7 +152,7 @@ def test_the_prune_identity_cannot_destroy_what_is_held_and_no_lock_is_left(s3: 
 
 
 @pytest.mark.mutation
-def test_who_may_not_hold_is_told_what_is_missing_and_the_journal_says_nothing(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+def test_hold_without_permission_names_it_and_adds_no_entry(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     bucket = s3.bucket()
     old, prefix = in_a_bucket(s3, tmp_path, role_keys, bucket, nights=2)
     hold(old, 1)
@@ -183,7 +183,7 @@ def test_a_run_that_breaks_in_the_middle_is_completed_by_the_same_call(watched: 
 
 
 @pytest.mark.mutation
-def test_two_operators_at_a_time_leave_what_the_journal_says(watched: OldRepository, s3_proxy: FaultProxy) -> None:
+def test_concurrent_hold_and_release_match_journal(watched: OldRepository, s3_proxy: FaultProxy) -> None:
     """A set is held while another set that shares an object is released, and the reverse, at every point of the run."""
     old, (leaf,) = watched, [key for key in objects(watched, 0) & objects(watched, 1) if key.startswith("objects/audit/")]
 
@@ -211,7 +211,7 @@ def test_two_operators_at_a_time_leave_what_the_journal_says(watched: OldReposit
     assert held(old) == set()
 
 
-def test_what_is_missing_keeps_nobody_from_holding_the_rest(old: OldRepository) -> None:
+def test_missing_object_does_not_prevent_hold_of_others(old: OldRepository) -> None:
     gone = layout.inventory_key(old.made[0])
     old.store.purge(gone)
     assert hold(old)["objects"] == len(objects(old)) - 1 and held(old) == objects(old) - {gone}
@@ -223,7 +223,7 @@ def test_what_is_missing_keeps_nobody_from_holding_the_rest(old: OldRepository) 
 
 
 @pytest.mark.mutation
-def test_a_set_whose_manifest_is_not_believed_is_neither_held_nor_released(old: OldRepository) -> None:
+def test_set_with_altered_manifest_is_not_held(old: OldRepository) -> None:
     hold(old, 1)
     key = layout.manifest_key(old.made[0])
     old.store.purge(key)
@@ -237,7 +237,7 @@ def test_a_set_whose_manifest_is_not_believed_is_neither_held_nor_released(old: 
 # ---- the effect on other modules
 
 
-def test_a_prune_retains_what_the_store_holds_and_says_why(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+def test_prune_retains_objects_held_by_store_and_reports_reason(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     old, _prefix = in_a_bucket(s3, tmp_path, role_keys)
     first, second = old.made[:2]
     by_hand = [layout.dump_key(first, "caracal"), *(key for key in objects(old, 1) if key.startswith("objects/secrets/"))]
@@ -289,7 +289,7 @@ def test_a_hold_of_before_gets_its_legal_holds_from_the_same_call(old: OldReposi
 
 
 @pytest.mark.mutation
-def test_what_cannot_be_looked_at_is_unproven(watched: OldRepository, s3_proxy: FaultProxy) -> None:
+def test_holds_that_cannot_be_checked_are_unproven(watched: OldRepository, s3_proxy: FaultProxy) -> None:
     hold(watched)
     s3_proxy.add("GET .*legal-hold", status=403, code="AccessDenied")
     result = verify(watched)
@@ -320,7 +320,7 @@ def test_a_copy_that_has_the_entry_gets_legal_holds_and_no_entry_of_its_own(s3: 
     assert all(open_store(copy, BucketOptions(**s3.options())).is_held(key) for key in objects(old))
 
 
-def test_what_is_left_of_a_set_that_was_pruned_meanwhile_can_be_let_go(
+def test_remaining_holds_of_set_pruned_meanwhile_can_be_released(
     s3: S3Server, role_keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A prune without the right to see holds runs between the legal holds and the entry."""

@@ -54,7 +54,7 @@ def test_an_entry_of_2099_stops_readers_until_the_operator_corrects_it(old: OldR
     assert old.call("repository_verify", "drill", signing_key=None)["verdict"] == "pass"
 
 
-def test_what_cannot_be_corrected_is_told(old: OldRepository) -> None:
+def test_impossible_correction_is_refused(old: OldRepository) -> None:
     old.see("operator")
     first, last = old.journal().entries[0], old.journal().entries[-1]
 
@@ -100,7 +100,7 @@ def test_a_finding_that_cannot_be_acknowledged_is_refused(old: OldRepository) ->
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("message", ["two\nlines", "x" * 1001])
-def test_a_finding_whose_message_is_not_a_line_is_refused(old: OldRepository, message: str) -> None:
+def test_finding_with_invalid_message_is_refused(old: OldRepository, message: str) -> None:
     body = FindingEntry(old.made[-1], (Recorded("blocks.journal", "a" * 64, message),)).to_body()
     old.append(entries.FINDING, "backup", body=body)
     old.see("operator")

@@ -150,7 +150,7 @@ def test_an_answer_that_proves_nothing_is_not_stored(place: Place) -> None:
 
 
 @pytest.mark.mutation
-def test_where_none_is_required_the_result_says_why_there_is_none(place: Place) -> None:
+def test_optional_timestamp_failure_is_unproven_with_reason(place: Place) -> None:
     place.server.code = 500
     found = place.stamp(require_valid=False)
     assert found["verdict"] == "unproven" and not found["changed"] and place.server.url in found["message"]
@@ -159,7 +159,7 @@ def test_where_none_is_required_the_result_says_why_there_is_none(place: Place) 
 
 
 @pytest.mark.mutation
-def test_a_host_whose_clock_is_ahead_is_told_and_nothing_is_stored(place: Place) -> None:
+def test_fast_host_clock_is_reported_and_nothing_is_stored(place: Place) -> None:
     before = tree(Path(place.old.store.location))
     place.authority.time = (place.head.judged - datetime.timedelta(minutes=5, seconds=2)).replace(microsecond=0)
     with pytest.raises(TamperedData, match="was dated forward; correct the clock of"):
@@ -170,14 +170,14 @@ def test_a_host_whose_clock_is_ahead_is_told_and_nothing_is_stored(place: Place)
 
 
 @pytest.mark.mutation
-def test_what_lies_in_the_slot_and_does_not_hold_is_an_error(place: Place) -> None:
+def test_invalid_stored_timestamp_is_an_error(place: Place) -> None:
     place.old.store.put(place.slot, b"?")
     place.old.refused(TamperedData, place.slot, "not a valid timestamp", call=place.stamp)
     assert place.server.asked == []
 
 
 @pytest.mark.mutation
-def test_another_host_that_is_faster_is_believed_when_its_timestamp_holds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_valid_timestamp_stored_first_by_another_host_is_accepted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     real = LocalStore.put
     others: list[bytes] = []
 
@@ -209,7 +209,7 @@ def test_a_store_that_gives_back_something_else_is_found(place: Place, monkeypat
         place.stamp()
 
 
-def test_what_cannot_work_is_refused_before_anybody_is_asked(place: Place) -> None:
+def test_unusable_options_are_refused_before_authority_is_contacted(place: Place) -> None:
     place.old.see("backup")
     roots = Path(place.old.store.location, "roots.pem")
     shutil.copy(place.roots, roots)
@@ -299,7 +299,7 @@ def test_a_verification_finds_what_is_wrong_with_timestamps(place: Place, damage
 
 
 @pytest.mark.mutation
-def test_a_journal_that_was_rolled_back_is_told_by_a_timestamp_that_stays(place: Place) -> None:
+def test_remaining_timestamp_reveals_rolled_back_journal(place: Place) -> None:
     """Also on a host that has never seen the repository."""
     place.stamp()
     head = place.head
@@ -310,7 +310,7 @@ def test_a_journal_that_was_rolled_back_is_told_by_a_timestamp_that_stays(place:
 
 
 @pytest.mark.no_false_alarm
-def test_what_a_backup_enters_and_stamps_meanwhile_is_no_fault(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entry_and_timestamp_added_during_check_still_pass(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.stamp()
     real, calls = LocalStore.list, iter(range(2))
 

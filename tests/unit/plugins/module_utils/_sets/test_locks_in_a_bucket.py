@@ -131,7 +131,7 @@ def test_a_lock_that_is_less_strict_than_asked_is_found(s3: S3Server, role_keys:
 
 
 @pytest.mark.mutation
-def test_secrets_whose_lock_has_ended_are_found(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+def test_needed_secrets_without_current_lock_are_found(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     prefix = uuid.uuid4().hex
     reach = s3.options(lock_mode="GOVERNANCE", lock_days={**DAYS, "secrets": 0})
     old = OldRepository(tmp_path, role_keys, 97, f"s3://{s3.shared}/{prefix}", reach)
@@ -142,7 +142,7 @@ def test_secrets_whose_lock_has_ended_are_found(s3: S3Server, role_keys: Path, t
     assert [one["path"] for one in found["details"]["objects"]] == secrets_of(old, old.made), "the sets are older than a day, and need them"
 
 
-def test_the_list_of_sets_tells_until_when_the_store_keeps_them(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
+def test_set_list_shows_end_of_store_lock(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     old, _prefix = locked(s3, tmp_path, role_keys)
     listed = old.call("backup_set_info", "drill")
     until = old.store.locked_until(layout.manifest_key(old.made[0]))

@@ -122,7 +122,7 @@ def hide(old: OldRepository, s3: S3Server, set_id: str, *, junk: bool) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("junk", [False, True])
-def test_what_is_hidden_by_delete_markers_is_not_pruned_for_that(s3: S3Server, role_keys: Path, tmp_path: Path, junk: bool) -> None:
+def test_set_hidden_by_delete_markers_is_not_pruned(s3: S3Server, role_keys: Path, tmp_path: Path, junk: bool) -> None:
     """The set can be restored, and only a prune could destroy it permanently."""
     old, prefix = in_a_bucket(s3, tmp_path, role_keys)
     old.see("prune")

@@ -31,7 +31,7 @@ def read_later(opened: access.Opened, real: t.Any = prune_facts.read) -> t.Any:
     return dataclasses.replace(facts, now=facts.now + LATER), manifests
 
 
-def test_what_is_left_is_whole_and_the_next_backup_builds_on_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remaining_set_is_whole_and_next_backup_builds_on_it(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     scene.call("backup_set_info", high_water_mark=str(scene.mark("prune")))
     first, second = scene.sets()
     third = scene.backup()["set_id"]

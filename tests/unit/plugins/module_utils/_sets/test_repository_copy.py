@@ -62,7 +62,7 @@ def test_an_archive_in_the_repository_goes_along(old: OldRepository, here: bool)
     assert check_copy(old)["verdict"] == "pass"
 
 
-def test_what_came_since_is_copied_and_what_was_pruned_stays_there(old: OldRepository) -> None:
+def test_new_objects_are_copied_and_pruned_ones_stay_at_destination(old: OldRepository) -> None:
     copy(old)
     pruned = old.prune()["pruned"]
     new = old.add(0.5)
@@ -121,7 +121,7 @@ def _dies_at(number: int) -> None:
 
 
 @pytest.mark.mutation
-def test_what_is_not_as_signed_is_not_copied(old: OldRepository) -> None:
+def test_object_that_differs_from_signed_digest_is_not_copied(old: OldRepository) -> None:
     key = layout.dump_key(old.made[2], "caracal")
     data = old.path(key).read_bytes()
     old.path(key).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
@@ -142,7 +142,7 @@ def test_what_is_not_as_signed_is_not_copied(old: OldRepository) -> None:
 
 
 @pytest.mark.mutation
-def test_a_set_that_cannot_be_believed_does_not_keep_the_others_from_being_saved(old: OldRepository) -> None:
+def test_damaged_set_does_not_prevent_copy_of_others(old: OldRepository) -> None:
     old.path(layout.recovery_key(old.made[2])).unlink()
     told = copy(old)
     assert told["failed"] and "RECOVERY.md" in told["msg"] and len(told["faults"]) == 1
@@ -152,7 +152,7 @@ def test_a_set_that_cannot_be_believed_does_not_keep_the_others_from_being_saved
 
 
 @pytest.mark.mutation
-def test_a_destination_that_lies_is_found(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_destination_returning_wrong_content_is_found(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that returns wrong bytes."""
     real = LocalStore.open
 
@@ -167,7 +167,7 @@ def test_a_destination_that_lies_is_found(old: OldRepository, monkeypatch: pytes
 
 
 @pytest.mark.mutation
-def test_what_changed_at_the_destination_is_found(old: OldRepository) -> None:
+def test_changed_object_at_destination_is_found(old: OldRepository) -> None:
     copy(old)
     path = place(old) / layout.dump_key(old.made[3], "caracal")
     data = path.read_bytes()

@@ -69,7 +69,7 @@ def test_every_object_that_is_altered_is_found_and_its_sets_are_named(old: OldRe
 
 
 @pytest.mark.mutation
-def test_what_is_gone_is_found(old: OldRepository) -> None:
+def test_missing_object_or_manifest_is_found_in_partial_verification(old: OldRepository) -> None:
     for key, check in (
         (layout.inventory_key(old.made[0]), "set.objects"),
         (layout.manifest_key(old.made[1]), "repository.manifests"),
@@ -122,7 +122,7 @@ def test_a_set_that_failed_stops_a_prune_until_it_was_found_right(old: OldReposi
     assert old.prune()["changed"]
 
 
-def test_what_nothing_names_is_told(old: OldRepository) -> None:
+def test_unreferenced_object_is_reported(old: OldRepository) -> None:
     now = datetime.datetime.now(datetime.timezone.utc)
     killed, running = (layout.new_set_id(now - hours * HOUR, b"x" * 5) for hours in (9, 1))
     for set_id in (killed, running):
@@ -135,7 +135,7 @@ def test_what_nothing_names_is_told(old: OldRepository) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_proved_the_lock_of_a_bucket_is_no_orphan(old: OldRepository) -> None:
+def test_canary_that_proves_bucket_lock_is_not_an_orphan(old: OldRepository) -> None:
     old.store.put(f"{s3_prepare.CANARIES}/2026/a", b"")
     (orphans,) = [one for one in old.call("repository_verify", "drill")["checks"] if one["id"] == "repository.orphans"]
     assert orphans["verdict"] == "pass"
@@ -153,7 +153,7 @@ def report_signature(old: OldRepository) -> str:
 
 
 @pytest.mark.mutation
-def test_the_signature_of_a_report_that_is_gone_wrong_or_a_strangers_is_found(old: OldRepository) -> None:
+def test_missing_or_invalid_report_signature_is_found(old: OldRepository) -> None:
     key = report_signature(old)
     path, report = old.path(key), old.path(key.removesuffix(".sig")).read_bytes()
     for content, words in (
@@ -198,7 +198,7 @@ def test_a_copied_signature_shows_no_roll_back(old: OldRepository) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("module", ["repository_verify", "backup_set_verify"])
-def test_an_altered_last_entry_is_no_pass_on_a_host_without_a_mark(old: OldRepository, module: str) -> None:
+def test_altered_last_entry_is_unproven_on_host_without_high_water_mark(old: OldRepository, module: str) -> None:
     """It is next to the signature of the original, so it is more than an unsigned object."""
     head = old.journal().head
     path = old.path(layout.entry_key(head.sequence))
@@ -211,14 +211,14 @@ def test_an_altered_last_entry_is_no_pass_on_a_host_without_a_mark(old: OldRepos
 
 
 @pytest.mark.mutation
-def test_a_second_signature_by_a_known_signer_is_told_as_a_fork(old: OldRepository) -> None:
+def test_second_signature_by_known_signer_is_reported_as_fork(old: OldRepository) -> None:
     key = plant(old, 3, b"another third entry")
     verdict, message = told(verify(old), "journal.signatures")
     assert verdict == "warn" and key in message and "backup@prod" in message and "forked" in message
 
 
 @pytest.mark.mutation
-def test_what_nobody_known_has_signed_is_garbage(old: OldRepository) -> None:
+def test_signatures_by_unknown_keys_only_warn(old: OldRepository) -> None:
     old.store.put("journal/0000000099-0123456789abcdef.sig", b"junk")
     plant(old, 98, b"x", "stranger", "backup@prod")
     result = verify(old)
@@ -228,7 +228,7 @@ def test_what_nobody_known_has_signed_is_garbage(old: OldRepository) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_who_lost_a_race_for_a_number_leaves_no_finding(old: OldRepository) -> None:
+def test_lost_race_for_entry_number_leaves_no_finding(old: OldRepository) -> None:
     mine = old.journal()
     body = decisions.Verification(1, 1, 0, ()).to_body()
     subjects = [entries.subject(layout.REPOSITORY, old.load().sha256)]
@@ -245,7 +245,7 @@ def test_an_empty_repository_is_unproven(role_keys: Path, tmp_path: Path) -> Non
     assert {"set.objects", "repository.decryptable"} <= {one["id"] for one in result["checks"] if one["verdict"] == "unproven"}
 
 
-def test_what_cannot_be_meant_is_refused(old: OldRepository) -> None:
+def test_invalid_options_are_refused(old: OldRepository) -> None:
     old.see("drill")
 
     def refused(kind: t.Any, words: str, **own: t.Any) -> None:

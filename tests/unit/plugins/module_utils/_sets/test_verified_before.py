@@ -48,7 +48,7 @@ def calls(old: OldRepository) -> dict[str, t.Callable[[], t.Any]]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("how", [Path.unlink, lambda path: path.write_bytes(b"junk")])
-def test_who_verifies_reads_everything(old: OldRepository, how: t.Callable[[Path], t.Any]) -> None:
+def test_verification_reads_every_entry_again(old: OldRepository, how: t.Callable[[Path], t.Any]) -> None:
     wanted = calls(old)
     for role in ("drill", "operator"):
         old.see(role)
@@ -61,7 +61,7 @@ def test_who_verifies_reads_everything(old: OldRepository, how: t.Callable[[Path
 
 
 @pytest.mark.no_false_alarm
-def test_who_does_not_verify_reads_what_is_new(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_host_without_verification_reads_only_new_entries(old: OldRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     old.see("drill")
     head = old.journal().head.sequence
     with watched(monkeypatch) as keys:

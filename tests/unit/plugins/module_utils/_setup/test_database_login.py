@@ -95,7 +95,7 @@ def test_a_login_is_made_with_its_rights_and_no_others_and_only_once(host: Host)
         ("ALTER ROLE backup PASSWORD NULL", "its password of backup"),
     ],
 )
-def test_what_is_missing_is_added(host: Host, statement: str, lacks: str) -> None:
+def test_missing_right_or_password_is_added(host: Host, statement: str, lacks: str) -> None:
     host.call()
     host.execute(statement)
     assert host.call()["made"] == [lacks] and host.call()["made"] == []
@@ -131,7 +131,7 @@ def test_an_empty_password_is_refused(host: Host) -> None:
 
 
 @pytest.mark.mutation
-def test_a_superuser_is_no_login_of_backups(host: Host) -> None:
+def test_superuser_is_refused_as_backup_login(host: Host) -> None:
     host.execute("CREATE ROLE backup SUPERUSER LOGIN")
     for own in ({}, {"user": ADMIN}):
         with pytest.raises(OptionError):
@@ -146,7 +146,7 @@ def test_a_name_is_quoted(host: Host) -> None:
     host.execute('DROP ROLE "odd ""name\'; DROP ROLE nobody; --"')
 
 
-def test_the_admin_is_who_the_system_says(host: Host) -> None:
+def test_admin_step_runs_with_user_id_from_system(host: Host) -> None:
     """Root takes that user's ID temporarily; any other user keeps its own."""
     ours = os.geteuid(), os.getegid()
     with database_login._as_admin(ADMIN):
@@ -157,7 +157,7 @@ def test_the_admin_is_who_the_system_says(host: Host) -> None:
 
 
 @pytest.mark.mutation
-def test_a_server_that_lets_the_login_not_in_is_told_with_the_line(host: Host) -> None:
+def test_rejected_login_is_reported_with_pg_hba_file(host: Host) -> None:
     host.rules("local all backup reject\nlocal all all trust\n")
     try:
         with pytest.raises(PermissionMissing) as caught:

@@ -36,7 +36,7 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def test_keys_are_made_once_and_only_public_halves_are_told(folder: Path) -> None:
+def test_keys_are_created_once_and_only_public_parts_are_reported(folder: Path) -> None:
     predicted = call(folder, check_mode=True)
     assert list(folder.iterdir()) == []
     made = call(folder)
@@ -88,7 +88,7 @@ def test_a_folder_that_is_missing_or_everybodys_is_refused(folder: Path) -> None
     ],
     ids=["no identity", "empty", "everybody's", "two", "no key"],
 )
-def test_a_file_that_is_no_key_is_refused_and_kept(folder: Path, name: str, text: str, mode: int) -> None:
+def test_invalid_key_file_is_refused_and_kept(folder: Path, name: str, text: str, mode: int) -> None:
     (folder / name).write_text(text, encoding="ascii")
     (folder / name).chmod(mode)
     with pytest.raises(KeyProblem) as caught:

@@ -182,7 +182,7 @@ LIES = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", LIES)
-def test_what_is_not_one_public_key_is_refused(folder: Path, name: str) -> None:
+def test_value_that_is_not_one_public_key_is_refused(folder: Path, name: str) -> None:
     with pytest.raises(KeyProblem):
         call(folder, backup=LIES[name])
     assert content(folder) == {}
@@ -194,7 +194,7 @@ def test_what_is_not_one_public_key_is_refused(folder: Path, name: str) -> None:
     [f"{OPENS}\n{READER}", f"{OPENS}\n", f"{OPENS} ", BACKUP, "age1", f"# x\n{OPENS}", OPENS.upper()],
     ids=map(str, range(20)),
 )
-def test_what_is_not_one_recipient_is_refused(folder: Path, lie: str) -> None:
+def test_value_that_is_not_one_recipient_is_refused(folder: Path, lie: str) -> None:
     with pytest.raises(KeyProblem):
         call(folder, opens=lie)
     assert content(folder) == {}

@@ -32,7 +32,7 @@ def lines(**own: t.Any) -> list[str]:
     return key_summary.lines({**KEYS, **own})
 
 
-def test_the_keys_are_those_that_the_role_gives() -> None:
+def test_key_names_match_role() -> None:
     (task,) = yaml.safe_load((tree.ROOT / "roles/caracal_setup/tasks/summary.yml").read_text(encoding="utf-8"))
     assert task["vars"]["__caracal_setup_keys"].keys() == KEYS.keys()
 

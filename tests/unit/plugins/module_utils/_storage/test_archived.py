@@ -54,7 +54,7 @@ def test_bytes_are_read_from_anywhere(store: Store) -> None:
             stream.seek(-1)
 
 
-def test_what_is_hidden_is_still_held(s3: S3Server) -> None:
+def test_object_hidden_by_delete_marker_is_still_held(s3: S3Server) -> None:
     store = open_store(f"s3://{s3.shared}/{uuid.uuid4().hex}", BucketOptions(**s3.options()))
     store.put(KEY, b"true")
     store.delete(KEY)

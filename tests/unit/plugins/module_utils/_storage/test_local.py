@@ -62,7 +62,7 @@ def error_of(work: t.Callable[[], object]) -> str:
     return "no error"
 
 
-def test_what_is_put_is_read_and_private(store: LocalStore) -> None:
+def test_stored_object_is_readable_and_private(store: LocalStore) -> None:
     assert store.put(KEY, b"content").size == 7
     assert store.read(KEY) == b"content"
     assert store.stat(KEY) == store.list("sets")[0]
@@ -96,7 +96,7 @@ def test_nothing_is_overwritten(store: LocalStore) -> None:
 
 
 @pytest.mark.mutation
-def test_of_many_at_once_one_wins(store: LocalStore) -> None:
+def test_one_of_several_concurrent_writes_succeeds(store: LocalStore) -> None:
     won: list[int] = []
     start = threading.Barrier(8)
 
@@ -130,7 +130,7 @@ def test_a_listing_is_sorted_and_without_what_no_key_can_name(store: LocalStore)
         assert store.list("", after) == [one for one in store.list("") if one.key > after]
 
 
-def test_what_is_deleted_is_gone_and_may_be_gone(store: LocalStore) -> None:
+def test_deleted_object_is_gone_and_second_delete_succeeds(store: LocalStore) -> None:
     store.put(KEY, b"")
     store.delete(KEY)
     store.delete(KEY)
@@ -154,7 +154,7 @@ def test_an_object_over_its_limit_is_refused(store: LocalStore) -> None:
 
 
 @pytest.mark.mutation
-def test_a_missing_parent_of_the_repository_is_told(tmp_path: Path) -> None:
+def test_missing_parent_of_repository_is_reported(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "not-mounted" / "repository"))
     for write in (lambda: store.put(KEY, b""), lambda: store.check_writable(probe=False), lambda: store.check_writable(probe=True)):
         said = error_of(write)
@@ -226,7 +226,7 @@ def test_a_pipe_does_not_make_us_wait(store: LocalStore) -> None:
 
 
 @pytest.mark.mutation
-def test_a_full_disk_leaves_nothing(store: LocalStore) -> None:
+def test_write_beyond_file_size_limit_leaves_nothing(store: LocalStore) -> None:
     store.put("other", b"")
 
     def fill() -> str:
@@ -238,7 +238,7 @@ def test_a_full_disk_leaves_nothing(store: LocalStore) -> None:
 
 
 @pytest.mark.mutation
-def test_a_directory_without_permission_is_told(tmp_path: Path) -> None:
+def test_directory_without_permission_is_reported(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     place = tmp_path / "repository"
     place.mkdir()
@@ -262,7 +262,7 @@ def test_a_directory_without_permission_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_kill_leaves_no_object(store: LocalStore) -> None:
+def test_killed_write_leaves_no_object(store: LocalStore) -> None:
     store.put("other", b"")
 
     def write() -> None:
@@ -291,13 +291,13 @@ def test_a_kill_leaves_no_object(store: LocalStore) -> None:
         (errno.EIO, "Input/output error; check the disk"),
     ],
 )
-def test_what_the_system_says_becomes_a_remedy(number: int, words: str) -> None:
+def test_system_error_is_reported_with_remedy(number: int, words: str) -> None:
     with pytest.raises(StorageError, match=words) as caught, folders.told("/srv/backup/x"):
         raise OSError(number, os.strerror(number))
     assert caught.value.msg.startswith("/srv/backup/x: ") and "\n" not in caught.value.msg
 
 
-def test_a_probe_leaves_nothing_and_check_mode_makes_nothing(store: LocalStore) -> None:
+def test_write_checks_leave_nothing_behind(store: LocalStore) -> None:
     store.check_writable(probe=False)
     store.check_writable(probe=True)
     assert not os.path.exists(store.location)
@@ -321,7 +321,7 @@ def test_clear_takes_what_a_killed_writer_left_and_spares_the_rest(store: LocalS
     assert not (Path(store.location) / "sets" / "one").exists()
 
 
-def test_its_clock_is_that_of_a_file_that_is_written_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_store_clock_reads_time_of_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also on a file system without unnamed files (O_TMPFILE)."""
     store = LocalStore(str(tmp_path / "repository"))
     real = os.open

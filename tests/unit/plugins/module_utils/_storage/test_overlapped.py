@@ -45,7 +45,7 @@ def test_results_come_in_the_order_of_the_items(threads: int, count: int) -> Non
     assert list(in_order(work, range(count), threads)) == [item * item for item in range(count)]
 
 
-def test_several_are_under_way_together() -> None:
+def test_several_requests_run_at_once() -> None:
     """Each waits for the others, so a sequential run would never end."""
     together = threading.Barrier(THREADS, timeout=PATIENCE)
     assert sorted(in_order(lambda _item: together.wait(), range(THREADS), THREADS)) == list(range(THREADS))

@@ -94,7 +94,7 @@ def version(store: S3Store, key: str) -> dict[str, t.Any]:
     return {**store.bucket.named(key), "VersionId": store.bucket.client.head_object(**store.bucket.named(key))["VersionId"]}
 
 
-def test_what_is_put_is_read(store: S3Store) -> None:
+def test_stored_object_is_readable(store: S3Store) -> None:
     assert store.put(KEY, b"content").size == 7
     assert store.read(KEY) == b"content"
     assert store.stat(KEY) == store.list("sets")[0]
@@ -106,7 +106,7 @@ def test_what_is_put_is_read(store: S3Store) -> None:
 
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("size", [1, 5 << 20, (5 << 20) + 1, (17 << 20) + 3])
-def test_a_stream_comes_back_as_it_was(store: S3Store, small_parts: int, size: int, known: bool) -> None:
+def test_stream_is_read_back_unchanged(store: S3Store, small_parts: int, size: int, known: bool) -> None:
     assert put_stream(store, BIG, size, known=known) == sha256(store, BIG)
     assert [(one.key, one.size) for one in store.list("")] == [(BIG, size)]
     assert unfinished(store) == 0
@@ -135,7 +135,7 @@ def test_nothing_is_overwritten(store: S3Store, small_parts: int, key: str, size
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("key", [ENTRY, PART_KEY])
-def test_of_many_at_once_one_wins(s3: S3Server, store: S3Store, key: str) -> None:
+def test_one_of_several_concurrent_writes_succeeds(s3: S3Server, store: S3Store, key: str) -> None:
     won: list[int] = []
     start = threading.Barrier(6)
     writers = [again(s3, store) for _time in range(6)]
@@ -203,7 +203,7 @@ def test_an_object_over_its_limit_is_refused(store: S3Store) -> None:
 @pytest.mark.parametrize("key", [ENTRY, KEY, "repository.json", "sets/20261125T020000Z-k3f9/signatures/backup.sig"])
 @pytest.mark.parametrize("marker", [True, False])
 @pytest.mark.parametrize("other", [True, False])
-def test_the_first_version_of_what_nobody_deletes_is_read(s3: S3Server, store: S3Store, key: str, marker: bool, other: bool) -> None:
+def test_first_version_of_object_that_is_never_deleted_is_read(s3: S3Server, store: S3Store, key: str, marker: bool, other: bool) -> None:
     store.put(key, b"true")
     if marker:
         s3.client.delete_object(**store.bucket.named(key))
@@ -225,7 +225,7 @@ def test_an_entry_of_the_journal_below_a_marker_is_listed(s3: S3Server, store: S
 
 
 @pytest.mark.parametrize("key", [PART_KEY, BIG])
-def test_what_is_deleted_by_right_is_gone_and_may_be_made_again(store: S3Store, key: str) -> None:
+def test_properly_deleted_object_is_gone_and_can_be_stored_again(store: S3Store, key: str) -> None:
     store.put(key, b"first")
     store.delete(key)
     store.delete(key)
@@ -389,14 +389,14 @@ def test_a_bucket_that_does_is_accepted(s3: S3Server, store: S3Store, locked: S3
         ({"s3_endpoint": "http://user:pass-word@x"}, OptionError, "s3_endpoint is not the address"),
     ],
 )
-def test_a_connection_that_cannot_work_is_told(s3: S3Server, own: dict[str, t.Any], kind: type[Exception], words: str) -> None:
+def test_unusable_connection_is_reported(s3: S3Server, own: dict[str, t.Any], kind: type[Exception], words: str) -> None:
     with pytest.raises(kind, match=words) as caught:
         new_store(s3, **own).check_writable(probe=False)
     assert "\n" not in str(caught.value) and "pass-word" not in str(caught.value)
 
 
 @pytest.mark.mutation
-def test_no_bucket_and_wrong_credentials_are_told(s3: S3Server, tmp_path: t.Any) -> None:
+def test_missing_bucket_and_wrong_credentials_are_reported(s3: S3Server, tmp_path: t.Any) -> None:
     with pytest.raises(StorageError, match="the bucket does not exist; correct the address"):
         new_store(s3, "test-nowhere").check_writable(probe=False)
     wrong = tmp_path / "credentials"

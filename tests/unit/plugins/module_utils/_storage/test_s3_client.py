@@ -146,7 +146,7 @@ def test_a_web_identity_is_asked_again_before_its_credentials_end(
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("role", [None, ROLE])
-def test_no_credentials_at_all_is_told(role: str | None) -> None:
+def test_missing_credentials_are_reported(role: str | None) -> None:
     with pytest.raises(Unreachable, match="credentials") as caught:
         client = s3_client.connect(WHERE, Connection(endpoint="http://127.0.0.1:1", region="eu-central-1", role_arn=role))
         with s3_client.told(WHERE):
@@ -200,7 +200,7 @@ def asked(connection: Connection) -> str:
 
 
 @pytest.mark.mutation
-def test_a_certificate_that_nobody_vouches_for_is_told(credentials: str, tls: tuple[str, str]) -> None:
+def test_untrusted_certificate_is_reported(credentials: str, tls: tuple[str, str]) -> None:
     usual = Connection(endpoint=tls[0], region="x", credentials_file=credentials, path_style=True)
     assert "the TLS certificate is not trusted; set s3_ca_bundle to the CA that signed it" in asked(usual)
 
@@ -213,7 +213,7 @@ def test_a_bundle_makes_it_trusted(credentials: str, tls: tuple[str, str]) -> No
 
 
 @pytest.mark.mutation
-def test_a_library_that_is_missing_or_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_or_old_library_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boto3, "__version__", "1.34.9")
     with pytest.raises(MissingDependency, match=r"boto3 1\.34\.9 is too old for safe uploads; update it: .*boto3>=1\.36"):
         s3_client.connect(WHERE, Connection())

@@ -88,7 +88,7 @@ SAID = [
 @pytest.mark.mutation
 @pytest.mark.parametrize(("status", "code", "kind", "words", "tries"), SAID, ids=[one[1] for one in SAID])
 @pytest.mark.parametrize("what", ["small", "begin", "part", "end"])
-def test_what_the_store_refuses_is_told_and_leaves_nothing(
+def test_request_refused_by_store_is_reported_and_leaves_nothing(
     store: S3Store, s3_proxy: FaultProxy, what: str, status: int, code: str, kind: type[BackupError], words: str, tries: int
 ) -> None:
     request, skip = {"small": ("PUT", 0), "begin": ("POST .*uploads", 0), "part": (PARTS, 1), "end": ("POST .*uploadId", 0)}[what]
@@ -102,7 +102,7 @@ def test_what_the_store_refuses_is_told_and_leaves_nothing(
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("code", ["InternalError", "SlowDown"])
 @pytest.mark.parametrize("request_line", ["PUT", "POST .*uploads", PARTS, "POST .*uploadId", "HEAD", "GET .*versions", "GET .*versionId"])
-def test_what_passes_is_tried_again(store: S3Store, s3_proxy: FaultProxy, code: str, request_line: str) -> None:
+def test_temporary_store_error_is_retried(store: S3Store, s3_proxy: FaultProxy, code: str, request_line: str) -> None:
     s3_proxy.add(request_line, status=503, code=code, times=2)
     data = put_big(store)
     with store.open(BIG) as stream:
@@ -156,7 +156,7 @@ def test_a_conflict_of_two_writers_is_tried_again(store: S3Store, s3_proxy: Faul
 
 
 @pytest.mark.mutation
-def test_a_conflict_that_stays_is_told(store: S3Store, s3_proxy: FaultProxy) -> None:
+def test_lasting_conflict_is_reported(store: S3Store, s3_proxy: FaultProxy) -> None:
     fault = s3_proxy.add("PUT", status=409, code="ConditionalRequestConflict")
     refused(StorageError, "another writer keeps writing this object", lambda: store.put("journal/0000000001.json", b"x"))
     assert fault.hits == s3_upload.CONFLICTS
@@ -165,7 +165,7 @@ def test_a_conflict_that_stays_is_told(store: S3Store, s3_proxy: FaultProxy) -> 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("what", ["part", "end", "small", "copy"])
-def test_a_checksum_that_is_a_lie_is_found(store: S3Store, s3_proxy: FaultProxy, what: str) -> None:
+def test_false_checksum_is_found(store: S3Store, s3_proxy: FaultProxy, what: str) -> None:
     lie = s3_parts.text(bytes(32))
     s3_proxy.add(PARTS if what == "part" else "HEAD", change=lambda said: said.header("x-amz-checksum-sha256", lie))
     if what == "copy":
@@ -239,7 +239,7 @@ def test_credentials_that_expire_in_a_long_upload_end_it(store: S3Store, s3_prox
 
 
 @pytest.mark.mutation
-def test_an_upload_that_somebody_ends_is_told(store: S3Store, s3_proxy: FaultProxy) -> None:
+def test_upload_aborted_by_another_client_is_reported(store: S3Store, s3_proxy: FaultProxy) -> None:
     with pytest.raises(StorageError, match="the upload was aborted while it ran"), store.writer("objects", BIG) as out:
         out.write(bytes(11 << 20))
         for one in list(s3_prepare.uploads(store.bucket, "")):
@@ -249,7 +249,7 @@ def test_an_upload_that_somebody_ends_is_told(store: S3Store, s3_proxy: FaultPro
 
 
 @pytest.mark.mutation
-def test_an_object_that_vanishes_while_it_is_read_is_told(store: S3Store, s3_proxy: FaultProxy) -> None:
+def test_object_that_vanishes_during_read_is_reported(store: S3Store, s3_proxy: FaultProxy) -> None:
     store.put("sets/a", b"x")
     s3_proxy.add("GET .*versionId", status=404, code="NoSuchVersion")
     refused(ObjectMissing, "does not exist", lambda: store.read("sets/a"))

@@ -59,7 +59,7 @@ def test_a_hold_is_on_until_it_is_taken_off(s3: S3Server, key: str) -> None:
 
 
 @pytest.mark.mutation
-def test_nobody_destroys_what_is_held(s3: S3Server) -> None:
+def test_held_object_cannot_be_destroyed_by_any_identity(s3: S3Server) -> None:
     bucket = s3.bucket()
     store = reach(s3, bucket, prefix="prod")
     for key in (KEPT, SHARED):
@@ -87,7 +87,7 @@ def test_nobody_destroys_what_is_held(s3: S3Server) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("key", [KEPT, SHARED])
-def test_the_true_version_is_held_whatever_lies_on_top(s3: S3Server, key: str) -> None:
+def test_true_version_is_held_below_forged_newer_version(s3: S3Server, key: str) -> None:
     store = reach(s3, s3.shared)
     store.put(key, b"true")
     s3.client.put_object(**store.bucket.named(key), Body=b"forged")
@@ -147,7 +147,7 @@ def test_a_store_that_does_not_answer_is_not_one_without_locks(s3: S3Server, s3_
 
 
 @pytest.mark.mutation
-def test_a_store_that_only_says_yes_is_found(s3: S3Server, s3_proxy: FaultProxy) -> None:
+def test_hold_that_store_accepts_without_setting_it_is_found(s3: S3Server, s3_proxy: FaultProxy) -> None:
     store = reach(s3, s3.shared, s3_endpoint=s3_proxy.endpoint)
     store.put(KEPT, b"x")
     s3_proxy.add(ASKED, status=404, code="NoSuchObjectLegalHold")
@@ -156,7 +156,7 @@ def test_a_store_that_only_says_yes_is_found(s3: S3Server, s3_proxy: FaultProxy)
 
 
 @pytest.mark.parametrize("code", ["NoSuchObjectLockConfiguration", "NoSuchObjectLegalHold"])
-def test_what_never_had_a_hold_is_not_held_in_the_words_of_every_store(s3: S3Server, s3_proxy: FaultProxy, code: str) -> None:
+def test_store_error_for_missing_hold_means_not_held(s3: S3Server, s3_proxy: FaultProxy, code: str) -> None:
     store = reach(s3, s3.shared, s3_endpoint=s3_proxy.endpoint)
     store.put(SHARED, b"x")
     s3_proxy.add(ASKED, status=404, code=code)

@@ -138,7 +138,7 @@ def test_its_credentials_are_renewed_before_they_end(
 
 
 @pytest.mark.mutation
-def test_an_instance_without_a_role_is_told(store: S3Store, metadata: Metadata) -> None:
+def test_instance_without_role_is_reported(store: S3Store, metadata: Metadata) -> None:
     metadata.user = None
     with pytest.raises(
         Unreachable, match="there are no usable credentials; set s3_profile or s3_credentials_file, or give this host a role"

@@ -32,7 +32,7 @@ def test_a_directory_is_a_local_store(location: str) -> None:
         ("/srv/a\nb", "is not an absolute path"),
     ],
 )
-def test_what_is_no_place_is_refused(location: str, words: str) -> None:
+def test_invalid_location_is_refused(location: str, words: str) -> None:
     with pytest.raises(OptionError, match=words) as caught:
         open_store(location)
     assert "\n" not in caught.value.msg

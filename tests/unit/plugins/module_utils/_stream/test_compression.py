@@ -31,7 +31,7 @@ class Dribble(io.BytesIO):
 
 
 @given(st.lists(st.binary(max_size=300), max_size=20), st.integers(1, 400))
-def test_a_stream_comes_back(parts: list[bytes], size: int) -> None:
+def test_stream_is_read_back_unchanged(parts: list[bytes], size: int) -> None:
     reader = compression.Decompressor(io.BytesIO(packed(*parts)), "x")
     found = []
     while chunk := reader.read(size):
@@ -41,7 +41,7 @@ def test_a_stream_comes_back(parts: list[bytes], size: int) -> None:
     assert reader.read(size) == b""
 
 
-def test_what_comes_in_drops_is_the_same() -> None:
+def test_stream_read_in_small_pieces_gives_same_data() -> None:
     data = os.urandom(1000) * 40
     assert compression.Decompressor(Dribble(packed(data)), "x").read_all(len(data)) == data
 
@@ -67,7 +67,7 @@ def test_every_early_end_is_found() -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("damage", ["cut", "flipped", "longer"])
-def test_an_error_is_not_the_end_for_who_asks_again(damage: str) -> None:
+def test_damaged_stream_raises_again_at_the_next_read(damage: str) -> None:
     whole = packed(os.urandom(1000))
     damaged = {"cut": whole[:-9], "flipped": whole[:-1] + bytes([whole[-1] ^ 1]), "longer": whole + b"x"}[damage]
     reader = compression.Decompressor(io.BytesIO(damaged), "x")
@@ -98,7 +98,7 @@ def test_every_flipped_bit_is_found() -> None:
 
 
 @pytest.mark.mutation
-def test_what_is_no_zstd_stream_is_named() -> None:
+def test_data_that_is_not_zstd_stream_is_named_in_error() -> None:
     with pytest.raises(TamperedData, match=r"^objects/x: not a zstd stream"):
         compression.decompress(b"PGDMP" * 10, "objects/x", 100)
 

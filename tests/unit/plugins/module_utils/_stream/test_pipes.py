@@ -52,7 +52,7 @@ def test_a_large_pipe_takes_everything_that_is_written() -> None:
     assert found == data
 
 
-def test_enlarge_leaves_other_files_alone(tmp_path: os.PathLike[str]) -> None:
+def test_enlarge_leaves_other_files_unchanged(tmp_path: os.PathLike[str]) -> None:
     with open(os.path.join(tmp_path, "file"), "w+b") as stream:
         pipes.enlarge(stream.fileno())
         pipes.write_all(stream.fileno(), b"as before")
@@ -60,7 +60,7 @@ def test_enlarge_leaves_other_files_alone(tmp_path: os.PathLike[str]) -> None:
         assert stream.read() == b"as before"
 
 
-def test_writing_to_a_pipe_that_nobody_reads_is_an_error() -> None:
+def test_writing_to_pipe_without_reader_is_an_error() -> None:
     read_end, write_end = pipes.large_pipe()
     os.close(read_end)
     with pytest.raises(BrokenPipeError):

@@ -61,7 +61,7 @@ def test_a_missing_program_is_named(program: str) -> None:
         run([program])
 
 
-def test_a_file_that_is_no_program_is_named(tmp_path: os.PathLike[str]) -> None:
+def test_file_that_is_not_executable_is_named_in_error(tmp_path: os.PathLike[str]) -> None:
     path = os.path.join(tmp_path, "pg_dump")
     with open(path, "w") as stream:
         stream.write("#!/bin/sh\n")
@@ -103,7 +103,7 @@ def test_a_process_that_is_left_behind_is_not_waited_for() -> None:
     os.kill(int(said.partition(" ")[2]), signal.SIGKILL)
 
 
-def test_stderr_that_is_no_utf8_does_no_harm() -> None:
+def test_stderr_that_is_not_utf8_is_still_reported() -> None:
     with pytest.raises(StageFailed, match="�broken"):
         run(python(r"import sys; sys.stderr.buffer.write(b'\xffbroken'); sys.exit(1)"))
 
@@ -115,7 +115,7 @@ def test_kill_is_harmless_afterwards() -> None:
     assert child.process.returncode == 0
 
 
-def test_a_child_runs_as_whom_it_is_told() -> None:
+def test_child_runs_as_given_user() -> None:
     mine = Identity(os.getuid(), os.getgid()) if os.getuid() else Identity(65534, 65533)
     code = "import os; print(os.getuid(), os.getgid(), os.getgroups())"
     if os.getuid():
@@ -158,6 +158,6 @@ pg_restore: warning: something
         ("psql: error: FATAL:  no\npassword retrieved from file", ["psql: error: FATAL:  no"]),
     ],
 )
-def test_lines_that_tell_why(text: str, lines: list[str]) -> None:
+def test_lines_that_give_the_reason(text: str, lines: list[str]) -> None:
     assert telling_lines(text) == lines
     assert last_line(text) == (lines[-1] if lines else "no output")

@@ -80,7 +80,7 @@ def test_bytes_of_all_processes_and_threads_are_counted(folder: Path) -> None:
     assert told.told().strip() == b""
 
 
-def test_where_nobody_looks_nothing_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_without_display_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(progress.FOLDER, raising=False)
     with progress.shown() as told:
         assert told is SILENT
@@ -122,7 +122,7 @@ def test_a_share_is_all_of_its_size_in_the_end(cells: Progress) -> None:
 
 
 @pytest.mark.mutation
-def test_what_failed_counts_for_nothing(cells: Progress) -> None:
+def test_bytes_of_failed_share_are_not_counted(cells: Progress) -> None:
     with pytest.raises(ZeroDivisionError), cells.share(50) as share:
         share.write(b"x" * 20)
         raise ZeroDivisionError
@@ -131,7 +131,7 @@ def test_what_failed_counts_for_nothing(cells: Progress) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("size", [-5, 1 << 80])
-def test_a_size_that_is_none_is_told_as_a_line_of_ours(cells: Progress, size: int) -> None:
+def test_impossible_size_still_gives_valid_progress_line(cells: Progress, size: int) -> None:
     """A server may report any size for its tables."""
     cells.begin("restoring", size)
     with cells.share(size):

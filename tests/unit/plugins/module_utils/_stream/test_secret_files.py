@@ -69,7 +69,7 @@ def path(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[Path]:
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("mode", [0o600, 0o400])
-def test_what_only_its_owner_reads_is_used(path: Path, read: t.Callable[[Path], None], mode: int) -> None:
+def test_file_readable_only_by_owner_is_used(path: Path, read: t.Callable[[Path], None], mode: int) -> None:
     path.chmod(mode)
     read(path)
 
@@ -77,7 +77,7 @@ def test_what_only_its_owner_reads_is_used(path: Path, read: t.Callable[[Path], 
 @pytest.mark.mutation
 @pytest.mark.parametrize("read", READERS)
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o444])
-def test_what_others_read_is_refused(path: Path, read: t.Callable[[Path], None], mode: int) -> None:
+def test_file_readable_by_others_is_refused(path: Path, read: t.Callable[[Path], None], mode: int) -> None:
     path.chmod(mode)
     with pytest.raises(KeyProblem) as refused:
         read(path)
@@ -85,7 +85,7 @@ def test_what_others_read_is_refused(path: Path, read: t.Callable[[Path], None],
 
 
 @pytest.mark.mutation
-def test_a_link_is_judged_by_what_it_leads_to(path: Path, tmp_path: Path) -> None:
+def test_link_is_evaluated_by_its_target(path: Path, tmp_path: Path) -> None:
     """The same rule as for a signing key: a private directory of the link does not protect a file elsewhere."""
     path.chmod(0o644)
     link = tmp_path / "link"
@@ -106,7 +106,7 @@ def test_secrets_of_caracal_in_their_folder_are_used(path: Path, read: t.Callabl
 
 
 @pytest.mark.mutation
-def test_libpq_looks_at_the_file_alone(path: Path) -> None:
+def test_private_directory_does_not_make_readable_file_safe_for_libpq(path: Path) -> None:
     path.chmod(0o444)
     path.parent.chmod(0o700)
     with pytest.raises(KeyProblem):
@@ -124,7 +124,7 @@ def test_a_folder_that_others_may_pass_hides_nothing(path: Path, mode: int) -> N
 
 @pytest.mark.mutation
 @only_root
-def test_a_folder_of_somebody_else_hides_nothing_from_them(path: Path) -> None:
+def test_directory_of_another_user_does_not_protect_readable_file(path: Path) -> None:
     path.chmod(0o644)
     path.parent.chmod(0o700)
     os.chown(path.parent, STRANGER, STRANGER)

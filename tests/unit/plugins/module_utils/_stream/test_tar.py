@@ -41,7 +41,7 @@ def read(data: bytes) -> dict[Member, bytes]:
     return {member: source.read() for member, source in tar.members(io.BytesIO(data), "the archive")}
 
 
-def test_what_is_written_is_read() -> None:
+def test_written_archive_is_read_back() -> None:
     assert read(archive()) == FILES
     assert read(archive({})) == {}
 
@@ -79,7 +79,7 @@ def typed(kind: bytes) -> t.Callable[[tarfile.TarInfo], None]:
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
-def test_what_is_no_plain_file_is_refused(kind: bytes) -> None:
+def test_member_that_is_not_regular_file_is_refused(kind: bytes) -> None:
     with pytest.raises(TamperedData, match="not a regular file"):
         read(foreign(typed(kind)))
 
@@ -168,13 +168,13 @@ def test_a_header_that_asks_for_too_much_is_refused_before_it_is_read(bomb: str)
 
 
 @pytest.mark.mutation
-def test_more_files_than_anybody_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tar, "MEMBERS_LIMIT", 2)
     assert len(FILES) == 3
     with pytest.raises(TamperedData, match="more than 2 files"):
         read(archive())
 
 
-def test_a_name_that_is_no_utf_8_comes_back_byte_for_byte() -> None:
+def test_file_name_that_is_not_utf8_is_read_back_byte_for_byte() -> None:
     files = {Member(os.fsdecode(b"\xff\x01" * count + b"x"), 1, 0, 0o600, 0, 0): b"1" for count in (1, 80)}
     assert read(archive(files)) == files

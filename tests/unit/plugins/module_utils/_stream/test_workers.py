@@ -157,7 +157,7 @@ def test_a_deadline_that_was_met_changes_nothing() -> None:
     assert workers.run_all([(later, (0, n)) for n in range(4)], 2, time.monotonic() + PATIENCE) == [0, 1, 2, 3]
 
 
-def test_what_keep_gives_of_each_result_is_kept(tmp_path: Path) -> None:
+def test_return_value_of_keep_replaces_each_result(tmp_path: Path) -> None:
     came: list[tuple[int, str]] = []
 
     def keep(index: int, result: str) -> str:
@@ -199,7 +199,7 @@ def test_a_task_that_failed_has_no_result_to_keep() -> None:
         workers.run_all([(fail, (ValueError, "odd"))], 1, keep=lambda _index, _result: fail(_errors.StorageError, "kept"))
 
 
-def test_what_follows_comes_before_others_that_wait(tmp_path: Path) -> None:
+def test_follow_up_task_runs_before_waiting_tasks(tmp_path: Path) -> None:
     def enter(name: str) -> str:
         with open(tmp_path / "order", "a") as stream:
             stream.write(f"{name}\n")

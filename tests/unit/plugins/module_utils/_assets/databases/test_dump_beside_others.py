@@ -85,7 +85,9 @@ def held_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.mutation
-def test_a_partition_change_stalls_no_event(twin_cluster: TwinFactory, fresh_cluster: FreshCluster, tmp_path: Path, held_up: Path) -> None:
+def test_partition_change_during_dump_stalls_no_event(
+    twin_cluster: TwinFactory, fresh_cluster: FreshCluster, tmp_path: Path, held_up: Path
+) -> None:
     source = twin_cluster(events=60_000)
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
     others = Others(source, held_up)
@@ -106,7 +108,7 @@ def test_a_partition_change_stalls_no_event(twin_cluster: TwinFactory, fresh_clu
 
 
 @pytest.mark.mutation
-def test_dump_ends_after_max_duration(twin_cluster: TwinFactory, tmp_path: Path, held_up: Path) -> None:
+def test_dump_exceeding_max_duration_fails(twin_cluster: TwinFactory, tmp_path: Path, held_up: Path) -> None:
     source = twin_cluster(events=300)
     scene = scenes.make(tmp_path / "scene", source.info.socket_dir)
     set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]

@@ -315,7 +315,7 @@ def left_behind(scene: Scene, before: t.Sequence[str], set_id: str) -> list[str]
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("part", [0.1, 0.9])
-def test_a_disk_that_fills_up_leaves_no_set(committed: Committed, scene: Scene, caracal_database: TwinCluster, part: float) -> None:
+def test_dump_to_disk_that_fills_up_creates_no_set(committed: Committed, scene: Scene, caracal_database: TwinCluster, part: float) -> None:
     """A limit on the file size replaces a full disk: the same write fails in the same way."""
     sets = scene.sets()
     for leaf in scene.files("objects/**/*"):
@@ -347,7 +347,7 @@ KILLS = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("moment", KILLS)
-def test_killed_dump_leaves_only_encrypted_and_removable_files(scene: Scene, caracal_database: TwinCluster, moment: str) -> None:
+def test_only_encrypted_removable_files_remain_of_killed_dump(scene: Scene, caracal_database: TwinCluster, moment: str) -> None:
     for leaf in scene.files("objects/**/*"):
         (scene.repository / leaf).unlink()  # so that every partition is stored again
     before, sets = scene.files(), scene.sets()
@@ -397,7 +397,7 @@ def _wait_until_nobody_is_alone(source: TwinCluster) -> None:
 
 
 @pytest.mark.mutation
-def test_a_tool_that_dies_in_the_middle_leaves_no_archive(scene: Scene, server_install: t.Any, tmp_path: Path) -> None:
+def test_dump_tool_that_dies_midway_stores_no_archive(scene: Scene, server_install: t.Any, tmp_path: Path) -> None:
     """Its output so far is a valid beginning, and the end of the output looks normal."""
     tools = tmp_path / "bin"
     tools.mkdir()

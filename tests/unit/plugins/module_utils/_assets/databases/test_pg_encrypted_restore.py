@@ -253,7 +253,9 @@ def test_partition_row_count_mismatch_undoes_the_restore(scene: Scene, target: T
 
 
 @pytest.mark.mutation
-def test_a_tool_that_fails_leaves_no_database(scene: Scene, target: Target, server_install: t.Any, tmp_path: Path) -> None:
+def test_failed_pg_restore_creates_no_database_and_keeps_existing_one(
+    scene: Scene, target: Target, server_install: t.Any, tmp_path: Path
+) -> None:
     """A database that existed before stays, even if its replacement was confirmed."""
     target.execute("CREATE DATABASE caracal", database="postgres")
     target.execute("CREATE TABLE precious (a int)")

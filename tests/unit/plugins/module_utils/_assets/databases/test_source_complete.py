@@ -118,13 +118,13 @@ def test_restores_sequence_values(every: Every, sequence: str) -> None:
     assert every.why_not(f"sequence public.{sequence}") is None
 
 
-def test_of_an_identity_of_the_audit_table_the_inventory_has_the_value(every: Every) -> None:
+def test_inventory_records_identity_value_of_audit_table(every: Every) -> None:
     before, after = every.both("SELECT last_value, is_called FROM audit_events_counted_seq", every.counted)
     assert after == before == [(9, True)]
     assert every.why_not("sequence public.audit_events_counted_seq", every.counted)
 
 
-def test_materialized_views_are_computed_anew_one_after_the_other(every: Every) -> None:
+def test_materialized_views_are_recomputed_in_order(every: Every) -> None:
     for view in ("computed", "again"):
         before, after = every.both(f"SELECT x::text FROM {view} x ORDER BY 1")
         assert before and after == before and every.why_not(f"materialized view public.{view}")
@@ -181,8 +181,8 @@ def test_recovery_commands_restore_every_relation(every: Every, fresh_cluster: F
     for query in ("SELECT x::text FROM audit_events x ORDER BY 1", 'SELECT x::text FROM "Deep Down"."a table" x ORDER BY 1'):
         assert cluster.execute(query, database=every.database) == every.source.execute(query, database=every.database)
     by_hand = dataclasses.replace(every, copy=cluster)
-    test_of_an_identity_of_the_audit_table_the_inventory_has_the_value(by_hand)
-    test_materialized_views_are_computed_anew_one_after_the_other(by_hand)
+    test_inventory_records_identity_value_of_audit_table(by_hand)
+    test_materialized_views_are_recomputed_in_order(by_hand)
 
 
 @pytest.mark.no_false_alarm

@@ -149,7 +149,7 @@ def test_index_that_runs_code_of_an_owner_is_reported_each_time(nights: Nights) 
 
 
 @pytest.mark.mutation
-def test_failed_scan_of_unchanged_partition_leaves_no_digest_of_its_indexes(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_scan_of_unchanged_partition_records_no_index_digest(nights: Nights, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_arguments: t.Any) -> t.NoReturn:
         raise StageFailed("the connection was lost")
 

@@ -207,7 +207,7 @@ def hostile() -> dict[str, bytes]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("what", hostile())
-def test_what_is_not_the_image_is_refused_and_nothing_stored(hosted: tuple[Scene, Engine], what: str) -> None:
+def test_content_that_differs_from_image_is_refused_and_not_stored(hosted: tuple[Scene, Engine], what: str) -> None:
     scene, engine = hosted
     engine.images[ONE[0]] = ([], hostile()[what])
     options = {"set_id": scene.new_id(), "services": [ran(ONE)], "engine": engine.address}

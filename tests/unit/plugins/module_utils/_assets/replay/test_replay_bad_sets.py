@@ -220,7 +220,7 @@ def test_refuses_a_quarantine_path_that_is_a_link(dumped: Scene, source: ReplayF
 
 
 @pytest.mark.mutation
-def test_killed_restore_leaves_whole_files_and_can_be_repeated(dumped: Scene, tmp_path: Path) -> None:
+def test_killed_restore_writes_only_whole_files_and_can_be_repeated(dumped: Scene, tmp_path: Path) -> None:
     """Every .ndjson file is complete at any time, and the next run needs no help."""
     source = folder(tmp_path / "source")
     for number in range(30):

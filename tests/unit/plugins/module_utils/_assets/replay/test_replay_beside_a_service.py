@@ -99,7 +99,7 @@ def check(union: t.Mapping[str, bytes], durable: set[str], writer: Service) -> i
 
 
 @pytest.mark.no_false_alarm
-def test_passes_over_a_busy_directory_lose_no_event(tmp_path: Path) -> None:
+def test_two_passes_over_busy_directory_lose_no_event(tmp_path: Path) -> None:
     busy, seen, drained, longer = folder(tmp_path / "busy"), 0, 0, 0
     with service(busy, 1) as writer:
         for pair in range(PAIRS):
@@ -118,7 +118,7 @@ def test_passes_over_a_busy_directory_lose_no_event(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_finds_torn_duplicate_and_missing_events(tmp_path: Path) -> None:
+def test_check_reports_torn_duplicate_and_missing_events(tmp_path: Path) -> None:
     torn = {"pending-1-1.ndjson": replay_folders.event("one") + b'{"id":"two'}
     with service(folder(tmp_path / "busy"), 2) as writer, pytest.raises(ValueError):
         check(torn, set(), writer)
@@ -130,7 +130,7 @@ def test_finds_torn_duplicate_and_missing_events(tmp_path: Path) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_sets_of_a_busy_directory_lose_no_event(dumped: Scene, tmp_path: Path) -> None:
+def test_sets_from_busy_directory_lose_no_event(dumped: Scene, tmp_path: Path) -> None:
     busy = folder(tmp_path / "busy")
     with service(busy, 3) as writer:
         for number in range(WHOLE_SETS):

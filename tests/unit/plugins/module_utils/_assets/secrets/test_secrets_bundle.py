@@ -218,7 +218,7 @@ def refused(made: Deployment, kind: type[t.Any], *words: str, check_mode: bool |
 
 
 @pytest.mark.mutation
-def test_nobody_opens_both_unless_that_is_allowed(deployment: Deployment) -> None:
+def test_recipient_of_database_and_secrets_is_refused_unless_allowed(deployment: Deployment) -> None:
     set_id = deployment.opened()
     shared = {"recipients_files": [str(deployment.scene.recipients), str(deployment.recipients)]}
     refused(deployment, KeyProblem, "decrypts the database and its secrets", set_id=set_id, reading=1, **shared)
@@ -233,7 +233,7 @@ def test_nobody_opens_both_unless_that_is_allowed(deployment: Deployment) -> Non
 # ---- values
 
 
-def test_no_secret_value_leaves_the_module(deployment: Deployment) -> None:
+def test_no_secret_value_appears_in_output_repository_or_processes(deployment: Deployment) -> None:
     """No value is in Ansible's most verbose output, in the repository, in an argument list or in an environment."""
     deployment.put("console/smtpUrl", "smtp://operator:hunter2-hunter2@mail")
     deployment.file("caracal.env", "STS_ADMIN_TOKEN=token-of-the-sts-3141\n").chmod(0o600)

@@ -288,7 +288,7 @@ def test_keys_other_than_the_manifest_names_are_refused(made: Deployment, key: s
 # ---- failures
 
 
-def test_a_killed_restore_leaves_each_file_whole(made: Deployment) -> None:
+def test_killed_restore_keeps_each_file_whole(made: Deployment) -> None:
     made.restore()
     for path in made.target.iterdir():
         if path.is_file():

@@ -122,7 +122,7 @@ def test_refuses_a_missing_certificate(streams: Streams, source: RedisServer) ->
     streams.scene.refused(SNAPSHOT, KeyProblem, "cannot read redis_ca_cert /absent/ca.pem", **given)
 
 
-def test_a_connection_lost_while_reading_leaves_nothing(streams: Streams, source: RedisServer) -> None:
+def test_read_with_lost_connection_stores_nothing(streams: Streams, source: RedisServer) -> None:
     proxy = CutProxy(source.socket, to_client=60_000)
     given: dict[str, t.Any] = {"set_id": streams.set_id, "reading": 1, "redis_port": proxy.port}
     failed(streams, Unreachable, "lost during XRANGE", **given)

@@ -158,7 +158,7 @@ def test_recreated_stream_replaces_entries_of_the_first_pass(streams: Streams, s
 
 
 @pytest.mark.mutation
-def test_a_stream_made_anew_with_later_ids_is_known_by_its_counters(streams: Streams, source: RedisServer, start: Start) -> None:
+def test_recreated_stream_with_later_ids_is_detected_by_counters(streams: Streams, source: RedisServer, start: Start) -> None:
     streams.read(source, 1)
     source.run("DEL", STREAM)
     for number in range(400):

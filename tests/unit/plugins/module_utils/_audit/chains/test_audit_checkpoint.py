@@ -447,7 +447,7 @@ def in_child(function: t.Callable[[], None]) -> int | None:
 
 
 @pytest.mark.mutation
-def test_killed_run_leaves_no_checkpoint_in_the_journal(source: Source) -> None:
+def test_killed_run_adds_no_checkpoint_to_journal(source: Source) -> None:
     source.add(20, 5)
 
     def die() -> None:

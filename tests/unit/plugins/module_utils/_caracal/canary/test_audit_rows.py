@@ -87,7 +87,7 @@ def test_a_backlog_excuses_no_broken_link() -> None:
     assert judge(broken, ingest=Backlog(9, 5, 60.0, 0.5)).details["reason"] == "link"
 
 
-def test_new_chain_leaves_the_restored_chain_unproven() -> None:
+def test_restored_chain_is_unproven_if_only_new_chain_has_rows() -> None:
     assert judge([row(1, "r-1")], Head("z-new", 0, ""), {"r-1": "token_exchange"}).verdict == UNPROVEN
     assert audit_rows.judge([], MAC, 60.0).verdict == UNPROVEN
     assert judge(wanted={}).verdict == UNPROVEN

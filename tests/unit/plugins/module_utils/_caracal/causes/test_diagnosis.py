@@ -243,12 +243,12 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
         {},
         ["policy.several_active"],
     ),
-    "a policy that says no": (
+    "a policy that denies": (
         [failed("canary.exchange", status=403, error="access_denied", description="policy denied (no_rule_matched)")],
         {},
         ["policy.denied"],
     ),
-    "a policy that says no, as a warning": ([failed("canary.exchange", "policy denied", WARN)], {}, ["policy.denied"]),
+    "a policy that denies, as a warning": ([failed("canary.exchange", "policy denied", WARN)], {}, ["policy.denied"]),
     "a STS that refuses the API": (
         [failed("canary.policy_active", status=200, reason=reasons.OTHER_GATEWAY_KEY)],
         {},
@@ -324,7 +324,7 @@ SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "no STS": ([ready("gateway", 503, answer="sts_unreachable")], {}, ["services.sts"]),
     "an ending service": ([ready("api", 503, answer="draining")], {}, ["services.draining"]),
     "too many questions": ([ready("api", 429, error="rate_limited")], {}, ["services.rate"]),
-    "a service that says nothing": ([ready("web", 0)], {}, ["services.not_ready"]),
+    "a silent service": ([ready("web", 0)], {}, ["services.not_ready"]),
     "a group at $": (
         [failed("settled.replay_drained", reason=reasons.EVENTS_NOT_SENT)],
         {},

@@ -126,7 +126,7 @@ def test_an_emptied_column_is_found(column: str, found: dict[str, set[tuple[str,
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(("number", "others"), [("100", {}), ("4", {"twice": {("b", 4)}}), ("-1", {}), ("0", {"broken": {("b", 1)}})])
-def test_a_changed_number_leaves_a_hole(number: str, others: dict[str, set[tuple[str, int]]]) -> None:
+def test_changed_chain_number_creates_gap(number: str, others: dict[str, set[tuple[str, int]]]) -> None:
     seen = examine(changed("chain_seq", number))
     assert faults(seen) == others
     assert runs(seen)["b"] != [(1, 9)]
@@ -134,7 +134,7 @@ def test_a_changed_number_leaves_a_hole(number: str, others: dict[str, set[tuple
 
 
 @pytest.mark.mutation
-def test_a_row_without_number_is_counted_and_leaves_a_hole() -> None:
+def test_row_without_number_is_counted_and_creates_gap() -> None:
     seen = examine(changed("chain_seq", None))
     assert (seen[b"b"].unnumbered, seen[b"b"].rows, runs(seen)["b"]) == (1, 9, [(1, 4), (6, 9)])
 
@@ -154,7 +154,7 @@ def test_content_is_not_verified_if_it_cannot_be_recomputed() -> None:
 
 
 @pytest.mark.mutation
-def test_unknown_time_leaves_the_content_unknown() -> None:
+def test_unknown_time_makes_content_unverifiable() -> None:
     assert faults(examine(changed("occurred_at", "infinity"), bounds=None)) == {"unknowable": AT, "early": AT}
 
 

@@ -248,7 +248,7 @@ def test_files_without_rows_are_not_a_pass(scene: Scene) -> None:
     assert scene.examine()["exports.complete"].verdict == FAIL
 
 
-def test_without_the_library_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_pyarrow_error_names_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingDependency, match=r"pip install 'pyarrow>=15\.0'"):
         _deps.require_pyarrow()

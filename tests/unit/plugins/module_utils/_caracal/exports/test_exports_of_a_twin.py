@@ -143,7 +143,7 @@ def test_missing_export_fails(exported: Exported) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_a_second_export_leaves_the_files_alone(exported: Exported) -> None:
+def test_second_export_keeps_existing_files_unchanged(exported: Exported) -> None:
     before = {path: os.stat(path).st_mtime_ns for path in exported.paths}
     assert files.export(exported.connection, str(exported.folder)) == exported.paths
     assert {path: os.stat(path).st_mtime_ns for path in exported.paths} == before

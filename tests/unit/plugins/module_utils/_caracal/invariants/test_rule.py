@@ -51,7 +51,7 @@ def test_a_rule_is_about_the_tables_that_its_queries_name() -> None:
         ("", ""),
     ],
 )
-def test_an_id_is_short_and_one_line_whatever_is_in_it(text: str, short: str) -> None:
+def test_any_id_is_printed_short_and_on_one_line(text: str, short: str) -> None:
     assert rule.shortened(text) == short
 
 

@@ -53,7 +53,7 @@ LOWERED: dict[str, tuple[int | None, list[Recorded], str]] = {
     "while many sets came in between": (90, nights(*[400] * 3, *[90] * 60), "set-61"),
     "from what the service has": (90, nights(None, None), "set-1"),
     "in two steps": (90, nights(400, 300, 90), "set-3"),
-    "past a set that does not say": (90, [*nights(90, known=False), *nights(400, 400)[1:]], "set-2"),
+    "past a set without the recorded days": (90, [*nights(90, known=False), *nights(400, 400)[1:]], "set-2"),
 }
 
 
@@ -113,7 +113,7 @@ def test_each_month_is_a_separate_finding_until_acknowledged() -> None:
         (Today(NOW, True, 90, (MAY,)), nights(None, known=False), "unproven"),
         (Today(NOW, False, None, (MAY,)), nights(None, known=False), "not_applicable"),
     ],
-    ids=["no set", "a set that does not say", "no such table"],
+    ids=["no set", "a set without the recorded days", "no such table"],
 )
 def test_not_a_pass_without_recorded_facts(today: Today, earlier: list[Recorded], verdict: str) -> None:
     check = lowered.judge(today, earlier, ())

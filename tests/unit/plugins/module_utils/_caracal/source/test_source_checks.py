@@ -114,7 +114,7 @@ IN_DOUBT: dict[str, tuple[list[str], str]] = {
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("name", IN_DOUBT)
-def test_an_index_that_leaves_a_doubt_proves_nothing(own: Broken, name: str) -> None:
+def test_doubtful_index_does_not_prove_unique_keys(own: Broken, name: str) -> None:
     statements, index = IN_DOUBT[name]
     for statement in statements:
         own.session.rows(statement)

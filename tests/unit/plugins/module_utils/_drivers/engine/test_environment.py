@@ -29,7 +29,7 @@ def test_the_named_variables_are_read_and_no_others(tmp_path: Path, content: byt
     assert environment.of_file(str(path), NAMES) == {"AUDIT_RETENTION_DAYS": "90", "AUDIT_EXPORT_S3_BUCKET": "a=b"}
 
 
-def test_an_environment_without_them_is_one_all_the_same(tmp_path: Path) -> None:
+def test_environment_without_named_variables_is_accepted(tmp_path: Path) -> None:
     path = tmp_path / "environ"
     path.write_bytes(b"PATH=/bin\0")
     assert environment.of_file(str(path), NAMES) == {}
@@ -37,7 +37,7 @@ def test_an_environment_without_them_is_one_all_the_same(tmp_path: Path) -> None
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("content", [b"", b"\n", b"{}", b"=x\n", b"A=1\n" * 300_000])
-def test_what_is_no_environment_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_invalid_environment_file_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "environ"
     path.write_bytes(content)
     with pytest.raises(OptionError, match=f"effective_environment_file {path} "):

@@ -78,7 +78,7 @@ def test_the_error_lists_what_was_found_and_why_it_was_refused(place: Place) -> 
     assert "\n" not in message and "pg_bin" in message
 
 
-def test_nothing_at_all_is_said_in_words() -> None:
+def test_error_reports_that_no_program_directory_was_found() -> None:
     with pytest.raises(MissingDependency, match="found: no directory with PostgreSQL's programs"):
         server_binaries.find(None, minimum_major=17, places=[])
 
@@ -158,7 +158,7 @@ def test_each_flaw_ends_with_the_release_that_mended_it(program: str, version: t
 
 
 @pytest.mark.mutation
-def test_flaws_of_the_programs_found_are_told_with_their_remedy(place: Place) -> None:
+def test_client_tools_with_known_flaws_are_reported_with_remedy(place: Place) -> None:
     (old,) = places = [place("a", "17.5", tools=("pg_restore",))]
     found = client_binaries.find(None, minimum_major=17, tools=("pg_restore",), places=places)
     cves = "CVE-2025-8714, CVE-2025-8715, CVE-2025-12818, CVE-2026-6477"

@@ -175,13 +175,13 @@ def test_the_owner_of_the_database_is_seen(session: Session, copy: str) -> None:
         "DELETE FROM public.caracal_outbox",
     ],
 )
-def test_what_says_nothing_about_the_schema_is_left_out(session: Session, change: str) -> None:
+def test_changes_unrelated_to_schema_are_ignored(session: Session, change: str) -> None:
     before = read(session)
     session.rows(change)
     assert read(session) == before
 
 
-def test_a_column_that_was_dropped_leaves_no_trace(session: Session) -> None:
+def test_dropped_column_does_not_change_schema(session: Session) -> None:
     session.rows("CREATE TABLE public.t (a int, gone int, b int)")
     session.rows("ALTER TABLE public.t DROP COLUMN gone")
     dropped = [line for line in catalog.schema(session) if line.startswith("column public.t.")]

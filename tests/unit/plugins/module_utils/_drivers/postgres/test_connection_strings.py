@@ -164,7 +164,7 @@ def test_a_password_file_names_host_port_database_and_login(tmp_path: Path) -> N
 
 
 @pytest.mark.mutation
-def test_a_star_as_a_name_is_no_pattern_of_a_password_file(tmp_path: Path) -> None:
+def test_star_in_name_is_not_a_pattern_in_password_file(tmp_path: Path) -> None:
     password = tmp_path / "password"
     password.write_text("secret")
     (line,) = lines_of(Server("*", user="*", password_file=str(password)), "*")

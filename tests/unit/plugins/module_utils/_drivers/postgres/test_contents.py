@@ -48,7 +48,7 @@ def read(client: ClientTools, data: bytes, piece: int = 4096) -> Contents:
         return reader.finish()
 
 
-def test_nothing_is_told_by_a_name() -> None:
+def test_object_names_do_not_affect_parsed_contents() -> None:
     assert contents.parse(LISTING.splitlines()) == Contents((16391, 16395), (16412,), True)
     assert contents.parse(LISTING.splitlines()[:4]) == Contents()
 
@@ -64,7 +64,7 @@ def test_an_archive_holds_every_table_and_sequence(client: ClientTools, caracal_
 
 
 @pytest.mark.mutation
-def test_what_was_left_out_is_not_among_them(client: ClientTools, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_contents_do_not_list_objects_left_out_of_dump(client: ClientTools, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     caracal_database.execute("SELECT lo_create(0)", "CREATE SEQUENCE spare", database=name)
     data = dumped(client, caracal_database, name, "--exclude-table-and-children=public.audit_events", "--exclude-table=public.spare")
@@ -78,7 +78,7 @@ def test_what_was_left_out_is_not_among_them(client: ClientTools, caracal_databa
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("data", [b"", b"PGDMP", b"x" * 100_000, b"PGDMP\x01\x10\x00\x04\x08\x01" + b"\xff" * 100_000])
-def test_what_is_no_archive_is_a_problem_and_no_error(client: ClientTools, data: bytes) -> None:
+def test_invalid_archive_is_a_problem_and_raises_no_error(client: ClientTools, data: bytes) -> None:
     found = read(client, data)
     assert found.problem and found.rows == ()
 

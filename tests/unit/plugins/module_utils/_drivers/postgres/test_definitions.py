@@ -84,7 +84,7 @@ def restored_in_pieces(client: ClientTools, server: Server, source: str, first: 
 
 
 @pytest.mark.parametrize("release", sorted(RELEASES))
-def test_the_indexes_of_every_leaf_of_every_release_are_found(release: str, twin_cluster: TwinFactory, client: ClientTools) -> None:
+def test_indexes_of_every_partition_of_every_release_are_found(release: str, twin_cluster: TwinFactory, client: ClientTools) -> None:
     cluster = twin_cluster(events=60, release=release)
     wanted = indexes(cluster.server, "caracal")
     leaves = [table for table in wanted if table[1].startswith("audit_events_")]
@@ -132,12 +132,12 @@ def odd(postgres_server: SandboxInfo) -> t.Iterator[tuple[Server, str]]:
     drop(server, name)
 
 
-def test_odd_names_come_back_once(odd: tuple[Server, str], client: ClientTools) -> None:
+def test_odd_names_are_returned_once(odd: tuple[Server, str], client: ClientTools) -> None:
     server, name = odd
     restored_in_pieces(client, server, name, [("public", "parted_one"), ("public", "refers")])
 
 
-def test_tables_of_one_name_in_two_schemas_are_told_apart(odd: tuple[Server, str], client: ClientTools) -> None:
+def test_tables_with_same_name_in_two_schemas_are_distinguished(odd: tuple[Server, str], client: ClientTools) -> None:
     server, name = odd
     with Definitions([client.paths["pg_restore"]], server, "postgres", archive(client, server, name)) as made:
         assert len(made._indexes[("public", "refers")]) == 1
@@ -173,7 +173,7 @@ def test_only_indexes_and_keys_of_one_table_are_its_own() -> None:
 
 
 @pytest.mark.mutation
-def test_an_archive_that_is_none_leaves_nothing_open(postgres_server: SandboxInfo, client: ClientTools) -> None:
+def test_invalid_archive_keeps_no_file_descriptor_open(postgres_server: SandboxInfo, client: ClientTools) -> None:
     server = Server(postgres_server.socket_dir, postgres_server.port, postgres_server.superuser)
     before = os.listdir("/proc/self/fd")
     with pytest.raises(StageFailed, match=r"pg_restore failed"):
@@ -192,7 +192,7 @@ def test_a_list_that_does_not_end_is_ended(postgres_server: SandboxInfo, monkeyp
 
 
 @pytest.mark.mutation
-def test_a_step_that_fails_says_so(odd: tuple[Server, str], client: ClientTools) -> None:
+def test_failed_pg_restore_step_reports_error(odd: tuple[Server, str], client: ClientTools) -> None:
     server, name = odd
     with Definitions([client.paths["pg_restore"]], server, name, archive(client, server, name)) as made:
         with pytest.raises(StageFailed, match=r"pg_restore failed .*already exists"):

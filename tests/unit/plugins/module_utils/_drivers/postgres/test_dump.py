@@ -151,7 +151,7 @@ def test_the_sealed_archive_is_what_was_counted(dumped: Dumped, place: Place, cl
     assert sorted(place.files()) == sorted(["caracal.dump", "caracal.schema", *(leaf.name for leaf in dumped.leaves)])
 
 
-def test_a_leaf_is_its_copy_text(dumped: Dumped, place: Place, caracal_database: TwinCluster) -> None:
+def test_partition_is_stored_as_its_copy_text(dumped: Dumped, place: Place, caracal_database: TwinCluster) -> None:
     with Session(caracal_database.server, "caracal") as session:
         for leaf in dumped.leaves:
             sink = io.BytesIO()
@@ -159,7 +159,7 @@ def test_a_leaf_is_its_copy_text(dumped: Dumped, place: Place, caracal_database:
             assert place.plain(leaf_key(leaf)) == sink.getvalue()
 
 
-def test_a_database_comes_back_equal_in_another_cluster(
+def test_database_restored_in_another_cluster_is_equal(
     dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, fresh_cluster: FreshCluster
 ) -> None:
     info = fresh_cluster()
@@ -215,7 +215,7 @@ KILLERS = {
 @pytest.mark.mutation
 @pytest.mark.parametrize("how", KILLERS)
 @pytest.mark.parametrize("tool", ["pg_dump", "psql"])
-def test_a_tool_that_dies_leaves_no_object(
+def test_dump_with_failing_tool_creates_no_object(
     caracal_database: TwinCluster, client: ClientTools, own: Place, tmp_path: Path, tool: str, how: str
 ) -> None:
     wrapper = tmp_path / tool
@@ -233,7 +233,7 @@ def test_a_tool_that_dies_leaves_no_object(
 
 
 @pytest.mark.mutation
-def test_a_server_that_ends_the_session_leaves_no_object(caracal_database: TwinCluster, client: ClientTools, own: Place) -> None:
+def test_dump_with_terminated_session_creates_no_object(caracal_database: TwinCluster, client: ClientTools, own: Place) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
         source = own.source(held, client)
         kill = (
@@ -259,7 +259,7 @@ def test_a_server_that_ends_the_session_leaves_no_object(caracal_database: TwinC
 
 
 @pytest.mark.mutation
-def test_a_full_store_leaves_no_object(caracal_database: TwinCluster, client: ClientTools, own: Place) -> None:
+def test_dump_to_full_store_creates_no_object(caracal_database: TwinCluster, client: ClientTools, own: Place) -> None:
     real = own.store
     full = StorageError(f"{own.store.location} is full; make room")
 
@@ -341,7 +341,7 @@ def test_an_artifact_in_place_of_another_does_not_load(
 
 
 @pytest.mark.mutation
-def test_a_leaf_without_its_table_is_refused(
+def test_partition_rows_without_table_are_refused(
     dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str
 ) -> None:
     to = destination(caracal_database.server, client, place, working)
@@ -351,7 +351,9 @@ def test_a_leaf_without_its_table_is_refused(
         restore.tables(to, [("public", "audit_events_y2026m06")])
 
 
-def test_leaves_load_side_by_side(dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str) -> None:
+def test_partitions_load_in_parallel(
+    dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str
+) -> None:
     """While a partition is loaded, its table is locked exclusively. Another load must not need that table."""
     to = destination(caracal_database.server, client, place, working)
     full = [leaf for leaf in dumped.leaves if leaf.size][:2]
@@ -367,7 +369,7 @@ def test_leaves_load_side_by_side(dumped: Dumped, place: Place, client: ClientTo
 
 
 @pytest.mark.mutation
-def test_a_restore_that_cannot_go_on_says_why_and_tells_no_row(
+def test_failed_restore_reports_reason_without_row_values(
     dumped: Dumped, place: Place, client: ClientTools, caracal_database: TwinCluster, working: str
 ) -> None:
     to = destination(caracal_database.server, client, place, working)
@@ -382,7 +384,7 @@ def test_a_restore_that_cannot_go_on_says_why_and_tells_no_row(
     assert "CONTEXT" not in f"{caught.value.msg} {caught.value.details}"
 
 
-def test_lines_come_whole_whatever_the_pieces() -> None:
+def test_lines_are_whole_for_any_split_into_pieces() -> None:
     for step in (1, 2, 3, 7, 100):
         taken: list[bytes] = []
         pieces = io.BytesIO()
@@ -405,7 +407,7 @@ def grow(cluster: TwinCluster, database: str, leaf: str) -> None:
     )
 
 
-def test_a_leaf_that_is_read_stalls_no_insert_and_no_partition_change(
+def test_copy_of_partition_stalls_no_insert_and_no_partition_change(
     caracal_database: TwinCluster, caracal_copy: Copier, client: ClientTools
 ) -> None:
     name = caracal_copy()
@@ -438,7 +440,7 @@ def test_a_leaf_that_is_read_stalls_no_insert_and_no_partition_change(
     assert not any(line.startswith(b"now\t") for line in lines)
 
 
-def test_the_long_dump_leaves_the_partitioned_table_alone(
+def test_long_dump_does_not_lock_partitioned_table(
     caracal_database: TwinCluster, caracal_copy: Copier, client: ClientTools, own: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = caracal_copy()

@@ -81,7 +81,7 @@ def test_a_partition_change_that_stalls_others_ends_our_session_at_once(caracal_
 
 
 @pytest.mark.no_false_alarm
-def test_whoever_waits_alone_has_patience(caracal_database: TwinCluster, name: str) -> None:
+def test_guard_ends_nothing_while_only_one_session_waits(caracal_database: TwinCluster, name: str) -> None:
     with Guard(caracal_database.server, name, 600) as watch:
         with reading(caracal_database.server, name) as session:
             others = Others(caracal_database, name)
@@ -103,7 +103,7 @@ def test_patience_has_an_end(caracal_database: TwinCluster, name: str) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_nobody_waits_for_us_and_nothing_is_ended(caracal_database: TwinCluster, name: str) -> None:
+def test_guard_ends_nothing_if_no_session_waits(caracal_database: TwinCluster, name: str) -> None:
     with Guard(caracal_database.server, name, 0) as watch, reading(caracal_database.server, name) as session:
         caracal_database.execute(INSERT, "SELECT public.audit_partition_ensure('2027-01-01')", database=name)
         time.sleep(3 * guard.INTERVAL)
@@ -126,7 +126,7 @@ def test_another_application_is_left_alone(caracal_database: TwinCluster, name: 
     assert watch.ended == 0
 
 
-def test_what_the_guard_ended_is_done_again(caracal_database: TwinCluster, name: str) -> None:
+def test_work_ended_by_guard_is_repeated(caracal_database: TwinCluster, name: str) -> None:
     others = Others(caracal_database, name)
     calls: list[int] = []
 
@@ -144,7 +144,7 @@ def test_what_the_guard_ended_is_done_again(caracal_database: TwinCluster, name:
 
 
 @pytest.mark.mutation
-def test_what_failed_by_itself_is_not_done_again(caracal_database: TwinCluster, name: str) -> None:
+def test_work_that_fails_by_itself_is_not_repeated(caracal_database: TwinCluster, name: str) -> None:
     calls: list[int] = []
 
     def work() -> t.NoReturn:

@@ -62,9 +62,7 @@ def test_a_cast_of_the_owner_is_not_run(caracal_database: TwinCluster, cast: str
 
 
 @pytest.mark.no_false_alarm
-def test_a_cast_of_a_superuser_or_of_our_own_stands_in_nobodys_way(
-    caracal_database: TwinCluster, caracal_copy: Copier, login: Login
-) -> None:
+def test_casts_of_superuser_and_own_login_are_accepted(caracal_database: TwinCluster, caracal_copy: Copier, login: Login) -> None:
     name, own = caracal_copy(), login()
     caracal_database.execute(
         f"GRANT CREATE ON SCHEMA public TO {own.user}",

@@ -114,7 +114,9 @@ def test_this_owner_would_take_a_session_that_looks_into_public(caracal_database
 
 
 @pytest.mark.no_false_alarm
-def test_a_superuser_who_looks_there_is_lost_and_another_login_is_not(caracal_database: TwinCluster, hostile: str, login: Login) -> None:
+def test_code_of_a_hostile_owner_gains_nothing_in_sessions_of_another_login(
+    caracal_database: TwinCluster, hostile: str, login: Login
+) -> None:
     with Session(login(), hostile, settings={}) as session:
         session.rows("SELECT public.take()")
     assert not taken(caracal_database)
@@ -151,7 +153,7 @@ def test_a_reading_runs_nothing_of_the_owner(caracal_database: TwinCluster, host
 
 
 @pytest.mark.mutation
-def test_looking_at_a_target_runs_nothing_of_its_owner(caracal_database: TwinCluster, hostile: str) -> None:
+def test_inspecting_a_target_runs_no_code_of_its_owner(caracal_database: TwinCluster, hostile: str) -> None:
     assert target.examine(caracal_database.server, hostile).objects
     assert not taken(caracal_database)
 
@@ -200,7 +202,7 @@ def test_a_table_that_becomes_a_view_between_looking_and_reading(
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("pages", [None, (0, 3)])
-def test_an_audit_leaf_that_becomes_a_view(
+def test_audit_partition_replaced_by_view_is_refused(
     caracal_database: TwinCluster, caracal_copy: Copier, client: ClientTools, swapped: t.Callable[[str, str], str], pages: t.Any
 ) -> None:
     """Some pages of a partition are read by a query, which a view would answer."""
@@ -220,7 +222,7 @@ def test_an_audit_leaf_that_becomes_a_view(
 
 
 @pytest.mark.mutation
-def test_a_foreign_table_in_the_place_of_a_table_asks_nobody(caracal_database: TwinCluster, swapped: t.Callable[[str, str], str]) -> None:
+def test_foreign_table_in_place_of_table_is_refused(caracal_database: TwinCluster, swapped: t.Callable[[str, str], str]) -> None:
     made = "CREATE FOREIGN DATA WRAPPER nowhere; CREATE SERVER nowhere FOREIGN DATA WRAPPER nowhere; "
     name = swapped("zones", made + "CREATE FOREIGN TABLE public.zones (id text) SERVER nowhere")
     with Session(caracal_database.server, name) as session, pytest.raises(StageFailed, match="access to non-system foreign table"):

@@ -59,7 +59,7 @@ def execute(server: Server, database: str, *statements: str) -> None:
 
 
 @pytest.mark.mutation
-def test_a_table_whose_name_is_no_text_is_one_line(server: Server) -> None:
+def test_table_with_non_utf8_name_fails_with_one_line(server: Server) -> None:
     with snapshot.Snapshot(server, "ascii") as held:
         for read in (database_layout.read, catalog.schema, catalog.owners):
             with held.place.join() as session, pytest.raises(StageFailed, match=f"^database ascii: {ONE_LINE}") as caught:
@@ -70,7 +70,7 @@ def test_a_table_whose_name_is_no_text_is_one_line(server: Server) -> None:
 
 
 @pytest.mark.mutation
-def test_rows_that_are_no_text_are_one_line(server: Server, client: ClientTools) -> None:
+def test_non_utf8_rows_fail_with_one_line(server: Server, client: ClientTools) -> None:
     execute(server, "ascii", 'DROP TABLE "t\xff"')
     with snapshot.Snapshot(server, "ascii") as held:
         read = database_layout.read(held.session)
@@ -85,14 +85,14 @@ def test_rows_that_are_no_text_are_one_line(server: Server, client: ClientTools)
 
 
 @pytest.mark.no_false_alarm
-def test_text_in_a_database_without_an_encoding_is_read(server: Server) -> None:
+def test_utf8_text_in_database_without_encoding_is_read(server: Server) -> None:
     execute(server, "ascii", 'DROP TABLE "t\xff"', "UPDATE plain SET a = '\xc3\xb6'")
     with Session(server, "ascii") as session:
         assert session.value("SELECT a FROM public.plain") == "\u00f6"
 
 
 @pytest.mark.no_false_alarm
-def test_roles_and_databases_of_others_are_in_nobodys_way(server: Server) -> None:
+def test_unrelated_non_utf8_roles_and_databases_are_ignored(server: Server) -> None:
     with Session(server, "caracal") as session:
         found = roles.read(session)
         assert roles.differences(session, {"roles": found["roles"], "members": found["members"]}) == []
@@ -102,7 +102,7 @@ def test_roles_and_databases_of_others_are_in_nobodys_way(server: Server) -> Non
 
 
 @pytest.mark.mutation
-def test_a_role_that_is_no_text_in_a_group_of_ours_is_one_line(server: Server) -> None:
+def test_non_utf8_member_of_referenced_role_fails_with_one_line(server: Server) -> None:
     execute(server, "caracal", "CREATE TABLE public.theirs (a int)", "ALTER TABLE public.theirs OWNER TO plain")
     with Session(server, "caracal") as session, pytest.raises(StageFailed, match=f"^database caracal: {ONE_LINE}") as caught:
         roles.read(session)
@@ -110,7 +110,7 @@ def test_a_role_that_is_no_text_in_a_group_of_ours_is_one_line(server: Server) -
 
 
 @pytest.mark.mutation
-def test_a_name_that_cannot_be_sent_is_one_line(server: Server) -> None:
+def test_name_that_cannot_be_encoded_fails_with_one_line(server: Server) -> None:
     with pytest.raises(Unreachable) as caught:
         Session(server, "caracal\udcff")
     assert "\n" not in caught.value.msg
@@ -119,7 +119,7 @@ def test_a_name_that_cannot_be_sent_is_one_line(server: Server) -> None:
 
 
 @pytest.mark.mutation
-def test_a_preflight_with_such_neighbours(server: Server, tmp_path: Path) -> None:
+def test_preflight_continues_despite_other_databases_with_non_utf8_names(server: Server, tmp_path: Path) -> None:
     """The preflight continues until it finds that there is no Caracal, with any other databases on the server."""
     scene = scenes.make(tmp_path / "scene", server.host)
     set_id = scene.call("backup_set", state="open", create_repository=True)["set_id"]

@@ -93,7 +93,7 @@ def test_a_service_role_under_row_security_is_refused(caracal_database: TwinClus
         "CREATE SEQUENCE foreign_two; ALTER SEQUENCE foreign_two OWNER TO caracalapi",
     ],
 )
-def test_an_owner_who_does_not_see_one_table_is_refused(
+def test_owner_without_access_to_one_table_is_refused(
     caracal_database: TwinCluster, caracal_copy: Copier, login: Login, change: str
 ) -> None:
     name, server = caracal_copy(), login()

@@ -104,7 +104,7 @@ def test_only_roles_that_the_database_refers_to(fresh_cluster: FreshCluster) -> 
     assert read(server, "theirs")["roles"].keys() == {"stranger"}
 
 
-def test_what_was_read_is_made_again_and_reads_the_same(fresh_cluster: FreshCluster) -> None:
+def test_recorded_roles_are_recreated_identically(fresh_cluster: FreshCluster) -> None:
     source, copied = server_of(fresh_cluster()), server_of(fresh_cluster())
     odd = 'Odd "role"; DROP TABLE x; --'
     quoted = '"' + odd.replace('"', '""') + '"'
@@ -135,7 +135,7 @@ def test_what_was_read_is_made_again_and_reads_the_same(fresh_cluster: FreshClus
     assert create(copied, recorded) == []
 
 
-def test_nobody_becomes_strong(fresh_cluster: FreshCluster) -> None:
+def test_created_roles_get_no_privileged_attributes(fresh_cluster: FreshCluster) -> None:
     server = server_of(fresh_cluster())
     strong = role(superuser=True, replication=True, createrole=True, bypassrls=True, login=True)
     wrong = create(server, {"roles": {"strong": strong}, "members": []})
@@ -144,7 +144,7 @@ def test_nobody_becomes_strong(fresh_cluster: FreshCluster) -> None:
 
 
 @pytest.mark.mutation
-def test_a_role_that_exists_is_left_alone_and_its_differences_are_told(fresh_cluster: FreshCluster) -> None:
+def test_existing_role_stays_unchanged_and_its_differences_are_reported(fresh_cluster: FreshCluster) -> None:
     server = server_of(fresh_cluster())
     run(server, "CREATE ROLE here LOGIN PASSWORD 'kept' CONNECTION LIMIT 9", "ALTER ROLE here SET work_mem = '1MB'", "CREATE ROLE grp")
     before = attributes(server, "here")
@@ -165,7 +165,7 @@ def test_a_role_that_exists_is_left_alone_and_its_differences_are_told(fresh_clu
 
 
 @pytest.mark.mutation
-def test_every_difference_is_told(fresh_cluster: FreshCluster) -> None:
+def test_every_role_difference_is_reported(fresh_cluster: FreshCluster) -> None:
     server = server_of(fresh_cluster())
     recorded: Recorded = {"roles": {"a": role(login=True), "b": role()}, "members": [["a", "b"]]}
     assert create(server, recorded) == []
@@ -186,7 +186,7 @@ def test_every_difference_is_told(fresh_cluster: FreshCluster) -> None:
 
 
 @pytest.mark.mutation
-def test_a_right_that_no_grant_shows_is_told(fresh_cluster: FreshCluster) -> None:
+def test_extra_role_membership_is_reported(fresh_cluster: FreshCluster) -> None:
     server = server_of(fresh_cluster())
     run(server, "CREATE ROLE a")
     recorded: Recorded = {"roles": {"a": role()}, "members": []}
@@ -196,7 +196,7 @@ def test_a_right_that_no_grant_shows_is_told(fresh_cluster: FreshCluster) -> Non
         assert roles.differences(session, recorded) == ["role a is a member of pg_read_all_data, but not in the set"]
 
 
-def test_rights_of_the_server_come_back_in_a_sandbox_only(fresh_cluster: FreshCluster) -> None:
+def test_rights_on_the_server_are_restored_in_a_sandbox_only(fresh_cluster: FreshCluster) -> None:
     """A set may not grant access to programs, files and all rows of a cluster."""
     info = fresh_cluster()
     strong: Recorded = {"roles": {"a": role()}, "members": [["a", "pg_execute_server_program"], ["a", "pg_of_another_major"]]}

@@ -49,7 +49,7 @@ def test_the_first_row_that_differs_is_located(count: int) -> None:
             assert found is not None and found <= number < found + span
 
 
-def test_marks_of_another_key_say_nothing_of_a_row() -> None:
+def test_marks_of_another_key_prove_nothing_about_a_row() -> None:
     first, second = marks(lines(3)), marks(lines(3), b"o" * row_marks.KEY_SIZE)
     assert not set(first.digests) & set(second.digests)
 

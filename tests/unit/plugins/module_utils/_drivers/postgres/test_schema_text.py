@@ -22,7 +22,7 @@ def digest(client: ClientTools, cluster: TwinCluster, database: str) -> str:
         return schema_text.read(client.paths["pg_dump"], held.place).digest
 
 
-def test_the_digest_of_a_schema_is_that_of_its_text(client: ClientTools, caracal_database: TwinCluster) -> None:
+def test_schema_digest_is_sha256_of_schema_text(client: ClientTools, caracal_database: TwinCluster) -> None:
     argv = [
         client.paths["pg_dump"],
         "--schema-only",

@@ -157,7 +157,7 @@ def test_an_unknown_role_is_named(caracal_database: TwinCluster) -> None:
     assert "nobody_here" in error.msg
 
 
-def test_the_settings_hold_whatever_the_database_says(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_session_settings_override_database_settings(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     bad = {
         "TimeZone": "Asia/Kolkata",
@@ -186,7 +186,7 @@ def test_limits_for_services_do_not_end_our_sessions(caracal_database: TwinClust
             assert session.value("SELECT 1 FROM pg_sleep(0.3)") == 1
 
 
-def test_a_login_without_rights_is_told_so(login: Login) -> None:
+def test_login_without_rights_raises_permission_missing(login: Login) -> None:
     with (
         Session(login(), "caracal") as session,
         pytest.raises(PermissionMissing, match=r"^database caracal: permission denied for table zones;"),
@@ -203,7 +203,7 @@ def test_a_filtered_reading_is_an_error(caracal_database: TwinCluster, login: Lo
 
 
 @pytest.mark.mutation
-def test_a_lost_connection_is_told_so(caracal_database: TwinCluster) -> None:
+def test_lost_connection_raises_unreachable(caracal_database: TwinCluster) -> None:
     with Session(caracal_database.server, "caracal") as session:
         pid = session.value("SELECT pg_backend_pid()")
         caracal_database.execute(f"SELECT pg_terminate_backend({pid}, 5000)")

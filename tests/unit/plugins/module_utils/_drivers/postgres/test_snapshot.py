@@ -37,7 +37,7 @@ def sessions(cluster: TwinCluster, database: str) -> int:
     return int(cluster.execute(query, database="postgres")[0][0])
 
 
-def test_what_is_known_of_a_snapshot(caracal_database: TwinCluster) -> None:
+def test_snapshot_facts_identify_server_position_and_time(caracal_database: TwinCluster) -> None:
     with Snapshot(caracal_database.server, "caracal") as held:
         assert held.facts["system_identifier"] == caracal_database.info.system_identifier
         assert held.facts["standby"] is False
@@ -47,7 +47,7 @@ def test_what_is_known_of_a_snapshot(caracal_database: TwinCluster) -> None:
     eventually(lambda: sessions(caracal_database, "caracal") == 0)
 
 
-def test_all_who_join_see_the_same_rows(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_all_sessions_of_a_snapshot_see_the_same_rows(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     with Snapshot(caracal_database.server, name) as held:
         caracal_database.execute("DELETE FROM caracal_outbox", database=name)
@@ -90,7 +90,7 @@ def test_a_second_dump_of_one_database_is_refused(caracal_database: TwinCluster)
 
 @pytest.mark.mutation
 @pytest.mark.usefixtures("impatient")
-def test_the_lock_dies_with_whoever_held_it(caracal_database: TwinCluster) -> None:
+def test_lock_ends_when_its_holder_is_killed(caracal_database: TwinCluster) -> None:
     server = caracal_database.server
 
     def hold() -> None:
@@ -166,7 +166,7 @@ def test_one_dump_can_follow_the_other_at_once(caracal_database: TwinCluster) ->
 
 
 @pytest.mark.mutation
-def test_a_lock_whose_session_was_ended_is_given_up_without_a_word(caracal_database: TwinCluster) -> None:
+def test_lock_of_terminated_session_is_released_silently(caracal_database: TwinCluster) -> None:
     ours = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name LIKE 'caracal_ops.backup%'"
     with Snapshot(caracal_database.server, "caracal"):
         caracal_database.execute(ours, database="postgres")
@@ -186,7 +186,7 @@ def test_a_login_that_may_read_nothing_cannot_keep_a_backup_out(caracal_database
 
 @pytest.mark.mutation
 @pytest.mark.usefixtures("impatient")
-def test_a_backup_by_another_login_is_told_by_its_name(caracal_database: TwinCluster, login: Login) -> None:
+def test_running_backup_of_another_login_is_reported_by_name(caracal_database: TwinCluster, login: Login) -> None:
     """A login without pg_read_all_stats does not see the start time."""
     servers = [login("BYPASSRLS"), login("BYPASSRLS")]
     for one in servers:
@@ -200,7 +200,7 @@ def test_a_backup_by_another_login_is_told_by_its_name(caracal_database: TwinClu
 
 @pytest.mark.mutation
 @pytest.mark.usefixtures("impatient")
-def test_of_two_that_begin_at_once_one_goes_on(caracal_database: TwinCluster) -> None:
+def test_one_of_two_simultaneous_backups_continues(caracal_database: TwinCluster) -> None:
     """The later one sees the earlier one, and does not count as a running backup itself."""
     with Snapshot(caracal_database.server, "caracal") as held, Session(caracal_database.server.named("x alone"), "caracal") as later:
         with pytest.raises(Busy, match=r"caracal_ops\.backup alone"):

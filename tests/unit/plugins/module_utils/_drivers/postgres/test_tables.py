@@ -49,7 +49,7 @@ def columns_and_key(cluster: TwinCluster, name: str, database: str) -> tuple[lis
 
 
 @pytest.mark.parametrize("database", ["caracal", "caracal_auth"])
-def test_every_digest_is_what_psql_and_sha256_say(client: ClientTools, caracal_database: TwinCluster, database: str) -> None:
+def test_every_digest_matches_psql_and_sha256(client: ClientTools, caracal_database: TwinCluster, database: str) -> None:
     with Session(caracal_database.server, database) as session:
         all_tables = found(session)
         assert len(all_tables) >= (5 if database == "caracal_auth" else 40)
@@ -62,7 +62,7 @@ def test_every_digest_is_what_psql_and_sha256_say(client: ClientTools, caracal_d
             assert tables.digest(session, table) == expected, name
 
 
-def test_tables_are_those_that_hold_rows(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
+def test_lists_only_tables_that_hold_rows(caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     caracal_database.execute("CREATE UNLOGGED TABLE u (a int)", "CREATE VIEW v AS SELECT 1", "CREATE SCHEMA other", database=name)
     caracal_database.execute("CREATE TABLE other.t (a int)", "CREATE MATERIALIZED VIEW m AS SELECT 1", database=name)
@@ -87,9 +87,7 @@ def test_reading_the_list_locks_no_table(caracal_database: TwinCluster) -> None:
 
 
 @pytest.mark.parametrize("collation", ["", 'COLLATE "POSIX"', 'COLLATE "C"'])
-def test_text_keys_are_ordered_by_bytes_whatever_their_collation(
-    caracal_database: TwinCluster, caracal_copy: Copier, collation: str
-) -> None:
+def test_text_keys_are_ordered_by_bytes_under_any_collation(caracal_database: TwinCluster, caracal_copy: Copier, collation: str) -> None:
     name = caracal_copy()
     caracal_database.execute(f"CREATE TABLE k (a text {collation}, n int, v varchar(9) {collation}, PRIMARY KEY (v, n, a))", database=name)
     with Session(caracal_database.server, name) as session:

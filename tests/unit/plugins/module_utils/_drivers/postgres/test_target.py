@@ -189,7 +189,7 @@ def test_a_database_appears_under_its_name_only_when_it_is_published(fresh_clust
 
 
 @pytest.mark.mutation
-def test_a_setting_of_a_role_that_the_server_refuses_is_told(server: Server, name: str) -> None:
+def test_role_setting_refused_by_server_is_reported(server: Server, name: str) -> None:
     target.create(server, name, SETTINGS)
     recorded = {**SETTINGS, "role_sets": {"no such role": ["work_mem=1MB"], "caracal": ["no_such=1", "work_mem=65MB"]}}
     refused = target.set_for_roles(server, name, recorded)
@@ -239,7 +239,7 @@ def tables(server: Server, name: str) -> list[str]:
     return found
 
 
-def test_publishing_keeps_what_bore_the_name_and_ends_whoever_is_in_it(server: Server, name: str) -> None:
+def test_publishing_keeps_previous_database_and_ends_its_sessions(server: Server, name: str) -> None:
     run(server, f"CREATE DATABASE {name}")
     run(server, "CREATE TABLE old (a int)", "INSERT INTO old VALUES (1)", database=name)
     working = prepared(server, name, "new")
@@ -300,7 +300,7 @@ def test_all_databases_get_their_names_or_none(server: Server, name: str) -> Non
     assert tables(server, name) == ["relation public.new"] and tables(server, kept["kept_as"]) == ["relation public.old"]
 
 
-def test_somebody_who_comes_back_at_once_is_ended_again(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_session_that_reconnects_during_publishing_is_ended_again(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     run(server, f"CREATE DATABASE {name}")
     run(server, "CREATE TABLE old (a int)", database=name)
     working = prepared(server, name, "new")
@@ -318,7 +318,7 @@ def test_somebody_who_comes_back_at_once_is_ended_again(server: Server, name: st
 
 
 @pytest.mark.mutation
-def test_somebody_who_never_leaves_is_told_and_nothing_changes(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_that_stays_in_use_is_reported_and_nothing_changes(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A prepared transaction locks its database and has no session to end. Here the server's message is simulated."""
     run(server, f"CREATE DATABASE {name}")
     run(server, "CREATE TABLE old (a int)", database=name)
@@ -342,7 +342,7 @@ def test_a_kept_name_fits_into_an_identifier() -> None:
 
 
 @pytest.mark.mutation
-def test_what_a_killed_restore_left_is_dropped(server: Server, name: str) -> None:
+def test_leftover_of_killed_restore_is_dropped(server: Server, name: str) -> None:
     working = target.working_name(name, "x-abcd")
     target.create(server, working, SETTINGS)
     run(server, "CREATE TABLE half (a int)", database=working)
@@ -399,7 +399,7 @@ def test_a_locale_that_the_server_does_not_have_is_replaced_with_a_warning(serve
 
 
 @pytest.mark.mutation
-def test_an_owner_that_is_not_there_is_an_error_and_leaves_nothing(server: Server, name: str) -> None:
+def test_missing_owner_is_an_error_and_creates_no_database(server: Server, name: str) -> None:
     with pytest.raises(StageFailed, match=r'role "no"";such" does not exist|role "no";such" does not exist'):
         target.create(server, name, {**SETTINGS, "owner": 'no";such'})
     assert not exists(server, name)
@@ -430,7 +430,7 @@ def test_a_hostile_inventory_makes_no_statement_of_its_own(server: Server, name:
     assert run(server, "SELECT count(*) FROM pg_roles WHERE rolname LIKE '%evil%'") == [(0,)]
 
 
-def test_whoever_works_in_the_cluster_can_be_ended(fresh_cluster: FreshCluster) -> None:
+def test_sessions_in_cluster_can_be_ended(fresh_cluster: FreshCluster) -> None:
     info = fresh_cluster()
     server = Server(info.socket_dir, info.port, info.superuser)
     with Session(server, "postgres") as inside:

@@ -96,7 +96,7 @@ def test_a_database_that_happens_to_bear_the_working_name_is_never_dropped(serve
 
 @pytest.mark.no_false_alarm
 @pytest.mark.parametrize("left", ["full", "empty and not marked"])
-def test_what_a_killed_restore_left_is_made_anew(server: Server, start: str, left: str) -> None:
+def test_leftover_of_killed_restore_is_replaced_by_new_database(server: Server, start: str, left: str) -> None:
     working = target.working_name(start, SET)
     if left == "full":
         target.create(server, working, SETTINGS)
@@ -110,7 +110,7 @@ def test_what_a_killed_restore_left_is_made_anew(server: Server, start: str, lef
 
 
 @pytest.mark.mutation
-def test_an_empty_database_of_that_name_that_somebody_uses_is_not_dropped(server: Server, start: str) -> None:
+def test_empty_database_in_use_with_working_name_is_not_dropped(server: Server, start: str) -> None:
     working = target.working_name(start, SET)
     run(server, f"CREATE DATABASE {working}")
     with Session(server, working) as other:
@@ -120,7 +120,7 @@ def test_an_empty_database_of_that_name_that_somebody_uses_is_not_dropped(server
 
 
 @pytest.mark.mutation
-def test_a_published_database_is_no_longer_marked_as_ours_to_drop(server: Server, start: str) -> None:
+def test_published_database_is_not_dropped_as_leftover(server: Server, start: str) -> None:
     working = target.working_name(start, SET)
     target.create(server, working, SETTINGS)
     target.publish(server, [(working, start, SETTINGS)])

@@ -63,7 +63,7 @@ def running(marker: str) -> bool:
     return False
 
 
-def test_everything_that_a_tool_says_arrives(tmp_path: Path) -> None:
+def test_complete_tool_output_reaches_sink(tmp_path: Path) -> None:
     sink = io.BytesIO()
     assert tools.stream_out([script(tmp_path, "head -c 5000000 /dev/zero")], NOWHERE, "x", sink) == 5_000_000
     assert sink.getvalue() == bytes(5_000_000)
@@ -78,7 +78,7 @@ def test_everything_that_a_tool_says_arrives(tmp_path: Path) -> None:
         ("kill -TERM $$", r"\(signal 15\)"),
     ],
 )
-def test_a_tool_that_dies_after_it_said_all_is_an_error(tmp_path: Path, how: str, words: str) -> None:
+def test_tool_that_dies_after_complete_output_is_an_error(tmp_path: Path, how: str, words: str) -> None:
     with pytest.raises(StageFailed, match=f"^database x: pg_tool failed {words}.*; check the server's log"):
         tools.stream_out([script(tmp_path, f"echo whole; {how}")], NOWHERE, "x", io.BytesIO())
 
@@ -122,7 +122,7 @@ def test_a_tool_may_leave_the_rest_but_all_of_it_is_read(tmp_path: Path) -> None
 
 
 @pytest.mark.mutation
-def test_what_a_tool_did_not_want_must_be_authentic_too(tmp_path: Path) -> None:
+def test_input_that_tool_leaves_unread_must_be_authentic(tmp_path: Path) -> None:
     error = TamperedData("x: not authentic")
     with pytest.raises(TamperedData) as caught:
         tools.stream_in([script(tmp_path, "exit 0")], NOWHERE, "x", Failing(error, good=100_000))

@@ -70,7 +70,7 @@ def test_entries_that_come_to_no_end(page: list[t.Any]) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("first", ["3-0", "2-0"])
-def test_a_second_page_that_begins_anew(first: str) -> None:
+def test_second_page_that_begins_again_is_refused(first: str) -> None:
     """Each page is in order and not longer than requested."""
     page = entries(*(f"{int(first[0])}-{one}" for one in range(reading.FIRST_PAGE)))
     with pytest.raises(TamperedData):
@@ -85,7 +85,7 @@ def test_pending_entries_that_come_to_no_end(ids: tuple[str, ...]) -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_in_order_is_read() -> None:
+def test_ordered_entries_and_pending_pages_are_read() -> None:
     assert len(list(reading.entries(t.cast("t.Any", Hostile(entries("1-0", "1-1", "9-0"))), stream(8), None))) == 3
     pages = list(reading.pending(t.cast("t.Any", Hostile(pending("1-0", "9-0"))), stream(8), GROUP))
     assert [len(page) for page in pages] == [2]

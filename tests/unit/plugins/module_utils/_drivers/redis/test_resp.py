@@ -32,7 +32,7 @@ def read(data: bytes, step: int = 1 << 20) -> list[list[bytes]]:
 
 
 @given(COMMANDS, some.integers(1, 50))
-def test_what_was_written_is_read(written: list[list[bytes]], step: int) -> None:
+def test_encoded_commands_are_read_back_unchanged(written: list[list[bytes]], step: int) -> None:
     assert read(b"".join(map(resp.encode, written)), step) == written
 
 

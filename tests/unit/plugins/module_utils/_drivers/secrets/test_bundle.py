@@ -38,7 +38,7 @@ def archive(files: dict[str, tuple[int, bytes]]) -> io.BytesIO:
 
 
 @pytest.mark.no_false_alarm
-def test_what_was_written_is_read() -> None:
+def test_bundle_is_read_as_written() -> None:
     found = bundle.read(archive(members()), "it")
     assert found.family == "secret_store"
     assert [(one.name, one.mode, one.content) for one in found.files] == [(one.name, one.mode, one.content) for one in FILES]
@@ -79,7 +79,7 @@ def put(name: str, mode: int, content: bytes) -> t.Callable[[dict[str, tuple[int
         (index(more=1), TamperedData, "unknown field"),
     ],
 )
-def test_what_the_index_does_not_prove_is_refused(change: t.Any, kind: type[BackupError], words: str) -> None:
+def test_bundle_that_index_does_not_prove_is_refused(change: t.Any, kind: type[BackupError], words: str) -> None:
     found = members()
     change(found)
     with pytest.raises(BackupError, match=words) as raised:

@@ -72,7 +72,7 @@ def test_a_file_that_was_exchanged_keeps_its_owner_and_mode(wanted: Wanted, tmp_
 
 
 @pytest.mark.mutation
-def test_a_pipe_in_the_place_of_a_file_makes_nobody_wait(wanted: Wanted) -> None:
+def test_pipe_in_place_of_secret_file_is_refused_without_waiting(wanted: Wanted) -> None:
     target.put(wanted, 0o700, 0o755, US)
     Path(wanted.path).unlink()
     os.mkfifo(wanted.path)

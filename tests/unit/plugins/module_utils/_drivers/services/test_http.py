@@ -122,7 +122,7 @@ def silent(answer: Answer, words: str) -> None:
     assert words in answer.error and "\n" not in answer.error
 
 
-def test_an_answer_is_told_as_it_is(service: str) -> None:
+def test_client_reports_status_headers_and_body_of_answer(service: str) -> None:
     answer = client.ask(Request("GET", f"{service}/ready?deep=1", {"X-Asked": "yes"}))
     assert (answer.status, answer.body, answer.error) == (200, b"GET /ready?deep=1 yes ", "")
     assert answer.headers["x-mixed-case"] == "Value" and not [name for name in answer.headers if name != name.lower()]
@@ -132,7 +132,7 @@ def test_an_answer_is_told_as_it_is(service: str) -> None:
 
 
 @pytest.mark.parametrize(("path", "status"), [("/sick", 503), ("/away", 302)])
-def test_trouble_of_the_service_is_an_answer_and_nobody_is_sent_away(service: str, path: str, status: int) -> None:
+def test_error_status_and_redirect_are_answers_and_redirect_is_not_followed(service: str, path: str, status: int) -> None:
     answer = client.ask(Request("GET", service + path))
     assert answer.status == status and answer.body.startswith(f"GET {path} ".encode())
 
@@ -147,13 +147,13 @@ def test_no_proxy_is_asked(service: str, monkeypatch: pytest.MonkeyPatch) -> Non
     assert client.ask(Request("GET", f"{service}/ready")).status == 200
 
 
-def test_nobody_there_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     address = nobody()
     silent(client.ask(Request("GET", address)), f"{address[7:]} does not answer: Connection refused")
     silent(client.ask(Request("GET", "http://no-such-host.invalid/")), "no-such-host.invalid:80 does not answer: ")
 
 
-def test_a_server_that_says_nothing_is_given_up() -> None:
+def test_silent_server_times_out() -> None:
     with saying(None) as address:
         answer = client.ask(Request("GET", address, timeout=0.2))
     silent(answer, "does not answer: no answer within 0.2 s")
@@ -163,12 +163,12 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
 @pytest.mark.parametrize(
     "words", [b"", b"* OK IMAP ready\r\n", b"HTTP/1.1 abc\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 500 + b"\r\n", b"\xff" * 70000]
 )
-def test_garbage_is_no_answer(words: bytes) -> None:
+def test_garbage_counts_as_no_answer(words: bytes) -> None:
     with saying(words) as address:
         silent(client.ask(Request("GET", address)), "does not answer: ")
 
 
-def test_an_answer_that_breaks_off_is_no_answer() -> None:
+def test_truncated_answer_counts_as_no_answer() -> None:
     with saying(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf") as address:
         silent(client.ask(Request("GET", address)), "does not answer: ")
 
@@ -190,7 +190,7 @@ def test_an_answer_that_breaks_off_is_no_answer() -> None:
         "http://user:pass-word@[::1/",
     ],
 )
-def test_what_is_no_address_is_said(url: str) -> None:
+def test_invalid_address_is_reported_without_its_password(url: str) -> None:
     answer = client.ask(Request("GET", url))
     silent(answer, "does not answer: ")
     assert "pass-word" not in answer.error
@@ -200,5 +200,5 @@ def test_a_header_that_smuggles_is_not_sent(service: str) -> None:
     silent(client.ask(Request("GET", service, {"X-Asked": "a\r\nX-Other: b"})), "does not answer: ")
 
 
-def test_a_certificate_that_nobody_signed_is_refused(service: str) -> None:
+def test_https_request_to_server_without_certificate_is_refused(service: str) -> None:
     silent(client.ask(Request("GET", service.replace("http:", "https:"))), "does not answer: ")

@@ -94,7 +94,7 @@ def test_a_file_system_that_knows_no_holes_is_read(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_appended_later_is_not_seen(tmp_path: Path) -> None:
+def test_bytes_appended_after_opening_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"one\n")
     with opened(path) as found, open(path, "ab") as out:
@@ -127,7 +127,7 @@ def test_a_file_that_became_shorter(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_what_is_no_file_by_now_is_not_opened(tmp_path: Path) -> None:
+def test_pipe_link_and_missing_file_are_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "link").symlink_to("/etc/passwd")
     with Directory(str(tmp_path), "inner") as directory:

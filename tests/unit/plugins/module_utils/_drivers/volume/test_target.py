@@ -49,7 +49,7 @@ def test_a_taken_name_stays_what_it_is(place: Target, tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_what_was_not_published_is_removed(tmp_path: Path) -> None:
+def test_unpublished_file_is_removed(tmp_path: Path) -> None:
     with (
         pytest.raises(KeyError),
         Target(paths.folder(str(tmp_path)), os.geteuid(), os.getegid(), 0o600) as place,
@@ -61,7 +61,7 @@ def test_what_was_not_published_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_what_a_name_holds(place: Target, tmp_path: Path) -> None:
+def test_target_reports_if_name_is_absent_same_or_other(place: Target, tmp_path: Path) -> None:
     assert place.holds("a", 3, ONE) == ABSENT
     for content, state in ((b"one", SAME), (b"one\ntwo", SAME), (b"on", OTHER), (b"two", OTHER)):
         (tmp_path / "a").write_bytes(content)
@@ -81,7 +81,7 @@ def test_leftovers_are_found_and_removed(place: Target, tmp_path: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_who_cannot_give_files_away_is_told_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_that_cannot_change_file_owner_is_refused_in_advance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(target.os, "geteuid", lambda: 1234)
     words = r"must belong to 65532:65532, which uid 1234 cannot give them; run as root"
     folder = paths.folder(str(tmp_path))
@@ -97,7 +97,7 @@ def test_more_than_there_is_room_for(place: Target) -> None:
 
 
 @pytest.mark.mutation
-def test_a_private_directory_is_no_link(tmp_path: Path) -> None:
+def test_private_directory_that_is_a_symbolic_link_is_refused(tmp_path: Path) -> None:
     assert target.open_private(str(tmp_path / "q")) is None
     target.make_private(str(tmp_path / "q"))
     target.make_private(str(tmp_path / "q"))

@@ -67,7 +67,7 @@ def test_periods_count_only_where_they_have_a_set_and_keep_their_newest() -> Non
     assert kept(sets, yearly=2) == [0, 6]
 
 
-def test_the_last_set_that_passed_a_drill_stays_and_that_of_each_month_that_is_kept() -> None:
+def test_newest_set_that_passed_drill_is_kept_overall_and_per_kept_month() -> None:
     sets = of_days(62, 60, 31, 30, 29, 2, 1, 0.1)
     drilled = [dataclasses.replace(one, drill="pass") if number in (0, 2, 3) else one for number, one in enumerate(sets)]
     plan = plans.make(repository(*drilled), dataclasses.replace(ONE, monthly=2))
@@ -86,7 +86,7 @@ def test_bad_sets_do_not_count_and_do_not_push_good_ones_out() -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("change", [{"drill": "fail"}, {"failed": True}, {"drill": "fail", "ever_passed": True}])
 @pytest.mark.parametrize("policy", [{"last": 10}, {"daily": 14}, {"within": 30 * DAY}, {"last": 1, "minimum": 10}])
-def test_no_failure_that_somebody_entered_shortens_retention(change: dict[str, t.Any], policy: dict[str, t.Any]) -> None:
+def test_recorded_failures_do_not_shorten_retention(change: dict[str, t.Any], policy: dict[str, t.Any]) -> None:
     """A wrong program path, a wrong identity, two drills at once or a stolen drill key marks nine of ten sets as failed."""
     sets = nightly(10)
     assert kept([*(dataclasses.replace(one, **change) for one in sets[:-1]), sets[-1]], **policy) == list(range(10))
@@ -100,7 +100,7 @@ def test_a_failure_after_it_does_not_take_a_passed_drill_away() -> None:
     assert words == ("the newest set that passed a drill, though it failed its last drill",)
 
 
-def test_the_minimum_counts_sets_that_nobody_found_bad() -> None:
+def test_minimum_does_not_count_sets_that_failed_drill() -> None:
     sets = [dataclasses.replace(one, drill="fail") if number in (6, 7, 8) else one for number, one in enumerate(nightly(10))]
     assert kept(sets, last=1, minimum=3) == [4, 5, 7, 8, 9]
 
@@ -116,7 +116,7 @@ def test_a_held_set_stays_even_if_it_is_bad() -> None:
     assert kept(sets, last=1) == [1, 5]
 
 
-def test_what_the_store_holds_is_retained_without_an_end_and_told() -> None:
+def test_objects_under_legal_hold_are_retained_indefinitely_and_reported() -> None:
     sets = nightly(4)
     dump, shared = layout.dump_key(sets[0].set_id, "caracal"), leaf(sets[1].set_id)
     facts = repository(*sets, locked_until=lambda _key: NOW + DAY, is_held={dump, shared}.__contains__)
@@ -145,7 +145,7 @@ def test_the_public_files_of_a_pruned_set_stay() -> None:
     assert sets[0].set_id in plan.ends and not set(plan.keys) & public(sets[0].set_id)
 
 
-def test_what_the_software_does_not_know_is_left_alone() -> None:
+def test_unknown_objects_are_left_alone() -> None:
     old = an_id(NOW - 100 * DAY, 1)
     strange = ["sets/notes", "sets/x/y", f"other/{old}/x", "objects/audit/x/y.age", f"sets/{nightly(3)[0].set_id}/new-kind.json"]
     assert plans.make(repository(*nightly(3), extra=strange), dataclasses.replace(ONE, last=3)).keys == ()
@@ -199,7 +199,7 @@ def test_a_burst_stops_it() -> None:
 
 
 @pytest.mark.no_false_alarm
-def test_what_is_older_than_the_last_passed_drill_does_not_stop_it() -> None:
+def test_sets_older_than_last_passed_drill_do_not_stop_prune() -> None:
     sets = [*(a_set(number, 5 * DAY - number * HOUR / 100, size=1000 >> number) for number in range(30)), a_set(30, HOUR, drill="pass")]
     assert stopped(sets) == ()
 

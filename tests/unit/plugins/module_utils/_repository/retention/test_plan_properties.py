@@ -40,7 +40,7 @@ def test_nothing_that_is_needed_is_deleted(facts: Facts, policy: Policy) -> None
 
 @thousands
 @given(histories(), policies)
-def test_what_the_store_keeps_is_told_and_goes_when_it_lets_go(facts: Facts, policy: Policy) -> None:
+def test_objects_retained_by_store_are_reported_and_pruned_once_released(facts: Facts, policy: Policy) -> None:
     plan = plans.make(facts, policy)
     free = plans.make(dataclasses.replace(facts, locked_until=lambda _key: None, is_held=lambda _key: None), policy)
     retained = {one.set_id for one in plan.decisions if one.what == plans.RETAIN}
@@ -69,7 +69,7 @@ def test_a_killed_prune_is_finished_by_the_next(facts: Facts, policy: Policy, af
 
 @thousands
 @given(histories(poisoned=True), policies)
-def test_what_is_stopped_deletes_nothing_and_says_why(facts: Facts, policy: Policy) -> None:
+def test_stopped_plan_deletes_nothing_and_names_reasons(facts: Facts, policy: Policy) -> None:
     plan = plans.make(facts, policy)
     if plan.stopped:
         assert (plan.ends, plan.keys, plan.retained) == ((), (), ()) and all(plan.stopped)
