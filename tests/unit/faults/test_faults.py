@@ -133,18 +133,18 @@ def test_detects_a_reader_that_uses_the_newest_object_version(world: World, fold
 
 
 @pytest.mark.mutation
-def test_detects_unexpected_errors_from_unpacking_an_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = folder / "images"
+def test_detects_unexpected_errors_from_unpacking_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "images"
     place.mkdir(mode=0o755)
     made = image_scene.saved([image_scene.archive([("one", b"1")])])
-    assert images.judge(place, folder, *made) == Outcome()
+    assert images.judge(place, tmp_path, *made) == Outcome()
     for error in (RuntimeError("not one of ours"), StorageError("two\nlines")):
 
         def unpacked(*_given: t.Any, error: Exception = error) -> t.Any:
             raise error
 
         monkeypatch.setattr(images.cache, "unpacked", unpacked)
-        assert images.judge(place, folder, *made) != Outcome()
+        assert images.judge(place, tmp_path, *made) != Outcome()
 
 
 @pytest.mark.mutation
