@@ -8,9 +8,9 @@
 SHELL := /bin/sh
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 ARGS ?=
-# Of the quickstart: `local` for a directory, `s3` for a bucket with Object Lock.
+# Repository of the quickstart: `local` for a directory, `s3` for a bucket with Object Lock.
 REPOSITORY ?= local
-# Of the quickstart: `host` for programs on this host, `compose` for a Compose project of Docker, which is lost and restored as well.
+# Deployment of the quickstart: `host` for programs on this host, `compose` for a Compose project, which is lost and restored as well.
 DEPLOYMENT ?= host
 
 export PYTHONDONTWRITEBYTECODE := 1

@@ -26,7 +26,7 @@ options:
     type: dict
     required: true
   kind:
-    description: What the role did.
+    description: Actions of the role.
     type: str
     choices: [backup, restore, drill, checkpoint, audit, retention, archive, verification]
     required: true

@@ -30,7 +30,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._signing
   - caracal_ops.backup._recipients
   - caracal_ops.backup._identities
-  - caracal_ops.backup._judged_report
+  - caracal_ops.backup._report_verdict
   - caracal_ops.backup._images
 attributes:
   check_mode:
@@ -395,7 +395,7 @@ separation:
       type: str
       sample: pass
     message:
-      description: Who created the set and who ran the drill.
+      description: Signers of the set and of the drill.
       type: str
       sample: set made on pg-1 by backup@prod, drilled elsewhere with another key
 freshness:

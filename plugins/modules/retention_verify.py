@@ -27,7 +27,7 @@ extends_documentation_fragment:
   - caracal_ops.backup._repository
   - caracal_ops.backup._postgres
   - caracal_ops.backup._redis
-  - caracal_ops.backup._judged_report
+  - caracal_ops.backup._report_verdict
 options:
   database:
     description:

@@ -15,7 +15,7 @@ from tools import area
 from tools.rules import documented
 
 STARTS = 3
-# What Ansible does around a module, without its archive. The module fails because it has no options.
+# The work of Ansible around a module, without its archive. The module fails because it has no options.
 START = """
 import json, sys
 from ansible.module_utils import basic

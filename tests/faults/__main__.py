@@ -4,7 +4,7 @@
 
 """`python -m faults [--minutes N] [--seed N] [--kind …] [--reset]`: break things on purpose, and count what survived.
 
-What runs have counted adds up in `build/faults.json`, until `--reset`. Ends with `faults: N tried, N survived, 0 lost, 0 half-visible,
+The counts of all runs add up in `build/faults.json`, until `--reset`. Ends with `faults: N tried, N survived, 0 lost, 0 half-visible,
 0 leaked, 0 left running`, and not with 0 unless all survived.
 """
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What who may write a bucket with versions can do: lay versions and delete markers over objects, and end versions for good."""
+"""Attacks by a party that may write to a bucket with versions: lay versions and delete markers over objects, and end versions for good."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Bucket:
         shutil.copy2(self.mark.with_suffix(".kept"), self.mark)
 
     def truth(self) -> Truth:
-        """What a restore of each set would read. Raises BackupError where it would end."""
+        """The data that a restore of each set would read. Raises BackupError if the restore would fail."""
         opened = access.open_repository(self.world.scene.access(**self.place))
         found: Truth = {}
         for set_id in self.world.truth:

@@ -49,7 +49,7 @@ class Work:
 
 
 class Operations:
-    """What can be ended. `folder` is where they write to, besides the repository."""
+    """Processes that can be ended. `folder` is where they write to, besides the repository."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self.world, self.folder = world, folder
@@ -177,7 +177,7 @@ def after(operations: Operations, work: Work, run: Victim, ended: tuple[str, str
 
 
 def _half_visible(world: World) -> str:
-    """What is wrong with a set that is listed. A set that a prune took is not; the others are as they were."""
+    """Errors of a listed set. A set that a prune deleted is not listed, and the others are unchanged."""
     scene = world.scene
     sets = scene.sets()
     for set_id in sets:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What who may write the store can do to whole objects, one at a time and two together."""
+"""Attacks on whole objects by a party that may write to the store, one at a time and two together."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ KIND = "parties"
 FAR = "2099-01-01T00:00:00Z"
 Draft = dict[str, t.Any]
 
-# What is wrong with the entry, apart from who signed it.
+# The error of the entry, apart from its signer.
 TWISTS: dict[str, Draft] = {
     "nothing else": {},
     "a number too high": {"sequence": 1},

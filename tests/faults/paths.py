@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What another user of the host changes on the way to what root writes or trusts. As root alone."""
+"""Changes by another user of the host to paths of files that root writes or trusts. For root only."""
 
 from __future__ import annotations
 

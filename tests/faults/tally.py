@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What was tried, and what came of it."""
+"""Attempts and their results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tally:
 
     @classmethod
     def read(cls, path: Path) -> Tally:
-        """What earlier runs have counted."""
+        """Counts of earlier runs."""
         made = cls()
         if path.exists():
             made.__dict__.update(json.loads(path.read_text(encoding="utf-8")))
@@ -54,7 +54,7 @@ class Tally:
         counts = self.counts.setdefault(kind, dict.fromkeys(COLUMNS, 0))
         counts[outcome.column] += 1
         if outcome.column != SURVIVED:
-            # What was tried may hold anything, and is printed.
+            # An attempt may contain any text, and is printed.
             line = f"{kind}: {label}: {outcome.column}: {outcome.said}"
             self.failed.append(line.encode("ascii", "backslashreplace").decode("ascii"))
 

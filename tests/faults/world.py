@@ -137,7 +137,7 @@ def _about(root: Path) -> dict[str, tuple[int, ...]]:
 
 
 def truth_of(scene: Scene, sets: t.Iterable[str]) -> Truth:
-    """What a restore of each set would read: keys and the SHA-256 of what the store gives for them now."""
+    """The data that a restore of each set would read: keys and the SHA-256 of what the store gives for them now."""
     opened = access.open_repository(scene.access())
     found: Truth = {}
     for set_id in sets:
@@ -167,7 +167,7 @@ def steps(deployment: Deployment, replay: ReplayFolder, redis: RedisServer, set_
 
 @contextlib.contextmanager
 def _days_ago() -> t.Iterator[None]:
-    """What writes entries dates them so; the clock of the database is the present one."""
+    """Writers of entries use this time. The clock of the database has the present time."""
     then = access.now() - AGE
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(access, "now", lambda: then)

@@ -92,7 +92,7 @@ def sandboxes_are_made_fast() -> t.Iterator[None]:
 
 
 def usable_install() -> server_binaries.Install:
-    """What a sandbox finds by itself, or where other users cannot reach that, a copy of it."""
+    """The program that a sandbox finds by itself, or a copy of it if other users cannot reach it."""
     found = server_binaries.find(None, minimum_major=17)
     root = os.path.commonpath(found.folders)
     place = os.path.join(programs.reachable(root), os.path.relpath(found.bindir, root))

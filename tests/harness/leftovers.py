@@ -107,7 +107,7 @@ def _remove(folder: str) -> None:
 
 
 def _unmount(folder: str) -> None:
-    """What a test has mounted there, the innermost first."""
+    """File systems that a test has mounted there, the innermost first."""
     with open("/proc/self/mounts", encoding="utf-8", errors="surrogateescape") as lines:
         points = [line.split()[1] for line in lines]
     for point in reversed(points):

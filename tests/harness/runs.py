@@ -4,7 +4,7 @@
 
 """The name of a test run, in the environment and the folders of all that it starts: so `leftovers` knows what is whose.
 
-A run is one process of pytest; each worker of xdist is one of its own. Who runs no tests, and makes such folders, is one as well.
+A run is one process of pytest; each worker of xdist is one of its own. So is a process that runs no tests but creates such folders.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def came(look: t.Callable[[], object], patience: float = PATIENCE, pause: float 
 
 
 def remains(look: t.Callable[[], list[T]], patience: float = PATIENCE, pause: float = 0.05) -> list[T]:
-    """What `look` still sees when patience has run out: nothing, as a rule."""
+    """Return the values that `look` still finds when `patience` seconds have passed, usually none."""
     until = time.monotonic() + patience
     while (seen := look()) and time.monotonic() < until:
         time.sleep(pause)

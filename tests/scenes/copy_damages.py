@@ -22,7 +22,7 @@ NEWER = {
     "an index is unusable": "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'zones_active_idx'::regclass",
     "a column is gone": "ALTER TABLE zones DROP COLUMN archived_at CASCADE",
     "a grant is lost": "REVOKE SELECT ON zones FROM caracalsts",
-    "everybody may read": "GRANT SELECT ON secrets TO PUBLIC",
+    "every role may read": "GRANT SELECT ON secrets TO PUBLIC",
     "the audit role may delete": "GRANT DELETE ON audit_events TO caracalaudit",
     "a function of its owner is for all": "GRANT EXECUTE ON FUNCTION audit_partition_drop TO PUBLIC",
     "a sequence is behind": "ALTER SEQUENCE audit_ingest_alerts_id_seq RESTART WITH 1",

@@ -95,7 +95,7 @@ def command(name: str, environment: t.Mapping[str, str]) -> dict[str, t.Any]:
 
 @contextlib.contextmanager
 def drill(cluster: TwinCluster) -> t.Iterator[Drilled]:
-    """Yield a copy with secrets and Redis, without services. What was started is removed afterwards."""
+    """Yield a copy with secrets and Redis, without services. Everything that was started is removed afterwards."""
     made = Drilled(cluster, Path(cluster.info.directory) / "secrets")
     try:
         replays = [made.replay / name / "audit-replay" for name in ("sts", "gateway")]

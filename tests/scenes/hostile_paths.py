@@ -189,7 +189,7 @@ def group(world: World, number: int) -> None:
     world.component(number).chmod(0o770)
 
 
-def everybody(world: World, number: int) -> None:
+def every_user(world: World, number: int) -> None:
     world.component(number).chmod(0o777)
 
 
@@ -214,10 +214,10 @@ def swapped(world: World, number: int) -> None:
 
 
 CHANGES: dict[str, t.Callable[[World, int], None]] = {
-    one.__name__: one for one in (link, foreign, group, everybody, hard_link, missing, swapped)
+    one.__name__: one for one in (link, foreign, group, every_user, hard_link, missing, swapped)
 }
 # An operation that trusts a file accepts none of these; the other changes may be harmless.
-DISTRUSTED = ("link", "foreign", "group", "everybody")
+DISTRUSTED = ("link", "foreign", "group", "every_user")
 
 
 @contextlib.contextmanager

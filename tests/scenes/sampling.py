@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every user of a host can see while something runs: Ansible's temporary files, all processes' arguments and environments."""
+"""Data that every user of a host can see while a play runs: Ansible's temporary files, all processes' arguments and environments."""
 
 from __future__ import annotations
 

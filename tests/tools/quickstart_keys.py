@@ -19,13 +19,13 @@ from pathlib import Path
 import pyrage
 
 BACKUP, DRILL, OPERATOR = "backup-host", "drill-host", "operator"
-# What each signer may sign. Only these pairs are trusted.
+# Signatures that each signer may create. Only these pairs are trusted.
 SIGNERS = {
     BACKUP: ("backup", "repository@caracal-ops,journal@caracal-ops,set@caracal-ops"),
     DRILL: ("drill", "drill@caracal-ops,journal@caracal-ops,set@caracal-ops"),
     OPERATOR: ("operator", "repository@caracal-ops,journal@caracal-ops"),
 }
-# Who can decrypt sets: the drill host every night, and the operator if all other identities are lost.
+# Recipients of sets: the drill host every night, and the operator if all other identities are lost.
 # Secrets have identities of their own.
 IDENTITIES = {DRILL: "drill.identity", OPERATOR: "break-glass.identity"}
 OF_SECRETS = {DRILL: "secrets.identity", OPERATOR: "break-glass-secrets.identity"}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a deployment can do before its loss and must be able to do after its restore, recorded and compared.
+"""Functions of a deployment before its loss, which must work after its restore, recorded and compared.
 
 Recorded are the last link of each audit chain, an admin token that only its owner has, and the keys with which each
 zone signs its tokens. Those keys are encrypted with a secret of the deployment.

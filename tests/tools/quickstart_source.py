@@ -22,7 +22,7 @@ MINIMUM_FREE = 1 << 30
 
 
 def start(directory: str) -> None:
-    """Start both servers, empty. What a killed run left there is removed. Raises BackupError."""
+    """Start both servers, empty. Leftovers of a killed run are removed. Raises BackupError."""
     stop(directory)
     install = tools.find(None, OLDEST_MAJOR, REQUIRED)
     lifecycle.create(SandboxSpec(directory, install, minimum_free=MINIMUM_FREE, lease=LEASE_SECONDS))

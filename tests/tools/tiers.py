@@ -39,6 +39,8 @@ NEW_ONES = 50
 RULES = "architecture"
 # The gate needs a story of each kind, and is refused without it.
 STORIES = ("alerts", "backup and restore", "drill", "kill in a backup", "kill in a drill", "locked bucket", "molecule")
+# The name under which the hooks are registered.
+NAME = "caracal_ops_tiers"
 # The property of a report with the seconds of fixtures that the tests of a file share.
 SHARED = "caracal_ops_shared"
 
@@ -94,7 +96,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.option.part and not config.option.tiers_all:
         raise pytest.UsageError("--part is a part of all tests: add --all")
-    config.pluginmanager.register(Chooser(config), "caracal_ops_tiers")
+    config.pluginmanager.register(Chooser(config), NAME)
 
 
 def named(config: pytest.Config) -> bool:
@@ -130,6 +132,7 @@ class Chooser:
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
         self.worker = hasattr(config, "workerinput")
+        self.collected: list[str] = []
         self.left_out: dict[str, int] = {}
         self.failed: set[str] = set()
         self.passed = 0
@@ -140,6 +143,7 @@ class Chooser:
         self._wide: dict[str, float] = collections.defaultdict(float)
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.collected = [item.nodeid for item in items]
         wanted = self._wanted(items)
         here: list[pytest.Item] = []
         out: list[pytest.Item] = []

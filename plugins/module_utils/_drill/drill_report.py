@@ -214,7 +214,7 @@ def _found_in_set(drill: Drill) -> tuple[Recorded, ...]:
     """Return the findings about the set.
 
     Findings about its audit rows count only if the restored rows match the set. Otherwise the restore may have caused them.
-    What became smaller since the previous set is taken from the inventories of both sets.
+    The inventories of both sets show the losses since the previous set.
     """
     checks = {check.id: check for check in drill.checks}
     restored = checks.get(inventory.BLOCKS_CHECK)

@@ -64,7 +64,7 @@ class KeptImage(t.TypedDict):
 
 
 class Kept(t.TypedDict, total=False):
-    """What earlier steps pass on to later ones."""
+    """State that earlier steps pass on to later ones."""
 
     assets: SetAssets
     snapshot_time: str

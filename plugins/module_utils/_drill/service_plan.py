@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each service of a drill receives: secrets and addresses in files, directories, and an environment without secrets."""
+"""The input of each service of a drill: secrets and addresses in files, directories, and an environment without secrets."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _TABLE = "SELECT pg_catalog.to_regclass(%s)"
 
 @dataclasses.dataclass(frozen=True)
 class Terms:
-    """What to start, and how.
+    """Services to start, and their terms.
 
     Nothing in `production` may be reachable. Without isolation, services start only with `unisolated_reason`. Each service has
     `ready_timeout` seconds to become ready. `sources` are where images can be found.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What earlier sets provide to the next one: partitions that need not be stored again, and audit blocks for comparison."""
+"""Data of earlier sets for the next one: partitions that need not be stored again, and audit blocks for comparison."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Stored:
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """What the journal contains about the chains, and the partition objects of the set `newest` that all current recipients can decrypt.
+    """Entries of the journal about the chains, and the partition objects of the set `newest` that all current recipients can decrypt.
 
     `stored` has the partitions with a census, by database and `schema.table`.
     """

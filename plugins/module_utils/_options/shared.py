@@ -184,7 +184,7 @@ class WaiverOptions(Suboptions):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReportOptions(Options):
-    """Fragment `_judged_report`: waivers of a report, its directory on this host, and whether its verdict fails the task."""
+    """Fragment `_report_verdict`: waivers of a report, its directory on this host, and whether its verdict fails the task."""
 
     waivers: tuple[WaiverOptions, ...] = ()
     report_dir: Path | None = None

@@ -28,7 +28,7 @@ class UnverifiedCheck(t.TypedDict):
 
 
 class CoverageResult(t.TypedDict):
-    """What the set contains, what it does not contain, and what was not verified."""
+    """Contents of the set, assets that it lacks, and parts that were not verified."""
 
     assets: list[str] | None
     left_out: dict[str, str]

@@ -66,7 +66,7 @@ def _diagnosis(document: DrillReport) -> str:
     if not causes:
         return ""
     passed = document["verdict"] == PASS
-    heading = "What the warnings mean" if passed else "Why"
+    heading = "Meaning of the warnings" if passed else "Why"
     return f'<section class="card {"waivers" if passed else "diagnosis"}"><h3>{heading}</h3>{"".join(causes)}</section>\n'
 
 

@@ -110,7 +110,7 @@ class BackupAnswers(FoundAnswers):
 
 
 class BackupResult(t.TypedDict):
-    """What the role that runs backups returns."""
+    """Result of the role that runs backups."""
 
     set_id: str
     committed: bool
@@ -177,7 +177,7 @@ class RestoreAnswers(FoundAnswers):
 
 
 class RestoreResult(t.TypedDict):
-    """What the role that restores returns."""
+    """Result of the role that restores."""
 
     set_id: str
     snapshot_time: str
@@ -333,7 +333,7 @@ class ArchiveAnswers(t.TypedDict):
 
 
 class ArchiveResult(Filled):
-    """What the role that archives returns."""
+    """Result of the role that archives."""
 
     verdict: str | None
     checks: list[CheckResult]

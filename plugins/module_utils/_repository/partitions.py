@@ -24,7 +24,7 @@ _FILE = re.compile(r"[0-9]+/[0-9]+/[0-9]+/[0-9]+\Z")
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """What a census depends on, other than rows.
+    """Facts other than rows that a census depends on.
 
     `cluster` is the system identifier, `server` the full version. `file` has the OIDs of database, tablespace and table and the file
     node, joined by `/`. `columns` is a SHA-256 over columns, their types, and the settings of the session.

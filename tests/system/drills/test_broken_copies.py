@@ -53,7 +53,7 @@ NEWER = {
     "an index is unusable": case("i.schema s.indexes", "schema.differs"),
     "a column is gone": case("i.tables i.schema s.columns s.indexes drill.keys", "schema.differs", "inventory.differs"),
     "a grant is lost": case("i.grants s.grants", "schema.differs"),
-    "everybody may read": case("i.grants s.grants", "schema.differs"),
+    "every role may read": case("i.grants s.grants", "schema.differs"),
     "the audit role may delete": case("i.grants s.grants s.audit_rights", "schema.differs"),
     "a function of its owner is for all": case("i.grants s.functions", "schema.differs"),
     "a sequence is behind": case("i.sequences s.sequence_values", "schema.differs", "inventory.differs"),

@@ -42,7 +42,7 @@ Break = t.Callable[[Drill, Path], None]
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """What is broken, and when: `start` before the drill, `late` just before the services. The other fields are as in the other tests."""
+    """The damage and its time: `start` before the drill, `late` just before the services. The other fields are as in the other tests."""
 
     failed: set[str]
     causes: tuple[str, ...]

@@ -109,7 +109,7 @@ MISTAKES = {
 # Found before the restore. A host that cannot decrypt, sign, encrypt or write has no drill, and no report about the set.
 BEFORE: dict[str, Set] = {
     "an identity that is not there": lambda _made, _folder: {"identity_files": ["/no/such/identity"]},
-    "an identity that everybody may read": readable_by_all,
+    "an identity that every user may read": readable_by_all,
     "an identity that is cut": no_identity_in_it,
     "a public key as identity": public_key_instead,
     "an identity for the secrets that is not there": lambda _made, _folder: {"secrets_identity_files": ["/no/such/identity"]},

@@ -188,7 +188,7 @@ MOMENTS: dict[str, tuple[t.Callable[[Play, Box, Drillable], object], bool]] = {
     "the first service is ready": (lambda _play, box, _set: box.has("programs/audit.log", "programs/sts"), False),
     "the first service is ready, group": (lambda _play, box, _set: box.has("programs/audit.log", "programs/sts"), True),
     "all services are ready": (takes("canary"), False),
-    "a canary is under way": (lambda play, box, whole: takes("canary")(play, box, whole) and box.has_canary(), True),
+    "a canary is in progress": (lambda play, box, whole: takes("canary")(play, box, whole) and box.has_canary(), True),
     "it settles": (takes("settle"), True),
     "the report is written": (lambda _play, _box, whole: whole.scene.files("drills/**/*"), False),
     "the sandbox is destroyed": (lambda _play, box, whole: whole.scene.files("drills/*/*.sig") and not box.has("data/base"), True),
@@ -196,7 +196,7 @@ MOMENTS: dict[str, tuple[t.Callable[[Play, Box, Drillable], object], bool]] = {
 # The state that is tested with every change.
 STORY = {"databases are restored": pytest.mark.story("kill in a drill")}
 # After a kill in these states, the next run is another drill.
-WHOLE = ("databases are restored", "a canary is under way")
+WHOLE = ("databases are restored", "a canary is in progress")
 # Kills in these states need the steps that are otherwise skipped.
 READING = ("state is compared", "evidence is read")
 # In these states, perhaps no process of the sandbox runs.

@@ -14,7 +14,7 @@ import sys
 import typing as t
 from pathlib import Path
 
-from tools.rules import prose, sizes, tree
+from tools.rules import prose, prose_ids, sizes, tree
 
 PAGES = (
     "README.md",
@@ -32,6 +32,17 @@ PAGES = (
     "plugins/action/*.py",
     "plugins/filter/*.py",
     "tests/**/*.py",
+    "tests/twin/compose/*.yml",
+    "tests/twin/compose/Dockerfile",
+    "roles/*/templates/*.j2",
+    "roles/*/defaults/*.yml",
+    "roles/*/vars/*.yml",
+    "monitoring/**/*.yml",
+    "monitoring/**/*.json",
+    "changelogs/fragments/*.yml",
+    ".github/**/*.yml",
+    "execution_environment/*.yml",
+    "Makefile",
 )
 # Words of a sentence. Code counts as one word.
 LONGEST = 30
@@ -58,6 +69,7 @@ PATTERNS = {
     r"\bseams?\b": "trust boundary, boundary",
     r"\bthe short of it\b": "summary",
     r"(?-i:(?:^|[.:;] )(Of|By hand|Where|Whose|Whether) (?!to\b))": "begin with the subject, If, When, In or For",
+    r"(?-i:(?:^|[.:;] )(Who|What) [^?]*$)": "name the party or the thing: signers, contents, limits",
     r";[^;.]*;": "two sentences instead of a chain",
 }
 _PATTERNS = {re.compile(pattern, re.IGNORECASE): remedy for pattern, remedy in PATTERNS.items()}
@@ -85,6 +97,11 @@ def faults(root: Path, paths: t.Iterable[str]) -> list[str]:
         for passage in prose.passages(root / path)
         for finding in findings(passage.text)
     ]
+
+
+def id_faults(nodes: t.Iterable[str]) -> list[str]:
+    """Return `test: finding` for the IDs of these parametrized tests."""
+    return [f"{node}: {finding}" for node in nodes for text in prose_ids.words(node) for finding in findings(text)]
 
 
 def main(arguments: t.Sequence[str]) -> str | None:

@@ -15,13 +15,16 @@ from tools.rules.passage import Passage
 _READERS: t.Mapping[str, t.Callable[[str], list[Passage]]] = {
     ".rst": prose_pages.restructured,
     ".md": prose_pages.markdown,
-    ".yml": prose_yaml.passages,
+    ".yml": lambda text: sorted(prose_yaml.passages(text) + prose_notes.hash_comments(text)),
+    ".json": prose_yaml.passages,
+    ".j2": prose_notes.hash_comments,
+    "": prose_notes.hash_comments,
     ".py": lambda text: sorted(prose_code.passages(text) + prose_notes.passages(text)),
 }
 
 
 def passages(path: Path) -> list[Passage]:
-    """Return the passages in the order of the file. The kind of file is known by its suffix.
+    """Return the passages in the order of the file. The kind of file is known by its suffix; a Makefile and a Dockerfile have none.
 
     Strings in a test are data, for example of a planted fault, so they do not count.
     """

@@ -57,5 +57,22 @@ def _comments(text: str) -> list[Passage]:
     return found
 
 
+def hash_comments(text: str) -> list[Passage]:
+    """Return the comments of a file whose lines of comment begin with `#`, such as YAML. Consecutive lines are one passage."""
+    found: list[Passage] = []
+    last = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        comment = line.strip()
+        if not comment.startswith("# ") or _FOR_TOOLS.match(comment):
+            continue
+        words = _words(comment.lstrip("# "))
+        if found and number == last + 1:
+            found[-1] = Passage(found[-1].line, f"{found[-1].text} {words}")
+        elif words:
+            found.append(Passage(number, words))
+        last = number
+    return found
+
+
 def _words(text: str) -> str:
     return " ".join(_CODE.sub(CODE, text).split())

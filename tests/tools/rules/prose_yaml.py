@@ -15,7 +15,31 @@ from antsibull_docs_parser import dom, parser
 from tools.rules.passage import CODE, Passage
 
 # Keys with values for readers. `name` is also an option of modules, so it counts only if it has several words.
-KEYS = ("name", "short_description", "description", "details", "notes", "fail_msg", "success_msg", "msg", "prompt", "summary")
+# Sections of a fragment of the changelog.
+SECTIONS = (
+    "release_summary",
+    "major_changes",
+    "minor_changes",
+    "breaking_changes",
+    "deprecated_features",
+    "removed_features",
+    "security_fixes",
+    "bugfixes",
+    "known_issues",
+)
+KEYS = (
+    "name",
+    "short_description",
+    "description",
+    "details",
+    "notes",
+    "fail_msg",
+    "success_msg",
+    "msg",
+    "prompt",
+    "summary",
+    *SECTIONS,
+)
 _JINJA = re.compile(r"{{.*?}}|{%.*?%}", re.DOTALL)
 _WORDS = (dom.TextPart, dom.BoldPart, dom.ItalicPart, dom.LinkPart)
 

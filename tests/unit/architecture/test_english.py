@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import pytest
 
-from tools.rules import english, prose
+from tools import tiers
+from tools.rules import english, prose, prose_ids
 
 # One sentence for each pattern, in the order of `english.PATTERNS`.
 PLANTED = (
@@ -33,9 +36,10 @@ PLANTED = (
     "It crosses a seam.",
     "Read the short of it.",
     "Of a set, one file is enough.",
+    "What a set contains.",
     "One; two; three.",
 )
-PLAIN = ("There is no set.", "It is no longer than that.", "Restart it; then ask.")
+PLAIN = ("There is no set.", "It is no longer than that.", "Restart it; then ask.", "What does a set contain?")
 
 
 @pytest.mark.mutation
@@ -144,7 +148,42 @@ def test_reads_names_and_notes_of_tests(plant) -> None:
     assert prose.passages(root / "tests/test_a.py") == [(1, "Key is told"), (2, "Two words."), (3, "A note.")]
 
 
+COMMENTED = """
+# A key
+# is told.
+A = 1  # noqa
+	# Second.
+"""
+
+
+@pytest.mark.parametrize("path", ["Makefile", "Dockerfile", "a.yml", "a.j2"])
+def test_reads_comments_of_each_format(plant, path: str) -> None:
+    source = COMMENTED if path != "a.yml" else COMMENTED.replace("A = 1", "a: 1").replace("\t", "  ")
+    assert prose.passages(plant({path: source}) / path) == [(2, "A key is told."), (5, "Second.")]
+
+
+def test_reads_a_dashboard_and_a_changelog_fragment(plant) -> None:
+    root = plant({"a.json": '{"panels": [{"description": "Two words"}]}', "b.yml": "bugfixes:\n  - One told.\n"})
+    assert [one.text for path in ("a.json", "b.yml") for one in prose.passages(root / path)] == ["Two words", "One told."]
+
+
 @pytest.mark.mutation
 def test_names_the_line(plant) -> None:
     root = plant({"a.rst": "Title\n=====\n\nPlain words.\n\nIt runs anew.\n"})
     assert english.faults(root, ["a.rst"]) == ["a.rst:6: 'anew': again"]
+
+
+def test_reads_the_words_of_ids() -> None:
+    assert prose_ids.words("tests/x.py::test_y[a dump_is told-SELECT 1;-two, words]") == ["a dump is told", "two, words"]
+    assert prose_ids.words("tests/x.py::test_y") == []
+
+
+@pytest.mark.mutation
+def test_finds_a_pattern_in_an_id() -> None:
+    [fault] = english.id_faults(["x.py::test_y[a key]", "x.py::test_y[nobody_reads]"])
+    assert fault.startswith("x.py::test_y[nobody_reads]: 'nobody'")
+
+
+def test_ids_of_all_tests_are_plain_english(request: pytest.FixtureRequest) -> None:
+    collected = t.cast("tiers.Chooser", request.config.pluginmanager.get_plugin(tiers.NAME)).collected
+    assert collected and english.id_faults(collected) == []

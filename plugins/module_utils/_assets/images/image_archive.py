@@ -110,7 +110,7 @@ def _wanted(given: t.Sequence[ServiceOptions]) -> dict[str, list[str]]:
 
 
 class _Archive:
-    """What is already encrypted for the current recipients, and what still has to be."""
+    """Layers that are already encrypted for the current recipients, and layers that still have to be."""
 
     def __init__(self, target: OpenSet, engine: str | None) -> None:
         self._target = target

@@ -108,7 +108,7 @@ class ChainCoverage(t.TypedDict):
 
 
 class Coverage(t.TypedDict):
-    """What was requested, what was found, and what was not verified."""
+    """The request, the findings, and the parts that were not verified."""
 
     release: str | None
     snapshot_time: str

@@ -59,7 +59,7 @@ class _Counted(t.TypedDict):
 
 
 class Coverage(_Counted, total=False):
-    """What was read, and what was not verified. Hours are set by name if there is a file."""
+    """The hours that were read, and those that were not verified. Hours are set by name if there is a file."""
 
     first_hour: str
     last_hour: str

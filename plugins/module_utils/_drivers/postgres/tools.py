@@ -27,7 +27,7 @@ _OWN_FILES = {
     "PGSSLCERT": "~/.postgresql/postgresql.crt",
     "PGSSLKEY": "~/.postgresql/postgresql.key",
 }
-# What an isolated tool needs of this host: the files that these variables name, passwords first, and a connection to the server.
+# Requirements of an isolated tool on this host: the files that these variables name, passwords first, and a connection to the server.
 FILES = ("PGPASSFILE", *_OWN_FILES)
 HOST, ADDRESS, PORT, ENCRYPTION = "PGHOST", "PGHOSTADDR", "PGPORT", "PGSSLMODE"
 # The variables with the server and the options of its connection. It needs nothing else of the calling user, and none of them

@@ -15,7 +15,7 @@ from ..common.http import Refusal, Request
 from ..common.postgres import Database, Release
 from ..common.sts_client import KeysError, StsClient
 
-# What an operator may do: view, suspend, end, revoke, queue again; never start anything.
+# Actions of an operator: view, suspend, end, revoke, queue again; never start anything.
 OPERATOR = re.compile(
     r"GET /zones/[^/]+/(agents(/[^/]+(/children|/effective-authority)?)?|agent-services|invocations)"
     r"|GET /zones/[^/]+/delegations/(active|(inbound|outbound)/[^/]+|[^/]+/(traverse|impact))"

@@ -67,9 +67,9 @@ def test_each_listed_option_is_named_in_the_code() -> None:
         ("login_password_file /p cannot be read", "caracal_backup", ["caracal_ops_login_password_file"]),
         ("check redis_host, redis_port and redis_host", "caracal_restore", ["caracal_ops_redis_host", "caracal_ops_redis_port"]),
         ("set recipients_files, s3_profile or keep_last", "caracal_backup", []),
-        ("/srv/signing_key.old and signing_key-1 are no keys", "caracal_backup", []),
+        ("/srv/signing_key.old and signing_key-1 are not keys", "caracal_backup", []),
         ("wait with unisolated_reason (caracal_drill_unisolated_reason)", "caracal_drill", []),
-        ("set signing_key", "somebody_elses_role", []),
+        ("set signing_key", "a_role_elsewhere", []),
     ],
 )
 def test_the_variables_follow_the_message(message: str, role: str, expected: list[str]) -> None:

@@ -197,7 +197,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         {f"{OWN}.constraints": "fail"},
         "unexpected constraint zones.extra",
     ),
-    "foreign key no longer valid": (
+    "foreign key not valid": (
         (
             "ALTER TABLE admin_tokens DROP CONSTRAINT admin_tokens_zone_id_fkey",
             f"ALTER TABLE admin_tokens ADD CONSTRAINT admin_tokens_zone_id_fkey {FK} NOT VALID",
@@ -222,7 +222,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         {f"{OWN}.indexes": "fail"},
         ", not ready' instead of",
     ),
-    "index no longer unique": (
+    "index not unique": (
         (
             "DROP INDEX policy_set_bindings_one_active_per_zone",
             "CREATE INDEX policy_set_bindings_one_active_per_zone ON policy_set_bindings (zone_id)",
@@ -312,7 +312,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         {f"{OWN}.grants": "fail"},
         "grant on delegation_edges to caracalcoordinator is",
     ),
-    "grant to everybody": (("GRANT SELECT ON secrets TO PUBLIC",), {f"{OWN}.grants": "fail"}, "unexpected grant on secrets to PUBLIC"),
+    "grant to PUBLIC": (("GRANT SELECT ON secrets TO PUBLIC",), {f"{OWN}.grants": "fail"}, "unexpected grant on secrets to PUBLIC"),
     "grant on a column": (
         ("GRANT UPDATE (slug) ON zones TO caracalaudit",),
         {f"{OWN}.grants": "fail"},
@@ -339,7 +339,7 @@ DAMAGES: dict[str, tuple[tuple[str, ...], Expected, str]] = {
         "role caracalapi may UPDATE on audit_events",
     ),
     "function dropped": ((f"DROP FUNCTION {DROP}",), {f"{OWN}.functions": "fail"}, "function audit_partition_drop(text) is missing"),
-    "function open to everybody": (
+    "function open to PUBLIC": (
         (f"GRANT EXECUTE ON FUNCTION {DROP} TO PUBLIC",),
         {f"{OWN}.functions": "fail"},
         "unexpected right of PUBLIC to execute audit_partition_drop(text)",

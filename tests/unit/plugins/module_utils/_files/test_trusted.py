@@ -50,34 +50,34 @@ def test_trusted_file_that_other_users_cannot_change_is_read(path: Path, reader:
     read(path)
 
 
-def everybody_writes(path: Path) -> None:
+def every_user_writes(path: Path) -> None:
     path.chmod(0o666)
 
 
-def everybody_writes_blindly(path: Path) -> None:
+def every_user_writes_unread(path: Path) -> None:
     path.chmod(0o602)
 
 
-def everybody_exchanges_it(path: Path) -> None:
+def every_user_exchanges_it(path: Path) -> None:
     path.parent.chmod(0o777)
 
 
-def everybody_exchanges_a_folder_above(path: Path) -> None:
+def every_user_exchanges_a_folder_above(path: Path) -> None:
     path.parent.parent.chmod(0o777)
 
 
-def somebody_else_was_first(path: Path) -> None:
+def another_user_was_first(path: Path) -> None:
     """In a directory like /tmp another user may have taken the operator's file name before the file exists."""
     path.parent.chmod(0o1777)
     os.chown(path, 64999, 64999)
 
 
-PUBLIC: list[t.Any] = [everybody_writes, everybody_writes_blindly, everybody_exchanges_it, everybody_exchanges_a_folder_above]
+PUBLIC: list[t.Any] = [every_user_writes, every_user_writes_unread, every_user_exchanges_it, every_user_exchanges_a_folder_above]
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("damage", [*PUBLIC, pytest.param(somebody_else_was_first, marks=only_root)])
+@pytest.mark.parametrize("damage", [*PUBLIC, pytest.param(another_user_was_first, marks=only_root)])
 def test_trusted_file_that_other_users_can_change_is_refused(path: Path, reader: str, damage: t.Callable[[Path], None]) -> None:
     content, read = READERS[reader]
     path.write_text(content)

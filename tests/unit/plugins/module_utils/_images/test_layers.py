@@ -142,7 +142,7 @@ HOSTILE: dict[str, Entries] = {
     "a hard link to what it replaces": [("a/file", b"1"), hard_link("a", "a/file")],
     "a path through a file": [("a", b"1"), ("a/file", b"2")],
     "a device": [entry(tarfile.BLKTYPE, "sda")],
-    "a device next to those of the image": [entry(tarfile.CHRTYPE, "device/mem")],
+    "a device next to the devices of the image": [entry(tarfile.CHRTYPE, "device/mem")],
     "a pipe": [entry(tarfile.FIFOTYPE, "run/pipe")],
     "a whiteout of the parent": [(".wh...", b"")],
     "a whiteout of nothing": [(".wh.", b"")],

@@ -111,14 +111,14 @@ HOSTILE = {
     "a manifest of another kind": changed(**{"manifest.json": b"7"}),
     "a manifest that is none": changed(**{"manifest.json": b"[" * 100_000}),
     "an endless manifest": changed(**{"manifest.json": b" " * (saved.TEXT_LIMIT + 1)}),
-    "a description of somebody else": described(DATA)[1],
+    "the description of another image": described(DATA)[1],
 }
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("what", HOSTILE)
 def test_archive_that_does_not_match_image_is_refused(tmp_path: Path, what: str) -> None:
-    image = "sha256:" + "7" * 64 if what == "a description of somebody else" else IMAGE
+    image = "sha256:" + "7" * 64 if what == "the description of another image" else IMAGE
     with pytest.raises(TamperedData):
         keep(tmp_path / "saved", HOSTILE[what], image)
 

@@ -34,7 +34,7 @@ def junk_that_is_large(world: World) -> None:
     world.path(NEXT).write_bytes(b"x" * (17 << 20))
 
 
-def a_stranger(world: World) -> None:
+def an_unknown_signer(world: World) -> None:
     """Store an entry signed by a key that the operator does not trust."""
     data = world.path(layout.entry_key(2)).read_bytes()
     world.path(NEXT).write_bytes(data)
@@ -64,7 +64,7 @@ def a_pipe(world: World) -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("put", [junk, junk_that_is_large, a_stranger, an_older_entry, a_bad_signature, a_link, a_pipe])
+@pytest.mark.parametrize("put", [junk, junk_that_is_large, an_unknown_signer, an_older_entry, a_bad_signature, a_link, a_pipe])
 def test_object_without_trusted_signature_at_next_number_keeps_journal_valid(world: World, put: t.Callable[[World], None]) -> None:
     made = world.append()
     put(world)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a prune deletes, what it never deletes, and what stops it, in real repositories in a directory."""
+"""Objects that a prune deletes or never deletes, and conditions that stop it, in real repositories in a directory."""
 
 from __future__ import annotations
 

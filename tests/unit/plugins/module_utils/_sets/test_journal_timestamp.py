@@ -243,7 +243,7 @@ def _of_another_entry(place: Place) -> None:
     place.old.path(place.slot).write_bytes(place.authority.stamp(place.entry(place.head.sequence - 1)))
 
 
-def _by_a_stranger(place: Place) -> None:
+def _by_an_unknown_authority(place: Place) -> None:
     place.old.path(place.slot).write_bytes(Authority("Stranger").stamp(place.entry(place.head.sequence)))
 
 
@@ -280,7 +280,7 @@ def _dated_forward_and_seen_later(place: Place) -> None:
         (_cut, "is not a valid timestamp"),
         (_too_large, "is larger than"),
         (_of_another_entry, "is a timestamp of other data"),
-        (_by_a_stranger, "is not signed by an authority in"),
+        (_by_an_unknown_authority, "is not signed by an authority in"),
         (_of_no_entry, "of an entry that the journal lacks"),
         (_of_a_fork, "of an entry that the journal lacks"),
         (_without_a_number, "of an entry that the journal lacks"),

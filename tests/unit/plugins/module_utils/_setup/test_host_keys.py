@@ -67,7 +67,7 @@ def test_a_key_with_a_passphrase_is_kept(folder: Path) -> None:
 
 
 @pytest.mark.mutation
-def test_a_folder_that_is_missing_or_everybodys_is_refused(folder: Path) -> None:
+def test_a_folder_that_is_missing_or_readable_by_every_user_is_refused(folder: Path) -> None:
     with pytest.raises(StorageError):
         call(folder / "none")
     folder.chmod(0o777)
@@ -86,7 +86,7 @@ def test_a_folder_that_is_missing_or_everybodys_is_refused(folder: Path) -> None
         ("a.identity", f"{pyrage.x25519.Identity.generate()}\n{pyrage.x25519.Identity.generate()}\n", 0o600),
         ("signing_key", "nothing\n", 0o600),
     ],
-    ids=["no identity", "empty", "everybody's", "two", "no key"],
+    ids=["no identity", "empty", "readable by every user", "two", "no key"],
 )
 def test_invalid_key_file_is_refused_and_kept(folder: Path, name: str, text: str, mode: int) -> None:
     (folder / name).write_text(text, encoding="ascii")

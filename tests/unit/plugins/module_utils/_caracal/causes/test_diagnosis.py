@@ -41,7 +41,7 @@ def kek(reason: str, **foreign: int) -> Check:
 DECRYPT = {"service": "sts", "status": 500, "error": "internal_error", "description": "signing key decryption failed"}
 SIGNATURE = "invalid gateway exchange signature"
 
-# What a drill reports of each problem → the causes that it must name, in this order.
+# The findings of a drill for each problem → the causes that it must name, in this order.
 SEEN: dict[str, tuple[list[Check], dict[str, t.Any], list[str]]] = {
     "wrong KEK by the rows": ([kek(reasons.WRONG_KEK)], {}, ["kek.wrong"]),
     "wrong KEK by JWKS": ([failed("canary.jwks", **DECRYPT)], {}, ["kek.wrong"]),

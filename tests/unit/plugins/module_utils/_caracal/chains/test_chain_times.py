@@ -57,8 +57,8 @@ HEALTHY: dict[str, list[Row]] = {
     "a database whose clock is 40 seconds behind": rows(ingested_at=lambda number: when(at(number) - 40 * SECOND)),
     "a database whose clock is 40 seconds ahead": rows(ingested_at=lambda number: when(at(number) + 40 * SECOND)),
     "two replicas whose inserts began in another order": rows(ingested_at=lambda number: when(at(9) + (number ^ 1) * SECOND)),
-    "ids of a clock that was put back by a minute": rows(id=lambda number: uuid7(at(number) // 1000 + 60_000, CHANCE.getrandbits(74))),
-    "ids that are no UUIDv7": rows(id=lambda number: f"{number:032x}"),
+    "ids of a clock that was set a minute earlier": rows(id=lambda number: uuid7(at(number) // 1000 + 60_000, CHANCE.getrandbits(74))),
+    "ids that are not UUIDv7": rows(id=lambda number: f"{number:032x}"),
     "ids of callers": rows(id=lambda number: uuid7(at(0) // 1000 - 9_000_000, number + 1), event_type=lambda _number: "control.invoke"),
 }
 

@@ -208,7 +208,7 @@ def test_limits_for_services_do_not_end_a_dump(
 KILLERS = {
     "killed": '"{tool}" "$@" & sleep 0.2; kill -9 $! 2>/dev/null; head -c 100000 /dev/zero; kill -9 $$',
     "fails at the end": '"{tool}" "$@"; echo "pg_x: error: lost the server" >&2; exit 1',
-    "says nothing": 'echo "pg_x: error: cannot" >&2; exit 1',
+    "reports nothing": 'echo "pg_x: error: cannot" >&2; exit 1',
 }
 
 
