@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_partition_ensure
-short_description: Create missing audit partitions for this and the coming months
+short_description: Create missing audit partitions for this month and the following months
 version_added: 0.1.0
 description:
   - Caracal has one partition of C(audit_events) for each month. Its audit service creates the partitions of the next three months.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: migration_verify
-short_description: Compare the database schema of a Caracal deployment with its release
+short_description: Compare the database schema of a Caracal deployment with the schema of its release
 version_added: 0.1.0
 description:
   - Determines the release of the databases and compares them with what the migrations of that release create. The comparison covers

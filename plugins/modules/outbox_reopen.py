@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: outbox_reopen
-short_description: Mark events of Caracal's outbox for resending after Redis was lost
+short_description: Mark events of Caracal's outbox for resending after a loss of Redis data
 version_added: 0.1.0
 description:
   - Caracal's API sends its own audit events, such as decisions on approvals, to the audit service through the table C(event_outbox) and

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: secrets_bundle
-short_description: Back up the runtime secrets of Caracal into an open backup set, and prove that they decrypt its database
+short_description: Back up the runtime secrets of Caracal into an open backup set, and prove that they decrypt the set's database
 version_added: 0.1.0
 description:
   - Reads the secrets of a deployment before and after the dump, and checks them as Caracal does. Encrypts them into one archive for their

@@ -340,7 +340,7 @@ DAMAGES: dict[str, Damage] = {
     "previous hash changed": previous_hash,
     "previous hash nulled": previous_nulled,
     "HMAC changed": hmac_changed,
-    "HMAC emptied": hmac_emptied,
+    "HMAC removed": hmac_emptied,
     "first row names a row before it": genesis,
     "first row deleted": deleted(lambda world: 1, ("audit.sequence", "late_beginning")),
     "row in the middle deleted": deleted(lambda world: world.middle, ("audit.sequence", "hole")),
@@ -365,7 +365,7 @@ DAMAGES: dict[str, Damage] = {
     "admin: HMAC changed": admin(
         f"{_ADMIN} chain_hmac = encode(sha256('x'), 'hex') WHERE {{row}}", ("admin.hmac", "hmac", 0), (BLOCKS, "block_chain_changed", 0)
     ),
-    "admin: HMAC emptied": admin(f"{_ADMIN} chain_hmac = NULL WHERE {{row}}", (BLOCKS, "block_chain_changed", 0)),
+    "admin: HMAC removed": admin(f"{_ADMIN} chain_hmac = NULL WHERE {{row}}", (BLOCKS, "block_chain_changed", 0)),
     "admin: row deleted": admin(
         "DELETE FROM admin_audit_events WHERE {row}", ("admin.sequence", "hole", 0), (BLOCKS, "block_missing_rows", 0)
     ),

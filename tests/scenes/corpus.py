@@ -101,11 +101,11 @@ _CHANGES = {
     "half of the applications are gone": (
         "DELETE FROM applications WHERE id IN (SELECT id FROM applications ORDER BY id LIMIT (SELECT count(*) / 2 FROM applications))",
     ),
-    "a policy is another": (
+    "a policy was replaced": (
         "UPDATE policy_versions SET content = content || ' ', "
         "content_sha256 = encode(sha256(convert_to(content || ' ', 'UTF8')), 'hex') WHERE id = (SELECT min(id) FROM policy_versions)",
     ),
-    "an admin token was exchanged": (
+    "an admin token was replaced": (
         "UPDATE admin_tokens SET token_sha256 = sha256('x') WHERE id = (SELECT min(id) FROM admin_tokens)",
     ),
 }  # fmt: skip

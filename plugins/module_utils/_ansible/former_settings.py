@@ -21,9 +21,12 @@ _ROLES = (
     "caracal_setup",
 )
 RENAMED = {
+    "caracal_backup_docker": "caracal_ops_engine",
     "caracal_copy_hosts": "caracal_repository_copy_hosts",
     "caracal_prune_hosts": "caracal_repository_prune_hosts",
+    "caracal_repository_access": "caracal_ops_access",
     "caracal_repository_examined": "caracal_repository_accepted_sets",
+    "caracal_repository_location": "caracal_ops_repository",
     "caracal_repository_most_a_day": "caracal_repository_max_sets_per_day",
     "caracal_repository_shrink_max": "caracal_repository_max_shrinkage",
 }

@@ -139,6 +139,6 @@ def _forged(kinds: t.Sequence[Signed]) -> Check:
     return Check(
         FORGED,
         PASS,
-        f"no forged entry found with {total} signatures of {', '.join(kind.secret for kind in proved)}",
+        f"{total} signatures with {', '.join(kind.secret for kind in proved)} are valid, and no entry is forged",
         details=details,
     )

@@ -36,7 +36,7 @@ def _locked(mark: str, how: int, *, create: bool) -> t.Iterator[None]:
         descriptor = _opened(folder, os.path.basename(path), create)
     try:
         if not trusted.is_private(descriptor):
-            raise OSError(errno.EPERM, f"{path} belongs to another user, who could keep it locked")
+            raise OSError(errno.EPERM, f"{path} is not a file that only this user can write; correct its owner and mode")
         fcntl.flock(descriptor, how)
         yield
     finally:

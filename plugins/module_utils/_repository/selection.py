@@ -76,7 +76,7 @@ def choose(
     if way not in WAYS:
         named = [one for one in sets if one.set_id == layout.check_id(way)]
         if not named:
-            raise ObjectMissing(f"set {way} is not in the journal: it was not committed; give another ID")
+            raise ObjectMissing(f"set {way} was not committed, or was pruned; give the ID of another set")
         return Chosen(named[0], "named by its ID")
     # Order by number and not by time, so that a wrong clock cannot influence which set is tested.
     ordered = sorted(sets, key=lambda one: one.entry.sequence)

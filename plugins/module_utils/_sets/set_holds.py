@@ -102,6 +102,7 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
         return Check(HOLDS, FAIL, f"{words}; {remedy}", details={"sets": sets, "paths": free[:LISTED]})
     unknown = [one for one in held if one not in manifests]
     if unknown:
-        return Check(HOLDS, UNPROVEN, f"the manifest of held set {unknown[0]} cannot be trusted, so its objects are unknown")
+        untrusted = f"the manifest of held set {unknown[0]} cannot be trusted, so its objects are unknown"
+        return Check(HOLDS, UNPROVEN, f"{untrusted}; run backup_set_verify for this set")
     count = sum(is_held is True for is_held in states.values())
     return Check(HOLDS, PASS, f"{count} objects of {len(held)} held sets have a legal hold in the store")

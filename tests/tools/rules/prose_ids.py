@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import re
-import typing as t
 
 _VALUES = re.compile(r"\[(.*)\]$", re.DOTALL)
 # Pytest joins the IDs of several values with this character.

@@ -20,7 +20,7 @@ from tools.rules import calls, guide
 from tools.rules.plays import Plays
 from tools.rules.references import Code, Place, is_private
 
-HEADING = "Three walks"
+HEADING = "Three walks through the code"
 UTILS = "plugins/module_utils/"
 # The first and last step of each walk, and its length, so that no walk is cut off and the last call is not left out.
 Ends = tuple[str, str, int]
@@ -35,7 +35,7 @@ ENDS: dict[str, Ends] = {
         "roles/caracal_backup/tasks/verify_audit.yml __caracal_backup_audit",
         26,
     ),
-    "A check, from where it is made to the journal": (
+    "A check, from its creation to the journal": (
         "playbooks/restore_drill.yml caracal_ops.backup.caracal_drill",
         "_repository/mark.py HighWaterMark.advance",
         27,

@@ -226,7 +226,7 @@ def _extensions(check_id: str, expected: dict[str, str], actual: dict[str, str])
     other = [f"{name} {actual[name]} instead of {version}" for name, version in sorted(expected.items()) if actual[name] != version]
     if other:
         return Check(check_id, WARN, f"the version of an extension differs: {other[0]}", details={"differences": other})
-    return Check(check_id, PASS, f"{len(expected)} extension(s) are equal")
+    return Check(check_id, PASS, f"{len(expected)} extension(s) have the same version as in the set")
 
 
 def _settings(check_id: str, expected: DatabaseSettings, actual: DatabaseSettings) -> Check:

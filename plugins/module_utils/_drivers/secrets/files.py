@@ -131,7 +131,7 @@ def _file(name: str, place: str, within: str = "") -> File:
     except OSError as exc:
         raise KeyProblem(f"cannot read {place}: {exc.strerror}; give the regular file that contains the secret") from exc
     if len(content) > FILE_LIMIT:
-        raise OptionError(f"{place} is larger than {FILE_LIMIT >> 20} MiB, so it is not a secret; remove it")
+        raise OptionError(f"{place} is larger than {FILE_LIMIT >> 20} MiB, so it is not a secret; move it out of the secrets directory")
     return File(name, place, about.st_mode & 0o777, content)
 
 

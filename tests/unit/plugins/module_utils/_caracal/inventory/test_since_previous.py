@@ -202,7 +202,7 @@ CASES: dict[str, tuple[Change, str, str, str]] = {
         replaced("schema", "trigger", CARACAL["schema"][8].replace("enabled O", "enabled D")),
         *("schema", CHANGED, "trigger resources_touch of table resources: definition changed"),
     ),
-    "a policy is another": (
+    "a policy was replaced": (
         replaced("schema", "policy", CARACAL["schema"][9].replace("'x'", "'y'")),
         *("schema", CHANGED, "policy zone_isolation of table resources: definition changed"),
     ),
