@@ -10,7 +10,7 @@ module: database_login
 short_description: Create a read-only PostgreSQL login for backups
 version_added: 0.1.0
 description:
-  - Creates a role on a PostgreSQL server of this host. The role may log in and has only C(pg_read_all_data) and C(BYPASSRLS). If the role
+  - Creates a role on a PostgreSQL server of this host. The role may log in and has only C(pg_read_all_data) and C(BYPASSRLS), and C(pg_checkpoint) on request. If the role
     exists, missing rights are added.
   - Generates the password on this host, in a file that only its owner can read. The server receives only the SCRAM verifier, so no
     statement contains the password.
@@ -55,6 +55,13 @@ options:
       - Name of a superuser of the server. If the module runs as root, it connects as the system user of the same name, if that user exists.
     type: str
     default: postgres
+  summarize_wal:
+    description:
+      - Whether to set C(summarize_wal = on) on the server, which needs PostgreSQL 17 or later and no restart, and to add the role to
+        C(pg_checkpoint). Then a backup does not scan audit partitions that did not change, but requests one checkpoint.
+      - If this is V(false), the module changes neither.
+    type: bool
+    default: false
 requirements:
   - psycopg2 >= 2.9
 seealso:
@@ -73,7 +80,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 made:
-  description: Items that were missing and were created.
+  description: Items that were missing and were created, and C(summarize_wal) if the module changed it.
   returned: success
   type: list
   elements: str

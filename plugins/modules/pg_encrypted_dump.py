@@ -154,12 +154,17 @@ partitions:
       description:
         - V(read) if this dump read the rows.
         - V(census) if a census proves that the rows are the same as in the newest set.
+        - V(wal) if WAL summaries of the server prove it.
       type: str
       sample: census
     read_because:
-      description: Reason why the rows were read. Empty for a proof by census.
+      description: Reason why the rows were read. Empty for the other proofs.
       type: str
       sample: rows were inserted, changed or deleted
+    scanned_because:
+      description: Reason why a census was necessary, although it scans the partition. Empty for the other proofs.
+      type: str
+      sample: summarize_wal is off
     last_read:
       description: Time of the snapshot in which the rows were last read.
       type: str

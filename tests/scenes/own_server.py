@@ -13,6 +13,7 @@ import subprocess
 import typing as t
 from pathlib import Path
 
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server import Server
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from harness.fixtures import sandbox_path
 from harness.waiting import PATIENCE, eventually
@@ -87,6 +88,10 @@ class Cluster:
         if self._server:
             self._server.terminate()
             self._server.wait(PATIENCE)
+
+    @property
+    def server(self) -> Server:
+        return Server(host=str(self.folder), port=self.port, user=self.superuser)
 
     @property
     def target(self) -> dict[str, t.Any]:

@@ -57,6 +57,10 @@ class History:
         """Return True if the partition was unchanged in the newest set. Then it is probably still unchanged."""
         return any(self.artifacts[path].shared_from != self.newest for path in self.objects(leaf).values())
 
+    def redo(self, database: str) -> str:
+        """Return the redo point of the censuses of a database. They have the same one, if any."""
+        return next((one.census.redo for (name, _leaf), one in self.stored.items() if name == database and one.census.redo), "")
+
     def artifact(self, path: str) -> ArtifactRecord:
         return self.artifacts[path].to_dict()
 

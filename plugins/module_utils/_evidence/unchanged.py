@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Refer to the object of an earlier set instead of reading a partition, if a census proves that the rows are the same."""
+"""Refer to the object of an earlier set instead of reading a partition, if a census or the WAL proves that the rows are the same."""
 
 from __future__ import annotations
 
@@ -13,21 +13,31 @@ from .._drivers.postgres import census
 from .._drivers.postgres.census import Counted
 from .._drivers.postgres.dump import Source
 from .._drivers.postgres.tables import Table
+from .._drivers.postgres.wal_summaries import Changes
 from .._errors import BackupError
 from .._reading.reading import Leaf
 from .._repository import layout as keys
-from .._repository.partitions import CENSUS
 from .earlier import Stored
 
 DUE = "unchanged; read because its last read is long ago"
 
 
-def leaf(source: Source, table: Table, stored: Stored | None, due: bool, unsafe: str, read: t.Callable[[], Leaf]) -> Leaf:
-    """Return the partition as `read` returns it, or from `stored` if the stored object has the same rows.
+@dataclasses.dataclass(frozen=True)
+class Proofs:
+    """`due` are the partitions to read in any case. `unsafe` is why a census of this snapshot may not be recorded.
 
-    A partition that is `due` is always read. `unsafe` is why a census of this snapshot may not be recorded.
+    `changes` are the files that changed since the newest set.
     """
-    counted = _counted(source, table, stored)
+
+    due: frozenset[str]
+    unsafe: str
+    changes: Changes
+
+
+def leaf(source: Source, table: Table, stored: Stored | None, proofs: Proofs, read: t.Callable[[], Leaf]) -> Leaf:
+    """Return the partition as `read` returns it, or from `stored` if the stored object has the same rows."""
+    counted = _counted(source, table, stored, proofs.changes)
+    due, unsafe = table.qualified in proofs.due, proofs.unsafe
     if stored and counted.census and not due and not counted.changed and not unsafe:
         with source.progress.share(table.size):
             return Leaf(
@@ -36,10 +46,11 @@ def leaf(source: Source, table: Table, stored: Stored | None, due: bool, unsafe:
                 digest=keys.leaf_digest(stored.key),
                 blocks=stored.blocks,
                 key=stored.key,
-                proof=CENSUS,
+                proof=counted.proof,
                 census=counted.census,
                 last_read=stored.last_read,
                 unique=stored.unique,
+                scanned=counted.scanned,
             )
     seen = read()
     if seen.gone:
@@ -51,9 +62,9 @@ def leaf(source: Source, table: Table, stored: Stored | None, due: bool, unsafe:
     return dataclasses.replace(seen, census=taken if same and not unsafe else None, reason=reason)
 
 
-def _counted(source: Source, table: Table, stored: Stored | None) -> Counted:
+def _counted(source: Source, table: Table, stored: Stored | None, changes: Changes) -> Counted:
     """Return the census. If it fails, the partition is read, which reports any error that matters."""
     try:
-        return census.count(source.place, table, stored.census if stored else None)
+        return census.count(source.place, table, stored.census if stored else None, changes)
     except BackupError as exc:
         return Counted(None, exc.msg)

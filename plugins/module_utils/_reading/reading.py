@@ -42,7 +42,8 @@ class Leaf:
     """An audit partition after a pass over its rows, or with a proof that an earlier set has the same rows.
 
     `sealed` is None if nothing was stored. `key` is the key of the object. `census` is None if none can be recorded. `reason` is why the
-    partition was read, and `last_read` is the time of an earlier read if it was not. See `Partition` for `unique`.
+    partition was read, and `scanned` is why it needed a census. `last_read` is the time of an earlier read if it was not read. See
+    `Partition` for `unique`.
     """
 
     table: Table
@@ -55,6 +56,7 @@ class Leaf:
     proof: str = READ
     census: Census | None = None
     reason: str = ""
+    scanned: str = ""
     last_read: datetime.datetime | None = None
     unique: str = ""
 

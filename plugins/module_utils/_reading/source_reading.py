@@ -18,7 +18,7 @@ from .._drivers.postgres.snapshot import Place
 from .._errors import BackupError
 from .._report.check import FAIL, WARN, Check
 from .._repository.findings import Recorded
-from .._repository.partitions import CENSUS
+from .._repository.partitions import READ
 from . import reading
 from .database_layout import Layout
 from .reading import Leaf
@@ -65,14 +65,14 @@ def with_leaf(guard: Guard, place: Place, seal: t.Callable[[], Leaf]) -> tuple[L
 def read_leaf(place: Place, leaf: Leaf) -> tuple[Leaf, Scan]:
     """Check uniqueness by reading the index alone, if that is sufficient. Return the partition with the digest of the indexes.
 
-    If a census proves that the rows are the same as when they satisfied the same indexes, nothing is read. `amcheck` is not used, since
+    If the rows are proved to be the same as when they satisfied the same indexes, nothing is read. `amcheck` is not used, since
     no restore depends on the index of an audit partition.
     """
     with place.join() as session:
         source_checks.prepare(session)
         found = source_checks.indexes(session, (leaf.table.schema, leaf.table.name))
         definitions = _definitions(found)
-        if leaf.proof == CENSUS and leaf.unique == definitions:
+        if leaf.proof != READ and leaf.unique == definitions:
             return leaf, Scan(source_checks.UNIQUE, place.database, len(found))
         doubtful = [one for one in found if not source_checks.is_whole(session, one, leaf.rows)]
         scan = source_checks.unique_indexes(session, place.database, doubtful, structure=False)

@@ -93,9 +93,13 @@ class Fields:
     def sha256(self, field: str) -> str:
         return self.text(field, SHA256)
 
+    def later_text(self, field: str, pattern: re.Pattern[str]) -> str:
+        """Like `text`, for a field that older documents do not have. Then it is empty."""
+        return self.text(field, pattern) if field in self._left else ""
+
     def later_sha256(self, field: str) -> str:
         """Like `sha256`, for a field that older documents do not have. Then it is empty."""
-        return self.sha256(field) if field in self._left else ""
+        return self.later_text(field, SHA256)
 
     def one_of(self, field: str, allowed: t.Container[str]) -> str:
         value = self.text(field)

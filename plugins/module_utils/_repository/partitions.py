@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the rows of each audit partition of a set are known: they were read, or a census proves that the set before has the same rows."""
+"""How the rows of each audit partition of a set are known: they were read, or are proved to be the same as in the set before."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import typing as t
 
 from .fields import Fields, timestamp
 
-READ, CENSUS = "read", "census"
-PROOFS = (READ, CENSUS)
+READ, CENSUS, WAL = "read", "census", "wal"
+PROOFS = (READ, CENSUS, WAL)
 # More partitions than a table of a Caracal database can have.
 LIMIT = 100_000
 _DECIMAL = re.compile(r"-?[0-9]{1,40}\Z")
@@ -42,7 +42,8 @@ class Census:
     """The rows of a partition in one snapshot, identified by positions and transaction IDs.
 
     `xmin` is the oldest transaction that was running, with its epoch. `lsn` is a durable position in the WAL after the snapshot. `rows`
-    is their number, and `positions` is the sum of a hash of position and transaction ID of each row, in decimal.
+    is their number, and `positions` is the sum of a hash of position and transaction ID of each row, in decimal. `redo` is the redo
+    point of the last checkpoint before the snapshot if each transaction that the snapshot does not show began later. Otherwise it is empty.
     """
 
     facts: Facts
@@ -50,11 +51,13 @@ class Census:
     lsn: str
     rows: int
     positions: str
+    redo: str = ""
 
     def to_dict(self) -> dict[str, object]:
         """Return the census as in a manifest: one object, with the facts and the rest."""
         found = dataclasses.asdict(self)
-        return {**found.pop("facts"), **found}
+        redo = found.pop("redo")
+        return {**found.pop("facts"), **found, **({"redo": redo} if redo else {})}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,8 +104,8 @@ def _partition(fields: Fields) -> Partition:
         unique=fields.later_sha256("unique"),
     )
     fields.end()
-    if found.proof == CENSUS and found.census is None:
-        raise fields.fault("has a proof by census, but no census")
+    if found.proof != READ and found.census is None:
+        raise fields.fault(f"has a proof by {found.proof}, but no census")
     return found
 
 
@@ -114,6 +117,13 @@ def _census(fields: Fields) -> Census:
         file=fields.text("file", _FILE),
         columns=fields.sha256("columns"),
     )
-    found = Census(facts, fields.integer("xmin"), fields.text("lsn", _LSN), fields.integer("rows"), fields.text("positions", _DECIMAL))
+    found = Census(
+        facts,
+        fields.integer("xmin"),
+        fields.text("lsn", _LSN),
+        fields.integer("rows"),
+        fields.text("positions", _DECIMAL),
+        fields.later_text("redo", _LSN),
+    )
     fields.end()
     return found

@@ -23,7 +23,7 @@ from .._errors import BackupError, OptionError, PermissionMissing
 from .._options import declared
 from .._options.declared import Path
 from .._stream import secret_files
-from . import whole_files
+from . import wal_summaries_setup, whole_files
 
 DATABASE = "postgres"
 READS_ALL = "pg_read_all_data"
@@ -44,10 +44,11 @@ class Options(declared.Options):
     unix_socket: Path
     port: int = 5432
     admin: str = "postgres"
+    summarize_wal: bool = False
 
 
 class LoginResult(t.TypedDict):
-    """`made` lists the created parts of the password file, the role and its rights."""
+    """`made` lists the created parts of the password file, the role and its rights, and the changed setting of the server."""
 
     changed: bool
     made: list[str]
@@ -67,6 +68,7 @@ def run(invocation: Invocation[Options]) -> LoginResult:
     missing = [f"password in {given.password_file}"] if is_new else []
     with _admin(given) as session:
         missing += _ensure(session, given.user, password, invocation.check_mode)
+        missing += wal_summaries_setup.ensure(session, given.user, invocation.check_mode) if given.summarize_wal else []
     if not invocation.check_mode:
         _log_in(given)
     after = "".join(f"{one}\n" for one in missing)

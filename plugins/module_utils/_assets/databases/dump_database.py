@@ -16,10 +16,11 @@ from ..._caracal import releases
 from ..._caracal.chains.audit_blocks import Block
 from ..._caracal.source.source_checks import Scan
 from ..._crypto.sealing import Sealed
-from ..._drivers.postgres import catalog, census, dump, snapshot
+from ..._drivers.postgres import catalog, census, dump, snapshot, wal_summaries
 from ..._drivers.postgres.client_binaries import ClientTools
 from ..._drivers.postgres.guard import Guard
 from ..._drivers.postgres.server import Server, Session
+from ..._drivers.postgres.wal_summaries import Changes
 from ..._errors import BackupError, StageFailed, VersionMismatch
 from ..._evidence import audit_retention, earlier, sealed_census, unchanged
 from ..._evidence.access import Opened
@@ -33,7 +34,7 @@ from ..._repository import artifact as artifacts
 from ..._repository import layout as keys
 from ..._repository.artifact import LEAF, ArtifactRecord
 from ..._repository.fields import parse_timestamp, timestamp
-from ..._repository.partitions import CENSUS, Partition
+from ..._repository.partitions import READ, Partition
 from ..._stream import workers
 from ..._stream.progress import Progress
 
@@ -57,12 +58,16 @@ class DumpJob:
 
 
 class PartitionResult(t.TypedDict):
-    """An audit partition in the result. `read_because` is why its rows were read; it is empty for a proof by census."""
+    """An audit partition in the result. `read_because` is why its rows were read, and `scanned_because` why it needed a census.
+
+    Both are empty if the WAL proves that the rows are the same.
+    """
 
     database: str
     partition: str
     proof: str
     read_because: str
+    scanned_because: str
     last_read: str
 
 
@@ -105,7 +110,8 @@ class Dumped:
     """One dumped database.
 
     `source` are facts about the source, `sealed` is the census of encrypted values, `account` lists what the set contains and
-    omits, and `scans` are scans of the source. `partitions` are the audit partitions, each with the reason why it was read.
+    omits, and `scans` are scans of the source. `partitions` are the audit partitions, each with the reasons why it was read, and why
+    it was scanned.
     """
 
     inventory: DatabaseInventory
@@ -116,7 +122,7 @@ class Dumped:
     sealed: sealed_census.SealedCensus | None
     account: completeness.Account
     scans: list[Scan]
-    partitions: list[tuple[Partition, str]]
+    partitions: list[tuple[Partition, str, str]]
 
     def partition_results(self) -> list[PartitionResult]:
         return [
@@ -125,10 +131,20 @@ class Dumped:
                 "partition": one.leaf,
                 "proof": one.proof,
                 "read_because": reason,
+                "scanned_because": scanned,
                 "last_read": timestamp(one.last_read),
             }
-            for one, reason in self.partitions
+            for one, reason, scanned in self.partitions
         ]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Definitions:
+    """Results of the first tasks: the archive of the schema, the facts of the catalog, and the files that changed since the newest set."""
+
+    schema: Sealed
+    facts: DatabaseFacts
+    changes: Changes
 
 
 def layout_of(session: Session, database: str) -> database_layout.Layout:
@@ -180,12 +196,12 @@ def _dump(job: DumpJob, guard: Guard, seen: DatabaseSight, history: earlier.Hist
             programs = (tools["pg_dump"], tools["pg_restore"], tools["psql"])
             source = dump.Source(held.place, *programs, job.opened.store, job.target.recipients, job.progress)
             try:
-                schema, facts = _run(job, guard, _definitions(job, source, read))
+                defined = _Definitions(*_run(job, guard, _definitions(job, source, read, history)))
             except BackupError:
                 if last or not _moved(job.server, database, read):
                     raise
                 continue
-            return _rows(job, guard, held, read, source, history, schema, facts, seen)
+            return _rows(job, guard, held, read, source, history, defined, seen)
     raise StageFailed(f"database {database}: no snapshot was created")
 
 
@@ -199,11 +215,16 @@ def _moved(server: Server, database: str, read: database_layout.Layout) -> bool:
         return {table.qualified for table in database_layout.read(session).tables} != {table.qualified for table in read.tables}
 
 
-def _definitions(job: DumpJob, source: dump.Source, read: database_layout.Layout) -> list[workers.Task]:
-    """Return the tasks that read the catalog. They run first and take little time, since the catalog may change despite the snapshot."""
+def _definitions(job: DumpJob, source: dump.Source, read: database_layout.Layout, history: earlier.History) -> list[workers.Task]:
+    """Return the tasks of `_Definitions`. They run first and take little time, since the catalog may change despite the snapshot."""
     names = [table.name for table in read.tables if table.schema == "public"]
     folder, key = keys.postgres_folder(job.target.set_id), keys.schema_key(job.target.set_id, source.place.database)
-    return [(dump.schema_archive, (source, folder, key)), (reading.facts, (source.place, names, source.pg_dump))]
+    database = source.place.database
+    return [
+        (dump.schema_archive, (source, folder, key)),
+        (reading.facts, (source.place, names, source.pg_dump)),
+        (wal_summaries.changes, (job.server, database, history.redo(database))),
+    ]
 
 
 def _rows(
@@ -213,14 +234,13 @@ def _rows(
     read: database_layout.Layout,
     source: dump.Source,
     history: earlier.History,
-    schema: Sealed,
-    facts: DatabaseFacts,
+    defined: _Definitions,
     seen: DatabaseSight,
 ) -> Dumped:
     """Dump the rows: the archive first, then the audit partitions, largest first."""
     database = source.place.database
     try:
-        archive, rest, sealed, scans, *of_leaves = _run(job, guard, _row_tasks(job, guard, held, source, read, history))
+        archive, rest, sealed, scans, *of_leaves = _run(job, guard, _row_tasks(job, guard, held, source, read, history, defined.changes))
     except BackupError:
         held.check_held()
         raise
@@ -228,15 +248,15 @@ def _rows(
     leaves = [leaf for leaf in passes if not leaf.gone]
     blocks = [*rest.blocks, *(block for leaf in leaves for block in leaf.blocks)]
     gone = [leaf.table.qualified for leaf in passes if leaf.gone]
-    unread = sum(len(leaf.blocks) for leaf in leaves if leaf.proof == CENSUS)
+    unread = sum(len(leaf.blocks) for leaf in leaves if leaf.proof != READ)
     earlier_checks, retention = _against_earlier(job, held, read.without(gone), history, blocks, unread) if read.leaves else ([], {})
     checks = [*_dropped(gone), *earlier_checks]
-    inventory = reading.assemble(database, read, facts, rest, passes)
+    inventory = reading.assemble(database, read, defined.facts, rest, passes)
     with Session(job.server, database) as session:
         inventory["sequences"] = catalog.sequences(session)
     made: list[tuple[ArtifactRecord, Sealed | None]] = [
         (artifact(job, "dump", database, keys.dump_key(job.target.set_id, database), archive), archive),
-        (artifact(job, "schema", database, keys.schema_key(job.target.set_id, database), schema), schema),
+        (artifact(job, "schema", database, keys.schema_key(job.target.set_id, database), defined.schema), defined.schema),
         *((_leaf_artifact(job, database, leaf, history), leaf.sealed) for leaf in leaves),
     ]
     artifacts = [one for one, _sealed in made]
@@ -245,7 +265,8 @@ def _rows(
     holds = completeness.Held(archive.contents, sealed_leaves, frozenset(inventory["sequences"]), frozenset(gone))
     account = guard.patiently(completeness.take, held.place, held.facts["standby"], holds)
     scans += [scan for _leaf, some in of_leaves for scan in some]
-    partitions = [(_partition(database, leaf, parse_timestamp(held.facts["time"])), leaf.reason) for leaf in leaves]
+    now = parse_timestamp(held.facts["time"])
+    partitions = [(_partition(database, leaf, now), leaf.reason, leaf.scanned) for leaf in leaves]
     return Dumped(inventory, blocks, artifacts, _source(seen, held.facts, retention), checks, sealed, account, scans, partitions)
 
 
@@ -277,7 +298,13 @@ def _dropped(gone: t.Sequence[str]) -> list[Check]:
 
 
 def _row_tasks(
-    job: DumpJob, guard: Guard, held: snapshot.Snapshot, source: dump.Source, read: database_layout.Layout, history: earlier.History
+    job: DumpJob,
+    guard: Guard,
+    held: snapshot.Snapshot,
+    source: dump.Source,
+    read: database_layout.Layout,
+    history: earlier.History,
+    changes: Changes,
 ) -> list[workers.Task]:
     folder = keys.postgres_folder(job.target.set_id)
     size = sum(table.size for table in read.rest)
@@ -287,13 +314,13 @@ def _row_tasks(
         (sealed_census.read, (source.place, read)),
         (source_reading.take, (guard, source.place, read)),
     ]
-    due, unsafe = _due(job, held, read, history), _unsafe(job, source.place.database)
+    proofs = unchanged.Proofs(_due(job, held, read, history), _unsafe(job, source.place.database), changes)
     for leaf in read.leaves:
         name = functools.partial(keys.leaf_key, leaf.name, set_id=job.target.set_id)
         arguments = (source, leaf, folder, name, history.objects(leaf.name), history.settled(leaf.name))
         stored = history.stored.get((source.place.database, leaf.qualified))
         seal = functools.partial(reading.sealed_leaf, *arguments)
-        proven = functools.partial(unchanged.leaf, source, leaf, stored, leaf.qualified in due, unsafe, seal)
+        proven = functools.partial(unchanged.leaf, source, leaf, stored, proofs, seal)
         tasks.append((source_reading.with_leaf, (guard, source.place, proven)))
     return tasks
 

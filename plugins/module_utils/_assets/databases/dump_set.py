@@ -89,7 +89,7 @@ def dump_all(job: DumpJob, seen: t.Sequence[DatabaseSight]) -> DumpPart:
     return {
         "artifacts": artifacts,
         "sources": [one.source for one in dumped],
-        "partitions": [proven.to_dict() for one in dumped for proven, _reason in one.partitions],
+        "partitions": [proven.to_dict() for one in dumped for proven, *_reasons in one.partitions],
         "family": own["family"],
         "release": own["release"],
         "sealed": {one.inventory["database"]: one.sealed for one in dumped if one.sealed},

@@ -19,7 +19,10 @@ same row has the same text. So `Facts` must be equal as well:
 - Columns, types and server version are equal. Catalog rows are compared with their transaction IDs, so a change that was
   undone counts as a change.
 
-It does not hold against a write past SQL into the files, or against files that were reset to an earlier state on the same
+WAL summaries of the server, if it has them, prove without a scan that the file did not change (see `wal_summaries`). Then the
+census of the earlier snapshot is the census of now, and `Facts` must be equal as well.
+
+Neither holds against a write past SQL into the files, or against files that were reset to an earlier state on the same
 timeline. So each partition is also read regularly (see `rereads`).
 """
 
@@ -29,12 +32,12 @@ import dataclasses
 import hashlib
 
 from ..._crypto import strict_json
-from ..._errors import StageFailed
-from ..._repository.partitions import Census, Facts
+from ..._repository.partitions import CENSUS, WAL, Census, Facts
 from .opening import SETTINGS
 from .server import Server, Session
 from .snapshot import Place
 from .tables import Table
+from .wal_summaries import Changes, position
 
 # Transaction IDs of rows have no epoch.
 EPOCH = 1 << 32
@@ -104,10 +107,15 @@ class Known:
 
 @dataclasses.dataclass(frozen=True)
 class Counted:
-    """The result of a census: the census, or None and the reason. `changed` is why the rows may differ from the earlier census."""
+    """The result of a census: the census, or None and the reason. `changed` is why the rows may differ from the earlier census.
+
+    `proof` is how that was found out, and `scanned` is why it needed a scan.
+    """
 
     census: Census | None
     changed: str
+    proof: str = CENSUS
+    scanned: str = ""
 
 
 def make_durable(server: Server, database: str) -> None:
@@ -140,8 +148,11 @@ def _known(session: Session, table: Table) -> Known:
     return Known(Facts(cluster, timeline, server, file, hashlib.sha256(text).hexdigest()), lsn)
 
 
-def count(place: Place, table: Table, earlier: Census | None) -> Counted:
-    """Take the census of a partition in the snapshot, and compare it with an earlier one."""
+def count(place: Place, table: Table, earlier: Census | None, changes: Changes) -> Counted:
+    """Take the census of a partition in the snapshot, and compare it with an earlier one.
+
+    `changes` are the files that changed since the earlier snapshot, up to a time after this snapshot.
+    """
     if table.unreadable:
         return Counted(None, "an unlogged table on a standby")
     with place.join() as session:
@@ -151,23 +162,33 @@ def count(place: Place, table: Table, earlier: Census | None) -> Counted:
         if now.facts is None:
             return Counted(None, now.reason)
         ((low, high),) = session.rows("SELECT pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text FROM pg_current_snapshot() s")
+        redo = place.redo.lsn if place.redo.next_xid <= int(low) else ""
+        other = _other(place, earlier, now.facts, int(high)) if earlier else FIRST
+        scanned = _not_in_summaries(earlier, now.facts, changes)
+        if earlier and not other and not scanned:
+            return Counted(Census(now.facts, int(low), now.lsn, earlier.rows, earlier.positions, redo), "", WAL)
         since = earlier.xmin if earlier else int(high)
         ((rows, newer, positions),) = session.rows(_COUNT.format(table=table.sql), (since % EPOCH, int(high) - since))
-    census = Census(now.facts, int(low), now.lsn, rows, positions)
-    if earlier is None:
-        return Counted(census, FIRST)
-    late = position(place.position) >= position(earlier.lsn) and 0 <= int(high) - earlier.xmin < EPOCH
-    return Counted(
-        census, difference(earlier, census, newer) if late else "the server is at an earlier point in time, or IDs wrapped around"
-    )
+    found = Census(now.facts, int(low), now.lsn, rows, positions, redo)
+    if earlier and not other and (newer or (earlier.rows, earlier.positions) != (rows, positions)):
+        other = "rows were inserted, changed or deleted"
+    return Counted(found, other, scanned=scanned)
 
 
-def difference(earlier: Census, now: Census, newer: int) -> str:
-    """Return why the rows may differ from an earlier census, or an empty string if they are the same.
+def _not_in_summaries(earlier: Census | None, now: Facts, changes: Changes) -> str:
+    """Return why WAL summaries do not prove that the file is unchanged, or an empty string if they do."""
+    if changes.reason:
+        return changes.reason
+    if earlier is None or not earlier.redo or earlier.redo != changes.since:
+        return "the earlier census has no redo point"
+    return "the WAL changes its file" if changes.has(now.file) else ""
 
-    `newer` is the number of rows with a transaction ID from `earlier.xmin` on.
-    """
-    old, new = earlier.facts, now.facts
+
+def _other(place: Place, earlier: Census, new: Facts, high: int) -> str:
+    """Return why an earlier census cannot be compared with this snapshot, or an empty string."""
+    old = earlier.facts
+    if position(place.position) < position(earlier.lsn) or not 0 <= high - earlier.xmin < EPOCH:
+        return "the server is at an earlier point in time, or IDs wrapped around"
     if (old.cluster, old.timeline) != (new.cluster, new.timeline):
         return "another cluster or timeline"
     if old.server != new.server:
@@ -176,15 +197,4 @@ def difference(earlier: Census, now: Census, newer: int) -> str:
         return "another file, for example after VACUUM FULL or TRUNCATE"
     if old.columns != new.columns:
         return "other columns, types or settings"
-    if newer or earlier.rows != now.rows or earlier.positions != now.positions:
-        return "rows were inserted, changed or deleted"
     return ""
-
-
-def position(lsn: str) -> int:
-    """Return a position in the WAL as a number. Raises StageFailed for another text."""
-    try:
-        high, low = lsn.split("/")
-        return int(high, 16) << 32 | int(low, 16)
-    except ValueError as exc:
-        raise StageFailed(f"{lsn[:40]!a} is not a position in the WAL; check the server") from exc

@@ -13,6 +13,7 @@ import typing as t
 
 from ..._errors import BackupError, Busy
 from .server import Server, Session
+from .wal_summaries import Redo
 
 # Two dumps of one database must not run at once. The application name of a session marks a running dump, and the session ends
 # with its run, so a killed run never blocks the next. An advisory lock would also work, but any login could take it and block
@@ -41,13 +42,14 @@ BEGIN = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 class Place:
     """A database with an exported snapshot. A worker process needs this to read the database.
 
-    `position` is a position in the WAL from before the snapshot was taken.
+    `position` is a position in the WAL, and `redo` the last checkpoint, both from before the snapshot was taken.
     """
 
     server: Server
     database: str
     snapshot: str
     position: str
+    redo: Redo
 
     def join(self) -> Session:
         """Return a session inside the snapshot. Closing the session ends its transaction."""
@@ -72,7 +74,10 @@ class SourceFacts(t.TypedDict):
     system_identifier: str
 
 
-_POSITION = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text"
+_BEFORE = """
+    SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text,
+           redo_lsn::text, split_part(next_xid, ':', 1)::bigint * 4294967296 + split_part(next_xid, ':', 2)::bigint
+      FROM pg_control_checkpoint()"""
 
 _FACTS = """
     SELECT to_char((clock_timestamp() - make_interval(secs => lag)) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
@@ -133,9 +138,10 @@ class Snapshot:
                 _enter(sign, server)
             self.session = opened.enter_context(Session(server, database))
             self.session.refuse_pooler()
-            position = self.session.value(_POSITION)
+            ((position, redo, next_xid),) = self.session.rows(_BEFORE)
             self.session.rows(BEGIN)
-            self.place = Place(server, database, self.session.value("SELECT pg_catalog.pg_export_snapshot()"), position)
+            name = self.session.value("SELECT pg_catalog.pg_export_snapshot()")
+            self.place = Place(server, database, name, position, Redo(redo, next_xid))
             self.facts = self._read_facts()
             self._opened = opened.pop_all()
 

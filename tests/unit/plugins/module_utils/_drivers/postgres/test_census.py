@@ -2,22 +2,27 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A census accepts a partition only if its rows have the same text as before."""
+"""A census or WAL summaries accept a partition only if its rows have the same text as before."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import typing as t
 
 import pytest
 
-from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import census, tables
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import census, tables, wal_summaries
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.census import Counted
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.snapshot import Place, Snapshot
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.tables import Table
-from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.partitions import Census
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.wal_summaries import Changes
+from ansible_collections.caracal_ops.backup.plugins.module_utils._repository.partitions import CENSUS, WAL, Census
+from scenes import own_server
+from scenes.own_server import Cluster
 from scenes.twin_database import Copier, TwinCluster
 from twin import load
 
@@ -34,10 +39,11 @@ SETUP = (
 
 @dataclasses.dataclass(frozen=True)
 class Events:
-    """A database with one partition `public.part`."""
+    """A database with one partition `public.part`, on a server with or without WAL summaries."""
 
-    cluster: TwinCluster
+    cluster: TwinCluster | Cluster
     name: str
+    proof: str
 
     def run(self, *statements: str) -> None:
         self.cluster.execute(*statements, database=self.name)
@@ -47,11 +53,14 @@ class Events:
         with Snapshot(self.cluster.server, self.name, alone=False) as held:
             yield held.place, next(one for one in tables.read_tables(held.session) if one.name == "part")
 
+    def changes(self, earlier: Census | None) -> Changes:
+        return wal_summaries.changes(self.cluster.server, self.name, earlier.redo if earlier else "")
+
     def count(self, earlier: Census | None = None) -> Counted:
         census.make_durable(self.cluster.server, self.name)
         with self.snapshot() as (place, table):
             census.make_durable(self.cluster.server, self.name)
-            return census.count(place, table, earlier)
+            return census.count(place, table, earlier, self.changes(earlier))
 
     def taken(self) -> Census:
         found = self.count().census
@@ -74,11 +83,43 @@ class _Sink:
         self._lines.append(bytes(data))
 
 
-@pytest.fixture
-def events(caracal_database: TwinCluster, caracal_copy: Copier) -> Events:
-    found = Events(caracal_database, caracal_copy())
-    found.run(*SETUP)
+@pytest.fixture(scope="module")
+def summarizing(server_install: Install) -> t.Iterator[Cluster]:
+    """Yield a server with WAL summaries."""
+    with own_server.folder(server_install) as (folder, install):
+        made = Cluster(folder, install, 5432)
+        made.create()
+        made.start(wal_level="replica", summarize_wal="on", autovacuum="off")
+        yield made
+        made.stop()
+
+
+@pytest.fixture(params=[CENSUS, WAL])
+def events(request: pytest.FixtureRequest) -> Events:
+    if request.param == CENSUS:
+        copier: Copier = request.getfixturevalue("caracal_copy")
+        found = Events(request.getfixturevalue("caracal_database"), copier(), CENSUS)
+        found.run(*SETUP)
+        return found
+    return _events(request.getfixturevalue("summarizing"))
+
+
+def _events(cluster: Cluster) -> Events:
+    name = f"events_{next(_NUMBERS)}"
+    cluster.execute(f"CREATE DATABASE {name} STRATEGY wal_log", database="postgres")
+    found = Events(cluster, name, WAL)
+    # A file that changed since the last checkpoint counts as changed. A scan would prune the updated rows.
+    found.run(*SETUP, "VACUUM part", "CHECKPOINT")
     return found
+
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture
+def logged(summarizing: Cluster) -> Events:
+    """Return the database on the server with WAL summaries."""
+    return _events(summarizing)
 
 
 @pytest.mark.no_false_alarm
@@ -174,6 +215,7 @@ def test_refuses_other_facts(events: Events, field: str, value: object) -> None:
 
 
 @pytest.mark.mutation
+@pytest.mark.parametrize("events", [CENSUS], indirect=True)
 @pytest.mark.parametrize("changed", [{"rows": 299}, {"positions": "1"}, {"lsn": "FFFFFFFF/0"}, {"xmin": 1 << 40}, {"xmin": 3}], ids=str)
 def test_refuses_other_census(events: Events, changed: dict[str, t.Any]) -> None:
     assert events.count(dataclasses.replace(events.taken(), **changed)).changed != ""
@@ -195,7 +237,7 @@ def test_refuses_snapshot_older_than_census(events: Events) -> None:
     with events.snapshot() as (place, table):
         events.run("UPDATE part SET number = 0 WHERE id = 7")
         later = events.taken()
-        assert census.count(place, table, later).changed != ""
+        assert census.count(place, table, later, events.changes(later)).changed != ""
 
 
 @pytest.mark.mutation
@@ -208,4 +250,55 @@ def test_refuses_file_that_replaced_another_after_snapshot(events: Events) -> No
             "UPDATE kept SET number = 0 WHERE id = 7",
         )
         events.run("BEGIN", "TRUNCATE part", "INSERT INTO part TABLE kept", "COMMIT")
-        assert census.count(place, table, earlier).changed != ""
+        assert census.count(place, table, earlier, events.changes(earlier)).changed != ""
+
+
+@pytest.mark.no_false_alarm
+@pytest.mark.parametrize(
+    ("statement", "proof"),
+    [
+        ("SELECT count(*) FROM part", WAL),
+        ("ANALYZE part", WAL),
+        ("INSERT INTO elsewhere VALUES (1)", WAL),
+        ("SELECT FROM part FOR UPDATE", CENSUS),
+        ("UPDATE part SET number = 0 WHERE false", WAL),
+    ],
+)
+def test_unchanged_file_needs_no_scan(logged: Events, statement: str, proof: str) -> None:
+    logged.run("CREATE TABLE elsewhere (id int)")
+    earlier = logged.taken()
+    logged.run(statement)
+    found = logged.count(earlier)
+    assert (found.changed, found.proof) == ("", proof) and bool(found.scanned) == (proof == CENSUS)
+    again = logged.count(found.census)
+    assert (again.changed, again.proof) == ("", WAL) and again.census is not None and again.census.rows == 300
+
+
+@pytest.mark.mutation
+def test_change_after_proof_by_wal_is_found(logged: Events) -> None:
+    second = logged.count(logged.taken())
+    assert second.proof == WAL
+    logged.run("UPDATE part SET number = 0 WHERE id = 7")
+    assert logged.count(second.census).changed != ""
+
+
+@pytest.mark.mutation
+def test_no_redo_point_if_a_transaction_began_before_it(logged: Events) -> None:
+    """The transaction may have changed a file before the redo point, and the earlier snapshot does not show the change."""
+    with contextlib.closing(load.open_database(logged.cluster.target, logged.name)) as connection, connection.cursor() as cursor:
+        cursor.execute("BEGIN")
+        cursor.execute("UPDATE part SET number = 0 WHERE id = 7")
+        logged.run("CHECKPOINT")
+        earlier = logged.taken()
+        cursor.execute("COMMIT")
+    assert earlier.redo == ""
+    found = logged.count(earlier)
+    assert found.proof == CENSUS and found.changed != ""
+
+
+@pytest.mark.mutation
+def test_census_without_redo_point_is_not_compared_by_wal(logged: Events) -> None:
+    earlier = logged.taken()
+    with logged.snapshot() as (place, table):
+        found = census.count(place, table, dataclasses.replace(earlier, redo=""), logged.changes(earlier))
+    assert found.proof == CENSUS and found.changed == "" and found.scanned
