@@ -16,12 +16,12 @@ from ..module_utils._stream.progress import LINE, PHASES
 WINDOW, LEAST, STALLED = 30.0, 5.0, 8.0
 # A day; nobody waits for what would end after it, and a host that says so may say anything.
 FURTHEST = 86400.0
-_TOLD = re.compile(r"([a-z]{1,20}) ([0-9]{1,18}) ([0-9]{1,18}) *")
+_STATUS = re.compile(r"([a-z]{1,20}) ([0-9]{1,18}) ([0-9]{1,18}) *")
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class Status:
     """A phase, the bytes of all of it or 0 where nobody knows, and those that are done."""
 
     phase: str
@@ -29,12 +29,12 @@ class Told:
     done: int
 
 
-def parse(said: str) -> Told | None:
+def parse(output: str) -> Status | None:
     """The last line that is one of ours; None where there is none. Others can come of a login's greeting."""
-    for line in reversed(said[-16 * LINE :].splitlines()):
-        found = _TOLD.fullmatch(line)
+    for line in reversed(output[-16 * LINE :].splitlines()):
+        found = _STATUS.fullmatch(line)
         if found and found[1] in PHASES:
-            return Told(found[1], int(found[2]), int(found[3]))
+            return Status(found[1], int(found[2]), int(found[3]))
     return None
 
 
@@ -46,33 +46,37 @@ class Course:
         self._began = self._moved = 0.0
         self._seen: collections.deque[tuple[float, int]] = collections.deque()
 
-    def line(self, told: Told, now: float) -> str:
+    def line(self, status: Status, now: float) -> str:
         """Phase, share, amounts, rate and what is left of time, each where it means something."""
         # Two in a row may bear the same word.
-        if (told.phase, told.total) != self._work or (self._seen and told.done < self._seen[-1][1]):
-            self._work, self._began, self._moved = (told.phase, told.total), now, now
+        if (status.phase, status.total) != self._work or (self._seen and status.done < self._seen[-1][1]):
+            self._work, self._began, self._moved = (status.phase, status.total), now, now
             self._seen.clear()
-        if self._seen and told.done > self._seen[-1][1]:
+        if self._seen and status.done > self._seen[-1][1]:
             self._moved = now
-        self._seen.append((now, told.done))
+        self._seen.append((now, status.done))
         while len(self._seen) > 2 and self._seen[0][0] < now - WINDOW:
             self._seen.popleft()
-        return f"{told.phase}: {', '.join(self._parts(told, now))}"
+        return f"{status.phase}: {', '.join(self._parts(status, now))}"
 
-    def _parts(self, told: Told, now: float) -> list[str]:
-        if not told.done and not told.total:
+    def _parts(self, status: Status, now: float) -> list[str]:
+        if not status.done and not status.total:
             return [f"for {duration(now - self._began)}"]
-        if told.total and told.done >= told.total:
-            return ["100%", amount(told.total)]
-        parts = [f"{100 * told.done // told.total}%", f"{amount(told.done)} of {amount(told.total)}"] if told.total else [amount(told.done)]
+        if status.total and status.done >= status.total:
+            return ["100%", amount(status.total)]
+        parts = (
+            [f"{100 * status.done // status.total}%", f"{amount(status.done)} of {amount(status.total)}"]
+            if status.total
+            else [amount(status.done)]
+        )
         (first, before), (last, done) = self._seen[0], self._seen[-1]
         rate = (done - before) / (last - first) if last > first else 0.0
         if now - self._moved >= STALLED:
             parts.append(f"nothing new for {duration(now - self._moved)}")
         elif rate > 0:
             parts.append(f"{amount(rate)}/s")
-            left = (told.total - told.done) / rate
-            if told.total and now - self._began >= LEAST and left < FURTHEST:
+            left = (status.total - status.done) / rate
+            if status.total and now - self._began >= LEAST and left < FURTHEST:
                 parts.append(f"about {duration(left)} left")
         return parts
 

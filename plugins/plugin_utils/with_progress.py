@@ -24,7 +24,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ..module_utils._stream.progress import FOLDER, LEASE, LINE, TOLD
+from ..module_utils._stream.progress import FOLDER, LEASE, LINE, STATUS
 from .console_line import Course, parse
 from .guard import ActionModule as Plain
 
@@ -52,7 +52,7 @@ class ActionModule(Plain):
         self._folder = self._made()
         if not self._folder:
             return self._plainly(task_vars)
-        with self._looked_at(given):
+        with self._observed(given):
             return self._plainly(task_vars)
 
     def _plainly(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
@@ -67,10 +67,10 @@ class ActionModule(Plain):
     def _made(self) -> str:
         """A folder on the host, of the user as whom the module runs; nothing where it could not be made."""
         made = f'umask 077 && folder=$(mktemp -d /tmp/caracal-ops-progress.XXXXXXXXXX) && : > "$folder/{LEASE}" && echo "$folder"'
-        found = [line for line in self._said(self, made).splitlines() if _MADE.fullmatch(line)]
+        found = [line for line in self._output(self, made).splitlines() if _MADE.fullmatch(line)]
         return found[-1] if found else ""
 
-    def _said(self, by: Plain, command: str) -> str:
+    def _output(self, by: Plain, command: str) -> str:
         """What a command said; progress that cannot be had is none, and no failure."""
         try:
             return str(by._low_level_execute_command(command)["stdout"])
@@ -78,7 +78,7 @@ class ActionModule(Plain):
             self._display.debug(f"progress: {type(exc).__name__}")
             return ""
 
-    def _beside(self) -> Plain:
+    def _separate(self) -> Plain:
         """The same action with a connection that nobody else talks through."""
         other = copy.copy(self)
         other._folder = ""
@@ -88,21 +88,23 @@ class ActionModule(Plain):
         return other
 
     @contextlib.contextmanager
-    def _looked_at(self, task_vars: t.Mapping[str, t.Any]) -> t.Iterator[None]:
+    def _observed(self, task_vars: t.Mapping[str, t.Any]) -> t.Iterator[None]:
         over = threading.Event()
         alone = len(task_vars.get("ansible_play_batch", ())) == 1 and self._display.verbosity < 2
         screen = InPlace(self._display.display) if alone else Lines(self._display.display, str(task_vars.get("inventory_hostname")))
-        looker = threading.Thread(target=contextvars.copy_context().run, args=(self._look, self._beside(), over, screen), daemon=True)
-        looker.start()
+        observer = threading.Thread(
+            target=contextvars.copy_context().run, args=(self._observe, self._separate(), over, screen), daemon=True
+        )
+        observer.start()
         try:
             with self._let_go():
                 yield
         finally:
             over.set()
-            looker.join(PATIENCE)
+            observer.join(PATIENCE)
             screen.clear()
             # A module that still runs, since its connection or its time is over, loses its lease with it.
-            self._said(self, self._removal())
+            self._output(self, self._removal())
 
     @contextlib.contextmanager
     def _let_go(self) -> t.Iterator[None]:
@@ -114,7 +116,7 @@ class ActionModule(Plain):
                 signal.signal(one, lambda *_again: None)
             signal.signal(signal.SIGALRM, given_up)
             signal.alarm(int(PATIENCE))
-            self._said(self._beside(), self._removal())
+            self._output(self._separate(), self._removal())
             signal.alarm(0)
             restore()
             os.kill(os.getpid(), number)
@@ -135,20 +137,20 @@ class ActionModule(Plain):
     def _removal(self) -> str:
         return f"rm -rf -- {shlex.quote(self._folder)}"
 
-    def _look(self, beside: Plain, over: threading.Event, screen: InPlace | Lines) -> None:
+    def _observe(self, separate: Plain, over: threading.Event, screen: InPlace | Lines) -> None:
         """Until it is over. Where the controller is killed, nobody will ever want the result."""
         controller, course, began = os.getppid(), Course(), time.monotonic()
-        look = f"cd {shlex.quote(self._folder)} && touch -c {LEASE} && head -c {LINE} {TOLD}"
+        command = f"cd {shlex.quote(self._folder)} && touch -c {LEASE} && head -c {LINE} {STATUS}"
         due = began + SOON
         while not over.wait(_STEP):
             if os.getppid() != controller:
-                self._said(beside, self._removal())
+                self._output(separate, self._removal())
                 return
             if time.monotonic() >= due:
-                told = parse(self._said(beside, look))
+                status = parse(self._output(separate, command))
                 now = time.monotonic()
-                if told and not over.is_set():
-                    screen.show(course.line(told, now), now)
+                if status and not over.is_set():
+                    screen.show(course.line(status, now), now)
                 due = now + min(SELDOM, SOON + (now - began) / LINES)
 
 

@@ -90,9 +90,9 @@ class Long:
         elif number % 168 == 1:
             role, kind, subjects = "drill", entries.DRILL, [layout.manifest_key(made_id), layout.drill_report_key(made_id)]
             body = {"drill": made_id, "set": made_id, "verdict": "pass"}
-        said = [entries.subject(key, entries.sha256(key.encode())) for key in subjects]
+        entered = [entries.subject(key, entries.sha256(key.encode())) for key in subjects]
         signer, repository = self._signers[role], self._repository
-        draft = Draft(kind, said, body, self.world.time(), "bench")
+        draft = Draft(kind, entered, body, self.world.time(), "bench")
         data = entries.to_bytes(draft, repository.id, repository.deployment, number, self._last.sha256, signer.principal)
         self._last = entries.parse(data, "made", repository.id, repository.deployment)
         keys = (layout.entry_signature_key(number, self._last.sha256), layout.entry_key(number))
@@ -144,8 +144,8 @@ def _calls(long: Long, given: dict[str, t.Any], carry: t.Callable[[list[Path]], 
     for _call in range(CALLS):
         carry(long.grow())
         found.append(_seconds(given, "call"))
-    said = ", ".join(f"{wall:.2f} s ({processor:.2f} of the processor)" for wall, processor in found)
-    print(f"# calls on {given['repository']}: {said}", flush=True)
+    times = ", ".join(f"{wall:.2f} s ({processor:.2f} of the processor)" for wall, processor in found)
+    print(f"# calls on {given['repository']}: {times}", flush=True)
     return statistics.median(wall for wall, _processor in found), statistics.median(processor for _wall, processor in found)
 
 

@@ -37,8 +37,8 @@ def measure(times: int) -> dict[str, Played]:
         with make_twin(usable_install(), Spec(events=3000, seed="bench", now=NOW)) as cluster:
             with drillable.source(root / "scene", cluster) as (deployment, settings):
                 backups = [_played("backup", settings, root) for _play in range(times)]
-            told = Drillable(deployment).settings(sandbox_path())
-            drills = [_played("restore_drill", told, root) for _play in range(times)]
+            drill_settings = Drillable(deployment).settings(sandbox_path())
+            drills = [_played("restore_drill", drill_settings, root) for _play in range(times)]
     return {"backup": _median(backups), "drill": _median(drills)}
 
 

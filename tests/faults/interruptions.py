@@ -132,11 +132,11 @@ class Victim:
             self.process.wait(LONGEST if after is None else after)
         if self.process.poll() is None:
             (os.killpg if group else os.kill)(self.process.pid, signal.SIGKILL)
-        said = self.process.stdout.read()
+        output = self.process.stdout.read()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout):
             stream.close()
-        return t.cast("tuple[str, str]", tuple(json.loads(said))) if said.strip() else ("killed", "")
+        return t.cast("tuple[str, str]", tuple(json.loads(output))) if output.strip() else ("killed", "")
 
     def left(self) -> list[str]:
         return [" ".join(one.argv)[:100] for one in processes.everyone() if _session(one.pid) == self.process.pid]
@@ -213,15 +213,15 @@ def kills(operations: Operations, tally: Tally, dice: random.Random, deadline: f
         if time.monotonic() > deadline:
             break
         name, work = operations.choose(dice)
-        moment, group = dice.uniform(0, takes.get(name, 1.0)), dice.random() < 0.5
+        delay, group = dice.uniform(0, takes.get(name, 1.0)), dice.random() < 0.5
         begun = time.monotonic()
         run = Victim(operations.world, work, _scratch(operations))
-        ended = run.end(moment, group=group)
+        ended = run.end(delay, group=group)
         if ended[0] == victim.DONE:
-            takes[name] = max(0.05, 0.9 * min(moment, time.monotonic() - begun))
-        elif moment > 0.9 * takes.get(name, 1.0):
+            takes[name] = max(0.05, 0.9 * min(delay, time.monotonic() - begun))
+        elif delay > 0.9 * takes.get(name, 1.0):
             takes[name] = 1.2 * takes.get(name, 1.0)
-        tally.add("kills", f"{name} after {moment:.3f} s{', its group' if group else ''}", after(operations, work, run, ended))
+        tally.add("kills", f"{name} after {delay:.3f} s{', its group' if group else ''}", after(operations, work, run, ended))
         operations.world.mend()
 
 

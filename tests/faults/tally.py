@@ -19,14 +19,14 @@ SHOWN = 20
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The outcome of one fault. `said`: details of a fault that was not survived.
+    """The outcome of one fault. `details`: details of a fault that was not survived.
 
     `lost`: a restore reads other than signed content and no verifier reports it, or a fault ended in a traceback.
     `half-visible`: a set or a restored object exists in part. `leaked`: a secret in a message, a result or a file.
     """
 
     column: str = SURVIVED
-    said: str = ""
+    details: str = ""
 
 
 class Tally:
@@ -55,7 +55,7 @@ class Tally:
         counts[outcome.column] += 1
         if outcome.column != SURVIVED:
             # An attempt may contain any text, and is printed.
-            line = f"{kind}: {label}: {outcome.column}: {outcome.said}"
+            line = f"{kind}: {label}: {outcome.column}: {outcome.details}"
             self.failed.append(line.encode("ascii", "backslashreplace").decode("ascii"))
 
     def total(self, column: str) -> int:

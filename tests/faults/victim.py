@@ -28,17 +28,17 @@ def main(root: str, socket: str, plan: str) -> None:
     if sys.stdin.readline() != "go\n":
         return
     given = json.loads(plan)
-    scene, ended, said = Scene(Path(root), socket), DONE, ""
+    scene, ended, result = Scene(Path(root), socket), DONE, ""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (given["room"], limits[1]))
     try:
-        said = json.dumps([scene.call(module, **options) for module, options in given["steps"]])
+        result = json.dumps([scene.call(module, **options) for module, options in given["steps"]])
     except BackupError as exc:
-        ended, said = REFUSED, exc.msg + json.dumps(exc.details)
+        ended, result = REFUSED, exc.msg + json.dumps(exc.details)
     except BaseException:  # noqa: BLE001 - whatever it is, it is told
-        ended, said = BROKEN, traceback.format_exc()
+        ended, result = BROKEN, traceback.format_exc()
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    print(json.dumps([ended, said]), flush=True)
+    print(json.dumps([ended, result]), flush=True)
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ def run_of(one: Process) -> Run | None:
     A sandbox gives its programs an environment of their own, and some servers overwrite theirs. A process with a terminal belongs to
     a developer who inspects such a folder, not to the run.
     """
-    if told := runs.parse(processes.told(one, runs.VARIABLE)):
-        return told
+    if run := runs.parse(processes.variable(one, runs.VARIABLE)):
+        return run
     if one.has_terminal:
         return None
     place = ""

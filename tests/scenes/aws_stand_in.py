@@ -47,19 +47,19 @@ class _Handler(socketserver.StreamRequestHandler):
                 return
             data += piece
         try:
-            status, said = 0, act(self.server.client, data.decode().split("\0")[:-2])
+            status, output = 0, act(self.server.client, data.decode().split("\0")[:-2])
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever it was, the program fails
-            status, said = 1, repr(exc)
-        self.wfile.write(f"{status}\n{said}".encode())
+            status, output = 1, repr(exc)
+        self.wfile.write(f"{status}\n{output}".encode())
 
 
 def act(client: t.Any, arguments: list[str]) -> str:
     """Run the call; return its output."""
     given = _parser().parse_args(arguments)
     if given.action == "get-object":
-        said = client.get_object(Bucket=given.bucket, Key=given.key, VersionId=given.version_id)
-        Path(given.outfile).write_bytes(said.pop("Body").read())
-        return json.dumps(said, default=str)
+        response = client.get_object(Bucket=given.bucket, Key=given.key, VersionId=given.version_id)
+        Path(given.outfile).write_bytes(response.pop("Body").read())
+        return json.dumps(response, default=str)
     pages = client.get_paginator("list_object_versions").paginate(Bucket=given.bucket, Prefix=given.prefix)
     # In an expression, times are text.
     return json.dumps(jmespath.search(given.query, json.loads(json.dumps(pages.build_full_result(), default=str))))

@@ -133,7 +133,7 @@ class Outcome:
     def causes(self) -> list[str]:
         return [one["id"] for one in self.document["diagnosis"]] if self.document else []
 
-    def told(self) -> str:
+    def summary(self) -> str:
         """Return a text for the message of an assertion."""
         bad = [one for one in self.checks.values() if one["verdict"] not in ("pass", "not_applicable")]
         lines = [f"{one['verdict']} {'' if one['required'] else '(not required) '}{one['id']}: {one['message']}" for one in bad]

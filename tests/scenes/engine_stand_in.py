@@ -171,10 +171,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self._say(*self.server.engine.start(self.path))
 
-    def _say(self, status: int | None, said: t.Any) -> None:
+    def _say(self, status: int | None, body: t.Any) -> None:
         if status is None:
             return
-        data = said if isinstance(said, bytes) else json.dumps(said).encode()
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

@@ -146,8 +146,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 if name.lower() not in ("connection", "expect"):
                     connection.putheader(name, value)
             connection.endheaders(body)
-            said = connection.getresponse()
-            return Answer(said.status, said.getheaders(), said.read())
+            response = connection.getresponse()
+            return Answer(response.status, response.getheaders(), response.read())
         finally:
             connection.close()
 

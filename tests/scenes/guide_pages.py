@@ -36,10 +36,10 @@ def settings(page: str) -> list[dict[str, t.Any]]:
     return [one for one in loaded if isinstance(one, dict)]
 
 
-def played(told: dict[str, t.Any], here: dict[str, t.Any]) -> dict[str, t.Any]:
+def played(documented: dict[str, t.Any], here: dict[str, t.Any]) -> dict[str, t.Any]:
     """Replace the settings of a page with a test's values. Every setting needs a value, or `...` to stay unchanged."""
-    assert told.keys() == here.keys(), told.keys() ^ here.keys()
-    return {name: told[name] if value is ... else value for name, value in here.items()}
+    assert documented.keys() == here.keys(), documented.keys() ^ here.keys()
+    return {name: documented[name] if value is ... else value for name, value in here.items()}
 
 
 def indented(page: str) -> list[str]:

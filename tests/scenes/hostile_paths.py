@@ -79,7 +79,7 @@ def _drill(path: str) -> None:
 
 
 def _prefix(path: str) -> None:
-    folder, index, _rows = prefix._beside(path, "r")
+    folder, index, _rows = prefix._locate(path, "r")
     with folder, folder.replacing(index) as out:
         out.write(b"x")
 

@@ -165,8 +165,8 @@ def _of_host(files: dict[str, str], path: t.Sequence[str], others: Entries, envi
     """Return an image with files of this host, by their paths in the image, and with the libraries that they need."""
     linked = [source for source in files.values() if os.access(source, os.X_OK) or ".so" in source]
     # If a line has two paths, the first is found at the second.
-    told = subprocess.run(["ldd", *linked], check=False, capture_output=True, text=True).stdout
-    for name, where in re.findall(r"^\s*(?:(\S+) => )?(/\S+) \(", told, re.MULTILINE):
+    output = subprocess.run(["ldd", *linked], check=False, capture_output=True, text=True).stdout
+    for name, where in re.findall(r"^\s*(?:(\S+) => )?(/\S+) \(", output, re.MULTILINE):
         files.setdefault(where if not name else f"/lib/{os.path.basename(name)}", where)
     layer = [(target.lstrip("/"), Path(source).read_bytes()) for target, source in files.items()]
     variables = [f"PATH={':'.join(path)}:/usr/bin", "LD_LIBRARY_PATH=/lib", *environment]

@@ -62,10 +62,10 @@ def with_junk(folder: Path, junk: str) -> Path:
     return _made(folder, junk=junk)
 
 
-def _made(folder: Path, **told: t.Any) -> Path:
+def _made(folder: Path, **lies: t.Any) -> Path:
     folder.mkdir(exist_ok=True)
     usual: dict[str, t.Any] = {"more": {}, "instead": {}, "texts": None, "but": []}
-    (folder / "answers.json").write_text(json.dumps({**usual, **told}), encoding="utf-8")
+    (folder / "answers.json").write_text(json.dumps({**usual, **lies}), encoding="utf-8")
     made = folder / "python"
     made.write_text(_LIES.replace("PYTHON", sys.executable).replace("ANSWERS", str(folder / "answers.json")), encoding="utf-8")
     made.chmod(0o755)

@@ -39,7 +39,7 @@ def _replaced(text: str, names: t.Mapping[str, str]) -> str:
 DENIED = frozenset({"policy_activation.zone_has_active_set"})
 
 
-def told(row: str, created: str, version: str, policy_set: str = ACTIVE_SET, available: str = "now()") -> str:
+def event(row: str, created: str, version: str, policy_set: str = ACTIVE_SET, available: str = "now()") -> str:
     """Return an event that announces an activation."""
     return f"""
         INSERT INTO event_outbox (id, stream_name, payload_json, available_at, created_at)
@@ -66,9 +66,9 @@ EVENT = "INSERT INTO event_outbox (id, stream_name, payload_json, available_at, 
 
 HISTORIES = {
     # If two activations overlap, the transaction that began first may be the last to get the lock.
-    "the last activation began first": History((told(NEWEST, EARLY, OTHER), ACTIVATE)),
-    "the last activation came from a host with a slow clock": History((told(OLDEST, LATE, OTHER), ACTIVATE)),
-    "the newest activation was given up": History((told(NEWEST, LATE, "b.active_version_id", available="'infinity'"),), also=frozenset(
+    "the last activation began first": History((event(NEWEST, EARLY, OTHER), ACTIVATE)),
+    "the last activation came from a host with a slow clock": History((event(OLDEST, LATE, OTHER), ACTIVATE)),
+    "the newest activation was given up": History((event(NEWEST, LATE, "b.active_version_id", available="'infinity'"),), also=frozenset(
         {"outboxes.api_dead"})),
     "events that were sent were deleted by hand": History((
         "DELETE FROM event_outbox WHERE dispatched_at IS NOT NULL", "DELETE FROM caracal_outbox WHERE status = 'published'")),
@@ -80,9 +80,10 @@ HISTORIES = {
          WHERE created_by = 'env-derived-write'""",), (SECRET_STORE,)),
     "an announcement waited for days": History(("""
         UPDATE caracal_outbox SET updated_at = now() WHERE id = (SELECT min(id) FROM caracal_outbox WHERE dedupe_key LIKE 'spawn:%')""",)),
-    "the active set was deleted": History((told(NEWEST, LATE, "NULL::text"), DELETE_SET), (SECRET_STORE,), DENIED),
+    "the active set was deleted": History((event(NEWEST, LATE, "NULL::text"), DELETE_SET), (SECRET_STORE,), DENIED),
     "every active set was deleted": History((
-        told(NEWEST, LATE, "NULL::text", "ANY (SELECT policy_set_id FROM policy_set_bindings WHERE active_version_id IS NOT NULL)").replace(
+        event(
+            NEWEST, LATE, "NULL::text", "ANY (SELECT policy_set_id FROM policy_set_bindings WHERE active_version_id IS NOT NULL)").replace(
             f"'{NEWEST}'", f"'{NEWEST}' || b.zone_id"),
         "UPDATE policy_sets s SET archived_at = now() FROM policy_set_bindings b WHERE b.policy_set_id = s.id AND active_version_id <> ''",
         "UPDATE policy_set_bindings SET active_version_id = NULL"), (SECRET_STORE,), DENIED),

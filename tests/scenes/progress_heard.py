@@ -25,12 +25,12 @@ class Heard(Progress):
         self._over: list[bytes] = []
 
     def begin(self, phase: str, total: int = 0) -> None:
-        self._over.append(self.told())
+        self._over.append(self.line())
         super().begin(phase, total)
 
     def phases(self) -> list[Phase]:
         """Return the name of each phase, its expected bytes, and the bytes that were counted at its end."""
-        found = [one.decode().split() for one in (*self._over, self.told())]
+        found = [one.decode().split() for one in (*self._over, self.line())]
         return [(one[0], int(one[1]), int(one[2])) for one in found if one]
 
 

@@ -78,28 +78,28 @@ def serve(path: Path, log: Path, seed: int) -> None:
     In `log`: `w <id>` before an event is written, `d <id>` when a file with it was deleted, `f <id>` once it is durable.
     """
     dice = random.Random(seed)
-    with open(log, "w", buffering=1, encoding="ascii") as said:
+    with open(log, "w", buffering=1, encoding="ascii") as journal:
         while True:
             name = path / f"pending-7-{time.time_ns()}.ndjson"
             with open(name, "ab", buffering=0) as out:
                 for _flush in range(dice.choice((1, 3, 30))):
-                    _flush_some(out, said, dice)
+                    _flush_some(out, journal, dice)
             pending = sorted(path.glob("pending-*.ndjson"))
             if len(pending) > 8:
                 for one in dice.sample(pending, 6):
                     ids = events([one.read_bytes()])
-                    said.write("".join(f"d {identifier}\n" for identifier in ids))
+                    journal.write("".join(f"d {identifier}\n" for identifier in ids))
                     one.unlink()
 
 
-def _flush_some(out: t.BinaryIO, said: t.TextIO, dice: random.Random) -> None:
+def _flush_some(out: t.BinaryIO, journal: t.TextIO, dice: random.Random) -> None:
     ids = [str(uuid.UUID(int=dice.getrandbits(128))) for _event in range(dice.randrange(1, 80))]
-    said.write("".join(f"w {identifier}\n" for identifier in ids))
+    journal.write("".join(f"w {identifier}\n" for identifier in ids))
     data = b"".join(event(identifier, dice.randrange(600)) for identifier in ids)
     for at in range(0, len(data), BUFFER):
         out.write(data[at : at + BUFFER])
     os.fsync(out.fileno())
-    said.write("".join(f"f {identifier}\n" for identifier in ids))
+    journal.write("".join(f"f {identifier}\n" for identifier in ids))
 
 
 if __name__ == "__main__":

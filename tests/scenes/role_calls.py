@@ -77,9 +77,9 @@ def _task(task: Values, variables: Values, around: Around, here: str) -> t.Itera
         # A preflight gets the faults of the settings, and refuses them together with all other problems.
         wrong = given.get("earlier", {}).get("settings", [])
         yield f"{here} {module}", {"refused": " ".join(wrong)} if wrong else _options(module, given)
-    look = task.get("ansible.builtin.assert", {})
-    if "_wrong" in str(look.get("that")):
-        yield f"{here} assert", {"refused": templates.filled(look["fail_msg"])}
+    assertion = task.get("ansible.builtin.assert", {})
+    if "_wrong" in str(assertion.get("that")):
+        yield f"{here} assert", {"refused": templates.filled(assertion["fail_msg"])}
 
 
 def _defaults(module: str, around: Around, templates: role_templates.Templates) -> Values:
@@ -103,6 +103,6 @@ def _options(module: str, given: Values) -> Values:
     kind = importlib.import_module(f"{PLUGINS}.{module}").Options
     options = complete(kind, given).flat()
     looks = REHEARSED.get(module, {})
-    asked = {name: look for name, look in looks.items() if not look.optional or options.get(name) is not None}
-    own = {name: look.options(name, kind.spec(), {**options, "set_id": "latest"}).flat() for name, look in asked.items()}
+    asked = {name: inspection for name, inspection in looks.items() if not inspection.optional or options.get(name) is not None}
+    own = {name: inspection.options(name, kind.spec(), {**options, "set_id": "latest"}).flat() for name, inspection in asked.items()}
     return {**{name: value for name, value in options.items() if name not in looks}, **own}

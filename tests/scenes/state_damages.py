@@ -42,7 +42,7 @@ def _manifest(text: str) -> str:
 
 FIRST_ZONE, LAST_ZONE = "(SELECT min(id) FROM zones)", "(SELECT max(id) FROM zones)"
 NAMED = f"""(SELECT manifest_json -> 0 ->> 'policy_version_id' FROM policy_set_versions WHERE id = {_one("policy_set_versions")})"""
-STRANGER = f"""(SELECT min(p.id) FROM policy_versions p JOIN policies o ON o.id = p.policy_id WHERE o.zone_id <>
+FOREIGN = f"""(SELECT min(p.id) FROM policy_versions p JOIN policies o ON o.id = p.policy_id WHERE o.zone_id <>
                  (SELECT s.zone_id FROM policy_sets s JOIN policy_set_versions v ON v.policy_set_id = s.id
                    WHERE v.id = {_one("policy_set_versions")}))"""
 LONE_EDGE = _one(
@@ -83,7 +83,7 @@ COMMON = {
     "policy_activation.zone_has_active_set": Damage(
         f"UPDATE policy_set_bindings SET active_version_id = NULL WHERE zone_id = {LAST_ZONE}", ANNOUNCED),
     "policy_activation.manifest_known": Damage(_manifest("""'[{"policy_version_id":"gone"}]'""")),
-    "policy_activation.manifest_zone": Damage(_manifest(f"""'[{{"policy_version_id":"' || {STRANGER} || '"}}]'""")),
+    "policy_activation.manifest_zone": Damage(_manifest(f"""'[{{"policy_version_id":"' || {FOREIGN} || '"}}]'""")),
     "policy_activation.manifest_distinct": Damage(_manifest(
         f"""'[{{"policy_version_id":"' || {NAMED} || '"}},{{"policy_version_id":"' || {NAMED} || '"}}]'""")),
     "policy_activation.manifest_schema": Damage(

@@ -252,8 +252,8 @@ def tried(given: dict[str, t.Any]) -> dict[str, str]:
     os.environ["CARACAL_WAY_OUT"] = SECRET
     bwrap = isolation.find_bwrap()
     identity = users.server_identity()
-    told = json.dumps({**given, "bounded": identity is not None})
+    arguments = json.dumps({**given, "bounded": identity is not None})
     launcher = isolation.Launcher(identity, bwrap)
-    words = launcher.command(small_programs.python(CODE, told), readable=[], writable=[], passwd=None, bound=True)
+    words = launcher.command(small_programs.python(CODE, arguments), readable=[], writable=[], passwd=None, bound=True)
     found: dict[str, str] = json.loads(run(isolation.limited(words, identity), env=isolation.ENVIRONMENT, timeout=60))
     return found

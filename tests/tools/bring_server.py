@@ -75,10 +75,10 @@ def unpack(archive: Path, folder: Path, integrity: str) -> None:
 def runs(folder: Path) -> bool:
     """Return whether the server of exactly this package is installed and runs."""
     try:
-        said = subprocess.run([str(folder / "bin" / "postgres"), "--version"], capture_output=True, check=True).stdout
+        output = subprocess.run([str(folder / "bin" / "postgres"), "--version"], capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return False
-    return b"(PostgreSQL) 18." in said
+    return b"(PostgreSQL) 18." in output
 
 
 def bring(tools: Path, fetch: t.Callable[[Path], Path] = download) -> None:
@@ -98,8 +98,8 @@ def bring(tools: Path, fetch: t.Callable[[Path], Path] = download) -> None:
 def _run(command: list[str], path: str, problem: str, folder: Path | None = None) -> None:
     done = subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     if done.returncode != 0:
-        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
-        raise ServerMissing(f"{problem}: {said[-1] if said else f'status {done.returncode}'}")
+        lines = (done.stderr or done.stdout).decode("utf-8", "replace").strip().splitlines()
+        raise ServerMissing(f"{problem}: {lines[-1] if lines else f'status {done.returncode}'}")
 
 
 def main() -> str | None:

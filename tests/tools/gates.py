@@ -104,7 +104,7 @@ GATES = (
         noise=SANITY_NOISE,
     ),
     # Only these files. Each imports all that it consists of, and a file that none of them imports has no effect.
-    Gate("import", (*SANITY, "--test", "import", *STARTED), lambda said: sanity_tests(said, ("import",)), "tests", noise=SANITY_NOISE),
+    Gate("import", (*SANITY, "--test", "import", *STARTED), lambda output: sanity_tests(output, ("import",)), "tests", noise=SANITY_NOISE),
     Gate("ruff", ("ruff", "check", "."), python_files, lister=("ruff", "check", "--show-files", ".")),
     Gate("ruff-format", ("ruff", "format", "--check", "."), number(r"(\d+) files? already formatted")),
     Gate(

@@ -41,7 +41,7 @@ def mirror(clone: Path, area: Path) -> Path:
     names = listed(clone)
     if nested := [name for name in names if name.endswith("/")]:
         raise MirrorFailed(f"{clone / nested[0]} is a git repository inside of this one; move it out, or add it to .gitignore")
-    _remove_strangers(target, set(names))
+    _remove_foreign(target, set(names))
     for name in names:
         _copy(clone / name, target / name)
     return target
@@ -57,7 +57,7 @@ def _copy(source: Path, target: Path) -> None:
     shutil.copy2(source, target, follow_symlinks=False)
 
 
-def _remove_strangers(target: Path, names: set[str]) -> None:
+def _remove_foreign(target: Path, names: set[str]) -> None:
     for folder, folders, files in os.walk(target, topdown=False):
         here = Path(folder).relative_to(target)
         if here.as_posix() == KEPT or here.as_posix().startswith(f"{KEPT}/"):

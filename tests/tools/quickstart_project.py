@@ -59,10 +59,10 @@ class Project:
 
     def address(self, service: str, port: int) -> str:
         """Return the address on this host of a service's port. Raises ProjectFailed."""
-        told = _docker("compose", "--project-directory", str(self.directory), "port", service, str(port))
-        if told.returncode:
-            raise ProjectFailed(f"{service} of {self.name} publishes no port: {' '.join(told.stderr.split())[:300]}")
-        return told.stdout.strip()
+        done = _docker("compose", "--project-directory", str(self.directory), "port", service, str(port))
+        if done.returncode:
+            raise ProjectFailed(f"{service} of {self.name} publishes no port: {' '.join(done.stderr.split())[:300]}")
+        return done.stdout.strip()
 
 
 def of(directory: Path) -> Project:

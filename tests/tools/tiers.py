@@ -101,8 +101,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def named(config: pytest.Config) -> bool:
     """Return whether the command line names tests. A worker always gets paths, so it uses the value of its controller."""
-    told = getattr(config, "workerinput", {}).get("named")
-    by_path = config.args_source == pytest.Config.ArgsSource.ARGS if told is None else told
+    handed_on = getattr(config, "workerinput", {}).get("named")
+    by_path = config.args_source == pytest.Config.ArgsSource.ARGS if handed_on is None else handed_on
     return bool(by_path or config.option.keyword or config.option.markexpr)
 
 

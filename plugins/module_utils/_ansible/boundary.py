@@ -45,7 +45,7 @@ def run(options: type[Given], use_case: UseCase[Given]) -> None:
     if not result.pop("failed", False):
         module.exit_json(**result)
     if role := os.environ.get(role_variables.ROLE):
-        result["msg"] = role_variables.told(str(result["msg"]), role)
+        result["msg"] = role_variables.with_variables(str(result["msg"]), role)
     module.fail_json(**result)
 
 

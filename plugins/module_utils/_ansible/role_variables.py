@@ -95,7 +95,7 @@ def variable(option: str, role: str) -> str:
     return f"caracal_ops_{option}" if option in SHARED else ""
 
 
-def told(message: str, role: str) -> str:
+def with_variables(message: str, role: str) -> str:
     """Return the message, followed by the variables of `role` that set the options in it. Without a role, return only the message."""
     named = [variable(name, role) for name in dict.fromkeys(_WORD.findall(message))] if role else []
     variables = [name for name in named if name and name not in message]

@@ -154,7 +154,9 @@ def plan(settings: Settings, times: t.Mapping[str, str], after: t.Sequence[str])
     templates = [Template(job, side, settings.credentials[side]) for job, side in SIDES.items() if job in jobs and side in made_sides]
     made = [one.job for one in templates if one.job not in settings.absent_jobs]
     channels = settings.channels or []
-    told = {side: [settings.named(side, f"channel {number}") for number in range(1, len(channels) + 1)] for side in made_sides}
+    notification_names = {
+        side: [settings.named(side, f"channel {number}") for number in range(1, len(channels) + 1)] for side in made_sides
+    }
     night, approved = settings.named("backup and after"), settings.named("approved restore")
     without_night = [] if "backup" in jobs else [night]
     # The backup starts as the first job of the workflow.
@@ -172,8 +174,8 @@ def plan(settings: Settings, times: t.Mapping[str, str], after: t.Sequence[str])
         restores="restore" in made,
         project_rule=rrule.as_rrule("*:10"),
         channels=[AwxChannel(str(one["kind"]), _TYPES[one["kind"]], _CONFIGURATIONS[one["kind"]](one)) for one in channels],
-        notified=[Notified(name, side, number) for side, names in told.items() for number, name in enumerate(names)],
-        told=told,
+        notified=[Notified(name, side, number) for side, names in notification_names.items() for number, name in enumerate(names)],
+        told=notification_names,
         idle_schedules=[settings.named(job) for job in SIDES if job not in alone] + without_night,
         unwanted_workflows=without_night + ([] if "restore" in jobs else [approved]),
         unwanted_templates=[settings.named(job) for job in SIDES if job not in jobs],

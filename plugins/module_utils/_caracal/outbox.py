@@ -75,8 +75,10 @@ def landed(reader: Reader, family: str) -> Check:
 def _words(counts: dict[str, int]) -> str:
     if not counts:
         return "the outbox contains no audit frame"
-    said = {LANDED: "have their row in audit_events", WAITING: "wait to be sent", EXPIRED: "are older than the oldest audit partition"}
-    return "of the outbox's audit frames, " + ", ".join(f"{counts[became]} {words}" for became, words in said.items() if became in counts)
+    meanings = {LANDED: "have their row in audit_events", WAITING: "wait to be sent", EXPIRED: "are older than the oldest audit partition"}
+    return "of the outbox's audit frames, " + ", ".join(
+        f"{counts[became]} {words}" for became, words in meanings.items() if became in counts
+    )
 
 
 # Query for the rows of a stream to send again, by table. Its parameters are the stream and the start of the time range.

@@ -119,8 +119,8 @@ def complete(
     A step that was skipped or failed has a check `drill.<step>`, which cannot be declared optional either.
     """
     steps = by_step(databases, family, release, images=images)
-    told = {check.id for check in checks if check.verdict in (FAIL, UNPROVEN)}
-    wanted: set[str] = set().union(*(ids for step, ids in steps.items() if f"drill.{step}" not in told))
+    reported = {check.id for check in checks if check.verdict in (FAIL, UNPROVEN)}
+    wanted: set[str] = set().union(*(ids for step, ids in steps.items() if f"drill.{step}" not in reported))
     forced: set[str] = set().union(*steps.values(), {f"drill.{step}" for step in steps})
     found = [dataclasses.replace(check, required=True) if check.id in forced - JUDGES_ITSELF else check for check in checks]
     missing = sorted(wanted - {check.id for check in checks})

@@ -68,9 +68,9 @@ def judge(found: Observed, expected: DatabaseInventory, actual: DatabaseInventor
     if family:
         found = [*found, *revocations.look(family, expected["state"], actual["state"])]
         checks = table.not_applicable(family, expected["release"])
-    believed = not family or inventory.believable(expected)
+    trusted = not family or inventory.believable(expected)
     for one, seen in found:
-        confirmed = believed and (seen.confirmed or _same(one, expected, actual))
+        confirmed = trusted and (seen.confirmed or _same(one, expected, actual))
         checks.append(rule.judge(one, seen, confirmed, bool(seen.broken) and _digest(expected["database"], one, seen) in acknowledged))
     return sorted(checks, key=lambda check: table.GROUPS.index(check.id.split(".")[1]))
 

@@ -67,7 +67,7 @@ def run(invocation: Invocation[Options]) -> MigrationVerifyResult:
     with _reading(server, names[releases.OWN_DATABASE]) as session:
         own = schema_reading.read(session)
         nearest = schema_tables.nearest(own, tables)
-        _refuse_stranger(own, nearest.table, names[releases.OWN_DATABASE])
+        _refuse_foreign(own, nearest.table, names[releases.OWN_DATABASE])
         existing = {str(row[0]) for row in session.rows(_DATABASES, (list(names.values()),))}
         roles = schema_reading.roles(session, nearest.table.roles)
         checks = [
@@ -115,7 +115,7 @@ def user_table(path: str) -> ReleaseTable:
         ) from exc
 
 
-def _refuse_stranger(own: Reading, nearest: ReleaseTable, database: str) -> None:
+def _refuse_foreign(own: Reading, nearest: ReleaseTable, database: str) -> None:
     """Raise VersionMismatch if this is another database. For a damaged Caracal, the missing objects are reported instead."""
     wanted = {key.of for key in nearest.own if key.kind == "table"}
     if len(own.tables & wanted) * 2 < len(wanted):

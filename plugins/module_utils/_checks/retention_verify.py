@@ -21,7 +21,7 @@ from .._evidence import access, metrics
 from .._evidence.access import Opened
 from .._report import junit, retention, waiver
 from .._report.check import NOT_APPLICABLE, UNPROVEN, Check, VerdictResult, judged
-from .._report.retention import Look, RetentionReport
+from .._report.retention import RetentionReport, Verification
 from .._report.text import one_line
 from .._report.waiver import WaiverResult
 from .._repository import layout
@@ -65,18 +65,18 @@ def run(invocation: Invocation[RetentionOptions]) -> RetentionResult:
     for name, ask in _parts(given, effective, opened, started).items():
         checks += _ask(name, ask, given.left_out)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
-    whose = (given.access.deployment, opened.repository.id, opened.head, opened.freshness, access.machine())
-    look = Look(layout.new_set_id(started, os.urandom(5)), *whose, started, access.now(), checks, waivers)
-    document = retention.build(look)
+    context = (given.access.deployment, opened.repository.id, opened.head, opened.freshness, access.machine())
+    verification = Verification(layout.new_set_id(started, os.urandom(5)), *context, started, access.now(), checks, waivers)
+    document = retention.build(verification)
     return {
-        **judged(look.counted, given.report.require_valid),
+        **judged(verification.counted, given.report.require_valid),
         "checks": [*document["checks"]],
         "counts": document["counts"],
         "waivers": document["waivers"],
         "journal_head": document["journal_head"],
         "freshness": document["freshness"],
         "seconds": document["seconds"],
-        "report": [] if invocation.check_mode else _leave(invocation, look, document),
+        "report": [] if invocation.check_mode else _leave(invocation, verification, document),
         "summary_lines": retention.render(document),
     }
 
@@ -85,18 +85,18 @@ def _folder(path: str) -> LocalStore:
     return LocalStore(os.path.abspath(path))
 
 
-def _leave(invocation: Invocation[RetentionOptions], look: Look, document: RetentionReport) -> list[str]:
+def _leave(invocation: Invocation[RetentionOptions], verification: Verification, document: RetentionReport) -> list[str]:
     """Write the requested files. Returns the paths of the report's files."""
     given, paths = invocation.options, list[str]()
     if given.report.report_dir:
         local = _folder(given.report.report_dir)
         for name, data in (("report.json", strict_json.dumps(document)), ("junit.xml", junit.render(document).encode())):
-            local.put(f"{look.id}/{name}", data)
-            paths.append(f"{local.location}/{look.id}/{name}")
+            local.put(f"{verification.id}/{name}", data)
+            paths.append(f"{local.location}/{verification.id}/{name}")
     metrics.leave(
         invocation.options.metrics_file,
         invocation,
-        lambda: metrics.of_retention(look.deployment, document["verdict"], look.counted, look.finished),
+        lambda: metrics.of_retention(verification.deployment, document["verdict"], verification.counted, verification.finished),
     )
     return paths
 

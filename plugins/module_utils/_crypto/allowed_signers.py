@@ -90,9 +90,9 @@ class Verifier:
         """Verify a signature. Raises TamperedData if it does not match the bytes, and KeyProblem if the key is unknown or revoked."""
         parsed = sshsig.parse(signature, f"the signature of {name}")
         if parsed.namespace != namespace.encode():
-            said = ascii(parsed.namespace.decode("utf-8", "replace")[:40])
+            actual = ascii(parsed.namespace.decode("utf-8", "replace")[:40])
             raise TamperedData(
-                f"{name}: its signature is for {said}, not for {namespace}: it is another kind of document; use another copy"
+                f"{name}: its signature is for {actual}, not for {namespace}: it is another kind of document; use another copy"
             )
         if not parsed.covers(data):
             raise TamperedData(
@@ -122,7 +122,7 @@ class Verifier:
         )
         return Authentic(name, self._source, fingerprint, lines)
 
-    def whose(self, signature: sshsig.Signature, namespace: str) -> str | None:
+    def principals_of(self, signature: sshsig.Signature, namespace: str) -> str | None:
         """Return the principals of the key in a signature, or None if the key may not sign for this namespace.
 
         The signature itself is not verified.
@@ -133,7 +133,7 @@ class Verifier:
         known = [line for line in lines if line.namespaces is None or signer_lists.matches(namespace, line.namespaces)]
         return known[0].principals if known else None
 
-    def stranger(self, data: bytes, signature: bytes, namespace: str) -> str | None:
+    def unknown_key(self, data: bytes, signature: bytes, namespace: str) -> str | None:
         """Return the fingerprint of the key that signed these bytes, if it is neither allowed nor revoked.
 
         It may be a new key of this deployment.

@@ -171,11 +171,11 @@ class Opener:
         self.close()
 
 
-def _decrypt_problem(name: str, said: str) -> BackupError:
-    if "No matching keys" in said:
+def _decrypt_problem(name: str, error: str) -> BackupError:
+    if "No matching keys" in error:
         words = f"{name}: none of the identities decrypts it; give the identity of a recipient that its manifest lists"
         return WrongIdentity(words, reason=NO_IDENTITY)
-    return TamperedData(f"{name}: not an intact age file ({said.splitlines()[0]}); use another copy of the set")
+    return TamperedData(f"{name}: not an intact age file ({error.splitlines()[0]}); use another copy of the set")
 
 
 class _HashingSink:

@@ -118,14 +118,14 @@ class Anchors:
             raise TamperedData(f"{name} is not a valid timestamp; {_ALTERED}") from exc
         raise TamperedData(f"{name} is a timestamp of other data; {_ALTERED}")
 
-    def _problem(self, said: str, name: str) -> KeyProblem | TamperedData:
-        chain = _CHAIN.search(said)
+    def _problem(self, message: str, name: str) -> KeyProblem | TamperedData:
+        chain = _CHAIN.search(message)
         if chain:
             return KeyProblem(
                 f"{name} is not signed by an authority in {self.source} ({chain[1]}); if you trust its authority, add its root and "
                 "intermediate certificates there, otherwise find out who made it"
             )
-        if "nonce" in said.lower():
+        if "nonce" in message.lower():
             return TamperedData(f"{name} answers another request; {_ALTERED}")
         return TamperedData(f"{name} has no valid signature; {_ALTERED}")
 

@@ -57,13 +57,13 @@ class Completion:
             "named": self._named(),
             "assets": [name for name, has in assets.items() if has],
             "image": "" if self._is_named(DATABASE) else self._of(DATABASE).get("image", ""),
-            "database": _told(database),
-            "secrets": _told(secrets),
-            "redis": _told(redis),
-            "replay": _told(replay),
+            "database": _without_empty(database),
+            "secrets": _without_empty(secrets),
+            "redis": _without_empty(redis),
+            "replay": _without_empty(replay),
             "replay_here": _has_directories(replay) or bool(replay.get("compose_project")),
-            "images": _told({**self._given("images"), "services": self.found.get("services") or []}),
-            "environment": _told(self._environment()),
+            "images": _without_empty({**self._given("images"), "services": self.found.get("services") or []}),
+            "environment": _without_empty(self._environment()),
             "confirm": self._confirmed(),
         }
 
@@ -170,5 +170,5 @@ def _has_directories(replay: Options) -> bool:
     return bool(replay.get("volumes") or replay.get("not_durable"))
 
 
-def _told(options: Options) -> dict[str, object]:
+def _without_empty(options: Options) -> dict[str, object]:
     return {name: value for name, value in options.items() if value != ""}

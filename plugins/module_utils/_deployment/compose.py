@@ -226,9 +226,9 @@ def _environment_file(project: Project) -> str:
 
     Raises OptionError if there are several files or if the file is missing.
     """
-    told = {name for one in project.containers for name in one.environment_files}
+    labelled = {name for one in project.containers for name in one.environment_files}
     usual = [os.path.join(one.directory, name) for one in project.containers if one.directory for name in ENVIRONMENTS]
-    found = told or set([path for path in usual if os.path.isfile(path)][:1])
+    found = labelled or set([path for path in usual if os.path.isfile(path)][:1])
     if len(found) > 1:
         raise OptionError(
             f"Compose project {project.name} was started with {', '.join(sorted(found))[:300]}; name one, the rest as extra files"
@@ -249,10 +249,10 @@ def _settings(containers: t.Sequence[Container]) -> dict[str, str] | None:
     found: dict[str, str] = {}
     for service, names in settings.SERVICES.items():
         running = [one.environment for one in containers if one.service == service and one.running]
-        told = [{name: environment[name] for name in names if environment.get(name)} for environment in running]
-        if not told or any(one != told[0] for one in told):
+        environments = [{name: environment[name] for name in names if environment.get(name)} for environment in running]
+        if not environments or any(one != environments[0] for one in environments):
             return None
-        found.update(told[0])
+        found.update(environments[0])
     return found
 
 

@@ -34,8 +34,8 @@ def in_order(states: t.Sequence[State], wanted: t.Collection[str]) -> list[Start
 
 class _Order:
     def __init__(self, states: t.Sequence[State]) -> None:
-        told = {other for one in states for other, condition in one.needs.items() if condition == COMPLETED}
-        self._once = {*compose.ONCE, *told}
+        one_time = {other for one in states for other, condition in one.needs.items() if condition == COMPLETED}
+        self._once = {*compose.ONCE, *one_time}
         self._services: dict[str, list[State]] = {}
         # Without dependencies in the containers, the order is: PostgreSQL and Redis, one-time services, permanent
         # services.

@@ -79,9 +79,9 @@ def _refused(exc: StageFailed) -> bool:
     state = exc.details.get("sqlstate")
     if state:
         return not str(state).startswith(_OF_THE_SERVER)
-    said = "\n".join([exc.msg, *_lines(exc.details.get("stderr", ""))])
-    return "error:" in said.lower() and not any(words in said for words in _WORDS_OF_THE_SERVER)
+    output = "\n".join([exc.msg, *_lines(exc.details.get("stderr", ""))])
+    return "error:" in output.lower() and not any(words in output for words in _WORDS_OF_THE_SERVER)
 
 
-def _lines(said: t.Any) -> list[str]:
-    return [str(one) for one in said] if isinstance(said, list | tuple) else [str(said)]
+def _lines(stderr: t.Any) -> list[str]:
+    return [str(one) for one in stderr] if isinstance(stderr, list | tuple) else [str(stderr)]

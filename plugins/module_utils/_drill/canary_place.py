@@ -41,7 +41,7 @@ class Place:
         nonce = os.urandom(16).hex()
 
         def ask(method: str, url: str, headers: t.Mapping[str, str], body: bytes | None) -> client.Answer:
-            return self._run(_ask_beside, port, nonce, client.Request(method, url, headers, body))
+            return self._run(_ask_with_upstream, port, nonce, client.Request(method, url, headers, body))
 
         return Upstream(t.cast(asking.Ask, ask), nonce)
 
@@ -91,7 +91,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def _ask_beside(port: int, nonce: str, request: client.Request) -> client.Answer:
+def _ask_with_upstream(port: int, nonce: str, request: client.Request) -> client.Answer:
     """Send a request while an upstream listens on `port`."""
     try:
         server = http.server.ThreadingHTTPServer(("127.0.0.1", port), type("Handler", (_Handler,), {"nonce": nonce}))

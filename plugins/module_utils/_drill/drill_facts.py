@@ -97,10 +97,10 @@ def _checks(given: t.Sequence[CheckResult], drilled: DrilledSet) -> list[Check]:
 
 
 def _time(what: str, text: str, now: datetime.datetime) -> datetime.datetime:
-    moment = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    if moment - now > CLOCK_TOLERANCE:
+    when = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+    if when - now > CLOCK_TOLERANCE:
         raise OptionError(f"{what} started at {text}, which is in the future: the clock of this host was set back; drill again")
-    return moment
+    return when
 
 
 def _freshness(checks: t.Sequence[Check], now: str) -> str:

@@ -314,7 +314,7 @@ def _judged(invocation: Invocation[DrillOptions]) -> DrillVerdict:
     return result
 
 
-def _looked(invocation: Invocation[DrillOptions]) -> DrillStepResult:
+def _inspected(invocation: Invocation[DrillOptions]) -> DrillStepResult:
     """Check whether a drill could run on this host, without starting one."""
     from . import preflight
 
@@ -322,4 +322,4 @@ def _looked(invocation: Invocation[DrillOptions]) -> DrillStepResult:
 
 
 # Calls that are not steps of a running drill.
-APART: dict[str, t.Callable[[Invocation], t.Mapping[str, object]]] = {PREFLIGHT: _looked, DESTROY: _destroyed, VERDICT: _judged}
+APART: dict[str, t.Callable[[Invocation], t.Mapping[str, object]]] = {PREFLIGHT: _inspected, DESTROY: _destroyed, VERDICT: _judged}

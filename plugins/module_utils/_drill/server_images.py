@@ -63,7 +63,7 @@ def start(
         raise exc.reworded(words) from exc
 
 
-def told(server: Server, version: str, image: str) -> Check:
+def server_check(server: Server, version: str, image: str) -> Check:
     """Return the check that reports which server answered all other checks of the copy."""
     if not image:
         return Check(server.check, PASS, f"{server.words} {version} is installed on this host", required=False)

@@ -39,9 +39,9 @@ def settled(bundle: Bundle, restored: Restored, *, earlier_key_rows: int, timeou
     started = time.monotonic()
     watch = _Watch(bundle, restored, earlier_key_rows)
     while True:
-        looked = watch.look()
-        if all(one.settled for one in looked) or time.monotonic() - started > timeout:
-            return [one.check for one in looked]
+        found = watch.look()
+        if all(one.settled for one in found) or time.monotonic() - started > timeout:
+            return [one.check for one in found]
         time.sleep(PAUSE)
 
 

@@ -36,16 +36,16 @@ def days(session: Session, layout: Layout) -> dict[str, int | None]:
 
 
 def check(
-    opened: Opened, session: Session, layout: Layout, known: Baseline, moment: str, source: str, acknowledged: t.Collection[str]
+    opened: Opened, session: Session, layout: Layout, known: Baseline, snapshot_time: str, source: str, acknowledged: t.Collection[str]
 ) -> Check:
     """Return the check `audit.retention_lowered` for a snapshot.
 
-    `moment` is the time of the snapshot. `source` is the system identifier of its cluster. `known` is what the journal contains
+    `snapshot_time` is the time of the snapshot. `source` is the system identifier of its cluster. `known` is what the journal contains
     about its rows.
     """
     has_table, existing = _TABLE in layout.public, {leaf.name for leaf in layout.leaves}
     lost = sorted({block.leaf for block in known.blocks if block.chain == AUDIT.name} - existing)
-    today = Today(parse_timestamp(moment), has_table, audit.override(session) if has_table else None, tuple(lost))
+    today = Today(parse_timestamp(snapshot_time), has_table, audit.override(session) if has_table else None, tuple(lost))
     return lowered.judge(today, _recorded(opened, source), acknowledged)
 
 
@@ -68,7 +68,7 @@ def _recorded(opened: Opened, source: str) -> t.Iterator[Recorded]:
 def recorded(entry: Entry) -> Recorded:
     """Return the days in the entry of a set."""
     sources = entry.body.get("source")
-    said = [one[FIELD] for one in sources if isinstance(one, dict) and FIELD in one] if isinstance(sources, list) else []
-    known = bool(said) and type(said[0]) in (int, type(None))
+    values = [one[FIELD] for one in sources if isinstance(one, dict) and FIELD in one] if isinstance(sources, list) else []
+    known = bool(values) and type(values[0]) in (int, type(None))
     when = entry.time["database"]
-    return Recorded(str(entry.body.get("set")), parse_timestamp(when) if when else entry.judged, said[0] if known else None, known)
+    return Recorded(str(entry.body.get("set")), parse_timestamp(when) if when else entry.judged, values[0] if known else None, known)

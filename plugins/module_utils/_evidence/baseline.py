@@ -143,11 +143,11 @@ def cuts(opened: Opened) -> list[Cut]:
     for entry in opened.journal.of_kind(entries.RESTORE):
         if not is_cut(entry):
             continue
-        said = records.restore(entry)
-        line = _line(opened, before=entry.sequence) if said.before is None else ()
-        before = block_history.heads(_last(opened, line).blocks) if said.before is None else said.before
-        after = block_history.heads(_last(opened, [entry]).blocks) if said.after is None else said.after
-        found.append(Cut(entry.sequence, said.set_id, entry.judged, said.system_identifier, before, after))
+        record = records.restore(entry)
+        line = _line(opened, before=entry.sequence) if record.before is None else ()
+        before = block_history.heads(_last(opened, line).blocks) if record.before is None else record.before
+        after = block_history.heads(_last(opened, [entry]).blocks) if record.after is None else record.after
+        found.append(Cut(entry.sequence, record.set_id, entry.judged, record.system_identifier, before, after))
     return found
 
 
@@ -198,10 +198,10 @@ def is_cut(entry: Entry, source: str | None = None) -> bool:
     """Return True if an entry records that the chains were replaced. Entries without heads list only the restored databases."""
     if entry.kind != entries.RESTORE or not records.is_of_databases(entry):
         return False
-    said = records.restore(entry)
-    if source not in (None, said.system_identifier):
+    record = records.restore(entry)
+    if source not in (None, record.system_identifier):
         return False
-    return bool(said.before or said.after) if said.before is not None else releases.OWN_DATABASE in said.databases
+    return bool(record.before or record.after) if record.before is not None else releases.OWN_DATABASE in record.databases
 
 
 def _is_whole(entry: Entry) -> bool:
@@ -249,8 +249,10 @@ def _whole(opened: Opened, entry: Entry) -> Baseline:
 
 
 def _of_checkpoint(entry: Entry) -> Baseline:
-    said = records.checkpoint(entry)
-    return Baseline((), f"checkpoint {said.checkpoint_id}", entry.sequence, said.family, said.release, said.snapshot_time)
+    checkpoint = records.checkpoint(entry)
+    return Baseline(
+        (), f"checkpoint {checkpoint.checkpoint_id}", entry.sequence, checkpoint.family, checkpoint.release, checkpoint.snapshot_time
+    )
 
 
 def _blocks(opened: Opened, entry: Entry) -> list[Block]:

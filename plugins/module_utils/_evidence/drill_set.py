@@ -121,8 +121,8 @@ def by_class(found: t.Iterable[Artifact]) -> dict[str, list[Artifact]]:
     classes: dict[str, list[Artifact]] = {}
     for one in found:
         if one.recipients:
-            beside = REDIS if "/redis/" in one.path else REPLAY
-            classes.setdefault(_CLASSES.get(one.kind, beside), []).append(one)
+            other = REDIS if "/redis/" in one.path else REPLAY
+            classes.setdefault(_CLASSES.get(one.kind, other), []).append(one)
     return classes
 
 

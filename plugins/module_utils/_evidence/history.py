@@ -39,7 +39,7 @@ def acknowledged(opened: Opened) -> frozenset[str]:
 
 def of_checks(checks: t.Iterable[CheckResult]) -> tuple[Recorded, ...]:
     """Return the findings to record from checks in the format of results. Raise OptionError for a digest that readers would refuse."""
-    return _recorded((one["id"], said) for one in checks for said in one.get("details", {}).get("recorded", ()))
+    return _recorded((one["id"], recorded) for one in checks for recorded in one.get("details", {}).get("recorded", ()))
 
 
 def _recorded(differences: t.Iterable[tuple[str, t.Mapping[str, str]]]) -> tuple[Recorded, ...]:
@@ -59,10 +59,10 @@ def record(opened: Opened, signer: Signer, found_in: str, found: t.Iterable[Reco
     new = tuple(one for one in found if one.digest not in known)
     for start in range(0, 0 if dry else len(new), findings.MOST):
         head = opened.journal.head
-        said = FindingEntry(found_in, new[start : start + findings.MOST]).to_body()
+        body = FindingEntry(found_in, new[start : start + findings.MOST]).to_body()
         subjects = [entries.subject(layout.entry_key(head.sequence), head.sha256)]
         times, machine = access.times(), access.machine()
-        journals.append(opened.repository, opened.journal, signer, entries.FINDING, subjects, said, time=times, machine=machine)
+        journals.append(opened.repository, opened.journal, signer, entries.FINDING, subjects, body, time=times, machine=machine)
     return bool(new)
 
 
@@ -138,8 +138,8 @@ def _acknowledged(one: Standing) -> dict[str, object]:
 
 
 def _expires(one: Standing) -> str:
-    said = one.acknowledged
-    return timestamp(said.expires) if said and said.expires else ""
+    correction = one.acknowledged
+    return timestamp(correction.expires) if correction and correction.expires else ""
 
 
 def _failed(listed: t.Sequence[_Open]) -> str:

@@ -95,7 +95,7 @@ class Running:
 
     def begin(self) -> None:
         """Write the note. Raise BackupRunning if another set was started."""
-        with self._told():
+        with self._translated_errors():
             mark.make_folder(self._mark)
             with lock.exclusive(self._mark):
                 self.refuse_other()
@@ -112,7 +112,7 @@ class Running:
         """Change the note if it belongs to this set."""
         if not self._is_own():
             return
-        with self._told(), lock.exclusive(self._mark):
+        with self._translated_errors(), lock.exclusive(self._mark):
             # Another set may have started before the lock was acquired, if this set's note had expired.
             if self._is_own():
                 change()
@@ -127,7 +127,7 @@ class Running:
 
     def _read(self) -> Note | None:
         above, name = os.path.split(self._path)
-        with self._told():
+        with self._translated_errors():
             try:
                 with trusted.folder(above) as folder, trusted.reading_in(folder, name) as stream:
                     data, renewed = stream.read(_SIZE_LIMIT), os.fstat(stream.fileno()).st_mtime
@@ -141,7 +141,7 @@ class Running:
         return Note(set_id, process, controller, place, datetime.datetime.fromtimestamp(renewed, datetime.timezone.utc))
 
     @contextlib.contextmanager
-    def _told(self) -> t.Iterator[None]:
+    def _translated_errors(self) -> t.Iterator[None]:
         try:
             yield
         except OSError as exc:

@@ -23,7 +23,7 @@ _LINKS = 40
 
 
 @contextlib.contextmanager
-def told(path: str, problem: t.Callable[[str, OSError], BackupError]) -> t.Iterator[None]:
+def translated_errors(path: str, problem: t.Callable[[str, OSError], BackupError]) -> t.Iterator[None]:
     """Convert OSError to the error returned by `problem`, which names the path and the remedy."""
     try:
         yield

@@ -24,7 +24,7 @@ from .folder import PRIVATE, Folder
 
 def reading(path: str) -> t.BinaryIO:
     """Open a file, or the target of a link. Raises OSError, and KeyProblem if another user could exchange it."""
-    with _told():
+    with _translated_errors():
         above, name = paths.real_parent(path)
     with above:
         return reading_in(above, name)
@@ -36,7 +36,7 @@ def reading_in(above: Folder, name: str) -> t.BinaryIO:
 
 
 @contextlib.contextmanager
-def _told() -> t.Iterator[None]:
+def _translated_errors() -> t.Iterator[None]:
     try:
         yield
     except UnsafePath as exc:
@@ -45,7 +45,7 @@ def _told() -> t.Iterator[None]:
 
 def folder(path: str) -> Folder:
     """Open a directory. Raises as `reading`."""
-    with _told():
+    with _translated_errors():
         found = paths.folder(path)
     try:
         require(found.doubt, path)
@@ -80,7 +80,7 @@ def _require_workplace(found: Doubt | None, path: str) -> None:
 def own(above: Folder, name: str, flags: int = os.O_RDONLY) -> int:
     """Return a descriptor of a file in a directory. Raises as `reading`."""
     require(above.doubt, above.of(name))
-    with _told():
+    with _translated_errors():
         descriptor = above.open(name, flags)
     try:
         require(doubt.of(descriptor, os.fstat(descriptor), above.of(name)), above.of(name))

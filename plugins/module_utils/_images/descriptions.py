@@ -106,7 +106,7 @@ def _in_layout(text: Text, image_id: str) -> Described:
 def _images(text: Text, top: t.Sequence[bytes], seen: str) -> t.Iterator[Described]:
     """Yield the images with a stored manifest and configuration, below an index of any depth."""
     waiting: collections.deque[tuple[bytes, tuple[bytes, ...]]] = collections.deque((one, (one,)) for one in top)
-    looked = {seen}
+    visited = {seen}
     while waiting:
         data, above = waiting.popleft()
         description = json.loads(data)
@@ -115,10 +115,10 @@ def _images(text: Text, top: t.Sequence[bytes], seen: str) -> t.Iterator[Describ
             layers, sizes = [(name, "") for name, _bytes in names], dict(names)
             yield from (Described([*above, config], layers, sizes) for config in _descriptions(text, digest))
         for digest in dict.fromkeys(_hex(one["digest"]) for one in description.get("manifests") or []):
-            if digest not in looked:
-                looked.add(digest)
+            if digest not in visited:
+                visited.add(digest)
                 waiting.extend((one, (*above, one)) for one in _descriptions(text, digest))
-            if len(looked) > DESCRIPTIONS_LIMIT:
+            if len(visited) > DESCRIPTIONS_LIMIT:
                 raise fault(f"it has more than {DESCRIPTIONS_LIMIT} manifests")
 
 

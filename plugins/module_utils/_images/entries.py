@@ -16,7 +16,7 @@ from .._stream.tar_blocks import Blocks, Data
 from .budget import Budget
 
 # Limit for all metadata of one file: long names, times, attributes.
-SAID_LIMIT = 1 << 20
+METADATA_LIMIT = 1 << 20
 TAIL_LIMIT = 16 << 20
 PATH_LIMIT = 4096
 
@@ -82,22 +82,22 @@ def read(source: pipes.Reader, name: str, budget: Budget) -> t.Iterator[tuple[En
 
 
 def _next(blocks: Blocks, fault: t.Callable[[t.Any], TamperedData], spend: t.Callable[[int], None]) -> Entry | None:
-    said: dict[str, str] = {}
-    left = SAID_LIMIT
+    extended: dict[str, str] = {}
+    left = METADATA_LIMIT
     while (info := blocks.header()) is not None:
         if info.type not in _ABOUT:
             spend(tarfile.BLOCKSIZE)
-            return _entry(info, said, fault)
+            return _entry(info, extended, fault)
         spend(tarfile.BLOCKSIZE + max(info.size, 0))
         data = blocks.small(info, _ABOUT[info.type], left)
         left -= tarfile.BLOCKSIZE + len(data)
         if info.type == tarfile.XHDTYPE:
-            said.update((field, value) for field, value in blocks.pax(data).items() if field in _FIELDS or field.startswith(_SPARSE))
+            extended.update((field, value) for field, value in blocks.pax(data).items() if field in _FIELDS or field.startswith(_SPARSE))
         elif info.type == tarfile.GNUTYPE_LONGNAME:
-            said["path"] = _text(data)
+            extended["path"] = _text(data)
         elif info.type == tarfile.GNUTYPE_LONGLINK:
-            said["linkpath"] = _text(data)
-    if said:
+            extended["linkpath"] = _text(data)
+    if extended:
         raise fault("it ends early")
     return None
 
@@ -106,17 +106,17 @@ def _text(data: bytes) -> str:
     return data.rstrip(b"\0").decode("utf-8", "surrogateescape")
 
 
-def _entry(info: tarfile.TarInfo, said: t.Mapping[str, str], fault: t.Callable[[t.Any], TamperedData]) -> Entry:
-    path, target = said.get("path", info.name), said.get("linkpath", info.linkname)
+def _entry(info: tarfile.TarInfo, extended: t.Mapping[str, str], fault: t.Callable[[t.Any], TamperedData]) -> Entry:
+    path, target = extended.get("path", info.name), extended.get("linkpath", info.linkname)
     kind = _KINDS.get(info.type, "")
-    if not kind or any(field.startswith(_SPARSE) for field in said):
+    if not kind or any(field.startswith(_SPARSE) for field in extended):
         raise fault(f"{path[:100]!a} has a type that images do not contain")
     # In formats before pax, a directory was a file with a name that ends with a slash.
     if kind == FILE and path.endswith("/"):
         kind = FOLDER
     if max(len(path), len(target)) > PATH_LIMIT or "\0" in path + target:
         raise fault(f"{path[:100]!a}... is not a path")
-    size = said.get("size", str(info.size))
+    size = extended.get("size", str(info.size))
     if not size.isascii() or not size.isdigit() or len(size) > 18:
         raise fault(f"{path[:100]!a} has no size")
     return Entry(kind, path, target, int(size) if kind == FILE else 0, bool(info.mode & 0o111))

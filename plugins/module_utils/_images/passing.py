@@ -46,7 +46,7 @@ class _File:
     fault: TamperedData | None
 
 
-class _Look:
+class _Scan:
     """Reads each file of an archive, and keeps possible descriptions."""
 
     def __init__(self, budget: Budget) -> None:
@@ -77,7 +77,7 @@ def look(source: pipes.Reader, image_id: str) -> Seen:
     Raises OptionError, TamperedData, and the errors of the budget.
     """
     budget = Budget()
-    found = saved.files(source, _Look(budget).take, budget)
+    found = saved.files(source, _Scan(budget).take, budget)
     image = descriptions.describe(lambda name: found[name].text if name in found else None, image_id, budget)
     sizes, places = [], {}
     for name, diff_id in image.layers:

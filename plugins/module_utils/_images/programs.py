@@ -23,8 +23,8 @@ def folder(image: Unpacked, names: t.Sequence[str], remedy: str) -> str:
     for place in places:
         if all(_is_itself(image, f"{place}/{name}") for name in names):
             return place
-    looked = ":".join(dict.fromkeys(places))[:200]
-    raise MissingDependency(f"image {image.image_id[:19]} has no {', '.join(names)} in {looked}; {remedy}")
+    searched = ":".join(dict.fromkeys(places))[:200]
+    raise MissingDependency(f"image {image.image_id[:19]} has no {', '.join(names)} in {searched}; {remedy}")
 
 
 def _is_itself(image: Unpacked, path: str) -> bool:

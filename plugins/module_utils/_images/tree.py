@@ -49,7 +49,7 @@ class Tree:
         where = self._place(path)
         if where == self.root:
             return where
-        with self._told(path):
+        with self._translated_errors(path):
             if not _is_folder(where):
                 self._clear(where)
                 _make(where)
@@ -58,7 +58,7 @@ class Tree:
     def file(self, path: str, source: pipes.Reader, *, executable: bool) -> str:
         """Create a file, and replace an existing entry."""
         where = self._new(path)
-        with self._told(path):
+        with self._translated_errors(path):
             descriptor = os.open(where, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
             with open(descriptor, "wb", buffering=0) as out:
                 os.fchmod(out.fileno(), 0o755 if executable else 0o644)
@@ -71,7 +71,7 @@ class Tree:
         if not target:
             raise self._fault(path, "is a link with an empty target")
         where = self._new(path)
-        with self._told(path):
+        with self._translated_errors(path):
             os.symlink(target, where)
         return where
 
@@ -85,7 +85,7 @@ class Tree:
             raise self._fault(path, "is a hard link to a file that it would replace")
         if where != source:
             where = self._new(path)
-            with self._told(path):
+            with self._translated_errors(path):
                 os.link(source, where, follow_symlinks=False)
         return where
 
@@ -95,7 +95,7 @@ class Tree:
         if where == self.root:
             raise self._fault(path, "would remove the whole image")
         if where is not None:
-            with self._told(path):
+            with self._translated_errors(path):
                 self._clear(where)
 
     def empty(self, path: str) -> None:
@@ -103,7 +103,7 @@ class Tree:
         parts = self._parts(path)
         where = self._walk(path, parts, make=False)
         if where and _is_folder(where):
-            with self._told(path):
+            with self._translated_errors(path):
                 removal.empty(where)
             self._last = None
 
@@ -112,7 +112,7 @@ class Tree:
         where = self._place(path)
         if where == self.root:
             raise self._fault(path, "would replace the whole image")
-        with self._told(path):
+        with self._translated_errors(path):
             self._clear(where)
         return where
 
@@ -195,12 +195,12 @@ class Tree:
                 return 0
         except OSError as exc:
             raise self._fault(path, f"is not a valid path: {exc.strerror}") from exc
-        with self._told(path):
+        with self._translated_errors(path):
             _make(where)
         return stat.S_IFDIR
 
     @contextlib.contextmanager
-    def _told(self, path: str) -> t.Iterator[None]:
+    def _translated_errors(self, path: str) -> t.Iterator[None]:
         try:
             yield
         except OSError as exc:

@@ -29,14 +29,14 @@ SUCCESS = {
 }
 HOST = "host"
 UNREACHABLE = "Unreachable"
-NOT_LOOKED_AT = "NotLookedAt"
+NOT_CHECKED = "NotLookedAt"
 UNVERIFIED = "VerificationFailed"
 # A running backup is not a problem of its host, and everything else was checked anyway.
 RUNNING = BackupRunning.__name__
 Result = t.Mapping[str, object]
 
 
-class Look(t.TypedDict, total=False):
+class Inspection(t.TypedDict, total=False):
     """The check of a part.
 
     `result` is the result of its task, `deployment` the result of the task that it depends on. `of` is the host to which it was
@@ -78,24 +78,27 @@ def report(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) ->
 
 
 def gather(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]]) -> list[Finding]:
-    """Return the findings by host, in order of discovery. `looks` has values in the format of `Look`. Equal messages are one finding."""
+    """Return the findings by host, in order of discovery. The values of `looks` are like `Inspection`. Equal messages are one finding."""
     found: dict[tuple[str, str], Finding] = {}
     for host in hosts:
-        mine = t.cast("list[Look]", list(looks.get(host) or []))
+        mine = t.cast("list[Inspection]", list(looks.get(host) or []))
         if not mine:
-            mine = [{"part": HOST, "result": {"error": NOT_LOOKED_AT, "msg": "was not checked; see the lines above for the reason"}}]
-        for look in mine:
-            for finding in _of(str(look.get("of") or host), look):
+            mine = [{"part": HOST, "result": {"error": NOT_CHECKED, "msg": "was not checked; see the lines above for the reason"}}]
+        for inspection in mine:
+            for finding in _of(str(inspection.get("of") or host), inspection):
                 # Each task reports an unreachable host in different words.
-                key = (finding.host, UNREACHABLE if finding.error == UNREACHABLE and look["result"].get("unreachable") else finding.message)
+                key = (
+                    finding.host,
+                    UNREACHABLE if finding.error == UNREACHABLE and inspection["result"].get("unreachable") else finding.message,
+                )
                 parts = (*found[key].parts, *finding.parts) if key in found else finding.parts
                 found[key] = dataclasses.replace(finding, parts=tuple(dict.fromkeys(parts)))
     return list(found.values())
 
 
-def _of(host: str, look: Look) -> list[Finding]:
-    part, result = str(look.get("part")), look.get("result") or {}
-    before = look.get("deployment") or {}
+def _of(host: str, inspection: Inspection) -> list[Finding]:
+    part, result = str(inspection.get("part")), inspection.get("result") or {}
+    before = inspection.get("deployment") or {}
     if before and not before.get("skipped") and SUCCESS["deployment"] not in before:
         result = before
     elif part in SUCCESS and SUCCESS[part] in result and not (result.get("failed") or result.get("unreachable")):
@@ -145,18 +148,18 @@ def lines(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]], fou
     """Return a line for each part of each host, followed by its problems with consecutive numbers."""
     all_hosts = list(dict.fromkeys([*hosts, *(one.host for one in found)]))
     bad = {one.host for one in found}
-    told = [f"{plural(len(found), 'finding')} on {len(bad)} of {plural(len(all_hosts), 'host')}" if found else _well(all_hosts)]
+    result = [f"{plural(len(found), 'finding')} on {len(bad)} of {plural(len(all_hosts), 'host')}" if found else _well(all_hosts)]
     number = 0
     for host in all_hosts:
         mine = [one for one in found if one.host == host]
-        well = [str(look.get("part")) for look in looks.get(host) or [] if not look.get("of")]
+        well = [str(inspection.get("part")) for inspection in looks.get(host) or [] if not inspection.get("of")]
         well = [part for part in dict.fromkeys(well) if not any(part in one.parts for one in mine)]
         if well:
-            told.append(f"{one_line(host)}: {', '.join(well)} ok")
+            result.append(f"{one_line(host)}: {', '.join(well)} ok")
         for one in mine:
             number += 1
-            told.append(f"{one_line(host)}: {', '.join(one.parts)}: ({number}) {one.message}")
-    return told
+            result.append(f"{one_line(host)}: {', '.join(one.parts)}: ({number}) {one.message}")
+    return result
 
 
 def _well(hosts: t.Sequence[str]) -> str:

@@ -74,7 +74,7 @@ def _case(suite: ET.Element, check: ReportedCheck, outcome: str, waiver: WaiverR
     if outcome == "system-out":
         ET.SubElement(case, outcome).text = f"{check['verdict']}: {message}"
     elif outcome == "skipped" and waiver:
-        said = f"{check['verdict']}, waived until {waiver['expires']}: {clean(waiver['reason'])}; {message}"
-        ET.SubElement(case, outcome, {"message": said})
+        waived = f"{check['verdict']}, waived until {waiver['expires']}: {clean(waiver['reason'])}; {message}"
+        ET.SubElement(case, outcome, {"message": waived})
     elif outcome != PASS:
         ET.SubElement(case, outcome, {"message": message, "type": check["verdict"]} if outcome != "skipped" else {"message": message})

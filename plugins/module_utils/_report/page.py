@@ -40,9 +40,9 @@ def render(document: DrillReport) -> str:
 def _verdict(document: DrillReport) -> str:
     verdict = document["verdict"]
     waived = f"; {plural(len(document['waivers']), 'check')} waived" if document["waivers"] else ""
-    whose = f"<strong>{text(document['deployment'])}</strong>, drill {code(document['drill_id'])}"
+    identity = f"<strong>{text(document['deployment'])}</strong>, drill {code(document['drill_id'])}"
     return (
-        f"<header><p>Restore drill of deployment {whose}</p></header>\n"
+        f"<header><p>Restore drill of deployment {identity}</p></header>\n"
         f'<section class="verdict {verdict}"><h1>{WORDS[verdict]}: {HEADLINES[verdict]}{waived}</h1><p>{_because(document)}</p></section>\n'
     )
 
@@ -149,8 +149,8 @@ def _recipients(found: t.Sequence[RecipientsResult] | None) -> tuple[str, str]:
         names = one["opened_by"]
         who = "not read" if names is None else ", ".join(names) or "no identity of this host"
         opened.setdefault(who, []).append(f"{one['assets']} ({len(one['sealed_to'])})")
-    said = "; ".join(f"{who}: {', '.join(assets)}" for who, assets in opened.items())
-    return badge(PASS if all(one["opened_by"] for one in found) else WARN), f"{said}; number of recipients in brackets"
+    openers = "; ".join(f"{who}: {', '.join(assets)}" for who, assets in opened.items())
+    return badge(PASS if all(one["opened_by"] for one in found) else WARN), f"{openers}; number of recipients in brackets"
 
 
 def _count(verdict: str, count: int) -> str:

@@ -57,9 +57,9 @@ def checks(document: DrillReport) -> str:
     for name, members in groups.items():
         asked = [one for one in members if one["verdict"] != NOT_APPLICABLE]
         good = sum(one["verdict"] == PASS for one in asked)
-        said = f"{good} of {len(asked)} pass" if asked else "not applicable"
+        summary = f"{good} of {len(asked)} pass" if asked else "not applicable"
         rows = "".join(check(one) for one in members)
-        cards.append(f'<section class="card"><h3>{text(name)} <span>{said}</span></h3>{rows}</section>\n')
+        cards.append(f'<section class="card"><h3>{text(name)} <span>{summary}</span></h3>{rows}</section>\n')
     return f'<h2>All checks</h2>\n<div class="groups">{"".join(cards) or "<p>No check was run.</p>"}</div>\n'
 
 

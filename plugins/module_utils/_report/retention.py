@@ -39,7 +39,7 @@ class RetentionReport(Report):
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
+class Verification:
     """A retention verification. `freshness` is `fresh` or `unproven`, `journal_head` the head that it accepted."""
 
     id: str
@@ -59,27 +59,27 @@ class Look:
         return waiver.apply(self.checks, self.waivers)
 
 
-def build(look: Look) -> RetentionReport:
+def build(verification: Verification) -> RetentionReport:
     """Return the report. It contains no zone or person, but shows the activity of a deployment, so it is for its operator."""
-    waived = {one.check for one in look.waivers}
-    checks: list[RetentionCheck] = [{**one.to_result(), "waived": one.id in waived} for one in look.checks]
-    found = collections.Counter(one.verdict for one in look.checks)
+    waived = {one.check for one in verification.waivers}
+    checks: list[RetentionCheck] = [{**one.to_result(), "waived": one.id in waived} for one in verification.checks]
+    found = collections.Counter(one.verdict for one in verification.checks)
     return {
         "format": FORMAT,
         "type": TYPE,
-        "report_id": look.id,
-        "deployment": look.deployment,
-        "repository": look.repository,
-        "verdict": overall(look.counted),
-        "journal_head": look.journal_head,
-        "freshness": look.freshness,
-        "started": utc(look.started),
-        "finished": utc(look.finished),
-        "seconds": round((look.finished - look.started).total_seconds(), 3),
-        "machine": look.machine,
+        "report_id": verification.id,
+        "deployment": verification.deployment,
+        "repository": verification.repository,
+        "verdict": overall(verification.counted),
+        "journal_head": verification.journal_head,
+        "freshness": verification.freshness,
+        "started": utc(verification.started),
+        "finished": utc(verification.finished),
+        "seconds": round((verification.finished - verification.started).total_seconds(), 3),
+        "machine": verification.machine,
         "checks": checks,
         "counts": {verdict: found[verdict] for verdict in VERDICTS},
-        "waivers": [one.to_result() for one in look.waivers],
+        "waivers": [one.to_result() for one in verification.waivers],
     }
 
 

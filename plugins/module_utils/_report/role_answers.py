@@ -52,7 +52,7 @@ class Timestamp(t.TypedDict, total=False):
     message: str
 
 
-class BackupLook(t.TypedDict):
+class BackupPreflight(t.TypedDict):
     """Result of a backup's preflight."""
 
     set_id: str
@@ -93,7 +93,7 @@ class BackupAnswers(FoundAnswers):
     """Results for the role that runs backups."""
 
     deployment: str
-    looked: BackupLook
+    looked: BackupPreflight
     dumped: Dumped
     committed: Committed
     verified: MaybeVerified
@@ -137,7 +137,7 @@ class SnapshotFacts(t.TypedDict):
     snapshot_time: str
 
 
-class RestoreLook(t.TypedDict):
+class RestorePreflight(t.TypedDict):
     """Result of a restore's preflight."""
 
     set_id: str
@@ -166,7 +166,7 @@ class RestoreAnswers(FoundAnswers):
 
     deployment: str
     check_mode: bool
-    looked: RestoreLook
+    looked: RestorePreflight
     databases: MaybeVerified
     secrets: SecretsAnswer
     replay: VolumesAnswer

@@ -75,27 +75,27 @@ def _backup(answers: BackupAnswers) -> Report:
 
 
 def _backup_result(answers: BackupAnswers) -> BackupResult:
-    looked, dumped, committed = answers["looked"], answers["dumped"], answers["committed"]
+    preflight, dumped, committed = answers["looked"], answers["dumped"], answers["committed"]
     is_committed = "artifacts" in committed
     size, seconds = dumped.get("bytes", 0), dumped.get("seconds", 0.0)
     # The verification repeats the commit's check of the history.
     history = answers["verified"].get("checks", committed.get("checks", []))
     return {
-        "set_id": looked["set_id"],
+        "set_id": preflight["set_id"],
         "committed": is_committed,
-        "databases": _either("databases", dumped, looked),
-        "secrets": answers["secrets"].get("key_ids", looked.get("secrets")),
-        "pairing": _either("pairing", answers["secrets"], looked),
+        "databases": _either("databases", dumped, preflight),
+        "secrets": answers["secrets"].get("key_ids", preflight.get("secrets")),
+        "pairing": _either("pairing", answers["secrets"], preflight),
         "replay": answers["replay"] if is_committed else _replay_seen(answers),
-        "redis": answers["redis"].get("streams", looked.get("redis")),
-        "images": _either("images", answers["archived"], looked),
+        "redis": answers["redis"].get("streams", preflight.get("redis")),
+        "images": _either("images", answers["archived"], preflight),
         "left_out": answers["left_out"],
         "artifacts": committed.get("artifacts", 0),
         "bytes": committed.get("bytes", 0),
         "bytes_written": size,
         "seconds": seconds,
         "mb_per_second": round(size / 1000000 / seconds, 1) if seconds > 0 else 0.0,
-        "journal_head": _either("journal_head", committed, looked),
+        "journal_head": _either("journal_head", committed, preflight),
         "checks": [*dumped.get("checks", []), *history],
         "timestamp": _timestamp(answers),
     }
@@ -165,19 +165,19 @@ def _restore(answers: RestoreAnswers) -> Report:
 
 
 def _restore_result(answers: RestoreAnswers) -> RestoreResult:
-    looked, restored = answers["looked"], answers["databases"]
-    known = {one["id"] for one in looked["checks"]}
+    preflight, restored = answers["looked"], answers["databases"]
+    known = {one["id"] for one in preflight["checks"]}
     # Checks of the restored databases that the preflight could not run.
     new = [one for one in restored.get("checks", []) if one["id"] not in known]
     return {
-        "set_id": looked["set_id"],
-        "snapshot_time": looked["set_facts"]["snapshot_time"],
-        "databases": _either("databases", restored, looked),
-        "replaced": _either("replaced", restored, looked),
-        "secrets": answers["secrets"].get("key_ids", looked.get("secrets")),
-        "safety_copy": _either("safety_copy", answers["secrets"], looked),
-        "replay": answers["replay"].get("volumes", looked.get("replay")),
-        "checks": [*looked["checks"], *new, *answers["verified"].get("checks", [])],
+        "set_id": preflight["set_id"],
+        "snapshot_time": preflight["set_facts"]["snapshot_time"],
+        "databases": _either("databases", restored, preflight),
+        "replaced": _either("replaced", restored, preflight),
+        "secrets": answers["secrets"].get("key_ids", preflight.get("secrets")),
+        "safety_copy": _either("safety_copy", answers["secrets"], preflight),
+        "replay": answers["replay"].get("volumes", preflight.get("replay")),
+        "checks": [*preflight["checks"], *new, *answers["verified"].get("checks", [])],
         "rollback": answers["rollback"].get("rollback", []),
         "rollback_complete": answers["rollback"].get("complete", False),
     }
@@ -233,8 +233,8 @@ def _checkpoint(answers: CheckpointAnswers) -> Report:
     stats = {"deployment": answers["deployment"], "checkpoint": result["checkpoint"] or "", **counted}
     how = "would be entered" if answers["check_mode"] else "entered"
     entered = f"Checkpoint {result['checkpoint']} {how}: {plural(result['rows'], 'row')} in {plural(result['blocks'], 'block')}"
-    said = "; ".join(one["message"] for one in result["checks"])
-    end = f"{round(result['seconds'], 1)} s, journal head {result['journal_head']}; {said}"
+    messages = "; ".join(one["message"] for one in result["checks"])
+    end = f"{round(result['seconds'], 1)} s, journal head {result['journal_head']}; {messages}"
     return {
         "result": dict(result),
         "stats": stats,

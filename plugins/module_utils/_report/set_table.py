@@ -82,7 +82,7 @@ def _remarks(one: ListedSet) -> list[str]:
     ]
 
 
-def _ago(moment: str, now: datetime.datetime) -> str:
+def _ago(when: str, now: datetime.datetime) -> str:
     """Return the age with its larger units. A time in the future, from another clock, counts as zero."""
-    then = datetime.datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
+    then = datetime.datetime.strptime(when, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=datetime.timezone.utc)
     return duration(max(0.0, round((now - then).total_seconds())))

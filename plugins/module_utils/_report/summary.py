@@ -92,6 +92,6 @@ def _checks(document: DrillReport) -> list[tuple[str, str]]:
 def _waivers(document: DrillReport) -> list[tuple[str, str]]:
     """Return the waivers. A long reason could hide other waived checks, so the reasons of several waivers are only in the report."""
     waivers = document["waivers"]
-    said = ", ".join(f"{one['check']} until {one['expires']}" for one in waivers)
-    said += f": {waivers[0]['reason']}" if len(waivers) == 1 else ""
-    return [("waived", one_line(said))] if said else []
+    waived = ", ".join(f"{one['check']} until {one['expires']}" for one in waivers)
+    waived += f": {waivers[0]['reason']}" if len(waivers) == 1 else ""
+    return [("waived", one_line(waived))] if waived else []

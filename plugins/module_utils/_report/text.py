@@ -53,14 +53,14 @@ def size(count: int | None) -> str:
     return f"{value:.1f} TB"
 
 
-def utc(moment: datetime.datetime) -> str:
+def utc(when: datetime.datetime) -> str:
     """Return `2026-11-25T02:00:01.000000Z`, the format of all documents. The time must have a time zone."""
-    return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return when.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def readable(moment: str | None) -> str:
+def readable(when: str | None) -> str:
     """Return a time from a document without fractions, `2026-11-25 02:00:01 UTC`, or `unknown` for None."""
-    return moment.partition(".")[0].replace("T", " ") + " UTC" if moment else "unknown"
+    return when.partition(".")[0].replace("T", " ") + " UTC" if when else "unknown"
 
 
 def parameters(expected: t.Sequence[str] | None, actual: t.Sequence[str] | None) -> str:

@@ -80,5 +80,5 @@ def entered(journal: t.Iterable[Entry]) -> dict[str, Entered]:
 
 
 def _later(one: datetime.datetime | None, other: datetime.datetime | None) -> datetime.datetime | None:
-    known = [moment for moment in (one, other) if moment is not None]
+    known = [when for when in (one, other) if when is not None]
     return max(known) if known else None

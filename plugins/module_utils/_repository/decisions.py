@@ -92,7 +92,7 @@ def holds(found: t.Iterable[Entry]) -> Holds:
     return {set_id: of_set for set_id, of_set in standing.items() if of_set}
 
 
-def told(of_set: t.Mapping[str, Hold]) -> list[dict[str, str]]:
+def results(of_set: t.Mapping[str, Hold]) -> list[dict[str, str]]:
     """Return the holds of a set in the form that modules return."""
     return [{"hold": one.name, "reason": one.reason} for _name, one in sorted(of_set.items())]
 
@@ -184,10 +184,10 @@ class Correction:
     expires: datetime.datetime | None = None
 
     def to_body(self) -> dict[str, object]:
-        said: dict[str, object] = {"what": self.what, "reason": self.reason}
+        content: dict[str, object] = {"what": self.what, "reason": self.reason}
         if self.expires is None:
-            return said
-        return {**said, "findings": list(self.findings), "expires": timestamp(self.expires)}
+            return content
+        return {**content, "findings": list(self.findings), "expires": timestamp(self.expires)}
 
     def to_subjects(self) -> list[Subject]:
         return [subject(layout.entry_key(number), digest) for number, digest in sorted(self.entries.items())]
@@ -201,14 +201,14 @@ def correction(entry: Entry, earlier: t.Sequence[Entry]) -> Correction:
     anyway, since it fits nowhere in the chain.
     """
     fields = body(entry)
-    said = acknowledgement(entry) or Correction({}, fields.one_of("what", (TIME, EVERYTHING)), fields.text("reason"))
+    parsed = acknowledgement(entry) or Correction({}, fields.one_of("what", (TIME, EVERYTHING)), fields.text("reason"))
     found = {one.sequence: one.sha256 for one in earlier if entry.subjects.get(layout.entry_key(one.sequence)) == one.sha256}
-    wrong = [one for one in earlier if one.sequence in found and not is_about(said.what, one.kind)]
-    if said.what != ACKNOWLEDGED:
+    wrong = [one for one in earlier if one.sequence in found and not is_about(parsed.what, one.kind)]
+    if parsed.what != ACKNOWLEDGED:
         fields.end()
     if entry.subjects.keys() - {layout.entry_key(one) for one in (*found, entry.sequence)} or wrong:
         raise fields.fault("names an entry that does not exist or cannot be corrected")
-    return dataclasses.replace(said, entries=found)
+    return dataclasses.replace(parsed, entries=found)
 
 
 def is_about(what: str, kind: str) -> bool:

@@ -92,9 +92,9 @@ def standing(journal: Journal, now: datetime.datetime) -> list[Standing]:
     acknowledged = acknowledgements(journal, now)
     found: dict[str, Standing] = {}
     for entry in journal.of_kind(entries.FINDING):
-        said = read(entry)
-        for one in said.findings:
-            found.setdefault(one.digest, Standing(one, said.found_in, entry, acknowledged.get(one.digest)))
+        record = read(entry)
+        for one in record.findings:
+            found.setdefault(one.digest, Standing(one, record.found_in, entry, acknowledged.get(one.digest)))
     return list(found.values())
 
 
@@ -102,7 +102,7 @@ def acknowledgements(journal: Journal, now: datetime.datetime) -> dict[str, Corr
     """Return the newest acknowledgement that is valid at `now`, by the digest of the finding."""
     found: dict[str, Correction] = {}
     for entry in journal.of_kind(entries.CORRECTION):
-        said = decisions.acknowledgement(entry)
-        if said and said.expires and said.expires > now:
-            found.update(dict.fromkeys(said.findings, said))
+        correction = decisions.acknowledgement(entry)
+        if correction and correction.expires and correction.expires > now:
+            found.update(dict.fromkeys(correction.findings, correction))
     return found

@@ -175,9 +175,9 @@ def proved(wanted: t.Collection[str], last: Newest | None, journal: t.Sequence[E
         return Check(name, UNPROVEN, words, required=False)
     sealed = last.sealed if last else frozenset()
     where = f"the newest set {last.set_id}" if last else "any set"
-    strangers = sorted(set(wanted).difference(*sealed))
-    if strangers:
-        words = f"no artifact of {where} is encrypted for the break-glass recipient {strangers[0]}; add it to the recipients"
+    missing = sorted(set(wanted).difference(*sealed))
+    if missing:
+        words = f"no artifact of {where} is encrypted for the break-glass recipient {missing[0]}; add it to the recipients"
         return Check(name, FAIL, words)
     closed = sorted(min(one) for one in sealed if not one & set(wanted))
     if closed:

@@ -126,7 +126,7 @@ def check(images: t.Sequence[Image], found: t.Iterable[Artifact], name: str) -> 
         raise Fields({}, name).fault("has artifacts of images that do not match its list of images")
 
 
-def told(images: t.Iterable[Image], found: t.Sequence[Artifact]) -> list[ImageResult]:
+def results(images: t.Iterable[Image], found: t.Sequence[Artifact]) -> list[ImageResult]:
     """Return the ID of each image and the size of its objects. Images can share objects."""
     there = objects(found)
     return [{"image_id": one.image_id, "bytes": sum(there[digest].size for digest in one.digests)} for one in images]

@@ -17,7 +17,7 @@ from .entry import Draft, Entry, Head, Subject
 from .judging import Signed
 from .prefix import Damaged, Prefix
 from .repository import Repository
-from .slots import Whose
+from .slots import Context
 
 ATTEMPTS = 20
 
@@ -74,7 +74,7 @@ class Journal:
         self.unsigned: tuple[str, ...] = ()
         self.prefix: Prefix | None = None
         self._again: t.Callable[[], Journal] = lambda: self
-        self._looked_up: dict[int, Entry] = {}
+        self._cached: dict[int, Entry] = {}
         # Entries after the prefix.
         self._signed: list[Signed] = []
         self._entries: list[Entry] = []
@@ -95,8 +95,8 @@ class Journal:
         return Head(len(self.prefix), self.prefix.sha256(len(self.prefix))) if self.prefix else Head(0, "")
 
     @property
-    def whose(self) -> Whose:
-        return Whose(self.verifier, self.repository_id, self._assumed[0])
+    def context(self) -> Context:
+        return Context(self.verifier, self.repository_id, self._assumed[0])
 
     @property
     def is_assumed(self) -> bool:
@@ -123,9 +123,9 @@ class Journal:
         """
         if self.prefix and number <= len(self.prefix):
             try:
-                if number not in self._looked_up:
-                    self._looked_up[number] = self.prefix.entry(number)
-                return self._looked_up[number]
+                if number not in self._cached:
+                    self._cached[number] = self.prefix.entry(number)
+                return self._cached[number]
             except Damaged:
                 self._read_all()
         return self._entries[number - 1 - self._before]
@@ -223,7 +223,7 @@ def read(
     """
     journal = Journal(repository.id, repository.deployment, verifier, assumed, what)
     # Only the last entry of the prefix is checked: each later entry names the digest of the entry before it.
-    if prefix and slots.has(repository.store, len(prefix), prefix.sha256(len(prefix)), journal.whose):
+    if prefix and slots.has(repository.store, len(prefix), prefix.sha256(len(prefix)), journal.context):
         journal.begin(prefix, lambda: read(repository, verifier))
     refresh(repository, journal)
     if not journal.entries:
@@ -240,7 +240,7 @@ def refresh(repository: Repository, journal: Journal) -> None:
     def take(data: bytes, signature: bytes, name: str) -> None:
         signed.append(journal.check(data, signature, name, signed))
 
-    journal.unsigned = slots.read(repository.store, journal.head.sequence, journal.whose, take)
+    journal.unsigned = slots.read(repository.store, journal.head.sequence, journal.context, take)
     journal.add(signed)
 
 
@@ -301,10 +301,10 @@ def _append_over(repository: Repository, journal: Journal, signer: Signer, draft
     version. Raises KeyProblem, and StorageError in a store without versions.
     """
     store = repository.store
-    slots.check_strangers(store, journal.head.sequence + 1, journal.whose, journal.head.sha256)
+    slots.refuse_unknown_signer(store, journal.head.sequence + 1, journal.context, journal.head.sha256)
     data, checked = _sign(repository, journal, signer, draft)
     store.put_over(layout.entry_key(checked.entry.sequence), data)
-    if slots.first_signed(store, checked.entry.sequence, journal.whose) != data:
+    if slots.first_signed(store, checked.entry.sequence, journal.context) != data:
         refresh(repository, journal)
         return None
     journal.add([checked])

@@ -103,12 +103,12 @@ def _corrected(found: t.Sequence[Entry], assumed: t.Mapping[int, str], what: str
     corrected = {one.sequence: what for one in found if one.sequence in assumed and one.sha256.startswith(assumed[one.sequence])}
     for one in found:
         if one.kind == entries.CORRECTION:
-            said = decisions.correction(one, found[: one.sequence - 1])
-            if said.what == decisions.ACKNOWLEDGED:
+            correction = decisions.correction(one, found[: one.sequence - 1])
+            if correction.what == decisions.ACKNOWLEDGED:
                 continue
-            for number in said.entries:
+            for number in correction.entries:
                 if corrected.get(number) != decisions.EVERYTHING:
-                    corrected[number] = said.what
+                    corrected[number] = correction.what
     return corrected
 
 

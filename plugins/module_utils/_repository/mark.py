@@ -40,12 +40,12 @@ class HighWaterMark:
 
     def repositories_of(self, deployment: str) -> list[str]:
         """Return the IDs of the repositories that this host has seen of a deployment."""
-        return sorted(one for one, (whose, _head) in self._read().items() if whose == deployment)
+        return sorted(one for one, (owner, _head) in self._read().items() if owner == deployment)
 
     def verified(self, repository: Repository, verifier: Verifier) -> Prefix | None:
         """Return the journal prefix that this host has verified, or None without a trusted one. Writes nothing."""
-        whose, seen = self._read().get(repository.id, ("", Head(0, "")))
-        if whose != repository.deployment:
+        owner, seen = self._read().get(repository.id, ("", Head(0, "")))
+        if owner != repository.deployment:
             return None
         return prefix.load(self.path, repository, verifier, seen.sequence, seen.sha256)
 
@@ -57,7 +57,7 @@ class HighWaterMark:
         """
         marks = self._read()
         known = marks.get(journal.repository_id)
-        others = sorted(one for one, (whose, _head) in marks.items() if whose == journal.deployment)
+        others = sorted(one for one, (owner, _head) in marks.items() if owner == journal.deployment)
         if known is None and others:
             raise TamperedData(
                 f"repository {journal.repository_id} is not the expected one: {self.path} records repository {others[0]} of deployment "

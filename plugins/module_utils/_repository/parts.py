@@ -101,8 +101,8 @@ def _parsed(data: bytes, key: str, set_id: str) -> tuple[str, Content, dict[str,
     found = strict_json.loads(data, key)
     fields = Fields({"earlier": {}, **found}, key)
     fields.head(TYPE)
-    name, whose = fields.text("name"), fields.text("set")
-    if (key, set_id) != (layout.part_key(set_id, name), whose):
+    name, owner = fields.text("name"), fields.text("set")
+    if (key, set_id) != (layout.part_key(set_id, name), owner):
         raise fields.fault("does not match its path")
     content, earlier = fields.dictionary("content"), fields.table("earlier")
     fields.end()

@@ -158,17 +158,17 @@ class Prefix:
     def entry(self, number: int) -> Entry:
         """Return an entry as evaluated. The result is the same at any later time."""
         record = self.record(number)
-        _kind, *said, _fingerprint = self._said(record)
-        return self._entry(number, KINDS[record.kind], said, record.reach.time)
+        _kind, *values, _fingerprint = self._values(record)
+        return self._entry(number, KINDS[record.kind], values, record.reach.time)
 
     def signed(self, number: int) -> Signed:
         """Return an entry as its writer signed it, to be evaluated again."""
-        kind, *said, fingerprint = self._said(self.record(number))
+        kind, *values, fingerprint = self._values(self.record(number))
         name = f"{self._location}/{layout.entry_key(number)}"
-        written = self._entry(number, kind, said, parse_timestamp(said[0]["store"] or said[0]["host"]))
+        written = self._entry(number, kind, values, parse_timestamp(values[0]["store"] or values[0]["host"]))
         return Signed(self._verifier.remembered(fingerprint, layout.NAMESPACE_JOURNAL, name), written)
 
-    def _said(self, record: _Record) -> t.Any:
+    def _values(self, record: _Record) -> t.Any:
         """Return the values that `_row` stored for an entry."""
         try:
             data = os.pread(self.rows, record.size, record.place)
@@ -178,16 +178,16 @@ class Prefix:
             raise Damaged
         return json.loads(data)
 
-    def _entry(self, number: int, kind: str, said: t.Sequence[t.Any], judged: datetime.datetime) -> Entry:
+    def _entry(self, number: int, kind: str, values: t.Sequence[t.Any], judged: datetime.datetime) -> Entry:
         previous = self.sha256(number - 1) if number > 1 else None
-        time, principal, machine, subjects, body = said
+        time, principal, machine, subjects, body = values
         return Entry(number, self.sha256(number), previous, kind, subjects, time, principal, machine, body, judged)
 
 
 def _row(signed: Signed) -> bytes:
     one = signed.entry
-    said = (one.kind, one.time, one.principal, one.machine, one.subjects, one.body, signed.authentic.fingerprint)
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode()
+    values = (one.kind, one.time, one.principal, one.machine, one.subjects, one.body, signed.authentic.fingerprint)
+    return json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def paths(mark: str, repository: str) -> tuple[str, str]:
@@ -195,7 +195,7 @@ def paths(mark: str, repository: str) -> tuple[str, str]:
     return f"{mark}.{repository}.{INDEX}", f"{mark}.{repository}.{ROWS}"
 
 
-def _beside(mark: str, repository: str) -> tuple[Folder, str, str]:
+def _locate(mark: str, repository: str) -> tuple[Folder, str, str]:
     """Return the open directory of both files, and their names in it. Raises OSError, KeyProblem."""
     index, rows = (os.path.basename(path) for path in paths(mark, repository))
     return trusted.folder(os.path.dirname(os.path.abspath(mark))), index, rows
@@ -220,7 +220,7 @@ def load(mark: str, repository: Repository, verifier: Verifier, sequence: int, s
 
 def _open(mark: str, repository: str, deployment: str, verifier: Verifier, flags: int, location: str = "") -> Prefix:
     """Open the files of a prefix. Raises OSError, Damaged."""
-    folder, index, rows = _beside(mark, repository)
+    folder, index, rows = _locate(mark, repository)
     with folder:
         with os.fdopen(_own(folder, index, os.O_RDONLY), "rb") as stream:
             data = stream.read()
@@ -246,8 +246,8 @@ def _head(repository: str, deployment: str, verifier: Verifier, run: bytes) -> b
 
     The rows start with `run`, so files of two different writers do not match.
     """
-    said = {"type": TYPE, "format": FORMAT, "kinds": KINDS, "repository": repository, "deployment": deployment}
-    return json.dumps({**said, "signers": verifier.digest, "run": run.decode("ascii", "replace")}).encode() + b"\n"
+    fields = {"type": TYPE, "format": FORMAT, "kinds": KINDS, "repository": repository, "deployment": deployment}
+    return json.dumps({**fields, "signers": verifier.digest, "run": run.decode("ascii", "replace")}).encode() + b"\n"
 
 
 def is_kept(journal: Verified) -> bool:
@@ -309,7 +309,7 @@ def _append(mark: str, journal: Verified, there: Prefix) -> None:
     last, chain = there.record(len(there)), there.chain
     made = list(_rows_of(journal, len(there), last.end, last.reach))
     _put(there.rows, b"".join(row for _record, row in made), last.end)
-    folder, name, _rows = _beside(mark, journal.repository_id)
+    folder, name, _rows = _locate(mark, journal.repository_id)
     with folder:
         index = _own(folder, name, os.O_WRONLY)
     try:
@@ -327,7 +327,7 @@ def _put(descriptor: int, data: bytes, place: int) -> None:
 
 
 def _write(mark: str, journal: Verified) -> None:
-    folder, index, rows = _beside(mark, journal.repository_id)
+    folder, index, rows = _locate(mark, journal.repository_id)
     run = secrets.token_hex(_RUN // 2).encode()
     head = _head(journal.repository_id, journal.deployment, journal.verifier, run)
     chain = _Chain(hashlib.sha256(head))

@@ -34,12 +34,12 @@ from . import layout
 SIGNATURE_LIMIT = 1 << 16
 # Limit of the numbers checked after the end. It bounds the work if an attacker fills the store. An attacker who could
 # remove so many entries that none of these is signed could remove the others too.
-LOOKED_AT = 100
+SEARCH_LIMIT = 100
 Take = t.Callable[[bytes, bytes, str], None]
 
 
 @dataclasses.dataclass(frozen=True)
-class Whose:
+class Context:
     """The repository of an entry, and the signers that the operator trusts."""
 
     verifier: Verifier
@@ -48,7 +48,7 @@ class Whose:
     refused: t.Mapping[int, str] = dataclasses.field(default_factory=dict)
 
 
-def read(store: Store, after: int, whose: Whose, take: Take) -> tuple[str, ...]:
+def read(store: Store, after: int, context: Context, take: Take) -> tuple[str, ...]:
     """Pass every entry after number `after` to `take`. Returns the keys at the end without a signed entry.
 
     `take` raises an error for an entry that does not fit. Raises TamperedData, also if the journal ends before `after`;
@@ -72,8 +72,8 @@ def read(store: Store, after: int, whose: Whose, take: Take) -> tuple[str, ...]:
         else:
             return ()
     rest = [number for number in numbers if number >= expected]
-    for number in rest[:LOOKED_AT]:
-        signed = first_signed(store, number, whose)
+    for number in rest[:SEARCH_LIMIT]:
+        signed = first_signed(store, number, context)
         if signed is not None:
             raise _remedied(fault, number, signed) if number == expected else fault
     return tuple(layout.entry_key(number) for number in rest)
@@ -85,13 +85,13 @@ def _numbers(store: Store, first: int) -> list[int]:
     return sorted({number for one in listed if (number := layout.entry_sequence(one.key)) is not None})
 
 
-def has(store: Store, number: int, sha256: str, whose: Whose) -> bool:
+def has(store: Store, number: int, sha256: str, context: Context) -> bool:
     """Return whether an unchanged entry is stored, with a signature that is still trusted."""
     newest = _newest(store, number)
     for data, signature in itertools.chain([newest] if newest else [], pairs(store, number)):
         if entries.sha256(data) == sha256:
             with contextlib.suppress(TamperedData, KeyProblem):
-                whose.verifier.authenticate(data, signature, layout.NAMESPACE_JOURNAL)
+                context.verifier.authenticate(data, signature, layout.NAMESPACE_JOURNAL)
                 return True
     return False
 
@@ -149,12 +149,12 @@ def _all(store: Store, key: str, limit: int) -> t.Iterator[bytes]:
             yield stream.read(limit + 1)
 
 
-def first_signed(store: Store, number: int, whose: Whose) -> bytes | None:
+def first_signed(store: Store, number: int, context: Context) -> bytes | None:
     """Return the oldest data at a number that a trusted key signed for this number."""
     for data, signature in pairs(store, number):
         with contextlib.suppress(TamperedData, KeyProblem):
-            whose.verifier.authenticate(data, signature, layout.NAMESPACE_JOURNAL)
-            if not _is_copy(data, number, whose.repository) and not is_named(data, whose.refused.get(number)):
+            context.verifier.authenticate(data, signature, layout.NAMESPACE_JOURNAL)
+            if not _is_copy(data, number, context.repository) and not is_named(data, context.refused.get(number)):
                 return data
     return None
 
@@ -163,15 +163,15 @@ def is_named(data: bytes, digits: str | None) -> bool:
     return digits is not None and entries.sha256(data).startswith(digits)
 
 
-def check_strangers(store: Store, number: int, whose: Whose, head: str) -> None:
+def refuse_unknown_signer(store: Store, number: int, context: Context, head: str) -> None:
     """Raise KeyProblem if an unknown key signed a valid next entry.
 
     The key may belong to this deployment while this host has an outdated list of signers. Writing over such an entry
     would fork the journal.
     """
     for data, signature in pairs(store, number):
-        who = whose.verifier.stranger(data, signature, layout.NAMESPACE_JOURNAL)
-        if who and not _is_copy(data, number, whose.repository) and _follows(data, head):
+        who = context.verifier.unknown_key(data, signature, layout.NAMESPACE_JOURNAL)
+        if who and not _is_copy(data, number, context.repository) and _follows(data, head):
             raise KeyProblem(
                 f"{store.location}/{layout.entry_key(number)} is signed by the unknown key {who}; if it is your new key, add it to "
                 "allowed_signers. Otherwise add it to revoked_keys and find out who wrote that entry"

@@ -36,10 +36,10 @@ def keys(store: Store) -> list[str]:
 
 def check_age(entry: Entry, stamp: Stamp, name: str) -> None:
     """Raise TamperedData if the entry has a later time than its timestamp."""
-    said = written(entry)
-    if said > stamp.time + SKEW:
+    dated = written(entry)
+    if dated > stamp.time + SKEW:
         raise TamperedData(
-            f"{name} is dated {said:%Y-%m-%dT%H:%M:%SZ}, but {stamp.authority} timestamped it at {stamp.time:%Y-%m-%dT%H:%M:%SZ}: "
+            f"{name} is dated {dated:%Y-%m-%dT%H:%M:%SZ}, but {stamp.authority} timestamped it at {stamp.time:%Y-%m-%dT%H:%M:%SZ}: "
             f"it was dated forward; correct the clock of {entry.machine}, or find out who did that"
         )
 

@@ -16,7 +16,7 @@ from .._options import declared
 from .._options.declared import Is, Path
 from .._options.shared import PostgresOptions, RepositoryOptions, StoredSetOptions
 from .._sets import backup_set_verify
-from .._sets.rehearsal import Look, UseCase, before, refuse, rehearse
+from .._sets.rehearsal import Inspection, UseCase, before, refuse, rehearse
 from . import server_passwords, services_running
 
 WHAT = "the restore cannot run"
@@ -45,23 +45,23 @@ def _replay() -> UseCase:
 
 # In the order of a restore.
 LOOKS = {
-    "services": Look(lambda: services_running, {}),
+    "services": Inspection(lambda: services_running, {}),
     # The identities for the secrets may differ from those for the databases.
-    "secrets": Look(
+    "secrets": Inspection(
         _secrets,
         {"secrets": "key_ids", "safety_copy": "safety_copy", "not_restored": "not_restored", "other_secrets": "replaced"},
         optional=True,
         apart=("identity_files",),
         never=OUTSIDE,
     ),
-    "dumps": Look(lambda: readiness, {"doubts": "checks"}),
-    "databases": Look(
+    "dumps": Inspection(lambda: readiness, {"doubts": "checks"}),
+    "databases": Inspection(
         lambda: pg_encrypted_restore,
         {"databases": "databases", "replaced": "replaced", "doubts": "checks"},
         found_by=("login_host", "login_unix_socket"),
     ),
-    "redis": Look(_redis, {"redis": "streams"}, optional=True, never=OUTSIDE),
-    "replay": Look(_replay, {"replay": "volumes"}, optional=True, never=OUTSIDE),
+    "redis": Inspection(_redis, {"redis": "streams"}, optional=True, never=OUTSIDE),
+    "replay": Inspection(_replay, {"replay": "volumes"}, optional=True, never=OUTSIDE),
 }
 # Service of a platform that does not run yet → the part that cannot be checked before it runs.
 WAITING = {"postgres": "databases", "redis": "redis", "replayVolumeInit": "replay"}

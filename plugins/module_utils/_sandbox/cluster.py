@@ -200,8 +200,8 @@ def _complaint(layout: Layout) -> str:
     """Return the last line of the server's log."""
     for folder, *names in ((layout.data, *LOG), (os.path.dirname(layout.log), os.path.basename(layout.log))):
         with contextlib.suppress(OSError):
-            if said := _end_of(folder, *names).decode("utf-8", "replace"):
-                return last_line(said)
+            if tail := _end_of(folder, *names).decode("utf-8", "replace"):
+                return last_line(tail)
     return last_line("")
 
 

@@ -51,9 +51,9 @@ def _shown(program: str) -> t.Iterator[str]:
     """Yield its directory, and the directories in which the builds of known distributions put its libraries."""
     bindir = os.path.dirname(program)
     above = os.path.dirname(bindir)
-    beside = (os.path.join(above, "lib"), os.path.join(above, "lib64"), f"{os.path.dirname(above)}.libs")
+    libraries = (os.path.join(above, "lib"), os.path.join(above, "lib64"), f"{os.path.dirname(above)}.libs")
     yield bindir
-    yield from (folder for folder in beside if os.path.isdir(folder))
+    yield from (folder for folder in libraries if os.path.isdir(folder))
 
 
 def _is_of_image(sandbox: SandboxInfo, program: str) -> bool:

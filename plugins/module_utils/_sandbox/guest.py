@@ -70,7 +70,7 @@ def main(plan: GuestPlan, arguments: t.Sequence[str]) -> t.NoReturn:
     environment = {name: os.environ[name] for name in plan.kept if name in os.environ}
     servers, port = environment.get(plan.host, "").split(","), environment.get(plan.port, "")
     _give_files(plan, environment, [one or LOCALHOST for one in servers], uid)
-    (status, told), (gate, opener), parent = os.pipe(), os.pipe(), os.getpid()
+    (status, reporter), (gate, opener), parent = os.pipe(), os.pipe(), os.getpid()
     if os.fork() == 0:
         _listen(servers if port else [], port, status, opener, parent)
     if port:
@@ -79,10 +79,10 @@ def main(plan: GuestPlan, arguments: t.Sequence[str]) -> t.NoReturn:
         # Encryption protects networks. libpq does not request it on a socket.
         if all(_is_socket(one) for one in servers):
             environment[plan.encryption] = "disable"
-    _keep_open([*arguments, *environment.values()], (told, gate))
+    _keep_open([*arguments, *environment.values()], (reporter, gate))
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:
         score.write(str(KILLED_FIRST))
-    replaced = {STATUS: str(told), GATE: str(gate), f"--reuid={UID}": f"--reuid={uid}", f"--regid={UID}": f"--regid={uid}"}
+    replaced = {STATUS: str(reporter), GATE: str(gate), f"--reuid={UID}": f"--reuid={uid}", f"--regid={UID}": f"--regid={uid}"}
     words = [replaced.get(word, word) for word in plan.words]
     os.execvpe(words[0], [*words, *arguments], {**environment, "PATH": plan.search})
 
@@ -209,8 +209,8 @@ def _close_others(*kept: int) -> None:
 
 def _wait_for_start(status: int) -> None:
     """Wait until bubblewrap reports that its second process exists. That process then waits at the gate."""
-    with open(status, encoding="utf-8") as told:
-        for line in told:
+    with open(status, encoding="utf-8") as report:
+        for line in report:
             if "}" in line:
                 return
     raise EOFError("bubblewrap has ended")
@@ -250,7 +250,7 @@ def _listeners(inside: int, number: int, port: int) -> list[socket.socket]:
         finally:
             os._exit(0)
     theirs.close()
-    _said, numbers, _flags, _address = socket.recv_fds(ours, 1, max(number, 1))
+    _data, numbers, _flags, _address = socket.recv_fds(ours, 1, max(number, 1))
     os.waitpid(child, 0)
     return [socket.socket(fileno=one) for one in numbers]
 

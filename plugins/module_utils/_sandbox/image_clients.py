@@ -46,8 +46,8 @@ def programs(image: Unpacked) -> str:
     starter = os.path.join(image.folder, "guest.py")
     _write(starter, inspect.getsource(guest), 0o644)
     for name in tools.PROGRAMS:
-        told = plan(bwrap, f"{inside}/{name}", image.rootfs, image_server.own(image))
-        command = shlex.join([*isolation.python(), starter, told])
+        planned = plan(bwrap, f"{inside}/{name}", image.rootfs, image_server.own(image))
+        command = shlex.join([*isolation.python(), starter, planned])
         _write(os.path.join(made, name), f'#!/bin/sh\n# {name} of image {image.image_id}\nexec {command} "$@"\n', 0o755)
     return made
 
@@ -63,7 +63,7 @@ def plan(bwrap: str, program: str, rootfs: str, variables: t.Mapping[str, str]) 
         rootfs=rootfs,
         variables=variables,
         bound=True,
-        told=("--info-fd", guest.STATUS, "--block-fd", guest.GATE),
+        descriptors=("--info-fd", guest.STATUS, "--block-fd", guest.GATE),
     )
     made = guest.GuestPlan(
         words=isolation.limited(words, identity, WRITTEN_LIMIT, space.memory_bytes() // 2),

@@ -34,10 +34,10 @@ def find(bundle: Bundle, bring: t.Callable[[], Unpacked]) -> Found:
     launcher = isolation.Launcher(programs.identity(bundle), isolation.find_bwrap())
     name = f"{program} of image {image.image_id[:19]}"
     try:
-        said = isolation.said(launcher, program, (), image.rootfs, image.environment())
+        output = isolation.version_output(launcher, program, (), image.rootfs, image.environment())
     except StageFailed as exc:
         raise MissingDependency.caused_by(exc, f"{name} does not run: {exc.msg}; {REMEDY}") from exc
-    version, fits = redis_program.version_said(said)
+    version, fits = redis_program.parse_version(output)
     if not fits:
         raise MissingDependency(f"{name} is {version or 'not a Redis server'}, but at least 7.0 is required; {REMEDY}")
     return Found(program, version, image.image_id, image.rootfs, image.environment())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from .._drivers.postgres.installs import Version, version_said
+from .._drivers.postgres.installs import Version, parse_version
 from .._drivers.postgres.server_binaries import Install, shared_folders
 from .._errors import MissingDependency, StageFailed
 from .._images import programs as image_programs
@@ -60,7 +60,9 @@ def _has(image: Unpacked, path: str) -> bool:
 def _version(image: Unpacked, bindir: str, variables: t.Mapping[str, str]) -> Version:
     program = f"{bindir}/postgres"
     try:
-        said = isolation.said(isolation.Launcher(users.server_identity(), isolation.find_bwrap()), program, (), image.rootfs, variables)
+        output = isolation.version_output(
+            isolation.Launcher(users.server_identity(), isolation.find_bwrap()), program, (), image.rootfs, variables
+        )
     except StageFailed as exc:
         raise MissingDependency.caused_by(exc, f"{program} of image {image.image_id[:19]} does not run: {exc.msg}; {REMEDY}") from exc
-    return version_said(said.decode("utf-8", "replace"), f"{program} of image {image.image_id[:19]}")
+    return parse_version(output.decode("utf-8", "replace"), f"{program} of image {image.image_id[:19]}")

@@ -64,7 +64,7 @@ OWN_NETWORK = ("--unshare-net",)
 SHARED_NETWORK = ()
 # Includes threads.
 PROCESSES = 4096
-SAID_LIMIT = 64 * 1024
+OUTPUT_LIMIT = 64 * 1024
 CORE_PATTERN = "/proc/sys/kernel/core_pattern"
 CAP_SYS_RESOURCE = 24
 STEPPING = ("CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP")
@@ -103,12 +103,12 @@ class Launcher:
         directory: str = "/",
         variables: t.Mapping[str, str] | None = None,
         bound: bool = False,
-        told: t.Sequence[str] = (),
+        descriptors: t.Sequence[str] = (),
     ) -> list[str]:
         """Return the command line that starts a program in the sandbox.
 
         The caller's environment is passed unchanged, so start it with an environment of your own. With `SHARED_NETWORK` it
-        keeps the network of the caller. With `bound` it ends when the caller ends. `told` are additional bubblewrap options
+        keeps the network of the caller. With `bound` it ends when the caller ends. `descriptors` are additional bubblewrap options
         about file descriptors.
 
         `rootfs` is an unpacked image, whose files the program sees instead of this host's programs and libraries. `variables`
@@ -121,7 +121,7 @@ class Launcher:
             return list(argv)
         shown = [*readable, *writable]
         system = _of_image(rootfs, shown) if rootfs else _system()
-        parts = [*_started(self.bwrap), *told, *([DIES_WITH_CALLER] if bound else []), *_namespaces(self.identity), *network]
+        parts = [*_started(self.bwrap), *descriptors, *([DIES_WITH_CALLER] if bound else []), *_namespaces(self.identity), *network]
         parts += [*system, *_fresh(), "--chdir", directory, *_parents(shown)]
         parts += [*_binds("--ro-bind", readable), *_binds("--bind", writable)]
         if passwd is not None:
@@ -334,15 +334,15 @@ def choose(
         return Launcher(identity, None, "bubblewrap is not installed")
     isolated = Launcher(identity, bwrap)
     try:
-        said(isolated, program, readable, rootfs, variables or {})
+        version_output(isolated, program, readable, rootfs, variables or {})
     except BackupError as exc:
         return Launcher(identity, None, f"bubblewrap does not work here: {exc.msg}")
     return isolated
 
 
-def said(isolated: Launcher, program: str, readable: t.Sequence[str], rootfs: str, variables: t.Mapping[str, str]) -> bytes:
+def version_output(isolated: Launcher, program: str, readable: t.Sequence[str], rootfs: str, variables: t.Mapping[str, str]) -> bytes:
     """Return the output of `program --version` inside. Raises StageFailed."""
     words = isolated.command(
         [program, "--version"], readable=readable, writable=(), passwd=None, rootfs=rootfs, variables=variables, bound=True
     )
-    return run(limited(words, isolated.identity, SAID_LIMIT), env=ENVIRONMENT, timeout=60)
+    return run(limited(words, isolated.identity, OUTPUT_LIMIT), env=ENVIRONMENT, timeout=60)

@@ -98,7 +98,7 @@ def of_sandbox(layout: Layout, own_uid: int | None) -> list[Process]:
             process.uid == own_uid
             or (process.program in LAUNCHED and layout.data in process.argv)
             or (data is not None and _works_in(process, data))
-            or told(process, MARK) == layout.root
+            or variable(process, MARK) == layout.root
             or works_below(process, layout.programs)
         )
 
@@ -117,7 +117,7 @@ def with_children(wanted: t.Callable[[Process], bool]) -> list[Process]:
     return [living[pid] for pid in sorted(found)]
 
 
-def told(process: Process, name: str) -> str | None:
+def variable(process: Process, name: str) -> str | None:
     """Return the value of a variable in the initial environment of a process.
 
     Returns None if it is not set, or if the environment cannot be read.

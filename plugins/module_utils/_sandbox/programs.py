@@ -158,7 +158,7 @@ def _all(bundle: Bundle, name: str) -> list[Process]:
     home = os.path.join(Layout.of(bundle.info.directory).programs, name)
 
     def ours(process: Process) -> bool:
-        marked = processes.told(process, MARK) == bundle.info.directory and processes.told(process, NAME) == name
+        marked = processes.variable(process, MARK) == bundle.info.directory and processes.variable(process, NAME) == name
         return marked or processes.works_below(process, home)
 
     return processes.with_children(ours)

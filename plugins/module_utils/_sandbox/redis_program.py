@@ -46,16 +46,16 @@ def find(path: str | None) -> tuple[str, str]:
         if not os.access(place, os.X_OK):
             refused += [f"{place} is not a program"] if path else []
             continue
-        version, fits = version_said(run([place, "--version"], timeout=SECONDS))
+        version, fits = parse_version(run([place, "--version"], timeout=SECONDS))
         if fits:
             return place, version
         refused.append(f"{place} is {version or 'not a Redis server'}")
-    looked = f" ({'; '.join(refused)})" if refused else ""
-    raise MissingDependency(f"no redis-server 7.0 or later found{looked}; install Redis on this host, or set the path of redis-server")
+    unsuitable = f" ({'; '.join(refused)})" if refused else ""
+    raise MissingDependency(f"no redis-server 7.0 or later found{unsuitable}; install Redis on this host, or set the path of redis-server")
 
 
-def version_said(said: bytes) -> tuple[str, bool]:
+def parse_version(output: bytes) -> tuple[str, bool]:
     """Return the version in the output of a program, empty if it is not a Redis server, and whether it can load a set's streams."""
-    found = _VERSION.search(said)
+    found = _VERSION.search(output)
     version = tuple(int(part) for part in found.groups()) if found else ()
     return ".".join(map(str, version)), version[:2] >= OLDEST

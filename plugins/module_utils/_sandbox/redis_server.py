@@ -159,6 +159,6 @@ def _wait(bundle: Bundle, found: RedisInfo) -> None:
     while not _listens(found.unix_socket):
         if time.monotonic() > deadline or not programs.alive(bundle, NAME):
             programs.stop(bundle, NAME, 0)
-            said = last_line("\n".join(programs.log_lines(bundle, NAME, 20)))
-            raise StageFailed(f"the sandbox's Redis in {bundle.info.directory} did not start: {said}")
+            reason = last_line("\n".join(programs.log_lines(bundle, NAME, 20)))
+            raise StageFailed(f"the sandbox's Redis in {bundle.info.directory} did not start: {reason}")
         time.sleep(0.02)

@@ -30,7 +30,7 @@ def find(pg_bin: str | None, minimum_major: int, wanted: str) -> Install:
         install = server_binaries.find(pg_bin, minimum_major=minimum_major)
     except MissingDependency as exc:
         if lacking:
-            raise exc.reworded(_told([*lacking, exc.msg])) from exc
+            raise exc.reworded(_message([*lacking, exc.msg])) from exc
         raise
     refuse_lacking(wanted)
     return install
@@ -40,7 +40,7 @@ def refuse_lacking(wanted: str) -> None:
     """Raise MissingDependency if programs other than PostgreSQL are missing."""
     lacking = _lacking(isolation.find_bwrap() is not None, wanted)
     if lacking:
-        raise MissingDependency(_told(lacking))
+        raise MissingDependency(_message(lacking))
 
 
 def refuse_unable(wanted: str) -> None:
@@ -63,5 +63,5 @@ def _lacking(isolated: bool, wanted: str) -> list[str]:
     return found
 
 
-def _told(lacking: t.Sequence[str]) -> str:
+def _message(lacking: t.Sequence[str]) -> str:
     return f"this host lacks programs that a sandbox needs: {'; '.join(lacking)}"

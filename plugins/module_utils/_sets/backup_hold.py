@@ -78,7 +78,7 @@ def run(invocation: Invocation[Options]) -> HoldResult:
     return {
         "changed": changed or bool(objects),
         "set_id": record.set_id,
-        "holds": decisions.told(after),
+        "holds": decisions.results(after),
         "objects": len(objects),
         "enforced": opened.store.can_hold(),
         "journal_head": opened.head,

@@ -21,7 +21,7 @@ from .._options.declared import Is, Path
 from .._options.shared import DumpOptions, PostgresOptions, RecipientOptions, RepositoryOptions
 from .._repository import layout as keys
 from . import backup_set, backup_sources
-from .rehearsal import Look, Problem, Result, UseCase, collect, rehearse
+from .rehearsal import Inspection, Problem, Result, UseCase, collect, rehearse
 
 if t.TYPE_CHECKING:
     from .._assets.secrets import secrets_bundle
@@ -55,7 +55,7 @@ def _images() -> UseCase:
     return image_archive
 
 
-SECRETS = Look(
+SECRETS = Inspection(
     _secrets,
     {"secrets": "key_ids"},
     FIRST,
@@ -67,7 +67,7 @@ SECRETS = Look(
     found_by=("directory", "files"),
     alone=backup_sources.secrets,
 )
-DATABASES = Look(
+DATABASES = Inspection(
     lambda: pg_encrypted_dump,
     {one: one for one in ("databases", "left_out", "checks")},
     found_by=("login_host", "login_unix_socket"),
@@ -75,12 +75,14 @@ DATABASES = Look(
 )
 # In the order in which a backup uses them.
 LOOKS = {
-    "repository": Look(lambda: backup_set, {"journal_head": "journal_head"}, {"state": "open"}),
+    "repository": Inspection(lambda: backup_set, {"journal_head": "journal_head"}, {"state": "open"}),
     "databases": DATABASES,
     "secrets": SECRETS,
-    "replay": Look(_replay, {"replay": "volumes"}, FIRST, optional=True, never=("set_id", "stage"), alone=backup_sources.replay_volumes),
-    "redis": Look(_redis, {"redis": "streams"}, FIRST, optional=True, never=("set_id",), alone=backup_sources.redis),
-    "images": Look(_images, {"images": "images"}, optional=True, never=("set_id",), found_by=("services",)),
+    "replay": Inspection(
+        _replay, {"replay": "volumes"}, FIRST, optional=True, never=("set_id", "stage"), alone=backup_sources.replay_volumes
+    ),
+    "redis": Inspection(_redis, {"redis": "streams"}, FIRST, optional=True, never=("set_id",), alone=backup_sources.redis),
+    "images": Inspection(_images, {"images": "images"}, optional=True, never=("set_id",), found_by=("services",)),
 }
 
 

@@ -116,8 +116,8 @@ def _open(invocation: Invocation[Options]) -> OpenResult:
     running = Running(given.access, set_id)
     if not invocation.check_mode:
         running.refuse_other()
-    said = f"set {set_id} (open)\n"
-    result: OpenResult = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": said}}
+    line = f"set {set_id} (open)\n"
+    result: OpenResult = {"changed": True, "set_id": set_id, "diff": {"before": "", "after": line}}
     if given.metrics_file:
         prometheus.check_place(given.metrics_file)
     if given.create_repository and open_store(given.access.repository, given.access.bucket).stat(keys.entry_key(1)) is None:
@@ -139,7 +139,7 @@ def _open(invocation: Invocation[Options]) -> OpenResult:
         # Last, so that a preflight has checked everything else.
         running.refuse_other()
     if begun:
-        result.update({"changed": False, "diff": {"before": said, "after": said}})
+        result.update({"changed": False, "diff": {"before": line, "after": line}})
     return {**result, "journal_head": opened.head}
 
 
@@ -234,7 +234,7 @@ def _judged(opened: Opened, set_id: str, recorded: t.Sequence[Recorded], found: 
 
 def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sources: t.Sequence[t.Mapping[str, object]]) -> None:
     """Commit the set. `sources` has the format of the part that describes the databases."""
-    about = [_body(one, said) for one, said in zip(manifest.sources, sources, strict=True)]
+    about = [_body(one, recorded) for one, recorded in zip(manifest.sources, sources, strict=True)]
     body = {"source": about, "release": manifest.release, "bytes": manifest.size}
     times, machine = access.times(manifest), access.machine()
     commits.commit(opened.repository, opened.journal, signer, manifest, text, body=body, time=times, machine=machine)
@@ -244,9 +244,9 @@ def _enter(opened: Opened, signer: Signer, manifest: Manifest, text: bytes, sour
         raise exc.reworded(f"set {manifest.set_id} is committed, but {exc.msg}") from exc
 
 
-def _body(source: Source, said: t.Mapping[str, object]) -> dict[str, object]:
+def _body(source: Source, recorded: t.Mapping[str, object]) -> dict[str, object]:
     """Return what the journal must record of a source, so that it is known without the manifest or the encrypted inventory."""
-    retention = {name: said[name] for name in (audit_retention.FIELD,) if name in said}
+    retention = {name: recorded[name] for name in (audit_retention.FIELD,) if name in recorded}
     return {"database": source.database, "system_identifier": source.system_identifier, **retention}
 
 

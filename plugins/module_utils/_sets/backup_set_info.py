@@ -116,7 +116,7 @@ def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | N
         "sequence": entry.sequence,
         "committed": timestamp(entry.judged),
         "last_drill": None if drill is None else _drill(drill),
-        "holds": decisions.told(holds),
+        "holds": decisions.results(holds),
         "snapshot_time": None,
         "release": None,
         "family": None,
@@ -140,7 +140,7 @@ def _set(record: SetRecord, manifest: Manifest | BackupError, drill: Drilled | N
         "artifacts": len(manifest.artifacts),
         "databases": [one.database for one in manifest.sources],
         "assets": sorted(drill_set.by_class(manifest.artifacts)),
-        "images": images.told(manifest.images, manifest.artifacts),
+        "images": images.results(manifest.images, manifest.artifacts),
         "left_out": manifest.left_out,
     }
 

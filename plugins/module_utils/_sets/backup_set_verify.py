@@ -128,7 +128,7 @@ def _facts(found: StoredSet) -> SetFacts:
         "databases": [one.database for one in manifest.sources],
         "left_out": manifest.left_out,
         "services": [t.cast("RecordedService", dataclasses.asdict(one)) for one in manifest.services],
-        "images": images.told(manifest.images, manifest.artifacts),
+        "images": images.results(manifest.images, manifest.artifacts),
         "assets": {
             "secrets": any(one.kind == artifacts.SECRETS for one in manifest.artifacts),
             "redis": any(one.kind == artifacts.REDIS for one in manifest.artifacts),

@@ -191,8 +191,8 @@ def _stands(opened: Opened, number: int, what: str) -> bool:
     if number in _refused(opened):
         return True
     known = opened.journal.entries
-    said = [decisions.correction(one, opened.journal.as_written(one.sequence)) for one in known if one.kind == entries.CORRECTION]
-    return any(number in one.entries and one.what in (what, EVERYTHING) for one in said)
+    corrections = [decisions.correction(one, opened.journal.as_written(one.sequence)) for one in known if one.kind == entries.CORRECTION]
+    return any(number in one.entries and one.what in (what, EVERYTHING) for one in corrections)
 
 
 def _enter(opened: Opened, signer: Signer, wanted: Correction) -> None:

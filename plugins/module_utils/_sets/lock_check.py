@@ -75,12 +75,12 @@ def _signed(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, tu
 
 def _asked(opened: Opened, manifests: t.Mapping[str, Manifest], now: datetime.datetime) -> dict[str, Locked]:
     """Return the lock that each object should still have. Objects are left out if their lock time is over."""
-    asked = {key: opened.store.lock_wanted(key, moment) for key, moment in _moments(opened, manifests).items()}
+    asked = {key: opened.store.lock_wanted(key, when) for key, when in _write_times(opened, manifests).items()}
     asked |= {key: lease.least(opened.store, key, asked[key], now) for key in lease.keys(manifests)}
     return {key: lock for key, lock in asked.items() if lock.until is not None and lock.until > now}
 
 
-def _moments(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, datetime.datetime]:
+def _write_times(opened: Opened, manifests: t.Mapping[str, Manifest]) -> dict[str, datetime.datetime]:
     """Return the earliest possible write time of each object.
 
     Sets, drills and checkpoints are written from the time in their ID on. The lock of a shared object is renewed with

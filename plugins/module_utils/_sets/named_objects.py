@@ -55,7 +55,7 @@ def of_entry(opened: Opened, entry: Entry) -> list[Named]:
         found += _of_set(opened, catalog.record(entry).set_id)
     elif entry.kind in (entries.CHECKPOINT, entries.DRILL):
         found += [Named(key, digest) for key, digest in sorted(entry.subjects.items()) if not key.startswith(f"{layout.SETS}/")]
-        found += [Named(one.key, None) for one in _beside(opened, entry)]
+        found += [Named(one.key, None) for one in _report_signatures(opened, entry)]
     elif entry.kind == entries.ARCHIVE_DAY:
         # The archive may be stored elsewhere. Then none of the day's objects is here.
         here = {one.key for folder in {key.rpartition("/")[0] for key in entry.subjects} for one in opened.store.list(folder)}
@@ -75,7 +75,7 @@ def _of_set(opened: Opened, set_id: str) -> list[Named]:
     return [*artifacts, *signatures, Named(layout.manifest_key(set_id), found.record.manifest_sha256)]
 
 
-def _beside(opened: Opened, entry: Entry) -> list[t.Any]:
+def _report_signatures(opened: Opened, entry: Entry) -> list[t.Any]:
     """Return the signatures of a drill's report."""
     folders = {key.rpartition("/")[0] for key in entry.subjects if key.startswith(f"{layout.DRILLS}/")}
     return [one for folder in sorted(folders) for one in opened.store.list(folder) if one.key.endswith(".sig")]
@@ -115,7 +115,7 @@ def orphans(opened: Opened) -> list[str]:
     """
     named = {layout.REPOSITORY, layout.REPOSITORY_SIGNATURE}
     for entry in opened.journal.entries:
-        named |= {*entry.subjects, *(one.key for one in _believed(opened, entry))}
+        named |= {*entry.subjects, *(one.key for one in _trusted(opened, entry))}
         named.add(layout.entry_timestamp_key(entry.sequence, entry.sha256))
     committed = {one.set_id for one in opened.catalog.committed()}
     stored = [one.key for one in opened.store.list("") if not one.key.startswith(f"{CANARIES}/") and not _is_of_journal(one.key)]
@@ -128,7 +128,7 @@ def _is_of_journal(key: str) -> bool:
     return key.startswith(f"{layout.JOURNAL}/") and key.endswith(".sig")
 
 
-def _believed(opened: Opened, entry: Entry) -> list[Named]:
+def _trusted(opened: Opened, entry: Entry) -> list[Named]:
     try:
         return of_entry(opened, entry)
     except BackupError:

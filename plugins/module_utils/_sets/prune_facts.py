@@ -42,7 +42,7 @@ def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
     held = decisions.holds(opened.journal.of_kind(entries.HOLD))
     failed = decisions.failed(opened.journal.of_kind(entries.VERIFICATION))
     alive = opened.catalog.sets()
-    manifests = {set_id: _believed(found) for set_id, found in opened.catalog.manifests(alive).items()}
+    manifests = {set_id: _trusted(found) for set_id, found in opened.catalog.manifests(alive).items()}
     sets = tuple(
         dataclasses.replace(
             _set(one, manifests[one.set_id], _problem(opened.store, manifests[one.set_id], sizes)),
@@ -66,7 +66,7 @@ def read(opened: Opened) -> tuple[Facts, dict[str, Manifest]]:
     return facts, manifests
 
 
-def _believed(found: Manifest | BackupError) -> Manifest:
+def _trusted(found: Manifest | BackupError) -> Manifest:
     if isinstance(found, BackupError):
         raise found
     return found

@@ -37,7 +37,7 @@ class UseCase(t.Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
+class Inspection:
     """How a preflight checks one use case.
 
     `use_case` imports the use case. `kept` maps fields of the preflight's result to fields of the use case's result.
@@ -89,7 +89,7 @@ def _options(value: object) -> t.Mapping[str, object]:
 def rehearse(
     invocation: Invocation[t.Any],
     given: t.Mapping[str, object],
-    looks: t.Mapping[str, Look],
+    looks: t.Mapping[str, Inspection],
     what: str,
     problems: t.Sequence[Problem] = (),
 ) -> Result:
@@ -102,29 +102,31 @@ def rehearse(
     result: Result = {}
     problems = [*before(_options(given["earlier"])), *problems]
     missed = {part for part, _exc in problems}
-    for name, look in looks.items():
-        if (look.optional and given.get(name) is None) or look.follows(name, given, missed):
+    for name, inspection in looks.items():
+        if (inspection.optional and given.get(name) is None) or inspection.follows(name, given, missed):
             continue
         try:
-            found = look.use_case().run(dataclasses.replace(invocation, check_mode=True, options=look.options(name, mine, given)))
+            found = inspection.use_case().run(
+                dataclasses.replace(invocation, check_mode=True, options=inspection.options(name, mine, given))
+            )
         except BackupError as exc:
-            if look.alone and exc.msg in [other.msg for _part, other in problems]:
-                problems += collect([(name, functools.partial(look.alone, look.options(name, mine, given)))])
+            if inspection.alone and exc.msg in [other.msg for _part, other in problems]:
+                problems += collect([(name, functools.partial(inspection.alone, inspection.options(name, mine, given)))])
             problems.append((name, exc))
         else:
-            result.update({ours: found[theirs] for ours, theirs in look.kept.items() if theirs in found})
+            result.update({ours: found[theirs] for ours, theirs in inspection.kept.items() if theirs in found})
     refuse(problems, what)
     return result
 
 
 def before(earlier: t.Mapping[str, object]) -> list[Problem]:
     """Return the errors of earlier tasks (see BEFORE) and of the settings. A skipped task is not an error."""
-    told: list[Problem] = [(SETTINGS, OptionError(words)) for words in t.cast("list[str]", earlier.get(SETTINGS, []))]
+    problems: list[Problem] = [(SETTINGS, OptionError(words)) for words in t.cast("list[str]", earlier.get(SETTINGS, []))]
     for part, field in BEFORE.items():
         result = _options(earlier.get(part) or {})
         if result and field not in result and not result.get("skipped"):
-            told.append((part, _raised(result)))
-    return told
+            problems.append((part, _raised(result)))
+    return problems
 
 
 def _raised(result: t.Mapping[str, object]) -> BackupError:

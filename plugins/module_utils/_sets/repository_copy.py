@@ -55,17 +55,17 @@ class CopyResult(_Copy, total=False):
 
 
 def run(invocation: Invocation[Options]) -> CopyResult:
-    with progress.shown() as told:
-        return _copied(invocation, told)
+    with progress.shown() as display:
+        return _copied(invocation, display)
 
 
-def _copied(invocation: Invocation[Options], told: Progress) -> CopyResult:
+def _copied(invocation: Invocation[Options], display: Progress) -> CopyResult:
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn, everything=True)
     target = open_store(given.destination, given.access.bucket)
     _check_target(opened, target)
     target.check_writable(probe=not invocation.check_mode)
-    done = _Copier(opened, target, given.read_all, invocation.check_mode, told)
+    done = _Copier(opened, target, given.read_all, invocation.check_mode, display)
     done.run()
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
     result: CopyResult = {

@@ -67,11 +67,11 @@ def run(invocation: Invocation[Options]) -> RepositoryVerifyResult:
 
     A fault in the journal raises an error, because nothing below it could be trusted. Other faults are failed checks.
     """
-    with progress.shown() as told:
-        return _verified(invocation, told)
+    with progress.shown() as display:
+        return _verified(invocation, display)
 
 
-def _verified(invocation: Invocation[Options], told: Progress) -> RepositoryVerifyResult:
+def _verified(invocation: Invocation[Options], display: Progress) -> RepositoryVerifyResult:
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn, everything=True)
     signer = access.signer(opened, given.access.deployment, given.signing_key, layout.DRILL) if given.signing_key else None
@@ -82,7 +82,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> RepositoryVeri
     manifests, checks = _manifests(opened)
     stored = _unique(manifests.values())
     chosen = [one for one in stored if _turn(one.path, given.parts) == part]
-    seen = [*_bytes(opened, stored, chosen, told), *_evidence(opened), *_decryptable(opened, stored, identities)]
+    seen = [*_bytes(opened, stored, chosen, display), *_evidence(opened), *_decryptable(opened, stored, identities)]
     failed = _failed(manifests, [*checks, *seen])
     done = Verification(given.parts, part, len(chosen), failed)
     checks = [
@@ -171,7 +171,7 @@ def _unique(manifests: t.Iterable[Manifest]) -> list[Artifact]:
     return [found[key] for key in sorted(found)]
 
 
-def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Artifact], told: Progress) -> list[Check]:
+def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Artifact], display: Progress) -> list[Check]:
     """Read the chosen objects completely, and check only the size of the others."""
     others = []
     for one in set(stored).difference(chosen):
@@ -180,7 +180,7 @@ def _bytes(opened: Opened, stored: t.Sequence[Artifact], chosen: t.Sequence[Arti
         except BackupError as exc:
             others.append(Check(objects.CHECK_ID, FAIL, exc.msg, details={"path": one.path}))
     nothing = [Check(objects.CHECK_ID, UNPROVEN, "this part contains no object")]
-    read = objects.verify(opened.store, chosen, told) if chosen else nothing
+    read = objects.verify(opened.store, chosen, display) if chosen else nothing
     return [*read, *sorted(others, key=lambda one: one.message)]
 
 

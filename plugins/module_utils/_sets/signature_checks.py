@@ -85,12 +85,12 @@ def unsigned(opened: Opened) -> list[Check]:
     """
     if not opened.journal.unsigned:
         return []
-    told = access.unsigned_words(opened.store, opened.journal)
+    message = access.unsigned_words(opened.store, opened.journal)
     numbers = {layout.entry_sequence(key) for key in opened.journal.unsigned}
     signed = [key for key in _unlinked(opened) if (found := _SIGNATURE.match(key)) and int(found[1]) in numbers and _signer(opened, key)]
     if not signed:
-        return [Check(UNSIGNED, WARN, told)]
-    words = f"{told}. But {signed[0]} signs an entry at this number, which was altered or not fully written; compare with another copy"
+        return [Check(UNSIGNED, WARN, message)]
+    words = f"{message}. But {signed[0]} signs an entry at this number, which was altered or not fully written; compare with another copy"
     return [Check(UNSIGNED, UNPROVEN, words, details={"signatures": signed[:LISTED]})]
 
 
@@ -109,7 +109,7 @@ def _signer(opened: Opened, key: str) -> tuple[sshsig.Signature, str] | None:
         found = sshsig.parse(data, key)
     except BackupError:
         return None
-    who = opened.verifier.whose(found, layout.NAMESPACE_JOURNAL)
+    who = opened.verifier.principals_of(found, layout.NAMESPACE_JOURNAL)
     return (found, who) if who and not _is_copy(opened, data) else None
 
 

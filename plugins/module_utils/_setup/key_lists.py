@@ -73,10 +73,10 @@ class _List:
         marked = MARK in lines
         return cls(path, lines if marked else [MARK, *lines], changed=not marked)
 
-    def add(self, lines: t.Sequence[str], told: str) -> None:
+    def add(self, lines: t.Sequence[str], note: str) -> None:
         """Append lines. Existing lines are not moved."""
         self.lines = [*(self.lines if self.lines[-1] else self.lines[:-1]), *lines, ""]
-        self.added.append(told)
+        self.added.append(note)
         self.changed = True
 
     @property
@@ -104,12 +104,12 @@ def run(invocation: Invocation[Options]) -> ListsResult:
     if not invocation.check_mode:
         for one in changed:
             whole_files.replace(one.path, one.text)
-    added = [f"{os.path.basename(one.path)}: {told}" for one in lists for told in one.added]
+    added = [f"{os.path.basename(one.path)}: {note}" for one in lists for note in one.added]
     return {
         "changed": bool(changed),
         "added": added,
         "lists": {os.path.basename(one.path): one.text for one in lists},
-        "diff": {"before": "", "after": "".join(f"{told}\n" for told in added)},
+        "diff": {"before": "", "after": "".join(f"{note}\n" for note in added)},
     }
 
 
@@ -135,11 +135,11 @@ def _recipients(given: Options, check_mode: bool) -> list[_List]:
     return list(lists.values())
 
 
-def _given(kept: _List, texts: t.Sequence[str], whose: str, check_mode: bool) -> list[str]:
+def _given(kept: _List, texts: t.Sequence[str], owner: str, check_mode: bool) -> list[str]:
     """Return the keys from the hosts. In check mode, keys that a run would create are added to the diff instead."""
     if not check_mode and not (texts and all(texts)):
-        raise OptionError(f"no key given for {whose}; run setup with the tag caracal_setup_keys first")
+        raise OptionError(f"no key given for {owner}; run setup with the tag caracal_setup_keys first")
     for text in texts:
         if not text:
-            kept.add([], f"{whose} (new)")
+            kept.add([], f"{owner} (new)")
     return [text for text in texts if text]

@@ -69,12 +69,12 @@ def signer_lines(
     for key in apart(keys, principal, sshsig.fingerprint):
         if key in valid:
             continue
-        told = f"{principal} has the key {sshsig.fingerprint(key)}"
+        claim = f"{principal} has the key {sshsig.fingerprint(key)}"
         if any(one.key == key for one in theirs):
-            raise KeyProblem(f"{told}, which is not valid now according to {path}; create a new key")
+            raise KeyProblem(f"{claim}, which is not valid now according to {path}; create a new key")
         if theirs and not (valid and valid <= set(keys)):
             listed = ", ".join(sshsig.fingerprint(one.key) for one in theirs if one.key not in keys)
-            raise KeyProblem(f"{told}, but {path} lists {listed}; {_ROTATION}")
+            raise KeyProblem(f"{claim}, but {path} lists {listed}; {_ROTATION}")
         others = [one.principals for one in known if one.key == key]
         if others:
             raise KeyProblem(
@@ -101,12 +101,12 @@ def recipient_lines(lines: t.Sequence[str], path: str, name: str, given: t.Seque
             continue
         exchanged = [line for line in theirs if line not in given]
         if exchanged:
-            listed = ", ".join(_told(line) for line in exchanged)
+            listed = ", ".join(_described(line) for line in exchanged)
             raise KeyProblem(f"{name} has the recipient {recipients.fingerprint(one)}, but {path} lists {listed}; {_ROTATION}")
         if one not in (line.strip() for line in lines):
             found[one] = [mark, one]
     return found
 
 
-def _told(listed: str) -> str:
+def _described(listed: str) -> str:
     return recipients.fingerprint(listed) if listed.startswith("age1") else "something else"

@@ -23,14 +23,14 @@ def refuse_shared_folder(path: str) -> None:
 def write_new(path: str, text: str) -> bool:
     """Write a new file. Returns False, and writes nothing, if it exists. Raises the same errors."""
     folder, name = _folder(path)
-    with _told(path), folder:
+    with _translated_errors(path), folder:
         return folder.add(name, text.encode("ascii"))
 
 
 def replace(path: str, text: str, mode: int = OWN) -> None:
     """Replace a file atomically, or create it. Raises the same errors."""
     folder, name = _folder(path)
-    with _told(path), folder:
+    with _translated_errors(path), folder:
         folder.replace(name, text.encode("ascii"), mode)
 
 
@@ -45,7 +45,7 @@ def _folder(path: str) -> tuple[Folder, str]:
 
 
 @contextlib.contextmanager
-def _told(path: str) -> t.Iterator[None]:
+def _translated_errors(path: str) -> t.Iterator[None]:
     try:
         yield
     except OSError as exc:

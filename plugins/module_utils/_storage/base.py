@@ -184,8 +184,8 @@ class Store(abc.ABC):
         """Return the lock of a version, or of the newest version if `version` is empty. Raises PermissionMissing."""
         return NO_LOCK
 
-    def lock_wanted(self, key: str, moment: datetime.datetime) -> Locked:
-        """Return the lock that the options require for an object created at `moment`.
+    def lock_wanted(self, key: str, when: datetime.datetime) -> Locked:
+        """Return the lock that the options require for an object created at `when`.
 
         It does not depend on the current time, so a later check requires the same lock.
         """

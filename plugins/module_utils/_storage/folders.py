@@ -35,9 +35,9 @@ _REMEDIES = {
 }
 
 
-def told(path: str) -> t.ContextManager[None]:
+def translated_errors(path: str) -> t.ContextManager[None]:
     """Convert OSError to a StorageError that names the path and the remedy, or to ObjectMissing."""
-    return paths.told(path, _problem)
+    return paths.translated_errors(path, _problem)
 
 
 def _problem(path: str, exc: OSError) -> BackupError:
@@ -81,7 +81,7 @@ def check_parent(root: str) -> None:
 
 def check_may_write(place: str) -> None:
     """Raise StorageError if this user cannot write into a directory. Writes nothing."""
-    with told(place):
+    with translated_errors(place):
         if not os.path.isdir(place):
             raise problem(place, errno.ENOTDIR)
         if os.statvfs(place).f_flag & os.ST_RDONLY:

@@ -19,7 +19,7 @@ from .._files import paths
 from .._files.folder import PLAIN, Folder
 from . import folders
 from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_part
-from .folders import told
+from .folders import translated_errors
 
 BUFFER = 1 << 20
 _PARTIAL = re.compile(r"\.[0-9a-f]{16}\.partial\Z")
@@ -51,7 +51,7 @@ class LocalStore(Store):
         return _LocalWriter(self, check_key(folder) if folder else "")
 
     def open(self, key: str) -> t.BinaryIO:
-        with told(self.path(key)), self._folder(key) as (folder, name):
+        with translated_errors(self.path(key)), self._folder(key) as (folder, name):
             # An object that is being published has a second name, so the number of links is not checked.
             fd = os.open(name, PLAIN, dir_fd=folder.descriptor)
             if stat_flags.S_ISREG(os.fstat(fd).st_mode):
@@ -60,14 +60,14 @@ class LocalStore(Store):
         raise _no_file(self.path(key))
 
     def read(self, key: str, limit: int = READ_LIMIT) -> bytes:
-        with self.open(key) as stream, told(self.path(key)):
+        with self.open(key) as stream, translated_errors(self.path(key)):
             data = stream.read(limit + 1)
         if len(data) > limit:
             raise StorageError(f"{self.path(key)} is larger than {limit} bytes, so it cannot be the expected file; use another copy")
         return data
 
     def stat(self, key: str) -> ObjectStat | None:
-        with told(self.path(key)):
+        with translated_errors(self.path(key)):
             try:
                 with self._folder(key) as (folder, name):
                     found = folder.stat(name)
@@ -99,7 +99,7 @@ class LocalStore(Store):
 
         Entries before the name `first` are left out, with few exceptions.
         """
-        with told(self.path(folder)):
+        with translated_errors(self.path(folder)):
             try:
                 entered = folders.enter(self.location, check_key(folder) if folder else "")
             except FileNotFoundError:
@@ -113,7 +113,7 @@ class LocalStore(Store):
         return [(name, about) for name, about in found if about is not None]
 
     def delete(self, key: str) -> None:
-        with told(self.path(key)), contextlib.suppress(FileNotFoundError), self._folder(key) as (folder, name):
+        with translated_errors(self.path(key)), contextlib.suppress(FileNotFoundError), self._folder(key) as (folder, name):
             folder.unlink(name)
             folder.sync()
 
@@ -148,7 +148,7 @@ class LocalStore(Store):
 
     def _unlink(self, folder: str, name: str) -> None:
         """Remove a file. Its name need not be valid in a key."""
-        with told(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-" if folder else "-") as (outer, _name):
+        with translated_errors(f"{self.path(folder)}/{name}"), self._folder(f"{folder}/-" if folder else "-") as (outer, _name):
             outer.unlink(name)
 
     def clock(self) -> datetime.datetime | None:
@@ -156,7 +156,7 @@ class LocalStore(Store):
 
     def free_bytes(self) -> int | None:
         place = folders.nearest(self.location)
-        with told(place):
+        with translated_errors(place):
             free = os.statvfs(place)
         return free.f_bavail * free.f_frsize
 
@@ -175,7 +175,7 @@ class LocalStore(Store):
         """Create the store's directory, and missing directories above it."""
         folders.check_may_write(folders.nearest(self.location))
         if not dry:
-            with told(self.location):
+            with translated_errors(self.location):
                 paths.make_all(self.location).close()
 
     def _existing(self) -> str:
@@ -190,7 +190,7 @@ class _LocalWriter(ObjectWriter):
         self._where = store.path(folder)
         self._size = 0
         folders.check_parent(store.location)
-        with told(self._where):
+        with translated_errors(self._where):
             self._folder = folders.make(store.location, folder)
             try:
                 self._fd = self._folder.create(self._name)
@@ -200,7 +200,7 @@ class _LocalWriter(ObjectWriter):
 
     def write(self, data: bytes) -> int:
         view = memoryview(data)
-        with told(self._where):
+        with translated_errors(self._where):
             while view:
                 view = view[os.write(self._fd, view) :]
         self._size += len(data)
@@ -209,7 +209,7 @@ class _LocalWriter(ObjectWriter):
     def publish(self, key: str) -> ObjectStat:
         folder, name = _split(key)
         path = self._store.path(key)
-        with told(path):
+        with translated_errors(path):
             os.fsync(self._fd)
             try:
                 with folders.make(self._store.location, folder) as target:

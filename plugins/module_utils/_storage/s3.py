@@ -18,7 +18,7 @@ from . import s3_client, s3_holds, s3_lock, s3_prepare, s3_ranges, s3_read, s3_v
 from .archived import NO_LOCK, Held, Locked
 from .base import READ_LIMIT, ObjectStat, ObjectWriter, Store, check_key, is_part
 from .s3_bucket import Bucket
-from .s3_client import Connection, told
+from .s3_client import Connection, translated_errors
 from .s3_lock import Lock
 from .s3_upload import S3Writer
 from .s3_versions import Found
@@ -78,7 +78,7 @@ class S3Store(Store):
         self.bucket.delete(key)
 
     def purge(self, key: str) -> None:
-        with told(self.bucket.path(key)):
+        with translated_errors(self.bucket.path(key)):
             for version in s3_versions.ids(self.bucket, key):
                 self.bucket.client.delete_object(**self.bucket.named(key), VersionId=version)
         self._kept.pop(key, None)
@@ -150,12 +150,12 @@ class S3Store(Store):
 
     def lock_of(self, one: Held) -> Locked:
         version = {"VersionId": one.version} if one.version else {}
-        with told(self.bucket.path(one.key)):
+        with translated_errors(self.bucket.path(one.key)):
             about = self.bucket.client.head_object(**self.bucket.named(one.key), **version)
         return Locked(about.get("ObjectLockMode"), about.get("ObjectLockRetainUntilDate"))
 
-    def lock_wanted(self, key: str, moment: datetime.datetime) -> Locked:
-        until = self.bucket.lock.until(key, moment)
+    def lock_wanted(self, key: str, when: datetime.datetime) -> Locked:
+        until = self.bucket.lock.until(key, when)
         return Locked(self.bucket.lock.mode, until) if until else NO_LOCK
 
     def extend(self, key: str, one: Held | None = None) -> None:
@@ -164,7 +164,7 @@ class S3Store(Store):
         if wanted is None:
             return
         version = {**self.bucket.named(key), "VersionId": found.version}
-        with told(self.bucket.path(key)):
+        with translated_errors(self.bucket.path(key)):
             about = self.bucket.client.head_object(**version)
             until = about.get("ObjectLockRetainUntilDate")
             if until is None or until < wanted:

@@ -14,7 +14,7 @@ import typing as t
 
 from .._errors import StorageError
 from . import s3_client, s3_lock
-from .s3_client import Connection, told
+from .s3_client import Connection, translated_errors
 from .s3_lock import Lock
 
 
@@ -45,7 +45,7 @@ class Bucket:
 
     def delete(self, key: str) -> None:
         """Add a delete marker: under Object Lock, a writer cannot remove a version."""
-        with told(self.path(key)):
+        with translated_errors(self.path(key)):
             self.client.delete_object(**self.named(key))
 
     def lock_arguments(self, key: str) -> dict[str, t.Any]:
@@ -56,7 +56,7 @@ class Bucket:
         version = made.get("VersionId")
         if not version or version == "null":
             raise StorageError(f"{self.path(key)}: the bucket keeps no versions; enable versioning")
-        with told(self.path(key)):
+        with translated_errors(self.path(key)):
             about = self.client.head_object(**self.named(key), VersionId=version, ChecksumMode="ENABLED")
         if about["ContentLength"] != size or about.get("ChecksumSHA256") != checksum:
             raise StorageError(

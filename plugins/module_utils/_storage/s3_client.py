@@ -70,7 +70,7 @@ def connect(where: str, to: Connection) -> t.Any:
         max_pool_connections=CONNECTIONS,
         s3={"addressing_style": "path" if to.path_style else "auto"},
     )
-    with told(where):
+    with translated_errors(where):
         session = botocore.session.Session(profile=to.profile)
         if to.credentials_file:
             session.set_config_variable("credentials_file", to.credentials_file)
@@ -125,7 +125,7 @@ def _assume(session: t.Any, to: Connection) -> None:
 
 
 @contextlib.contextmanager
-def told(where: str) -> t.Iterator[None]:
+def translated_errors(where: str) -> t.Iterator[None]:
     """Convert all errors of boto3 to a one-line message that names `where` and the remedy."""
     require_boto3()
     import botocore.exceptions as known
@@ -147,8 +147,8 @@ def told(where: str) -> t.Iterator[None]:
     except (known.HTTPClientError, known.IncompleteReadError, known.ConnectionError) as exc:
         raise Unreachable(f"{where}: no answer after {ATTEMPTS} tries ({type(exc).__name__}); check s3_endpoint and the network") from exc
     except (known.BotoCoreError, ValueError) as exc:
-        said = " ".join(str(exc).split())[:200]
-        raise OptionError(f"{where}: {said}; correct the s3_ options") from exc
+        message = " ".join(str(exc).split())[:200]
+        raise OptionError(f"{where}: {message}; correct the s3_ options") from exc
 
 
 def code(exc: t.Any) -> str:
@@ -156,7 +156,7 @@ def code(exc: t.Any) -> str:
 
 
 def answered(error: BackupError) -> str:
-    """Return the error code of the store's answer from which `told` created this error; empty if there was no answer."""
+    """Return the error code of the store's answer from which `translated_errors` created this error; empty if there was no answer."""
     return code(error.__cause__) if hasattr(error.__cause__, "response") else ""
 
 
@@ -168,10 +168,10 @@ def _refused(where: str, exc: t.Any) -> BackupError:
     for codes, kind, remedy in _REMEDIES:
         if status in codes:
             return kind(f"{where}: {remedy.format(action=exc.operation_name)}")
-    said = " ".join(str(exc.response.get("Error", {}).get("Message", "")).split())[:200]
-    if "ObjectLockConfiguration" in what or "Object Lock" in said:
+    message = " ".join(str(exc.response.get("Error", {}).get("Message", "")).split())[:200]
+    if "ObjectLockConfiguration" in what or "Object Lock" in message:
         return StorageError(f"{where}: the bucket has no Object Lock; create a bucket with Object Lock, or set lock_mode to none")
-    return StorageError(f"{where}: the store refused {exc.operation_name}: {what} {said}".rstrip() + "; see the store's documentation")
+    return StorageError(f"{where}: the store refused {exc.operation_name}: {what} {message}".rstrip() + "; see the store's documentation")
 
 
 _REMEDIES: tuple[tuple[tuple[str, ...], type[BackupError], str], ...] = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .._errors import PermissionMissing, StorageError
 from .s3_bucket import Bucket
-from .s3_client import answered, told
+from .s3_client import answered, translated_errors
 from .s3_versions import Found
 
 _ON, _OFF = "ON", "OFF"
@@ -22,20 +22,20 @@ def is_on(bucket: Bucket, found: Found) -> bool:
     A HEAD request does not fail without this permission: it reports no legal hold.
     """
     try:
-        with told(bucket.path(found.key)):
-            said = bucket.client.get_object_legal_hold(**bucket.named(found.key), VersionId=found.version)
+        with translated_errors(bucket.path(found.key)):
+            response = bucket.client.get_object_legal_hold(**bucket.named(found.key), VersionId=found.version)
     except StorageError as exc:
         if answered(exc) in _NEVER:
             return False
         raise
-    return bool(said["LegalHold"]["Status"] == _ON)
+    return bool(response["LegalHold"]["Status"] == _ON)
 
 
 def put(bucket: Bucket, found: Found, on: bool) -> None:
     """Place a legal hold on exactly this version and read it back, or remove it. Raises PermissionMissing, StorageError."""
     where = bucket.path(found.key)
     try:
-        with told(where):
+        with translated_errors(where):
             bucket.client.put_object_legal_hold(
                 **bucket.named(found.key), VersionId=found.version, LegalHold={"Status": _ON if on else _OFF}
             )

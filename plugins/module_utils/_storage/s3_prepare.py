@@ -14,7 +14,7 @@ import typing as t
 from .._errors import PermissionMissing, StorageError
 from . import s3_lock
 from .s3_bucket import Bucket
-from .s3_client import answered, told
+from .s3_client import answered, translated_errors
 
 UPLOAD_AGE = datetime.timedelta(days=1)
 CANARIES = "canaries"
@@ -29,7 +29,7 @@ def check_bucket(bucket: Bucket) -> None:
     Raises StorageError, PermissionMissing, Unreachable.
     """
     where = f"s3://{bucket.name}"
-    with told(where):
+    with translated_errors(where):
         versioning = bucket.client.get_bucket_versioning(Bucket=bucket.name).get("Status")
     if versioning != "Enabled":
         raise StorageError(f"{where} keeps no versions, so overwritten objects are lost; enable versioning, preferably with Object Lock")
@@ -42,7 +42,7 @@ def check_bucket(bucket: Bucket) -> None:
 def has_lock(bucket: Bucket) -> bool:
     """Return whether the bucket has Object Lock, independent of the options. Raises PermissionMissing, Unreachable, StorageError."""
     try:
-        with told(f"s3://{bucket.name}"):
+        with translated_errors(f"s3://{bucket.name}"):
             found = bucket.client.get_object_lock_configuration(Bucket=bucket.name)
     except StorageError as exc:
         if answered(exc) in NO_LOCK:
@@ -53,7 +53,7 @@ def has_lock(bucket: Bucket) -> bool:
 
 def clock(bucket: Bucket) -> datetime.datetime | None:
     """Return the store's time from the date of an answer, or None if it has no date."""
-    with told(bucket.location):
+    with translated_errors(bucket.location):
         answer = bucket.client.list_object_versions(Bucket=bucket.name, Prefix=bucket.root, MaxKeys=1)
     try:
         return email.utils.parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
@@ -64,7 +64,7 @@ def clock(bucket: Bucket) -> datetime.datetime | None:
 def probe_write(bucket: Bucket) -> None:
     """Begin and abort a write, which leaves nothing. The path is one to which every writer needs access."""
     key = f"{PROBED}/probe-{secrets.token_hex(8)}"
-    with told(bucket.path(key)):
+    with translated_errors(bucket.path(key)):
         made = bucket.client.create_multipart_upload(**bucket.named(key), **bucket.lock_arguments(key))
         bucket.client.abort_multipart_upload(**bucket.named(key), UploadId=made["UploadId"])
 
@@ -72,13 +72,13 @@ def probe_write(bucket: Bucket) -> None:
 def uploads(bucket: Bucket, prefix: str) -> t.Iterator[dict[str, t.Any]]:
     """Yield the incomplete uploads below a prefix."""
     pages = bucket.client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket.name, Prefix=bucket.root + prefix)
-    with told(bucket.path(prefix)):
+    with translated_errors(bucket.path(prefix)):
         for page in pages:
             yield from page.get("Uploads", [])
 
 
 def abort(bucket: Bucket, upload: t.Mapping[str, t.Any]) -> None:
-    with told(f"s3://{bucket.name}/{upload['Key']}"):
+    with translated_errors(f"s3://{bucket.name}/{upload['Key']}"):
         bucket.client.abort_multipart_upload(Bucket=bucket.name, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
@@ -100,7 +100,7 @@ def prove_lock(bucket: Bucket) -> None:
     key = f"{CANARIES}/{secrets.token_hex(8)}"
     until = (bucket.now() + datetime.timedelta(days=1)).replace(microsecond=0)
     lock = {"ObjectLockMode": s3_lock.GOVERNANCE, "ObjectLockRetainUntilDate": until}
-    with told(bucket.path(key)):
+    with translated_errors(bucket.path(key)):
         made = bucket.client.put_object(**bucket.named(key), Body=b"canary", ChecksumAlgorithm="SHA256", **lock)
     version = {**bucket.named(key), "VersionId": made["VersionId"]}
     shorter = {"Mode": s3_lock.GOVERNANCE, "RetainUntilDate": until - datetime.timedelta(hours=12)}
@@ -123,7 +123,7 @@ def prove_lock(bucket: Bucket) -> None:
 
 def _is_refused(bucket: Bucket, key: str, act: t.Callable[[], t.Any]) -> bool:
     try:
-        with told(bucket.path(key)):
+        with translated_errors(bucket.path(key)):
             act()
     except PermissionMissing:
         return True

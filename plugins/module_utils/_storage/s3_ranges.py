@@ -11,7 +11,7 @@ import typing as t
 
 from .._errors import StorageError, Unreachable
 from . import s3_read
-from .s3_client import ATTEMPTS, told
+from .s3_client import ATTEMPTS, translated_errors
 
 BUFFER = 1 << 18
 # Smaller objects are read with one request: its latency exceeds the transfer time of a usual hourly export.
@@ -61,7 +61,7 @@ class Ranges(io.RawIOBase):
     def _read(self, start: int, end: int) -> bytes:
         for attempt in range(ATTEMPTS):
             try:
-                with told(self._where):
+                with translated_errors(self._where):
                     data = bytes(self._get(Range=f"bytes={start}-{end - 1}")["Body"].read())
             except Unreachable:
                 if attempt == ATTEMPTS - 1:

@@ -15,7 +15,7 @@ import typing as t
 
 from .._errors import StorageError, Unreachable
 from . import s3_parts
-from .s3_client import ATTEMPTS, told
+from .s3_client import ATTEMPTS, translated_errors
 from .s3_parts import composite, part_size, text
 
 BUFFER = 1 << 20
@@ -30,7 +30,7 @@ class Body(io.RawIOBase):
         self._where = where
         self._position = 0
         self._failures = 0
-        with told(where):
+        with translated_errors(where):
             self._answer = get(ChecksumMode="ENABLED")
         self.size = int(self._answer["ContentLength"])
         self._sum = _Sum(self._answer)
@@ -41,7 +41,7 @@ class Body(io.RawIOBase):
     def readinto(self, buffer: t.Any) -> int:
         while True:
             try:
-                with told(self._where):
+                with translated_errors(self._where):
                     data = self._answer["Body"].read(len(buffer))
                     if not data and self._position < self.size:
                         raise Unreachable(f"{self._where}: the connection ended too early")
@@ -61,7 +61,7 @@ class Body(io.RawIOBase):
         if self._failures >= ATTEMPTS:
             raise Unreachable(f"{self._where}: the connection broke {ATTEMPTS} times; check the network, and try again")
         self._answer["Body"].close()
-        with told(self._where):
+        with translated_errors(self._where):
             self._answer = self._get(Range=f"bytes={self._position}-")
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from .._errors import BackupError, ObjectExists, StorageError
 from . import s3_parts
 from .base import ObjectStat, ObjectWriter, check_key
 from .s3_bucket import Bucket
-from .s3_client import answered, told
+from .s3_client import answered, translated_errors
 from .s3_parts import PARTS_MAX, composite, part_size, text
 
 IN_FLIGHT = 32 << 20
@@ -105,7 +105,7 @@ class S3Writer(ObjectWriter):
         upload, self._upload = self._upload, ""
         self._close()
         if upload:
-            with contextlib.suppress(BackupError), told(self._bucket.path(self._key)):
+            with contextlib.suppress(BackupError), translated_errors(self._bucket.path(self._key)):
                 self._bucket.client.abort_multipart_upload(**self._bucket.named(self._key), UploadId=upload)
 
     def _close(self) -> None:
@@ -120,7 +120,7 @@ class S3Writer(ObjectWriter):
         return {**self._bucket.named(key), "Metadata": {"writer": self._nonce, "part": str(s3_parts.PART)}, **self._asked}
 
     def _begin(self, key: str) -> str:
-        with told(self._bucket.path(key)):
+        with translated_errors(self._bucket.path(key)):
             made = self._bucket.client.create_multipart_upload(**self._made_of(key), ChecksumAlgorithm="SHA256")
         return str(made["UploadId"])
 
@@ -150,14 +150,14 @@ class S3Writer(ObjectWriter):
 
     def _put_part(self, number: int, start: int, data: bytes) -> Part:
         digest = hashlib.sha256(data).digest()
-        with told(self._bucket.path(self._key)):
-            said = self._bucket.client.upload_part(
+        with translated_errors(self._bucket.path(self._key)):
+            response = self._bucket.client.upload_part(
                 **self._bucket.named(self._key), UploadId=self._upload, PartNumber=number, Body=data, ChecksumSHA256=text(digest)
             )
-        return self._agreed(Part(number, start, len(data), digest, said["ETag"]), said)
+        return self._agreed(Part(number, start, len(data), digest, response["ETag"]), response)
 
-    def _agreed(self, part: Part, said: t.Mapping[str, t.Any]) -> Part:
-        if said.get("ChecksumSHA256") != text(part.digest):
+    def _agreed(self, part: Part, response: t.Mapping[str, t.Any]) -> Part:
+        if response.get("ChecksumSHA256") != text(part.digest):
             raise StorageError(
                 f"{self._bucket.path(self._key)}: the store reports another SHA-256 of part {part.number} than was sent; "
                 "try again, or use a store with SHA-256 checksums"
@@ -175,19 +175,19 @@ class S3Writer(ObjectWriter):
         """Send a request that creates `key`. After a lost answer, it is sent again and then finds its own object."""
         for attempt in range(CONFLICTS):
             try:
-                with told(self._bucket.path(key)):
+                with translated_errors(self._bucket.path(key)):
                     return t.cast("t.Mapping[str, t.Any]", request())
             except StorageError as exc:
-                said = answered(exc)
-                if said in ("PreconditionFailed", "412", "NoSuchUpload") and (found := self._own(key)):
+                code = answered(exc)
+                if code in ("PreconditionFailed", "412", "NoSuchUpload") and (found := self._own(key)):
                     return found
-                if said not in ("ConditionalRequestConflict", "OperationAborted") or attempt == CONFLICTS - 1:
+                if code not in ("ConditionalRequestConflict", "OperationAborted") or attempt == CONFLICTS - 1:
                     raise
                 self._bucket.pause(attempt)
         raise StorageError(f"{self._bucket.path(key)}: another writer keeps writing this object; try again")
 
     def _own(self, key: str) -> t.Mapping[str, t.Any] | None:
-        with contextlib.suppress(BackupError), told(self._bucket.path(key)):
+        with contextlib.suppress(BackupError), translated_errors(self._bucket.path(key)):
             found = self._bucket.client.head_object(**self._bucket.named(key))
             if found.get("Metadata", {}).get("writer") == self._nonce:
                 return t.cast("t.Mapping[str, t.Any]", found)
@@ -207,12 +207,12 @@ class S3Writer(ObjectWriter):
             self._bucket.delete(source)
 
     def _copy_part(self, source: dict[str, str], part: Part) -> Part:
-        with told(self._bucket.path(self._key)):
-            said = self._bucket.client.upload_part_copy(
+        with translated_errors(self._bucket.path(self._key)):
+            response = self._bucket.client.upload_part_copy(
                 **self._bucket.named(self._key),
                 UploadId=self._upload,
                 PartNumber=part.number,
                 CopySource=source,
                 CopySourceRange=f"bytes={part.start}-{part.start + part.size - 1}",
             )["CopyPartResult"]
-        return self._agreed(dataclasses.replace(part, tag=said["ETag"]), said)
+        return self._agreed(dataclasses.replace(part, tag=response["ETag"]), response)

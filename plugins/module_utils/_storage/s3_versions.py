@@ -16,7 +16,7 @@ import typing as t
 from . import s3_lock
 from .archived import Held
 from .s3_bucket import Bucket
-from .s3_client import told
+from .s3_client import translated_errors
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def walk(bucket: Bucket, prefix: str, after: str = "") -> t.Iterator[Found]:
     start = {"KeyMarker": root + after} if after else {}
     pages = bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=root + prefix, **start)
     waiting: dict[str, tuple[list[t.Any], list[t.Any]]] = {}
-    with told(bucket.path(prefix)):
+    with translated_errors(bucket.path(prefix)):
         for page in pages:
             versions, markers = page.get("Versions", []), page.get("DeleteMarkers", [])
             last = max((one["Key"] for one in (*versions, *markers)), default="")
@@ -76,7 +76,7 @@ def of_key(bucket: Bucket, key: str) -> list[Held]:
     name = bucket.root + key
     versions: list[t.Any] = []
     marked = False
-    with told(bucket.path(key)):
+    with translated_errors(bucket.path(key)):
         for page in bucket.client.get_paginator("list_object_versions").paginate(Bucket=bucket.name, Prefix=name):
             every = (*page.get("Versions", []), *page.get("DeleteMarkers", []))
             versions += [one for one in page.get("Versions", []) if one["Key"] == name]

@@ -89,15 +89,15 @@ class Child:
         except subprocess.TimeoutExpired as exc:
             self.kill()
             raise StageFailed(f"{self.name} did not end within {timeout:.0f} s and was stopped") from exc
-        said = self._tail.kept().decode("utf-8", "replace").strip() if self._tail else ""
+        stderr = self._tail.kept().decode("utf-8", "replace").strip() if self._tail else ""
         if code != 0:
-            raise self.failure(code, said)
-        return said
+            raise self.failure(code, stderr)
+        return stderr
 
-    def failure(self, code: int, said: str) -> StageFailed:
+    def failure(self, code: int, stderr: str) -> StageFailed:
         """Return the error for an exit status other than 0."""
-        told = "\n".join(telling_lines(said))[-2000:]
-        return StageFailed(f"{self.name} failed ({status_text(code)}): {last_line(said)}", stage=self.name, stderr=told)
+        excerpt = "\n".join(telling_lines(stderr))[-2000:]
+        return StageFailed(f"{self.name} failed ({status_text(code)}): {last_line(stderr)}", stage=self.name, stderr=excerpt)
 
     def kill(self) -> None:
         """Kill the child. Harmless if it has ended."""

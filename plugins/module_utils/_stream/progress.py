@@ -26,7 +26,7 @@ from .._files import paths
 from . import pipes, workers
 
 FOLDER = "CARACAL_OPS_PROGRESS"
-TOLD, LEASE = "progress", "lease"
+STATUS, LEASE = "progress", "lease"
 # The console shows one of these words. `LINE` bytes hold one word and two numbers.
 PHASES = ("verifying", "dumping", "restoring", "indexing", "copying")
 LINE = 64
@@ -69,7 +69,7 @@ class Progress:
         """Stop counting. Later calls of `count` have no effect."""
         self._cells = None
 
-    def told(self) -> bytes:
+    def line(self) -> bytes:
         """Return a line of fixed length with the phase, its total bytes and the counted bytes."""
         if self._cells is None or not self._cells[_PHASE]:
             return b" " * (LINE - 1) + b"\n"
@@ -146,15 +146,15 @@ def shown(term: float = TERM) -> t.Iterator[Progress]:
 
     with mmap.mmap(-1, 8 * (_TOTAL + 1 + _SLOTS)) as memory, memoryview(memory) as plain, plain.cast("Q") as cells:
         progress = Progress(cells)
-        beside = multiprocessing.get_context("fork").Process(target=_beside, args=(os.getpid(), folder, progress, term), daemon=True)
-        beside.start()
+        watcher = multiprocessing.get_context("fork").Process(target=_watch, args=(os.getpid(), folder, progress, term), daemon=True)
+        watcher.start()
         try:
             yield progress
         finally:
             progress.end()
-            beside.kill()
-            beside.join()
-            beside.close()
+            watcher.kill()
+            watcher.join()
+            watcher.close()
 
 
 def _ours(folder: str) -> bool:
@@ -166,7 +166,7 @@ def _ours(folder: str) -> bool:
         return False
 
 
-def _beside(worker: int, folder: str, progress: Progress, term: float) -> None:
+def _watch(worker: int, folder: str, progress: Progress, term: float) -> None:
     """Run the watcher.
 
     It lives longer than the worker, until the directory is removed. Signals for the whole process group or terminal
@@ -194,7 +194,7 @@ def _until_left(worker: int, folder: str, progress: Progress, term: float) -> No
     since = time.monotonic()
     while os.getppid() == worker and seen is not None and (seen == first or time.monotonic() - since <= term):
         with contextlib.suppress(OSError):
-            _tell(folder, progress.told())
+            _tell(folder, progress.line())
         time.sleep(min(PAUSE, term / 4))
         now = _renewed(lease)
         if now != seen:
@@ -220,8 +220,8 @@ def _renewed(lease: str) -> int | None:
 def _tell(folder: str, line: bytes) -> None:
     """Overwrite the previous line in a single write."""
     with paths.folder(folder) as found:
-        told = found.open(TOLD, os.O_WRONLY) if found.stat(TOLD) else found.create(TOLD)
+        out = found.open(STATUS, os.O_WRONLY) if found.stat(STATUS) else found.create(STATUS)
     try:
-        pipes.write_all(told, line)
+        pipes.write_all(out, line)
     finally:
-        os.close(told)
+        os.close(out)

@@ -183,5 +183,7 @@ def _work(parent: int, bare: bool, sender: t.Any, function: t.Callable[..., t.An
         sender.send((False, exc))
     except Exception as exc:  # noqa: BLE001 - whatever it was, the parent must hear of it
         where = traceback.extract_tb(exc.__traceback__)[-1]
-        said = " ".join(str(exc).split())
-        sender.send((False, StageFailed(f"{function.__name__} failed: {type(exc).__name__}: {said} ({where.name}, line {where.lineno})")))
+        message = " ".join(str(exc).split())
+        sender.send(
+            (False, StageFailed(f"{function.__name__} failed: {type(exc).__name__}: {message} ({where.name}, line {where.lineno})"))
+        )

@@ -41,4 +41,4 @@ def test_drill_reports_a_damaged_audit_chain(store_drill: Drill, name: str) -> N
     outcome = store_drill.run(until="keys")
     failed, causes = CASES[name]
     found = outcome.failed - OF_THE_DAY.get(name, set())
-    assert (outcome.verdict, found, outcome.causes) == ("fail", failed, causes), outcome.told()
+    assert (outcome.verdict, found, outcome.causes) == ("fail", failed, causes), outcome.summary()

@@ -76,8 +76,8 @@ OLDER = {
 def check(made: Drill, sql: str, wanted: Case) -> None:
     made.after["restore"] = lambda: made.damage(sql)
     outcome = made.run(until="keys")
-    assert (outcome.verdict, outcome.failed) == ("fail", wanted.failed), outcome.told()
-    assert tuple(outcome.causes) == wanted.causes, outcome.told()
+    assert (outcome.verdict, outcome.failed) == ("fail", wanted.failed), outcome.summary()
+    assert tuple(outcome.causes) == wanted.causes, outcome.summary()
 
 
 @pytest.mark.mutation

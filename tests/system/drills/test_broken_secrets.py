@@ -77,8 +77,8 @@ def test_drill_reports_wrong_or_missing_secrets(store_drill: Drill, name: str) -
     if "services.sts.ready" in wanted.unproven:
         store_drill.settings.update(caracal_drill_ready_timeout=20, caracal_drill_settle_timeout=20)
     outcome = store_drill.run(until=wanted.until)
-    assert (outcome.verdict, outcome.failed, outcome.unproven) == ("fail", wanted.failed, wanted.unproven), outcome.told()
-    assert tuple(outcome.causes) == wanted.causes, outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.unproven) == ("fail", wanted.failed, wanted.unproven), outcome.summary()
+    assert tuple(outcome.causes) == wanted.causes, outcome.summary()
 
 
 @pytest.mark.mutation
@@ -86,5 +86,5 @@ def test_drill_reports_a_revoked_admin_token(store_drill: Drill) -> None:
     """Its secret is right, but the API finds a revoked row for it."""
     store_drill.before["services"] = lambda: store_drill.damage("UPDATE admin_tokens SET revoked_at = now()")
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", set(REFUSED.split()), ["admin_token.refused"]), outcome.told()
-    assert outcome.unproven >= set(NOT_ASKED.split()), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", set(REFUSED.split()), ["admin_token.refused"]), outcome.summary()
+    assert outcome.unproven >= set(NOT_ASKED.split()), outcome.summary()

@@ -33,10 +33,10 @@ from scenes.drilling import Drill, command, services
 from twin import keys, surroundings
 
 # Without a Coordinator there is no delegating session, and so no request that could use a one-shot token twice.
-NOBODY_DELEGATES = "canary.refused.replayed_token"
-UNREADY = f"services.coordinator.ready {NOBODY_DELEGATES}"
+NOT_DELEGATED = "canary.refused.replayed_token"
+UNREADY = f"services.coordinator.ready {NOT_DELEGATED}"
 # And its published entries are not read.
-NOBODY_RELAYS = "settled.consumer_lag"
+NOT_RELAYED = "settled.consumer_lag"
 Break = t.Callable[[Drill, Path], None]
 
 
@@ -136,11 +136,11 @@ CASES = {
         "canary.jwks", "kek.wrong", unproven="canary.refused.revoked_session", start=other_kek_in_the_sts),
     "the Gateway has another key for the STS": case("canary.gateway", "gateway_key.wrong", start=other_gateway_key),
     "a service has no command": case(
-        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOBODY_RELAYS}", start=no_coordinator),
+        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOT_RELAYED}", start=no_coordinator),
     "a service ends at once": case(
-        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOBODY_RELAYS}", start=coordinator_that_ends),
+        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOT_RELAYED}", start=coordinator_that_ends),
     "a port is taken": case(
-        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOBODY_RELAYS}", late=port_is_taken),
+        "", "services.not_ready", unproven=f"{UNREADY} canary.gateway {NOT_RELAYED}", late=port_is_taken),
     "no dead row is allowed": case("services.api.ready", "services.outbox_dead", start=no_dead_rows_allowed),
     "the replay directory is not writable": case("services.sts.ready", "services.replay_directory", late=replay_is_not_writable),
     "Redis has another password": case(
@@ -148,7 +148,7 @@ CASES = {
     "the audit group at the end of its stream": case("settled.stream_landed", "redis.group_behind", late=group_at_the_end),
     "an event has a wrong signature": case("settled.dead_letters", "audit_key.differs", late=event_with_a_wrong_signature),
     "the Coordinator may not delete": case(
-        "", "services.grant", unproven=f"{UNREADY} canary.gateway {NOBODY_RELAYS}", late=may_not_delete),
+        "", "services.grant", unproven=f"{UNREADY} canary.gateway {NOT_RELAYED}", late=may_not_delete),
     "a signing key is lost after the comparison": case("canary.jwks", "keys.signing_key_gone", late=signing_key_lost_late),
 }  # fmt: skip
 
@@ -164,8 +164,8 @@ def test_drill_reports_faulty_services_redis_or_sandbox(store_drill: Drill, tmp_
     store_drill.settings.update(caracal_drill_ready_timeout=20, caracal_drill_settle_timeout=20)
     outcome = store_drill.run()
     verdict = "fail" if wanted.failed else "unproven"
-    assert (outcome.verdict, outcome.failed, outcome.unproven) == (verdict, wanted.failed, wanted.unproven), outcome.told()
-    assert tuple(outcome.causes) == wanted.causes, outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.unproven) == (verdict, wanted.failed, wanted.unproven), outcome.summary()
+    assert tuple(outcome.causes) == wanted.causes, outcome.summary()
 
 
 @pytest.mark.mutation
@@ -180,14 +180,14 @@ def test_no_service_starts_if_production_is_reachable(store_drill: Drill) -> Non
 
         store_drill.before["services"] = listen
         outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed) == ("fail", {"sandbox.isolated"}), outcome.told()
+    assert (outcome.verdict, outcome.failed) == ("fail", {"sandbox.isolated"}), outcome.summary()
     assert outcome.causes == ["sandbox.not_isolated"] and not [one for one in outcome.checks if one.startswith("canary.")]
     started = [
         one
         for one in outcome.checks
         if one.startswith("services.") and one.endswith(".ready") and outcome.checks[one]["verdict"] != "unproven"
     ]
-    assert not started, outcome.told()
+    assert not started, outcome.summary()
 
 
 @pytest.mark.mutation
@@ -195,7 +195,7 @@ def test_no_restore_into_a_sandbox_without_isolation(store_drill: Drill, monkeyp
     """The set is not restored."""
     monkeypatch.setattr(preflight, "find_bwrap", lambda: None)
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.not_isolated"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.not_isolated"]), outcome.summary()
     assert "isolation is required" in outcome.checks["drill.sandbox"]["message"] and "drill.restore" in outcome.unproven
 
 
@@ -206,9 +206,9 @@ def test_an_accepted_lack_of_isolation_is_a_warning(store_drill: Drill, monkeypa
     store_drill.settings |= {"caracal_drill_isolation": "auto", "caracal_drill_unisolated_reason": "a laptop"}
     accepted = store_drill.run(until="state")
     assert accepted.document and accepted.document["sandbox"]["isolation"] == "none"
-    assert not accepted.failed and "state.outboxes.api_dead" in accepted.checks, accepted.told()
+    assert not accepted.failed and "state.outboxes.api_dead" in accepted.checks, accepted.summary()
     warned = [accepted.checks[name] for name in ("sandbox.isolation", "sandbox.isolated")]
-    assert all(one["verdict"] == "warn" and one["message"].endswith("; accepted: a laptop") for one in warned), accepted.told()
+    assert all(one["verdict"] == "warn" and one["message"].endswith("; accepted: a laptop") for one in warned), accepted.summary()
     [page] = Path(store_drill.settings["caracal_ops_report_dir"]).rglob("*.html")
     assert "accepted: a laptop" in page.read_text(encoding="utf-8")
 
@@ -224,7 +224,7 @@ def test_no_restore_if_production_is_reachable(store_drill: Drill, monkeypatch: 
         production.listen()
         store_drill.settings["caracal_drill_production"] = [place]
         outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"sandbox.isolated"}, ["sandbox.not_isolated"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"sandbox.isolated"}, ["sandbox.not_isolated"]), outcome.summary()
     assert {"drill.sandbox", "drill.restore", "drill.services"} <= outcome.unproven
     assert outcome.checks["drill.sandbox"]["message"] == "not run: the isolation of the sandbox is not proven"
 

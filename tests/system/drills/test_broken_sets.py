@@ -40,8 +40,8 @@ def flip(path: Path) -> None:
 
 def is_refused_at_once(outcome: Outcome, *failed: str) -> None:
     """Check that such a set is not restored."""
-    assert (outcome.verdict, outcome.failed, outcome.unproven) == ("fail", set(failed), AFTER_VERIFY), outcome.told()
-    assert outcome.causes == ["set.altered"], outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.unproven) == ("fail", set(failed), AFTER_VERIFY), outcome.summary()
+    assert outcome.causes == ["set.altered"], outcome.summary()
 
 
 @pytest.mark.mutation
@@ -79,7 +79,7 @@ def test_set_for_other_recipients_is_unproven(store_drill: Drill, tmp_path: Path
     new_identity(tmp_path / "identity")
     store_drill.settings["caracal_drill_identity_files"] = [str(tmp_path / "identity")]
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["set.identity"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["set.identity"]), outcome.summary()
     assert outcome.unproven == AFTER_VERIFY - {"drill.sandbox", "drill.secrets"}
 
 
@@ -87,7 +87,7 @@ def test_set_for_other_recipients_is_unproven(store_drill: Drill, tmp_path: Path
 def test_secrets_for_other_recipients_are_unproven(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_secrets_identity_files"] = [str(store_drill.scene.identity)]
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["set.identity"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["set.identity"]), outcome.summary()
     assert {"drill.secrets", "drill.keys", "drill.services"} <= outcome.unproven
 
 
@@ -99,7 +99,7 @@ def test_missing_program_is_unproven_and_not_a_failure(store_drill: Drill, setti
         value = [{**one, "command": ["/no/such/program"]} for one in store_drill.settings["caracal_drill_services"]]
     store_drill.settings[role_settings.named("caracal_drill", setting)] = value
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["drill.host"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["drill.host"]), outcome.summary()
     assert outcome.checks[f"drill.{step}"]["message"].startswith("this drill host could not run the step: ")
 
 
@@ -108,34 +108,34 @@ def test_sandbox_on_the_file_system_of_production_is_unproven(store_drill: Drill
     directory = store_source.cluster.info.data_directory
     store_drill.settings.update(caracal_drill_allow_shared_filesystem=False, caracal_drill_source_data_directory=directory)
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.shared"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.shared"]), outcome.summary()
 
 
 @pytest.mark.mutation
 def test_host_without_free_space_is_unproven(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_minimum_free_mb"] = 2**40
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.room"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("unproven", set(), ["sandbox.room"]), outcome.summary()
 
 
 @pytest.mark.mutation
 def test_set_older_than_its_rpo_budget_fails(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_rpo_budget"] = 1e-6
     outcome = store_drill.run(until="state")
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"drill.rpo"}, ["drill.budget"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"drill.rpo"}, ["drill.budget"]), outcome.summary()
 
 
 @pytest.mark.mutation
 def test_drill_longer_than_its_rto_budget_fails(store_drill: Drill) -> None:
     store_drill.settings["caracal_drill_rto_budget"] = 1e-6
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"drill.rto"}, ["drill.budget"]), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {"drill.rto"}, ["drill.budget"]), outcome.summary()
 
 
 @pytest.mark.mutation
 def test_skipped_step_is_unproven(store_drill: Drill) -> None:
     outcome = store_drill.run(without={"evidence"})
-    assert (outcome.verdict, outcome.failed, outcome.unproven, outcome.causes) == ("unproven", set(), set(), []), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.unproven, outcome.causes) == ("unproven", set(), set(), []), outcome.summary()
     assert outcome.checks["drill.evidence"]["message"] == "not run: the step was skipped"
 
 
@@ -167,5 +167,5 @@ def test_drill_signed_with_the_backup_key_warns(store_drill: Drill) -> None:
     signers.write_text(f"{signers.read_text()}drill@prod {key.with_suffix('.pub').read_text()}")
     store_drill.settings["caracal_drill_signing_key"] = str(key)
     outcome = store_drill.run(until="verify")
-    assert outcome.document and outcome.document["separation"]["verdict"] == "warn", outcome.told()
+    assert outcome.document and outcome.document["separation"]["verdict"] == "warn", outcome.summary()
     assert "signed with the set's signing key" in outcome.document["separation"]["message"]

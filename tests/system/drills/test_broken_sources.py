@@ -89,7 +89,7 @@ def test_drill_reports_a_broken_source(drill_of: DrillOf, name: str) -> None:
     made = drill_of(wanted.release, lambda source: source.cluster.execute(*wanted.statements))
     outcome = made.run(until=wanted.until)
     by_backup = {"source.state"} if any(name.startswith("state.") for name in wanted.failed) else set()
-    assert (outcome.failed, tuple(outcome.causes)) == (wanted.failed | by_backup, wanted.causes), outcome.told()
+    assert (outcome.failed, tuple(outcome.causes)) == (wanted.failed | by_backup, wanted.causes), outcome.summary()
     assert outcome.verdict == "fail"
 
 
@@ -102,7 +102,7 @@ def test_drill_creates_a_missing_partition_for_an_old_set(drill_of: DrillOf) -> 
         source.cluster.execute("SET session_replication_role = replica", f"DROP TABLE {month}")
 
     outcome = drill_of(STORE, forget).run(until="prepare")
-    assert outcome.failed == set() and "1 were created" in outcome.checks["prepare.partitions"]["message"], outcome.told()
+    assert outcome.failed == set() and "1 were created" in outcome.checks["prepare.partitions"]["message"], outcome.summary()
 
 
 @pytest.mark.mutation
@@ -123,10 +123,10 @@ def test_programs_started_by_a_set_cannot_write_to_the_host(drill_of: DrillOf) -
 
     outcome = drill_of(STORE, plant).run(until="services")
     assert not place.exists(), "a program of the set wrote to this host"
-    assert outcome.checks.keys() >= {"sandbox.isolation", "sandbox.isolated"}, outcome.told()
+    assert outcome.checks.keys() >= {"sandbox.isolation", "sandbox.isolated"}, outcome.summary()
     assert outcome.checks["sandbox.isolation"]["verdict"] == outcome.checks["sandbox.isolated"]["verdict"] == "pass"
-    assert outcome.failed == {"schema.caracal.triggers"}, outcome.told()
-    assert outcome.causes == ["schema.differs"], outcome.told()
+    assert outcome.failed == {"schema.caracal.triggers"}, outcome.summary()
+    assert outcome.causes == ["schema.differs"], outcome.summary()
 
 
 @pytest.mark.mutation
@@ -141,17 +141,17 @@ def test_drill_reports_rows_lost_since_the_previous_set(server_install: server_b
         made = drilling.drill(source, tmp_path)
         try:
             outcome = made.run(until="state")
-            assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {shrunk}, ["source.shrunk"]), outcome.told()
+            assert (outcome.verdict, outcome.failed, outcome.causes) == ("fail", {shrunk}, ["source.shrunk"]), outcome.summary()
             (digest,) = acknowledgeable(outcome.checks[shrunk]["message"])
             until = dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=30)
             made.scene.call("journal_correct", findings=[digest], expires=f"{until:%Y-%m-%d}", reason="an exercise")
             again(made, tmp_path)
             outcome = made.run(until="state")
-            assert (outcome.failed, outcome.of("warn", required=False) & {shrunk}) == (set(), {shrunk}), outcome.told()
+            assert (outcome.failed, outcome.of("warn", required=False) & {shrunk}) == (set(), {shrunk}), outcome.summary()
             made.settings["caracal_drill_shrink_budget"] = 100
             again(made, tmp_path)
             outcome = made.run(until="state")
-            assert (outcome.failed, outcome.checks[shrunk]["verdict"]) == (set(), "pass"), outcome.told()
+            assert (outcome.failed, outcome.checks[shrunk]["verdict"]) == (set(), "pass"), outcome.summary()
         finally:
             drilling.remove(made)
 

@@ -24,7 +24,7 @@ def patient(made: Drill) -> Drill:
 
 
 def is_clean(outcome: Outcome) -> None:
-    assert (outcome.verdict, outcome.failed, outcome.unproven, outcome.causes) == ("pass", set(), set(), []), outcome.told()
+    assert (outcome.verdict, outcome.failed, outcome.unproven, outcome.causes) == ("pass", set(), set(), []), outcome.summary()
 
 
 @pytest.mark.no_false_alarm

@@ -69,14 +69,14 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_drill_passes_with_servers_from_images(drill: Drill, nothing_installed: None) -> None:
     outcome = drill.run()
-    assert outcome.verdict == "pass", outcome.told()
+    assert outcome.verdict == "pass", outcome.summary()
     assert {outcome.checks[name]["verdict"] for name in ("sandbox.server", "redis.server")} == {"warn"}
 
 
 def test_installed_programs_are_preferred_to_images(drill: Drill) -> None:
     """The installed programs come first, because the creator of the set chose the images."""
     outcome = drill.run(until="prepare", without=["migrations", "state", "secrets", "evidence", "keys"])
-    assert {outcome.checks[name]["verdict"] for name in ("sandbox.server", "redis.server")} == {"pass"}, outcome.told()
+    assert {outcome.checks[name]["verdict"] for name in ("sandbox.server", "redis.server")} == {"pass"}, outcome.summary()
     assert not list(Path(drill.settings["caracal_drill_images_directory"]).glob("*"))
 
 

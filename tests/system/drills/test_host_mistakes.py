@@ -57,7 +57,7 @@ def not_executable(_made: Drill, folder: Path) -> dict[str, t.Any]:
     return {"services": [{**command("audit"), "command": [str(folder / "audit")]}]}
 
 
-def image_of_nobody(_made: Drill, folder: Path) -> dict[str, t.Any]:
+def image_without_engine(_made: Drill, folder: Path) -> dict[str, t.Any]:
     image = {"name": "audit", "image": f"sha256:{'0' * 64}"}
     return {"services": [image], "engine": f"unix://{folder}/no-such-socket", "images_directory": str(folder / "images")}
 
@@ -100,7 +100,7 @@ MISTAKES = {
         "services", {"services": [{**command("audit"), "readable": ["/no/such/folder"]}]}, *READERS),
     "a service without an absolute path": mistake(
         "services", {"services": [{**command("audit"), "command": ["audit"]}]}, *READERS),
-    "an image without an engine": mistake("services", image_of_nobody, *READERS),
+    "an image without an engine": mistake("services", image_without_engine, *READERS),
     "a service that is neither image nor program": mistake("services", {"services": [{"name": "audit"}]}, *READERS),
     "an application whose secret is not there": mistake("canary", application(), *READERS),
 }  # fmt: skip
@@ -137,10 +137,10 @@ def test_host_mistake_is_unproven_and_not_a_failure(store_drill: Drill, tmp_path
     changed = wanted.settings(store_drill, tmp_path)
     store_drill.settings.update(role_settings.of("caracal_drill", changed))
     outcome = store_drill.run(until=wanted.step, without=set(wanted.without))
-    assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.told()
+    assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.summary()
     check = outcome.checks[f"drill.{wanted.step}"]
-    assert check["verdict"] == "unproven" and check["message"].startswith(engine.OF_HOST), outcome.told()
-    assert outcome.causes, outcome.told()
+    assert check["verdict"] == "unproven" and check["message"].startswith(engine.OF_HOST), outcome.summary()
+    assert outcome.causes, outcome.summary()
 
 
 @pytest.mark.mutation
@@ -163,7 +163,7 @@ def test_a_drill_with_a_host_mistake_is_recorded_as_unproven(store_drill: Drill)
     assert [one["predicate"]["body"]["verdict"] for one in entries if one["predicate"]["kind"] == "drill"] == ["unproven"]
 
 
-def looked(made: Drill) -> dict[str, t.Any]:
+def inspected(made: Drill) -> dict[str, t.Any]:
     """Return the result of the step preflight, and check that it changed nothing."""
     before = made.scene.files("**/*")
     found = made.take("preflight")
@@ -173,7 +173,7 @@ def looked(made: Drill) -> dict[str, t.Any]:
 
 @pytest.mark.no_false_alarm
 def test_preflight_passes_on_a_healthy_host(store_drill: Drill) -> None:
-    found = looked(store_drill)
+    found = inspected(store_drill)
     assert not found.get("failed"), found
     assert f"sets/{found['set_id']}/manifest.json" in str(store_drill.scene.files("sets/*/manifest.json")) and not found["changed"]
 
@@ -192,7 +192,7 @@ def test_preflight_finds_each_host_mistake(store_drill: Drill, tmp_path: Path, n
     made = BEFORE[name] if name in BEFORE else MISTAKES[name].settings
     changed = made(store_drill, tmp_path)
     store_drill.settings.update(role_settings.of("caracal_drill", changed))
-    found = looked(store_drill)
+    found = inspected(store_drill)
     assert found.get("failed") and "problems" not in found, found
 
 
@@ -205,7 +205,7 @@ def test_preflight_finds_all_host_mistakes_at_once(store_drill: Drill, tmp_path:
         if not changed.keys() & {*made, "allowed_signers", "sandbox_directory", "isolation", "superuser", "secrets_identity_files"}:
             made.update(changed)
     store_drill.settings.update(role_settings.of("caracal_drill", made))
-    found = looked(store_drill)
+    found = inspected(store_drill)
     assert (found["error"], len(found["problems"])) == ("NotReady", len(made)), (made, found)
 
 
@@ -213,15 +213,15 @@ def test_preflight_finds_all_host_mistakes_at_once(store_drill: Drill, tmp_path:
 def test_preflight_finds_an_identity_that_decrypts_nothing(store_drill: Drill, tmp_path: Path) -> None:
     new_identity(tmp_path / "stranger")
     store_drill.settings["caracal_drill_identity_files"] = [str(tmp_path / "stranger")]
-    assert looked(store_drill)["error"] == "KeyProblem"
+    assert inspected(store_drill)["error"] == "KeyProblem"
     store_drill.settings["caracal_drill_secrets_identity_files"] = [str(tmp_path / "stranger")]
-    assert len(looked(store_drill)["problems"]) > 1
+    assert len(inspected(store_drill)["problems"]) > 1
 
 
 @pytest.mark.mutation
 def test_preflight_without_a_set_checks_everything_else(store_drill: Drill) -> None:
     store_drill.settings.update(caracal_drill_max_age=1e-6, caracal_drill_redis_server="/no/such/redis")
-    assert [one["asset"] for one in looked(store_drill)["problems"]] == ["set", "redis"]
+    assert [one["asset"] for one in inspected(store_drill)["problems"]] == ["set", "redis"]
 
 
 @pytest.mark.mutation
@@ -229,7 +229,7 @@ def test_preflight_reports_an_altered_manifest(store_drill: Drill) -> None:
     """It must not be reported as a set that does not name its programs, which the operator could name instead."""
     (manifest,) = store_drill.scene.repository.glob("sets/*/manifest.json")
     manifest.write_bytes(manifest.read_bytes() + b"\n")
-    found = looked(store_drill)
+    found = inspected(store_drill)
     assert found["error"] == "TamperedData" and "problems" not in found, found
 
 
@@ -241,5 +241,5 @@ def test_preflight_finds_a_host_that_cannot_start_a_sandbox(store_drill: Drill, 
     forbidden.chmod(0o755)
     monkeypatch.setattr(isolation, "find_bwrap", lambda: str(forbidden))
     store_drill.settings["caracal_ops_pg_bin"] = "/no/such/folder"
-    found = looked(store_drill)
+    found = inspected(store_drill)
     assert [problem["asset"] for problem in found["problems"]] == ["sandbox", "sandbox"], found

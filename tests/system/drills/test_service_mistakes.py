@@ -53,7 +53,7 @@ def test_service_mistake_is_unproven_and_not_a_failure(store_drill: Drill, name:
     changed = {"ready_timeout": SOON, "settle_timeout": SOON, **CHANGES[name]}
     store_drill.settings.update(role_settings.of("caracal_drill", changed))
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.told()
+    assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.summary()
 
 
 @pytest.mark.mutation
@@ -64,4 +64,4 @@ def test_removed_restored_key_is_unproven_and_not_a_failure(store_drill: Drill, 
 
     store_drill.before["services"] = remove
     outcome = store_drill.run()
-    assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.told()
+    assert (outcome.verdict, outcome.failed) == ("unproven", set()), outcome.summary()

@@ -71,7 +71,7 @@ def full_at(monkeypatch: pytest.MonkeyPatch) -> t.Iterator[t.Callable[[str], con
 FullAt = t.Callable[[str], contextlib.AbstractContextManager[None]]
 
 
-def told(act: t.Callable[[], object], scene: Scene, *words: str, error: type[BackupError] = StorageError) -> str:
+def refusal(act: t.Callable[[], object], scene: Scene, *words: str, error: type[BackupError] = StorageError) -> str:
     """Return the message of the error. A limit on file sizes is a StorageError; only a full disk is its subclass NoRoom."""
     with pytest.raises(BackupError) as raised:
         act()
@@ -90,7 +90,9 @@ def unfinished(scene: Scene) -> list[str]:
 def test_full_disk_while_a_repository_is_created(empty_scene: Scene, full_at: FullAt, key: str) -> None:
     opening: dict[str, t.Any] = {"state": "open", "create_repository": True, "set_id": ID}
     with full_at(key):
-        told(lambda: empty_scene.call("backup_set", **opening), empty_scene, str(empty_scene.repository), "the file size limit is reached")
+        refusal(
+            lambda: empty_scene.call("backup_set", **opening), empty_scene, str(empty_scene.repository), "the file size limit is reached"
+        )
     assert unfinished(empty_scene) == [] and "journal/0000000001.json" not in empty_scene.files()
     assert empty_scene.call("backup_set", **opening)["journal_head"].startswith("1-")
     assert empty_scene.backup(set_id=ID)["bytes"] > 0 and empty_scene.sets() == [ID]
@@ -101,7 +103,7 @@ def test_full_disk_while_a_repository_is_created(empty_scene: Scene, full_at: Fu
 def test_full_disk_while_a_set_is_dumped(scene: Scene, full_at: FullAt, key: str) -> None:
     before = scene.sets()
     with full_at(key):
-        told(lambda: scene.call("pg_encrypted_dump", set_id=ID), scene, f"{scene.repository}/sets/{ID}", "raise it (ulimit -f)")
+        refusal(lambda: scene.call("pg_encrypted_dump", set_id=ID), scene, f"{scene.repository}/sets/{ID}", "raise it (ulimit -f)")
     assert unfinished(scene) == [] and not scene.files("sets/*/parts/*") and scene.sets() == before
     scene.call("backup_set", state="aborted", set_id=ID)
     scene.backup(set_id=ID)
@@ -118,7 +120,7 @@ def test_full_disk_while_the_inventory_is_encrypted(scene: Scene, monkeypatch: p
 
     with monkeypatch.context() as patch:
         patch.setattr(dump_set, "_seal_inventory", refusing)
-        told(lambda: scene.call("pg_encrypted_dump", set_id=ID), scene, f"{scene.repository}/sets/{ID}", "raise it (ulimit -f)")
+        refusal(lambda: scene.call("pg_encrypted_dump", set_id=ID), scene, f"{scene.repository}/sets/{ID}", "raise it (ulimit -f)")
     assert unfinished(scene) == [] and not scene.files("sets/*/inventory*/**/*")
     scene.call("backup_set", state="aborted", set_id=ID)
     assert scene.call("pg_encrypted_dump", set_id=ID)["changed"]
@@ -131,7 +133,7 @@ def test_full_disk_while_a_set_is_committed(dumped: Scene, full_at: FullAt, key:
     (part,) = dumped.files("sets/*/parts/postgres.json")
     committing: dict[str, t.Any] = {"state": "committed", "set_id": part.split("/")[1]}
     with full_at(key):
-        told(lambda: dumped.call("backup_set", **committing), dumped, str(dumped.repository), "the file size limit is reached")
+        refusal(lambda: dumped.call("backup_set", **committing), dumped, str(dumped.repository), "the file size limit is reached")
     assert unfinished(dumped) == [] and dumped.sets() == before and part in dumped.files()
     assert dumped.call("backup_set", **committing)["changed"] and len(dumped.sets()) == len(before) + 1
     assert dumped.call("backup_set_verify")["verdict"] == "pass"
@@ -151,8 +153,8 @@ def test_full_disk_of_the_high_water_mark(dumped: Scene, monkeypatch: pytest.Mon
     with monkeypatch.context() as patch:
         patch.setattr(HighWaterMark, "_write", refusing)
         words = (f"set {set_id} is committed, but high-water mark {mark}", "make room there")
-        told(lambda: dumped.call("backup_set", state="committed", set_id=set_id), dumped, *words)
-        told(lambda: dumped.call("backup_set", state="open"), dumped, f"high-water mark {mark}", "make room there")
+        refusal(lambda: dumped.call("backup_set", state="committed", set_id=set_id), dumped, *words)
+        refusal(lambda: dumped.call("backup_set", state="open"), dumped, f"high-water mark {mark}", "make room there")
     assert mark.read_bytes() == before and [name for name in os.listdir(mark.parent) if name.endswith(".new")] == []
     assert dumped.sets()[-1] == set_id
     assert not dumped.call("backup_set", state="committed", set_id=set_id)["changed"] and mark.read_bytes() != before
@@ -164,7 +166,7 @@ def test_full_disk_of_the_high_water_mark(dumped: Scene, monkeypatch: pytest.Mon
 def test_full_disk_while_a_report_is_written(scene: Scene, full_at: FullAt, key: str) -> None:
     head = access.open_repository(scene.access()).head
     with full_at(key):
-        told(lambda: _report(scene), scene, str(scene.repository), "the file size limit is reached")
+        refusal(lambda: _report(scene), scene, str(scene.repository), "the file size limit is reached")
     assert unfinished(scene) == [] and access.open_repository(scene.access()).head == head
     assert _report(scene)["journal_head"].startswith("4-") and scene.call("backup_set_verify")["verdict"] == "pass"
 
@@ -179,9 +181,9 @@ def test_full_or_missing_directory_for_temporary_files(scene: Scene, tmp_path: P
         patch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
         process.Child(["true"]).finish()  # this needs no free space
         for act in (lambda: process.run(["true"]), lambda: scene.call("backup_set", state="open")):
-            told(act, scene, f"temporary files in {tmp_path / 'gone'}", "set TMPDIR to another directory")
+            refusal(act, scene, f"temporary files in {tmp_path / 'gone'}", "set TMPDIR to another directory")
     with no_room():
-        told(lambda: process.run(["cat"], data=b"signed"), scene, "temporary files in ", "make room there")
+        refusal(lambda: process.run(["cat"], data=b"signed"), scene, "temporary files in ", "make room there")
     assert process.run(["cat"], data=b"x" * 300_000) == b"x" * 300_000
     assert scene.call("backup_set", state="open")["changed"]
 
@@ -258,7 +260,7 @@ def on_disk(disk: Disk, caracal_database: TwinCluster) -> Scene:
 def test_dump_to_disk_that_fills_up_creates_no_set(on_disk: Scene, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LocalStore, "free_bytes", lambda _self: None)  # otherwise the preflight would report it
     with disk.almost_full(128 << 10):
-        told(lambda: on_disk.call("pg_encrypted_dump", set_id=ID), on_disk, str(on_disk.repository), disk.words, error=disk.error)
+        refusal(lambda: on_disk.call("pg_encrypted_dump", set_id=ID), on_disk, str(on_disk.repository), disk.words, error=disk.error)
     assert not on_disk.files("sets/*/parts/*") and on_disk.sets() == []
     # The parallel workers were killed when one found the disk full. They may leave unfinished objects.
     on_disk.call("backup_set", state="aborted", set_id=ID)
@@ -273,8 +275,8 @@ def test_read_only_repository_is_reported_with_a_remedy(on_disk: Scene, disk: Di
     remedy = "mount it writable" if ROOT else "run as the owner"
     with disk.read_only(on_disk.repository):
         for check_mode in (True, False):
-            told(lambda mode=check_mode: on_disk.call("backup_set", check_mode=mode, state="open", **elsewhere), on_disk, remedy)
-            told(lambda mode=check_mode: on_disk.call("pg_encrypted_dump", check_mode=mode, set_id=ID, **elsewhere), on_disk, remedy)
+            refusal(lambda mode=check_mode: on_disk.call("backup_set", check_mode=mode, state="open", **elsewhere), on_disk, remedy)
+            refusal(lambda mode=check_mode: on_disk.call("pg_encrypted_dump", check_mode=mode, set_id=ID, **elsewhere), on_disk, remedy)
         assert on_disk.call("backup_set_verify", **elsewhere)["verdict"] == "pass"
     on_disk.backup(set_id=ID, **elsewhere)
     assert len(on_disk.sets()) == 2

@@ -97,14 +97,14 @@ def test_a_sandbox_restores_memberships_and_role_settings(tmp_path: Path, twin_c
     verified = scene.call("state_verify", sandbox=sandbox.directory)
     assert verified["verdict"] == "pass"
     assert not {name for name in warned(restored) | warned(verified) if name.endswith("roles")}
-    said = {check["id"]: check["message"] for check in verified["checks"]}
-    assert said["inventory.roles"].endswith(
+    messages = {check["id"]: check["message"] for check in verified["checks"]}
+    assert messages["inventory.roles"].endswith(
         "1 membership(s) are as in the set; caracal was not compared, because it is the superuser of this sandbox"
     )
     copied = TwinCluster(sandbox, Spec(events=1))
     copied.execute("ALTER ROLE caracalsts IN DATABASE caracal RESET statement_timeout")
-    told = "the settings of role caracalsts differ from the set: statement_timeout"
-    assert failed(scene, sandbox) == {"inventory.caracal.settings": told}
+    message = "the settings of role caracalsts differ from the set: statement_timeout"
+    assert failed(scene, sandbox) == {"inventory.caracal.settings": message}
     copied.execute("ALTER ROLE caracalsts IN DATABASE caracal SET statement_timeout = '7s'", "REVOKE pg_monitor FROM caracalaudit")
     assert failed(scene, sandbox) == {"inventory.roles": "1 difference(s); first: role caracalaudit is not a member of pg_monitor"}
 

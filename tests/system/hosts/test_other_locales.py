@@ -127,10 +127,10 @@ def test_a_copy_with_another_collation_passes_with_a_warning(spoken: Spoken, els
     assert (there["provider"], there["locale"], there["collate"], there["ctype"]) == ("icu", "en-US", "C", "C.UTF-8")
     assert spoken.source.execute(ORDER) != elsewhere.copy.execute(ORDER) == [(",".join(sorted(WORDS)),)]
 
-    said = {check["id"]: check["message"] for check in elsewhere.restored["checks"] if check["verdict"] == "warn"}
-    assert said.keys() == {"restore.caracal.locale", *(f"restore.{name}.version" for name in DATABASES)}
-    assert said["restore.caracal.locale"].startswith("the server does not have locale en-US of icu; ")
-    assert said["restore.caracal.locale"].endswith(" uses C.UTF-8, so text sorts differently")
+    messages = {check["id"]: check["message"] for check in elsewhere.restored["checks"] if check["verdict"] == "warn"}
+    assert messages.keys() == {"restore.caracal.locale", *(f"restore.{name}.version" for name in DATABASES)}
+    assert messages["restore.caracal.locale"].startswith("the server does not have locale en-US of icu; ")
+    assert messages["restore.caracal.locale"].endswith(" uses C.UTF-8, so text sorts differently")
     result, checks = verify(spoken, elsewhere.copy)
     assert result["verdict"] == "pass", result
     warned = {name for name, check in checks.items() if check["verdict"] == "warn" and not name.startswith("state.outboxes.")}

@@ -33,11 +33,11 @@ BACKUP: dict[str, tuple[t.Callable[[Scene, TwinCluster], object], bool]] = {
 STORY = {"a leaf is read": pytest.mark.story("kill in a backup")}
 
 
-def killed(begin: t.Callable[[], Play], moment: t.Callable[[], object], group: bool) -> Play:
+def killed(begin: t.Callable[[], Play], reached: t.Callable[[], object], group: bool) -> Play:
     """Return a play that was killed in this state. If it ended before, another one is started."""
     for _attempt in range(10):
         play = begin()
-        assert came(lambda: moment() or play.process.poll() is not None, LONGEST), play.output()  # noqa: B023 - called in this turn
+        assert came(lambda: reached() or play.process.poll() is not None, LONGEST), play.output()  # noqa: B023 - called in this turn
         if play.kill(group):
             return play
     raise AssertionError(f"the moment never came\n{play.output()}")
@@ -51,11 +51,9 @@ def check_sets(scene: Scene) -> list[str]:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("moment", [pytest.param(one, marks=STORY.get(one, ())) for one in BACKUP])
-def test_killed_controller_creates_no_incomplete_set(
-    empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path, moment: str
-) -> None:
-    scene, (now, group) = empty_scene, BACKUP[moment]
+@pytest.mark.parametrize("point", [pytest.param(one, marks=STORY.get(one, ())) for one in BACKUP])
+def test_killed_controller_creates_no_incomplete_set(empty_scene: Scene, caracal_database: TwinCluster, tmp_path: Path, point: str) -> None:
+    scene, (now, group) = empty_scene, BACKUP[point]
     play = killed(lambda: Play("backup", backup_settings(scene), tmp_path), lambda: now(scene, caracal_database), group)
     assert remains(play.left) == []
     assert remains(lambda: caracal_database.execute(OURS)) == []

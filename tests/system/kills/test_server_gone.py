@@ -160,7 +160,7 @@ def no_traceback(capfd: pytest.CaptureFixture[str]) -> t.Iterator[None]:
     assert "Traceback" not in capfd.readouterr().err
 
 
-def told(raised: BaseException, kinds: tuple[type[BackupError], ...], scene: Scene, *words: str) -> None:
+def check_error(raised: BaseException, kinds: tuple[type[BackupError], ...], scene: Scene, *words: str) -> None:
     """Check that the error is one line that names the database and the remedy, without a secret."""
     assert isinstance(raised, kinds), repr(raised)
     assert "\n" not in raised.msg and len(raised.msg) < 600 and ";" in raised.msg
@@ -210,7 +210,7 @@ def after_a_failed_dump(scene: Scene, source: Restartable) -> None:
 def test_dump_of_partitions_fails_if_the_server_goes_away(scene: Scene, source: Restartable, leaves_held: Path, act: str) -> None:
     with Meanwhile(lambda: source.sees(COPYING), lambda: ACTS[act](source), leaves_held), pytest.raises(BackupError) as raised:
         scene.call("pg_encrypted_dump", set_id=ID)
-    told(raised.value, (StageFailed, Unreachable), scene, "caracal", "server")
+    check_error(raised.value, (StageFailed, Unreachable), scene, "caracal", "server")
     after_a_failed_dump(scene, source)
 
 
@@ -219,7 +219,7 @@ def test_dump_fails_cleanly_without_its_snapshot_session(scene: Scene, source: R
     """Workers that already read in the snapshot may continue, but no other worker can join."""
     with Meanwhile(lambda: source.sees(COPYING), lambda: source.end(HOLDER), leaves_held), pytest.raises(BackupError) as raised:
         scene.call("pg_encrypted_dump", set_id=ID)
-    told(raised.value, (Unreachable,), scene, "database caracal: the connection was lost", "check the server's log and run again")
+    check_error(raised.value, (Unreachable,), scene, "database caracal: the connection was lost", "check the server's log and run again")
     after_a_failed_dump(scene, source)
 
 
@@ -251,7 +251,7 @@ def test_dump_waiting_for_a_lock_fails_if_server_goes_away(
 
     with Meanwhile(begun.exists, interfere, go_on), pytest.raises(BackupError) as raised:
         scene.call("pg_encrypted_dump", set_id=ID, jobs=1)
-    told(raised.value, (StageFailed, Unreachable), scene, "caracal")
+    check_error(raised.value, (StageFailed, Unreachable), scene, "caracal")
     after_a_failed_dump(scene, source)
 
 
@@ -324,7 +324,7 @@ def test_interrupted_restore_fails_cleanly_and_can_be_repeated(
 
     with Meanwhile(lambda: target.sees(READING), interfere, slowly(artifact)), pytest.raises(BackupError) as raised:
         scene.call("pg_encrypted_restore", **given)
-    told(raised.value, (StageFailed, Unreachable), scene, "database caracal_restoring_", "server")
+    check_error(raised.value, (StageFailed, Unreachable), scene, "database caracal_restoring_", "server")
     assert [name for name in target.databases() - before if "_restoring_" not in name] == []
     assert scene.call("backup_set_verify")["journal_head"] == head
     assert scene.call("pg_encrypted_restore", **given)["changed"]

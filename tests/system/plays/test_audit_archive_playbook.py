@@ -40,22 +40,22 @@ def play(place: ArchiveScene, folder: Path, *arguments: str, **more: t.Any) -> t
 def test_an_operator_archives_and_verifies(archive_twin: TwinCluster, tmp_path: Path) -> None:
     place = archive_scene.new(tmp_path, archive_twin)
     (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
-    status, said = play(place, tmp_path, "--check", "--diff")
-    assert (status, "To archive: 36 hours" in said, Path(place.archive).exists()) == (0, True, False), said
-    assert stats_of(said) == {}
-    status, said = play(place, tmp_path)
-    assert (status, "Archived: 36 hours" in said, "verdict pass" in said, "changed=1" in said) == (0, True, True, True), said
-    left = stats_of(said)["caracal_archive_stats"]
+    status, output = play(place, tmp_path, "--check", "--diff")
+    assert (status, "To archive: 36 hours" in output, Path(place.archive).exists()) == (0, True, False), output
+    assert stats_of(output) == {}
+    status, output = play(place, tmp_path)
+    assert (status, "Archived: 36 hours" in output, "verdict pass" in output, "changed=1" in output) == (0, True, True, True), output
+    left = stats_of(output)["caracal_archive_stats"]
     assert (left["verdict"], left["finding"], left["archived"], left["unchanged"]) == ("pass", "", 36, 0)
-    status, said = play(place, tmp_path)
-    assert (status, "36 unchanged" in said, "changed=0" in said) == (0, True, True), said
+    status, output = play(place, tmp_path)
+    assert (status, "36 unchanged" in output, "changed=0" in output) == (0, True, True), output
 
     place.file(place.stored()[5]).unlink()
-    status, said = play(place, tmp_path, verify=False)
-    assert (status, "but is missing" in said, "not requested" in said) == (0, True, True), said
+    status, output = play(place, tmp_path, verify=False)
+    assert (status, "but is missing" in output, "not requested" in output) == (0, True, True), output
     path = place.file(place.stored()[5])
     path.write_bytes(path.read_bytes()[:-9] + b"otherPAR1")
-    status, said = play(place, tmp_path)
-    assert status != 0 and "archive.journal" in said and "does not match journal" in said, said
-    left = stats_of(said)["caracal_archive_stats"]
+    status, output = play(place, tmp_path)
+    assert status != 0 and "archive.journal" in output and "does not match journal" in output, output
+    left = stats_of(output)["caracal_archive_stats"]
     assert (left["verdict"], left["finding"]) == ("fail", "archive.journal")

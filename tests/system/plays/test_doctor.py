@@ -36,21 +36,21 @@ def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
     new_identity(folder / "open")
     (folder / "open").chmod(0o644)
     new_identity(folder / "stranger")
-    nobody = "/no/such/thing"
+    absent = "/no/such/thing"
     service = {"name": "audit", "command": ["/no/such/audit"]}
     backups: dict[str, tuple[Settings, Wanted]] = {
-        "signing-key-missing": (of_backup(signing_key=nobody), [("backup", "KeyProblem")]),
+        "signing-key-missing": (of_backup(signing_key=absent), [("backup", "KeyProblem")]),
         # There is an identity next to the key.
         "signing-key-of-another": (of_backup(signing_key=str(scene.key(DRILL_HOST))), [("backup", "KeyProblem")] * 2),
-        "recipients-missing": (of_backup(recipients_files=[nobody]), [("backup", "KeyProblem")]),
-        "metrics-impossible": (of_backup(metrics_file=f"{nobody}/x.prom"), [("backup", "StorageError")]),
-        "database-missing": (of_backup(login_unix_socket=nobody), [("backup", "Unreachable")]),
+        "recipients-missing": (of_backup(recipients_files=[absent]), [("backup", "KeyProblem")]),
+        "metrics-impossible": (of_backup(metrics_file=f"{absent}/x.prom"), [("backup", "StorageError")]),
+        "database-missing": (of_backup(login_unix_socket=absent), [("backup", "Unreachable")]),
         "login-unknown": (of_backup(login_user="nobody_at_all"), [("backup", "Unreachable")]),
-        "secrets-missing": (of_backup(secrets_directory=nobody), [("backup", "KeyProblem")]),
-        "replay-missing": (of_backup(replay_volumes=[{"service": "sts", "path": nobody}]), [("backup", "OptionError")]),
-        "redis-missing": (of_backup(redis_unix_socket=nobody), [("backup", "Unreachable")]),
+        "secrets-missing": (of_backup(secrets_directory=absent), [("backup", "KeyProblem")]),
+        "replay-missing": (of_backup(replay_volumes=[{"service": "sts", "path": absent}]), [("backup", "OptionError")]),
+        "redis-missing": (of_backup(redis_unix_socket=absent), [("backup", "Unreachable")]),
         "project-unknown": (
-            of_backup(compose_project="nobody", engine=f"unix://{nobody}", signing_key=nobody, login_unix_socket=""),
+            of_backup(compose_project="nobody", engine=f"unix://{absent}", signing_key=absent, login_unix_socket=""),
             [("backup", "Unreachable"), ("backup", "KeyProblem")],
         ),
         "settings-wrong": (
@@ -59,11 +59,11 @@ def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
         ),
     }
     drills: dict[str, tuple[Settings, Wanted]] = {
-        "identity-missing": (of_drill(identity_files=[nobody]), [("drill", "KeyProblem")]),
+        "identity-missing": (of_drill(identity_files=[absent]), [("drill", "KeyProblem")]),
         "identity-open": (of_drill(identity_files=[str(folder / "open")]), [("drill", "WrongIdentity")]),
         "identity-of-another": (of_drill(identity_files=[str(folder / "stranger")]), [("drill", "KeyProblem")]),
         "programs-missing": (
-            of_drill(pg_bin=nobody, redis_server=nobody, services=[service]),
+            of_drill(pg_bin=absent, redis_server=absent, services=[service]),
             [("backup", "MissingDependency")] + [("drill", "MissingDependency")] * 3,
         ),
         "no-room": (
@@ -73,18 +73,18 @@ def broken(scene: Scene, folder: Path) -> dict[str, tuple[Settings, Wanted]]:
     }
     both: dict[str, tuple[Settings, Wanted]] = {
         "signers-missing": (
-            of_backup(allowed_signers=nobody) | of_drill(allowed_signers=nobody),
+            of_backup(allowed_signers=absent) | of_drill(allowed_signers=absent),
             [("backup", "KeyProblem"), ("drill", "KeyProblem")],
         ),
         "repository-missing": (
-            of_backup(repository=nobody, create_repository=False, signing_key=nobody) | of_drill(repository=nobody, signing_key=nobody),
+            of_backup(repository=absent, create_repository=False, signing_key=absent) | of_drill(repository=absent, signing_key=absent),
             [("backup drill", "ObjectMissing"), ("backup drill", "KeyProblem")],
         ),
         "unreachable": ({"ansible_remote_tmp": "/proc/no-such-folder"}, [("backup drill", "Unreachable")]),
-        "no-python": ({"ansible_python_interpreter": nobody}, [("backup drill", "ModuleFailed")]),
+        "no-python": ({"ansible_python_interpreter": absent}, [("backup drill", "ModuleFailed")]),
         "everything": (
             of_backup(
-                signing_key=nobody, recipients_files=["/no/such/list"], secrets_directory="/no/such/secrets", redis_unix_socket=nobody
+                signing_key=absent, recipients_files=["/no/such/list"], secrets_directory="/no/such/secrets", redis_unix_socket=absent
             )
             | of_drill(signing_key="/no/such/key", identity_files=["/no/such/identity"], redis_server="/no/such/redis"),
             [("backup", error) for error in ("KeyProblem", "KeyProblem", "KeyProblem", "Unreachable")]
@@ -129,7 +129,7 @@ def played(
     return status, json.loads((folder / "doctor.json").read_text(encoding="utf-8")), play.output()
 
 
-def told(kept: t.Mapping[str, t.Any], host: str) -> Wanted:
+def findings_of(kept: t.Mapping[str, t.Any], host: str) -> Wanted:
     return sorted((" ".join(one["parts"]), one["error"]) for one in kept["findings"] if one["host"] == host)
 
 
@@ -144,8 +144,8 @@ def test_healthy_hosts_pass(drilled: Drillable, tmp_path: Path) -> None:
 
 @pytest.mark.no_false_alarm
 def test_hosts_of_an_inventory_become_root_and_the_controller_does_not(drilled: Drillable, tmp_path: Path) -> None:
-    nobody_can = {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/no/such/sudo"}
-    status, _kept, output = played(drilled, tmp_path, {"prod": {"ansible_become": False}}, nobody_can)
+    no_become = {"ansible_become": True, "ansible_become_user": "nobody", "ansible_become_exe": "/no/such/sudo"}
+    status, _kept, output = played(drilled, tmp_path, {"prod": {"ansible_become": False}}, no_become)
     assert status == 0 and "localhost" not in output.partition("PLAY RECAP")[2], output
 
 
@@ -155,15 +155,15 @@ def test_an_unreachable_host_does_not_hide_other_findings(drilled: Drillable, tm
     chosen = ("unreachable", "no-python", "everything", "project-unknown")
     status, kept, output = played(drilled, tmp_path, {"well": {}, **{name: hosts[name][0] for name in chosen}})
     assert status == 2 and kept["verdict"] == "fail", output
-    assert {name: told(kept, name) for name in chosen} == {name: sorted(hosts[name][1]) for name in chosen}, output
-    assert not told(kept, "well") and "well: backup, drill ok" in output
+    assert {name: findings_of(kept, name) for name in chosen} == {name: sorted(hosts[name][1]) for name in chosen}, output
+    assert not findings_of(kept, "well") and "well: backup, drill ok" in output
 
 
 @pytest.mark.mutation
 def test_retention_that_cannot_read_its_evidence_is_never_ok(drilled: Drillable, tmp_path: Path) -> None:
     hosts = {"well": of_retention(drilled.scene), "refused": of_retention(drilled.scene, login_user="nobody_at_all")}
     status, kept, output = played(drilled, tmp_path, hosts, retention="all")
-    assert status == 2 and told(kept, "refused") == [("backup retention", "Unreachable")] and not told(kept, "well"), output
+    assert status == 2 and findings_of(kept, "refused") == [("backup retention", "Unreachable")] and not findings_of(kept, "well"), output
     assert "well: backup, drill, retention ok" in output and "refused: drill ok" in output, output
 
 
@@ -173,4 +173,6 @@ def test_every_broken_setup_is_reported_in_one_run(drilled: Drillable, tmp_path:
     assert len(hosts) >= 20
     status, kept, output = played(drilled, tmp_path, {name: settings for name, (settings, _wanted) in hosts.items()})
     assert status == 2, output
-    assert {name: told(kept, name) for name in hosts} == {name: sorted(wanted) for name, (_settings, wanted) in hosts.items()}, output
+    assert {name: findings_of(kept, name) for name in hosts} == {name: sorted(wanted) for name, (_settings, wanted) in hosts.items()}, (
+        output
+    )

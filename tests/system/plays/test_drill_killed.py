@@ -99,7 +99,7 @@ class Box:
 
     def _ours(self, one: processes.Process) -> bool:
         inside = network_of(one.pid) in self._networks.numbers
-        named = any(str(self.path) in word for word in one.argv) or str(self.path) in str(processes.told(one, processes.MARK))
+        named = any(str(self.path) in word for word in one.argv) or str(self.path) in str(processes.variable(one, processes.MARK))
         return inside or named or processes.works_below(one, str(self.path))
 
 
@@ -212,9 +212,9 @@ def box(sandbox_directory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         yield made
 
 
-def killed(begin: t.Callable[[], Play], box: Box, whole: Drillable, moment: str) -> Play:
+def killed(begin: t.Callable[[], Play], box: Box, whole: Drillable, point: str) -> Play:
     """Return a drill that was killed in this state. If it ended before, another one is started."""
-    now, group = MOMENTS[moment]
+    now, group = MOMENTS[point]
     for _attempt in range(3):
         play = begin()
         assert came(lambda: now(play, box, whole) or play.process.poll() is not None, LONGEST, 0.05), play.output()  # noqa: B023
@@ -256,32 +256,32 @@ def is_shut(box: Box, whole: Drillable, running: t.Sequence[processes.Process]) 
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("moment", [pytest.param(one, marks=STORY.get(one, ())) for one in MOMENTS])
-def test_next_run_removes_everything_of_a_killed_drill(drilled: Drillable, box: Box, tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize("point", [pytest.param(one, marks=STORY.get(one, ())) for one in MOMENTS])
+def test_next_run_removes_everything_of_a_killed_drill(drilled: Drillable, box: Box, tmp_path: Path, point: str) -> None:
     settings = drilled.settings(str(box.path))
-    play = killed(lambda: Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER), box, drilled, moment)
+    play = killed(lambda: Play("restore_drill", settings, tmp_path, () if point in READING else SOONER), box, drilled, point)
     assert came(lambda: not orphans(play, box), LONGEST, 0.05), orphans(play, box)
     assert entered(drilled) <= {path.split("/")[1] for path in drilled.scene.files("drills/*/report.json.sig")}
     running, secrets = box.note(), [*drilled.secrets(), *box.secrets()]
-    if moment not in EDGES:
+    if point not in EDGES:
         assert box.left()
         is_shut(box, drilled, running)
 
-    again = Play("restore_drill", settings, tmp_path, () if moment in WHOLE else BRIEF)
+    again = Play("restore_drill", settings, tmp_path, () if point in WHOLE else BRIEF)
     assert again.ended() == 0, again.output()
-    assert ("verdict: pass" in again.output()) == (moment in WHOLE)
+    assert ("verdict: pass" in again.output()) == (point in WHOLE)
     assert box.left() == []
     assert holders(tmp_path, secrets, but=drilled.deployment.directory) == []
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("moment", ["state is compared", "Redis is filled", "the first service is ready"])
-def test_next_run_ends_processes_of_a_killed_controller(drilled: Drillable, box: Box, tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize("point", ["state is compared", "Redis is filled", "the first service is ready"])
+def test_next_run_ends_processes_of_a_killed_controller(drilled: Drillable, box: Box, tmp_path: Path, point: str) -> None:
     """The next run does not wait for it."""
     settings = drilled.settings(str(box.path))
     # An orphan may have ended between the check and the kill.
     for _attempt in range(5):
-        play = killed(lambda: Play("restore_drill", settings, tmp_path, () if moment in READING else SOONER), box, drilled, moment)
+        play = killed(lambda: Play("restore_drill", settings, tmp_path, () if point in READING else SOONER), box, drilled, point)
         if orphans(play, box):
             break
     assert orphans(play, box)
@@ -354,12 +354,12 @@ def test_a_sandbox_from_before_a_reboot_is_removed(box: Box, server_install: ser
     processes.kill_all(layout, note.exclusive_uid)
     marker.write(layout, dataclasses.replace(note, boot_id="another boot"))
     command = ["setpriv", f"--reuid={note.server_uid}", f"--regid={note.server_uid}", "--clear-groups", "sleep", "600"]
-    stranger = subprocess.Popen(command[-2:] if os.geteuid() else command)
+    foreign = subprocess.Popen(command[-2:] if os.geteuid() else command)
     try:
         assert lifecycle.destroy(layout.root) and not box.path.exists()
-        assert stranger.poll() is None
+        assert foreign.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        foreign.kill()
+        foreign.wait()
     assert box.left() == []
     assert not lifecycle.destroy(layout.root)

@@ -47,7 +47,7 @@ def undone(report: dict[str, t.Any]) -> dict[str, str]:
     return {one["id"].removeprefix("drill."): one["message"] for one in found}
 
 
-def said(play: Play) -> str:
+def failure(play: Play) -> str:
     """Return the message of the task at which the play failed. Later failures only name that task."""
     output = play.output().replace("\n    ", " ")
     found = [one.end() for one in re.finditer(r'^fatal: .*?"msg": (?=")', output, re.MULTILINE)]
@@ -82,7 +82,7 @@ def test_check_mode_finds_a_flipped_byte(drilled: Drillable, sandbox_directory: 
     path.chmod(0o600)
     path.write_bytes(data)
     play = Play("restore_drill", drilled.settings(sandbox_directory), tmp_path, ("--check",))
-    assert play.ended() != 0 and "caracal.dump.zst.age was altered" in said(play), play.output()
+    assert play.ended() != 0 and "caracal.dump.zst.age was altered" in failure(play), play.output()
     assert not drilled.scene.files("drills/**/*") and not Path(sandbox_directory).exists()
 
 
@@ -103,7 +103,7 @@ def test_a_set_that_is_too_old_is_not_drilled(bare: Scene, sandbox_directory: st
     before = tree(bare.root)
     play = Play("restore_drill", settings_of(bare, sandbox_directory, max_age=0.00001), tmp_path)
     assert play.ended() != 0
-    assert '"error": "VerificationFailed"' in play.output() and bare.sets()[-1] in said(play), play.output()
+    assert '"error": "VerificationFailed"' in play.output() and bare.sets()[-1] in failure(play), play.output()
     assert tree(bare.root) == before and not Path(sandbox_directory).exists()
 
 
@@ -151,7 +151,7 @@ def test_databases_alone_pass_with_waivers_that_the_report_names(bare: Scene, sa
     waivers = [{"check": f"drill.{step}", "reason": "databases only", "expires": "2099-12-31"} for step in WAIVED]
     own = {"audit_hmac_key_files": [str(audit_key)], "report_dir": str(tmp_path / "reports")}
     strict = Play("restore_drill", settings_of(bare, sandbox_directory, **own), tmp_path)
-    assert strict.ended() != 0 and "unproven" in said(strict), strict.output()
+    assert strict.ended() != 0 and "unproven" in failure(strict), strict.output()
     play = Play("restore_drill", settings_of(bare, sandbox_directory, **own, waivers=waivers), tmp_path)
     assert play.ended() == 0, play.output()
     reports = drills(bare)
@@ -177,7 +177,7 @@ def test_a_set_that_this_host_cannot_open_is_unproven_in_one_line(bare: Scene, s
     [report] = drills(bare)
     failed = [one["id"] for one in report["checks"] if one["verdict"] == "fail"]
     assert report["verdict"] == "unproven" and failed == []
-    assert "drill.restore" in said(play) and "\n" not in said(play), play.output()
+    assert "drill.restore" in failure(play) and "\n" not in failure(play), play.output()
     assert not Path(sandbox_directory).exists()
 
 
@@ -186,12 +186,12 @@ def test_an_unwritable_report_directory_stops_before_any_change(bare: Scene, san
     (tmp_path / "file").touch()
     before = tree(bare.root)
     play = Play("restore_drill", settings_of(bare, sandbox_directory, report_dir=str(tmp_path / "file" / "reports")), tmp_path)
-    assert play.ended() != 0 and "no drill was run, and there is no report" in said(play), play.output()
+    assert play.ended() != 0 and "no drill was run, and there is no report" in failure(play), play.output()
     assert tree(bare.root) == before and not Path(sandbox_directory).exists()
 
 
 # Every fact, former or current, that can change a check or the course of a drill. Each one claims success.
-TOLD = {
+FACTS = {
     "__caracal_drill_checks": [],
     "__caracal_drill_made": {"checks": [], "done": True},
     "__caracal_drill_kept": [],
@@ -247,7 +247,7 @@ def test_variables_of_a_play_cannot_change_the_verdict(bare: Scene, sandbox_dire
     """Extra variables take precedence over every fact of the role."""
     settings = settings_of(bare, sandbox_directory)
     # The first run creates the high-water mark, which gives later runs more to check.
-    for own in ({}, {}, TOLD):
+    for own in ({}, {}, FACTS):
         play = Play("restore_drill", {**settings, **own}, tmp_path, skipping("restore" if not drills(bare) else "prepare"))
         assert play.ended() != 0 and not Path(sandbox_directory).exists(), play.output()
     [_first, before, after] = drills(bare)

@@ -103,8 +103,8 @@ def backed_up(whole: Whole, folder: Path) -> str:
 
 @pytest.mark.no_false_alarm
 def test_check_mode_and_a_restore_without_confirmation_change_nothing(whole: Whole, fresh_cluster: FreshCluster, tmp_path: Path) -> None:
-    looked = Play("backup", whole.settings, tmp_path, ("--check",))
-    assert looked.ended() == 0, looked.output()
+    checked = Play("backup", whole.settings, tmp_path, ("--check",))
+    assert checked.ended() == 0, checked.output()
     assert not whole.deployment.scene.files()
     backed_up(whole, tmp_path)
     (tmp_path / "new" / "sts" / "audit-replay").mkdir(parents=True)

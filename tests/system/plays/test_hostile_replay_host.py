@@ -25,7 +25,7 @@ from scenes.secrets_scene import Deployment
 from scenes.twin_database import TwinFactory
 
 # Not the uid of any user of this host.
-STRANGER = 64999
+FOREIGN_UID = 64999
 
 
 class Played(t.NamedTuple):
@@ -86,8 +86,8 @@ def test_an_endless_file_is_refused_and_removed(deployment: Deployment, tmp_path
 @pytest.mark.mutation
 def test_facts_of_the_replay_host_change_no_setting(deployment: Deployment, tmp_path: Path) -> None:
     """Facts take precedence over role defaults and inventory variables. The recipients of a set are one of these settings."""
-    stranger = str(pyrage.x25519.Identity.generate().to_public())
-    facts = {"ansible_facts": {"caracal_backup_recipients": [stranger]}}
+    foreign = str(pyrage.x25519.Identity.generate().to_public())
+    facts = {"ansible_facts": {"caracal_backup_recipients": [foreign]}}
     played = play(deployment, tmp_path, {"replay_volume_archive": facts})
     assert played.status == 0, played.output
     assert len(set(played.recipients)) == 1
@@ -106,7 +106,7 @@ def test_other_users_cannot_predict_the_path_on_the_backup_host(deployment: Depl
             seen |= {one for one in places if one.exists()}
             for one in [one for one in seen if one not in planted and not one.exists()]:
                 one.mkdir()
-                os.chown(one, STRANGER, STRANGER)
+                os.chown(one, FOREIGN_UID, FOREIGN_UID)
                 planted.append(one)
 
     watcher = threading.Thread(target=plant)

@@ -78,7 +78,7 @@ def test_a_syntax_check_needs_no_inventory(tmp_path: Path) -> None:
 
 def test_doctor_checks_the_hosts_of_the_playbooks() -> None:
     """The playbooks name their hosts in `hosts`, before the filter."""
-    looked = yaml.safe_load((tree.ROOT / "playbooks/parts/doctor_hosts.yml").read_text(encoding="utf-8"))["__doctor_hosts"]
+    patterns = yaml.safe_load((tree.ROOT / "playbooks/parts/doctor_hosts.yml").read_text(encoding="utf-8"))["__doctor_hosts"]
     for part, playbook in {"backup": "backup", "drill": "restore_drill", "retention": "retention"}.items():
         play = yaml.safe_load((tree.ROOT / f"playbooks/{playbook}.yml").read_text(encoding="utf-8"))[0]
-        assert play["hosts"].partition(" | caracal_ops")[0].strip("{ ") == looked[part].strip("{} "), part
+        assert play["hosts"].partition(" | caracal_ops")[0].strip("{ ") == patterns[part].strip("{} "), part

@@ -100,8 +100,8 @@ def test_controller_keeps_no_file_after_host_becomes_unreachable(
     gone = lying_host.python(tmp_path / "host", {"tempfile": {"unreachable": True}})
     played = backup(deployment, tmp_path / "play", monkeypatch, gone)
     # The replay host keeps its encrypted files, and the backup host its empty folder, because no further task runs there.
-    said = (tmp_path / "play" / "record.jsonl").read_text(encoding="utf-8") + played.output
-    for folder in re.findall(r"/var/tmp/caracal_backup[.][a-z0-9_]{8,20}", said):
+    text = (tmp_path / "play" / "record.jsonl").read_text(encoding="utf-8") + played.output
+    for folder in re.findall(r"/var/tmp/caracal_backup[.][a-z0-9_]{8,20}", text):
         shutil.rmtree(folder, ignore_errors=True)
     assert played.status != 0 and "unreachable=1" in played.output, played.output
     assert "changed: [source -> elsewhere]" in played.output.partition("Fetch the encrypted files]")[2], played.output
@@ -124,9 +124,9 @@ def test_hostile_facts_overwrite_no_file_of_operator(tmp_path: Path, monkeypatch
     lying = doctor(tmp_path / "lying", monkeypatch, lying_host.python(tmp_path / "host", lies(of_kind("path", tmp_path))), **own)
     assert (tmp_path / "made_up").read_text(encoding="ascii") == "the operator's\n"
     assert (tmp_path / "report.json").exists() == report
-    told = [{task.partition(" {")[0] for task in one.tasks.get("localhost", [])} for one in (honest, lying)]
+    tasks = [{task.partition(" {")[0] for task in one.tasks.get("localhost", [])} for one in (honest, lying)]
     # The report is the only file that doctor writes on this machine.
-    assert told[0] == told[1] and bool(told[0]) == report, lying.output
+    assert tasks[0] == tasks[1] and bool(tasks[0]) == report, lying.output
 
 
 @pytest.mark.mutation

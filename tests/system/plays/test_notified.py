@@ -98,9 +98,14 @@ def test_failure_is_sent_with_its_message_and_stays_a_failure(old: OldRepository
     play = played(old, all_kinds(hook), *options, allowed_signers="/no/such/list")
     assert play.ended() == 2, play.output()
     assert {f"/ping/{JOB}/fail", f"/hook/{SECRET}", "/topic", "/am/api/v2/alerts"} <= set(hook.paths) and f"/ping/{JOB}" not in hook.paths
-    told = hook.json(f"/hook/{SECRET}")
-    assert (told["event"], told["job"], told["deployment"], told["host"]) == ("failed", JOB, "prod", "localhost")
-    assert all("/no/such/list" in words for words in (told["message"], hook.body("/topic"), hook.body(f"/ping/{JOB}/fail")))
+    notification = hook.json(f"/hook/{SECRET}")
+    assert (notification["event"], notification["job"], notification["deployment"], notification["host"]) == (
+        "failed",
+        JOB,
+        "prod",
+        "localhost",
+    )
+    assert all("/no/such/list" in words for words in (notification["message"], hook.body("/topic"), hook.body(f"/ping/{JOB}/fail")))
     assert hook.json("/am/api/v2/alerts")[0]["labels"]["job"] == JOB
     assert SECRET not in play.output() and gone(play)
 
@@ -203,8 +208,8 @@ def test_facts_of_a_host_redirect_no_failure_notification(old: OldRepository, ho
     wanted = {"caracal_ops_notify": all_kinds(hook), "caracal_ops_deployment": "prod"}
     play = lied_to(old, hook, {"verdict": "fail", "msg": "a lie"}, *options, **wanted)
     assert play.ended() == 2 and gone(play), play.output()
-    told = hook.json(f"/hook/{SECRET}")
-    assert (told["event"], told["job"], told["deployment"], told["host"]) == ("failed", JOB, "prod", "liar")
+    notification = hook.json(f"/hook/{SECRET}")
+    assert (notification["event"], notification["job"], notification["deployment"], notification["host"]) == ("failed", JOB, "prod", "liar")
     assert not any("stolen" in path or "stolen" in body for path, body in hook.sent), hook.sent
     assert SECRET not in play.output()
 

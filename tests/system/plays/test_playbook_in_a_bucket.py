@@ -33,11 +33,11 @@ def played(s3: S3Server, folder: Path, keys: Path, **access: t.Any) -> tuple[int
 
 
 def test_settings_configure_the_access_to_the_bucket(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
-    status, said = played(s3, tmp_path, role_keys, **s3.options())
-    assert status == 0 and "Verdict pass: 4 sets" in said, said
+    status, output = played(s3, tmp_path, role_keys, **s3.options())
+    assert status == 0 and "Verdict pass: 4 sets" in output, output
 
 
 @pytest.mark.mutation
 def test_an_unknown_access_option_is_reported(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
-    status, said = played(s3, tmp_path, role_keys, **s3.options(), s3_endpont="http://elsewhere")
-    assert status == 2 and "Unsupported parameters" in said and "s3_endpont" in said, said
+    status, output = played(s3, tmp_path, role_keys, **s3.options(), s3_endpont="http://elsewhere")
+    assert status == 2 and "Unsupported parameters" in output and "s3_endpont" in output, output

@@ -28,7 +28,7 @@ JOBS = ("AWX_ISOLATED_DATA_DIR", "AWX_HOST", "JOB_ID", "CI")
 
 
 @pytest.fixture(autouse=True)
-def nobody_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def not_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in JOBS:
         monkeypatch.delenv(name, raising=False)
 

@@ -34,40 +34,40 @@ def prune(old: OldRepository, *options: str) -> tuple[int, str]:
 
 
 def test_prune_shows_its_plan_then_acts_then_changes_nothing(old: OldRepository) -> None:
-    status, said = prune(old)
-    assert status == 2 and "for the first time" in said and len(old.sets()) == 6
+    status, output = prune(old)
+    assert status == 2 and "for the first time" in output and len(old.sets()) == 6
     before = tree(Path(old.store.location))
-    status, said = prune(old, "--check", "--diff")
-    assert status == 0 and f"-set {old.made[0]}: no rule keeps it" in said and "would prune 3 sets" in said, said
+    status, output = prune(old, "--check", "--diff")
+    assert status == 0 and f"-set {old.made[0]}: no rule keeps it" in output and "would prune 3 sets" in output, output
     assert tree(Path(old.store.location)) == before
-    status, said = prune(old)
-    assert status == 0 and "changed=1" in said and "Pruned 3 sets" in said, said
+    status, output = prune(old)
+    assert status == 0 and "changed=1" in output and "Pruned 3 sets" in output, output
     assert old.sets() == old.made[3:]
-    status, said = prune(old)
-    assert status == 0 and "changed=0" in said, said
+    status, output = prune(old)
+    assert status == 0 and "changed=0" in output, output
 
 
 def test_a_set_without_secrets_stops_a_prune(old: OldRepository) -> None:
     prune(old)
     bare = old.add(0.1, secrets=False)
-    status, said = prune(old)
-    assert status == 2 and f"nothing is pruned: set {bare} has no secrets" in said, said
+    status, output = prune(old)
+    assert status == 2 and f"nothing is pruned: set {bare} has no secrets" in output, output
     assert len(old.sets()) == 7
 
 
 def test_copy_then_verify_the_copy(old: OldRepository) -> None:
     copy = str(old.folder / "copy")
-    status, said = play(old, "repository_copy", "operator", destination=copy)
-    assert status == 0 and "Copied" in said and "0 objects existed already" in said, said
+    status, output = play(old, "repository_copy", "operator", destination=copy)
+    assert status == 0 and "Copied" in output and "0 objects existed already" in output, output
     verify = {"repository": copy, "identity_files": [str(old.identity)]}
-    status, said = play(old, "verify_repository", "drill", **verify)
-    assert status == 0 and "Verdict pass: 6 sets" in said and "changed=0" in said, said
+    status, output = play(old, "verify_repository", "drill", **verify)
+    assert status == 0 and "Verdict pass: 6 sets" in output and "changed=0" in output, output
     Path(copy, layout.inventory_key(old.made[2])).unlink()
-    status, said = play(old, "verify_repository", "drill", **verify)
-    assert status == 2 and "verdict fail: set.objects" in said and old.made[2] in said, said
+    status, output = play(old, "verify_repository", "drill", **verify)
+    assert status == 2 and "verdict fail: set.objects" in output and old.made[2] in output, output
 
 
 def test_sets_are_listed_newest_first(old: OldRepository) -> None:
-    status, said = play(old, "sets", "operator")
-    assert status == 0 and "changed=0" in said, said
-    assert sorted(old.sets(), key=said.index) == old.sets()[::-1]
+    status, output = play(old, "sets", "operator")
+    assert status == 0 and "changed=0" in output, output
+    assert sorted(old.sets(), key=output.index) == old.sets()[::-1]

@@ -56,9 +56,9 @@ def test_creates_all_objects(tmp_path: Path) -> None:
     }
     nodes = [body["identifier"] for body in first.sent("POST", "/api/v2/workflow_job_template_nodes/")]
     assert nodes == ["restore_drill", "verify_repository", "backup", "restore", "approval"]
-    told = first.sent("POST", "/api/v2/notification_templates/")
-    assert sorted(body["notification_type"] for body in told) == [*["email"] * len(sides), *["webhook"] * len(sides)]
-    mail = next(body["notification_configuration"] for body in told if body["notification_type"] == "email")
+    notifications = first.sent("POST", "/api/v2/notification_templates/")
+    assert sorted(body["notification_type"] for body in notifications) == [*["email"] * len(sides), *["webhook"] * len(sides)]
+    mail = next(body["notification_configuration"] for body in notifications if body["notification_type"] == "email")
     # AWX refuses a text instead of a number or a truth value.
     assert (mail["port"], mail["use_tls"], mail["use_ssl"], mail["recipients"]) == (587, True, False, ["ops@example.org"])
 

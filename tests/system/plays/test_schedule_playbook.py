@@ -84,8 +84,11 @@ def systemd(*arguments: str) -> tuple[int, str]:
 @pytest.mark.no_false_alarm
 def test_systemd_accepts_the_units_and_removed_jobs_are_deleted(host: Path) -> None:
     (host / "units" / "caracal-ops-other.timer").write_text("[Timer]\nOnBootSec=1\n", encoding="ascii")
-    told = {"caracal_ops_notify": [{"kind": "ntfy", "url": f"https://ntfy.example/{SECRET}"}], "caracal_archive_source": "s3://exports"}
-    first = schedule(host, "--diff", "-vvv", **told)
+    variables = {
+        "caracal_ops_notify": [{"kind": "ntfy", "url": f"https://ntfy.example/{SECRET}"}],
+        "caracal_archive_source": "s3://exports",
+    }
+    first = schedule(host, "--diff", "-vvv", **variables)
     assert changes(first) > 0 and "ExecStart" in first.output()
     every = of(*USUAL, "audit_archive") | {"caracal-ops-notify@.service", "caracal-ops-other.timer"}
     assert units(host) == every
@@ -99,7 +102,7 @@ def test_systemd_accepts_the_units_and_removed_jobs_are_deleted(host: Path) -> N
         else:
             assert systemd("security", "--offline=yes", "--threshold=87", str(path))[0] == 0
             assert ("OnFailure=caracal-ops-notify@" in text) == ("notify@" not in path.name)
-    assert changes(schedule(host, **told)) == 0
+    assert changes(schedule(host, **variables)) == 0
     fewer = {"caracal_schedule_jobs": {"restore_drill": "", "prune": "*-*-01 08:00"}}
     before = tree(host / "units")
     assert changes(schedule(host, "--check", **fewer)) > 0 and tree(host / "units") == before
@@ -110,16 +113,16 @@ def test_systemd_accepts_the_units_and_removed_jobs_are_deleted(host: Path) -> N
 
 @pytest.mark.no_false_alarm
 def test_a_removed_job_is_stopped_and_its_failure_is_reset(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = host / "systemctl.log"
+    calls_log = host / "systemctl.log"
     program = host / "bin" / "systemctl"
     answer = "if [ $1 = show ]; then printf 'LoadState=loaded\\nActiveState=active\\n'; fi"
-    program.write_text(f'#!/bin/sh\necho "$@" >> {said}\n{answer}\n', encoding="ascii")
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls_log}\n{answer}\n', encoding="ascii")
     program.chmod(0o700)
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     assert changes(schedule(host)) > 0
-    said.write_text("", encoding="ascii")
+    calls_log.write_text("", encoding="ascii")
     assert changes(Play("schedule", settings(host, caracal_schedule_jobs={"retention": ""}), host)) > 0
-    calls = said.read_text(encoding="ascii").splitlines()
+    calls = calls_log.read_text(encoding="ascii").splitlines()
     assert {"stop caracal-ops-retention.timer", "disable caracal-ops-retention.timer", "daemon-reload"} <= set(calls), calls
     (forgotten,) = (call.split()[1:] for call in calls if call.startswith("reset-failed"))
     assert {unit for unit in of(*USUAL) if any(fnmatch.fnmatch(unit, pattern) for pattern in forgotten)} == of("retention")
@@ -172,11 +175,11 @@ def test_invalid_schedule_settings_are_refused(host: Path) -> None:
     }
     play = schedule(host, **own)
     assert play.ended() == 2 and units(host) == set()
-    said = play.output().partition("FAILED!")[2]
-    assert all(f"{name} in caracal_schedule_jobs" in said for name in [*wrong, "quickstart"]), said
-    assert "audit_checkpoint in" not in said
+    output = play.output().partition("FAILED!")[2]
+    assert all(f"{name} in caracal_schedule_jobs" in output for name in [*wrong, "quickstart"]), output
+    assert "audit_checkpoint in" not in output
     refused = ("inventory", "vault_password_file", "settings", "user")
-    assert all(f"caracal_schedule_{name}" in said for name in refused), said
+    assert all(f"caracal_schedule_{name}" in output for name in refused), output
 
 
 @pytest.mark.mutation
@@ -186,9 +189,9 @@ def test_files_writable_by_others_and_missing_files_are_refused(host: Path) -> N
         (host / name).chmod(mode)
     play = schedule(host, caracal_schedule_inventory="/no/such/inventory")
     assert play.ended() == 2 and units(host) == set()
-    said = play.output()
-    assert all(f'"msg": "{host}/{name} ' in said for name in names), said
-    assert re.search(r"/no/such/inventory .*\blocalhost\b.*\bcaracal_schedule_inventory\b", said), said
+    output = play.output()
+    assert all(f'"msg": "{host}/{name} ' in output for name in names), output
+    assert re.search(r"/no/such/inventory .*\blocalhost\b.*\bcaracal_schedule_inventory\b", output), output
 
 
 @pytest.mark.mutation
@@ -216,9 +219,9 @@ def test_a_notification_without_a_channel_fails(host: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("result", "status", "told"), [("exit-code", "2", False), ("exit-code", "4", True), ("signal", "KILL", True), ("", "", True)]
+    ("result", "status", "notified"), [("exit-code", "2", False), ("exit-code", "4", True), ("signal", "KILL", True), ("", "", True)]
 )
-def test_systemd_notifies_failures_that_the_play_could_not(host: Path, result: str, status: str, told: bool) -> None:
+def test_systemd_notifies_failures_that_the_play_could_not(host: Path, result: str, status: str, notified: bool) -> None:
     with hooks.listening() as hook:
         channels = [{"kind": "webhook", "url": f"{hook.address}/hook"}]
         assert changes(schedule(host, caracal_ops_notify=channels)) > 0
@@ -228,7 +231,7 @@ def test_systemd_notifies_failures_that_the_play_could_not(host: Path, result: s
             line = line.replace(name, value)
         play = Play("notify", {}, host, tuple(shlex.split(line)[2:]))
         assert play.ended() == 0, play.output()
-        assert hook.paths == (["/hook"] if told else [])
-        if told:
+        assert hook.paths == (["/hook"] if notified else [])
+        if notified:
             sent = hook.json("/hook")
             assert (sent["event"], sent["job"]) == ("failed", "backup") and f"{result} {status}" in sent["message"]

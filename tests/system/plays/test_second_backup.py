@@ -39,8 +39,8 @@ def test_a_failed_backup_does_not_block_the_next_one(empty_scene: Scene, caracal
     python = lying_host.python(tmp_path / "host", {"pg_encrypted_dump": {"failed": True, "msg": "no room for the dump"}})
     failed = Play("backup", {**backup_settings(scene), "ansible_python_interpreter": str(python)}, tmp_path)
     assert failed.ended() == 2 and scene.sets() == [], failed.output()
-    told = [task for task in failed.output().split("\nTASK [") if "no room for the dump" in task]
-    assert len(told) == 1 and "Abort the open set" in failed.output(), failed.output()
+    failed_tasks = [task for task in failed.output().split("\nTASK [") if "no room for the dump" in task]
+    assert len(failed_tasks) == 1 and "Abort the open set" in failed.output(), failed.output()
     assert not list(scene.mark(BACKUP_HOST).parent.glob("*.running"))
     again = Play("backup", backup_settings(scene), tmp_path)
     assert again.ended() == 0 and len(scene.sets()) == 1, again.output()

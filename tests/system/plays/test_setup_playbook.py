@@ -78,8 +78,8 @@ def test_setup_backup_and_drill_on_an_empty_host(prepared: Path, caracal_databas
 
 
 def test_check_mode_creates_nothing_and_output_has_no_secret(tmp_path: Path) -> None:
-    looked = Play("setup", settings(tmp_path), tmp_path, (*OF_THE_MACHINE, "--check"))
-    assert any(changes(looked)) and keys(tmp_path) == {}
+    checked = Play("setup", settings(tmp_path), tmp_path, (*OF_THE_MACHINE, "--check"))
+    assert any(changes(checked)) and keys(tmp_path) == {}
     made = Play("setup", settings(tmp_path), tmp_path, (*OF_THE_MACHINE, "--diff", "-vvv"))
     assert any(changes(made)) and not SECRET.search(made.output())
     assert SECRET.search((tmp_path / "drill" / "drill.identity").read_text(encoding="ascii"))
@@ -155,8 +155,8 @@ def several(root: Path, *drills: str, prune: str = "") -> Play:
 def lists(root: Path) -> dict[str, list[str]]:
     """Return the lines of the operator's lists, without comments."""
     texts = {path.name: path.read_text(encoding="ascii") for path in (root / "operator" / DEPLOYMENT).iterdir() if path.suffix != ".pub"}
-    told = {name: text for name, text in texts.items() if name == "allowed_signers" or name.endswith(".recipients")}
-    return {name: [line for line in text.splitlines() if not line.startswith("#")] for name, text in told.items()}
+    named = {name: text for name, text in texts.items() if name == "allowed_signers" or name.endswith(".recipients")}
+    return {name: [line for line in text.splitlines() if not line.startswith("#")] for name, text in named.items()}
 
 
 def test_each_drill_host_and_prune_host_has_its_own_keys(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from unit.monitoring.test_stats import NAMES, PLAIN
 VERIFICATION, SETS, COPY, PRUNE = (f"caracal_repository_{name}_stats" for name in ("verification", "sets", "copy", "prune"))
 
 
-def play(old: OldRepository, name: str, role: str, told: t.Mapping[str, t.Any], *arguments: str, **own: t.Any) -> Play:
-    """Run a playbook with the statistics `told` of an earlier job."""
+def play(old: OldRepository, name: str, role: str, earlier: t.Mapping[str, t.Any], *arguments: str, **own: t.Any) -> Play:
+    """Run a playbook with the statistics `earlier` of an earlier job."""
     (old.folder / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     settings = {
         "repository": old.store.location,
@@ -32,7 +32,7 @@ def play(old: OldRepository, name: str, role: str, told: t.Mapping[str, t.Any], 
         "high_water_mark": str(old.mark(role)),
         **own,
     }
-    made = Play(name, {**role_settings.of("caracal_repository", settings), **told}, old.folder, arguments)
+    made = Play(name, {**role_settings.of("caracal_repository", settings), **earlier}, old.folder, arguments)
     made.ended()
     return made
 
@@ -41,18 +41,18 @@ def play(old: OldRepository, name: str, role: str, told: t.Mapping[str, t.Any], 
 def test_earlier_stats_change_no_verdict_and_no_setting(old: OldRepository) -> None:
     marker = old.folder / "executed"
     lie = {"verdict": "pass", "set_id": f"{{{{ lookup('pipe', 'touch {marker}') }}}}", "failed_sets": 0, "newest": "20200101T000000Z-aaaa"}
-    told = dict.fromkeys(NAMES, lie)
+    earlier = dict.fromkeys(NAMES, lie)
     Path(old.store.location, old.manifest_of(old.made[2]).artifacts[0].path).unlink()
     verify = {"identity_files": [str(old.identity)]}
     old.see("drill")
-    plain, lied = (play(old, "verify_repository", "drill", one, **verify) for one in ({}, told))
+    plain, lied = (play(old, "verify_repository", "drill", one, **verify) for one in ({}, earlier))
     assert plain.process.returncode == lied.process.returncode == 2
     found = stats_of(lied.output())
     assert found == stats_of(plain.output()) and list(found) == [VERIFICATION]
     stats = found[VERIFICATION]
     assert (stats["verdict"], stats["finding"], stats["failed_sets"], stats["deployment"]) == ("fail", "set.objects", 1, "prod")
 
-    listed = stats_of(play(old, "sets", "operator", told).output())[SETS]
+    listed = stats_of(play(old, "sets", "operator", earlier).output())[SETS]
     assert listed["newest"] == old.made[-1] and listed["sets"] == len(old.made)
     assert not marker.exists()
 
@@ -74,10 +74,10 @@ def test_backup_and_checkpoint_set_stats_of_their_results(empty_scene: Scene, tm
     (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     metrics = tmp_path / "checkpoint.prom"
     settings = {**backup_settings(empty_scene), "caracal_backup_checkpoint_metrics_file": str(metrics)}
-    told = {name: {"set_id": "20200101T000000Z-aaaa", "verdict": "fail"} for name in NAMES}
+    earlier = {name: {"set_id": "20200101T000000Z-aaaa", "verdict": "fail"} for name in NAMES}
 
     def play(name: str, *arguments: str) -> dict[str, t.Any]:
-        made = Play(name, {**settings, **told}, tmp_path, arguments)
+        made = Play(name, {**settings, **earlier}, tmp_path, arguments)
         assert made.ended() == 0, made.output()
         empty_scene.is_clean(made.output())
         return stats_of(made.output())

@@ -19,9 +19,9 @@ def back_up(scene: Scene, folder: Path, server: Server, roots: str, *options: st
     asked = {"caracal_backup_timestamp_url": server.url, "caracal_ops_timestamp_roots": roots}
     play = Play("backup", {**backup_settings(scene), **asked}, folder, options)
     assert play.ended() == 0, play.output()
-    said = " ".join(play.output().split())
-    scene.is_clean(said)
-    return said
+    output = " ".join(play.output().split())
+    scene.is_clean(output)
+    return output
 
 
 def verify(scene: Scene, folder: Path, roots: str) -> tuple[int, str]:
@@ -46,14 +46,16 @@ def test_backup_is_timestamped_and_succeeds_without_authority(empty_scene: Scene
         assert "timestamp: pass, CN=Test Stamper timestamped entry 2 at 20" in back_up(scene, tmp_path, server, roots)
         (stamped,) = scene.files("journal/*.tsr")
         server.code = 500
-        said = back_up(scene, tmp_path, server, roots)
-        assert f"timestamp: unproven, {server.url} answered with HTTP status 500" in said and "failed=0" in said
+        output = back_up(scene, tmp_path, server, roots)
+        assert f"timestamp: unproven, {server.url} answered with HTTP status 500" in output and "failed=0" in output
     assert len(scene.sets()) == 2 and scene.files("journal/*.tsr") == [stamped]
-    status, said = verify(scene, tmp_path, roots)
-    assert status == 0 and "1 timestamp verified, newest for entry 2 by CN=Test Stamper" in said and "entries after it: 1" in said, said
+    status, output = verify(scene, tmp_path, roots)
+    assert status == 0 and "1 timestamp verified, newest for entry 2 by CN=Test Stamper" in output and "entries after it: 1" in output, (
+        output
+    )
     (scene.repository / stamped).write_bytes(b"?")
-    status, said = verify(scene, tmp_path, roots)
-    assert status == 2 and "verdict fail: journal.timestamps" in said and "is not a valid timestamp" in said, said
+    status, output = verify(scene, tmp_path, roots)
+    assert status == 2 and "verdict fail: journal.timestamps" in output and "is not a valid timestamp" in output, output
 
 
 def test_a_timestamp_url_without_roots_is_refused_at_once(empty_scene: Scene, tmp_path: Path) -> None:

@@ -50,18 +50,18 @@ def test_an_operator_verifies_the_live_database(checked: tuple[Scene, TwinCluste
 
     (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
     for arguments in ((), ("--check",)):
-        status, said = play(scene, tmp_path, key, *arguments)
-        assert (status, "pass: " in said, "changed=0" in said) == (0, True, True), said
-        left = stats_of(said)
+        status, output = play(scene, tmp_path, key, *arguments)
+        assert (status, "pass: " in output, "changed=0" in output) == (0, True, True), output
+        left = stats_of(output)
         assert ("caracal_backup_audit_stats" in left) == (not arguments) and {one["verdict"] for one in left.values()} <= {"pass"}
 
-    status, said = play(scene, tmp_path, keys.for_seed("another").audit_hmac_key.hex())
-    assert status != 0 and "AUDIT_HMAC_KEY" in said, said
+    status, output = play(scene, tmp_path, keys.for_seed("another").audit_hmac_key.hex())
+    assert status != 0 and "AUDIT_HMAC_KEY" in output, output
 
     zone, head = cluster.execute("SELECT zone_id, max(chain_seq) FROM audit_events GROUP BY 1 ORDER BY 2 DESC LIMIT 1")[0]
     cluster.execute(FREELY, f"DELETE FROM audit_events WHERE zone_id = '{zone}' AND chain_seq > {head - 2}")
-    status, said = play(scene, tmp_path, key)
-    assert status != 0 and f"head is {head - 2}" in said and str(zone) in said, said
+    status, output = play(scene, tmp_path, key)
+    assert status != 0 and f"head is {head - 2}" in output and str(zone) in output, output
 
 
 @pytest.mark.mutation

@@ -232,8 +232,8 @@ def _contents(state: tuple[t.Any, ...]) -> tuple[t.Any, ...]:
 def test_check_mode_verifies_a_new_repository_like_a_run(empty_scene: Scene, tmp_path: Path) -> None:
     scene, opening = empty_scene, {"state": "open", "create_repository": True}
     scenes.new_ssh_key(scene.root / "stranger")
-    stranger = str(scene.root / "stranger")
-    scene.refused("backup_set", KeyProblem, stranger, "not in", **opening, signing_key=stranger)
+    unknown = str(scene.root / "stranger")
+    scene.refused("backup_set", KeyProblem, unknown, "not in", **opening, signing_key=unknown)
     nowhere = str(tmp_path / "no" / "such" / "mark")
     scene.refused("backup_set", StorageError, nowhere, "folder that exists", **opening, high_water_mark=nowhere)
     inside = str(scene.repository / "mark")

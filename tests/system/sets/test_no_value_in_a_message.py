@@ -65,5 +65,5 @@ def test_settings_of_a_role_are_named_by_parameter() -> None:
 
 @pytest.mark.mutation
 def test_redis_errors_are_reported_without_command_arguments() -> None:
-    said = Exception(f"unknown command 'AUTH', with args beginning with: 'user' '{CANARY}' ")
-    assert CANARY not in connection._first_line(said)
+    error = Exception(f"unknown command 'AUTH', with args beginning with: 'user' '{CANARY}' ")
+    assert CANARY not in connection._first_line(error)

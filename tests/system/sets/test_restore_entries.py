@@ -147,9 +147,9 @@ def test_restores_of_other_assets_cut_no_audit_chain(case: Case) -> None:
 @pytest.mark.mutation
 @pytest.mark.parametrize("asset", ASSETS)
 def test_an_untrusted_signer_restores_nothing(case: Case, asset: str) -> None:
-    stranger = case.deployment.scene.root / OPERATOR_HOST / "another"
-    scenes.new_ssh_key(stranger)
-    case.refused(asset, KeyProblem, "the trial signature of", str(stranger), signing_key=str(stranger))
+    unknown = case.deployment.scene.root / OPERATOR_HOST / "another"
+    scenes.new_ssh_key(unknown)
+    case.refused(asset, KeyProblem, "the trial signature of", str(unknown), signing_key=str(unknown))
     case.refused(asset, KeyProblem, signing_key=str(case.deployment.scene.key("backup")))
     nowhere = str(case.root / "no" / "such" / "mark")
     case.refused(asset, StorageError, nowhere, "folder that exists", high_water_mark=nowhere)

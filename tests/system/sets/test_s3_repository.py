@@ -211,13 +211,13 @@ def test_only_signed_versions_are_restored(s3: S3Server, place: Place, sandbox_d
     lifecycle.create(SandboxSpec(sandbox_directory, server_binaries.find(None, minimum_major=17)))
     assert place.call("pg_encrypted_restore", user=DRILL, sandbox=sandbox_directory)["changed"]
     assert place.call("state_verify", user=DRILL, sandbox=sandbox_directory)["verdict"] == "pass"
-    told = []
+    results = []
     for found in (place.call("backup_set_verify", user=DRILL), verify_all(place)):
         (check,) = [one for one in found["checks"] if one["id"] == "repository.shadowed"]
         assert found["verdict"] == "pass" and check["verdict"] == "warn"
         assert check["details"]["paths"] == sorted(store.bucket.path(key) for key in (dump, schema, inventory, leaf))
-        told.append(check)
-    assert told[0] == told[1]
+        results.append(check)
+    assert results[0] == results[1]
 
 
 @pytest.mark.mutation

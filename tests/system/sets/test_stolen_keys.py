@@ -38,8 +38,8 @@ def test_an_invalid_entry_can_be_revoked_as_the_error_suggests(old: OldRepositor
         old.see(name)
     made = old.append(kind, role, body={"nonsense": 1})
     named = f"{made.sequence}-{made.sha256[:16]}"
-    told = [words for read in readers(old) if (words := wrong(read))]
-    assert all(f"journal_correct (entries: {named}, what: everything)" in words for words in told)
+    messages = [words for read in readers(old) if (words := wrong(read))]
+    assert all(f"journal_correct (entries: {named}, what: everything)" in words for words in messages)
     old.call("journal_correct", "operator", entries=[named], what="everything", reason="a key was stolen")
     assert [wrong(read) for read in readers(old)] == [""] * 5
 

@@ -56,16 +56,16 @@ def _mapping(text: str | None) -> dict[str, t.Any]:
     return found if isinstance(found, dict) else {}
 
 
-def twice_told(root: Path, module: str) -> list[str]:
+def described_twice(root: Path, module: str) -> list[str]:
     """Return options that a module describes with the same words as one of our fragments."""
     own = _block(root, module, "DOCUMENTATION").get("options") or {}
     names = [Path(path).stem for path in tree.files(root, "plugins/doc_fragments/*.py")]
     shared = [(name, fragment(root, name).get("options") or {}) for name in names]
     return [
         f"{module}: {option} is described as in the fragment {name}"
-        for option, said in own.items()
+        for option, stated in own.items()
         for name, options in shared
-        if said.get("description") and said["description"] == options.get(option, {}).get("description")
+        if stated.get("description") and stated["description"] == options.get(option, {}).get("description")
     ]
 
 
@@ -74,13 +74,13 @@ def option_faults(documented: Options, real: Options, where: str = "") -> list[s
     faults = [f"{where}{name} is documented but not real" for name in sorted(documented.keys() - real.keys())]
     faults += [f"{where}{name} is real but not documented" for name in sorted(real.keys() - documented.keys())]
     for name in sorted(documented.keys() & real.keys()):
-        said, is_ = documented[name], real[name]
-        if not said.get("description"):
+        stated, is_ = documented[name], real[name]
+        if not stated.get("description"):
             faults.append(f"{where}{name} has no description")
         for key, usual in COMPARED.items():
-            if said.get(key, usual) != is_.get(key, usual):
-                faults.append(f"{where}{name}: {key} is documented as {said.get(key, usual)!r} and is {is_.get(key, usual)!r}")
-        faults += option_faults(said.get("suboptions") or {}, is_.get("options") or {}, f"{where}{name}.")
+            if stated.get(key, usual) != is_.get(key, usual):
+                faults.append(f"{where}{name}: {key} is documented as {stated.get(key, usual)!r} and is {is_.get(key, usual)!r}")
+        faults += option_faults(stated.get("suboptions") or {}, is_.get("options") or {}, f"{where}{name}.")
     return faults
 
 

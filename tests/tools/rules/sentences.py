@@ -73,8 +73,8 @@ class Product:
     def makers(self, file: str, text: str) -> list[str]:
         """Return the files that contain most of the text, if it is a sentence and this test file tests none of them."""
         wanted = runs(text) if is_sentence(text) else frozenset()
-        said = collections.Counter(name for run in wanted for name in self._makers.get(run, ()))
-        most = sorted(name for name, count in said.items() if count == max(said.values()))
+        counts = collections.Counter(name for run in wanted for name in self._makers.get(run, ()))
+        most = sorted(name for name, count in counts.items() if count == max(counts.values()))
         return [] if any(_at_home(file, name) for name in most) else most
 
 

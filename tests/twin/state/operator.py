@@ -120,10 +120,10 @@ def _run(world: World, zone: Zone, conversation: Row, turn: str, state: str) -> 
         served_model="large",
     )
     for seq, step in enumerate(states, start=1):
-        moment = at + dt.timedelta(seconds=seq * 10)
+        when = at + dt.timedelta(seconds=seq * 10)
         world.add(
             "operator_message_run_events",
-            id=world.id(moment),
+            id=world.id(when),
             run_id=run,
             zone_id=zone.id,
             conversation_id=conversation["id"],
@@ -133,7 +133,7 @@ def _run(world: World, zone: Zone, conversation: Row, turn: str, state: str) -> 
             error_code=None,
             error_detail=None,
             payload=Json({"delta": world.dice.awkward()}),
-            created_at=moment,
+            created_at=when,
         )
 
 

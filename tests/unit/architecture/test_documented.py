@@ -40,14 +40,14 @@ def test_there_are_modules_and_shared_options() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_each_option_is_documented_and_real(module: str) -> None:
-    said = documented.documentation(tree.ROOT, module).get("options") or {}
-    assert documented.option_faults(said, spec_of(module)) == []
+    options = documented.documentation(tree.ROOT, module).get("options") or {}
+    assert documented.option_faults(options, spec_of(module)) == []
 
 
 @pytest.mark.parametrize("name", sorted(fragments_of_specs()))
 def test_each_fragment_equals_its_options(name: str) -> None:
-    said = documented.fragment(tree.ROOT, name).get("options") or {}
-    assert documented.option_faults(said, fragments_of_specs()[name]) == []
+    options = documented.fragment(tree.ROOT, name).get("options") or {}
+    assert documented.option_faults(options, fragments_of_specs()[name]) == []
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -57,20 +57,23 @@ def test_each_module_is_fully_documented_with_check_mode(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_shared_options_are_described_once(module: str) -> None:
-    assert documented.twice_told(tree.ROOT, module) == []
+    assert documented.described_twice(tree.ROOT, module) == []
 
 
 def test_the_action_group_lists_the_modules() -> None:
     assert documented.group_faults(tree.ROOT) == []
 
 
-SAID = {"a": {"description": "A.", "type": "int", "default": 1}, "b": {"description": "B.", "suboptions": {"c": {"description": "C."}}}}
+DOCUMENTED = {
+    "a": {"description": "A.", "type": "int", "default": 1},
+    "b": {"description": "B.", "suboptions": {"c": {"description": "C."}}},
+}
 REAL: documented.Options = {"a": {"type": "int", "default": 1}, "b": {"options": {"c": {}}}}
 
 
 @pytest.mark.no_false_alarm
 def test_equal_options_are_accepted() -> None:
-    assert documented.option_faults(SAID, REAL) == []
+    assert documented.option_faults(DOCUMENTED, REAL) == []
 
 
 @pytest.mark.mutation
@@ -86,7 +89,7 @@ def test_equal_options_are_accepted() -> None:
     ],
 )
 def test_a_difference_of_options_is_found(change: dict[str, dict[str, t.Any]], fault: str) -> None:
-    assert documented.option_faults(SAID, {**REAL, **change}) == [fault]
+    assert documented.option_faults(DOCUMENTED, {**REAL, **change}) == [fault]
 
 
 GOOD = '''
@@ -120,8 +123,8 @@ def test_finds_an_option_described_as_in_a_fragment(plant) -> None:
         "plugins/doc_fragments/_a.py": f'class ModuleDocFragment:\n    DOCUMENTATION = r"""\n{option.format("a")}"""\n',
     }
     root = plant(files)
-    assert documented.twice_told(root, "a") == ["a: a is described as in the fragment _a"]
-    assert documented.twice_told(root, "b") == []
+    assert documented.described_twice(root, "a") == ["a: a is described as in the fragment _a"]
+    assert documented.described_twice(root, "b") == []
 
 
 @pytest.mark.no_false_alarm
@@ -163,7 +166,7 @@ def test_finds_progress_that_is_not_shown_or_not_documented(
 ) -> None:
     source = GOOD.replace("attributes:\n", f"attributes:\n{ACTION}", 1) if documented_too else GOOD
     root = planted(plant, source + SHOWN)
-    plant({"plugins/module_utils/_sets/x.py": "with progress.shown() as told: ...\n" if tells else ""})
+    plant({"plugins/module_utils/_sets/x.py": "with progress.shown() as display: ...\n" if tells else ""})
     if acts:
         plant({"plugins/action/x.py": ""})
     assert documented.document_faults(root, "x") == faults

@@ -36,18 +36,18 @@ def plays_without_root(text: str) -> list[str]:
     return [str(play["name"]) for play in plays if "caracal_ops.backup.caracal_" in str(play) and play.get("become") is not True]
 
 
-def files_of_nobody(text: str) -> set[str]:
+def unexplained_files(text: str) -> set[str]:
     """Return the files that a command uses and the page does not explain."""
     commands = _COMMAND.findall(text)
     taken = {Path(name).name for command in commands for name in re.findall(r"(?:@|playbook |-i )([\w/.-]+\.yml)\b", command)}
-    told = _COMMAND.sub("", text)
-    return {name for name in taken - SHARED if not re.search(rf"`[\w/.-]*\b{re.escape(name)}`", told)}
+    explained = _COMMAND.sub("", text)
+    return {name for name in taken - SHARED if not re.search(rf"`[\w/.-]*\b{re.escape(name)}`", explained)}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda one: str(one.relative_to(tree.ROOT)))
 def test_examples_become_root_and_explain_their_files(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert (plays_without_root(text), files_of_nobody(text)) == ([], set())
+    assert (plays_without_root(text), unexplained_files(text)) == ([], set())
 
 
 def play(more: str) -> str:
@@ -64,5 +64,5 @@ def test_a_play_without_root_is_found(block: str) -> None:
 @pytest.mark.mutation
 def test_finds_a_file_that_the_page_does_not_explain() -> None:
     command = "  $ ansible-playbook x -i hosts.yml -e @a/b.yml -e @settings.yml\n"
-    assert files_of_nobody(command) == {"hosts.yml", "b.yml"}
-    assert files_of_nobody(f"``/etc/b.yml`` and `hosts.yml`:\n{command}") == set()
+    assert unexplained_files(command) == {"hosts.yml", "b.yml"}
+    assert unexplained_files(f"``/etc/b.yml`` and `hosts.yml`:\n{command}") == set()

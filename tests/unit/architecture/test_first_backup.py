@@ -17,7 +17,7 @@ INVENTORY, COMPOSE, PLAIN = (yaml.safe_load(block) for block in guide_pages.bloc
 HOSTS = {"caracal_ops_compose_host", "caracal_backup_hosts", "caracal_drill_hosts"}
 
 
-def told(page: str) -> list[dict[str, object]]:
+def examples(page: str) -> list[dict[str, object]]:
     found = [yaml.safe_load(block) for block in guide_pages.blocks(page, "yaml")]
     return [one for one in found if isinstance(one, dict)]
 
@@ -30,13 +30,13 @@ def commands(page: str) -> list[str]:
 
 def test_compose_needs_at_most_six_settings_from_its_guide() -> None:
     assert len(COMPOSE) <= 6
-    assert any(COMPOSE.items() <= one.items() for one in told("guide_compose"))
-    assert any(one == INVENTORY for one in told("guide_compose"))
+    assert any(COMPOSE.items() <= one.items() for one in examples("guide_compose"))
+    assert any(one == INVENTORY for one in examples("guide_compose"))
 
 
 def test_settings_of_plain_hosts_are_in_their_guide() -> None:
     own = {name: value for name, value in PLAIN.items() if name not in HOSTS}
-    assert any(own.items() <= one.items() for one in told("guide_plain_hosts"))
+    assert any(own.items() <= one.items() for one in examples("guide_plain_hosts"))
 
 
 def test_each_command_runs_a_playbook_and_three_reach_the_drill() -> None:

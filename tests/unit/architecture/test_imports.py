@@ -51,8 +51,8 @@ def test_an_import_in_each_forbidden_direction_is_found(plant) -> None:
     forbidden = {f"{folder_of(part)}/to_{target}.py": (part, target) for part, target in DIRECTIONS if not is_allowed(part, target)}
     assert len(forbidden) > 200
     faults = imports.direction_faults(plant({path: source(*direction) for path, direction in forbidden.items()}))
-    said = [(path, int(line), fault.strip().partition(" (")[0]) for path, line, fault in (one.split(":", 2) for one in faults)]
-    assert sorted(said) == sorted(
+    listed = [(path, int(line), fault.strip().partition(" (")[0]) for path, line, fault in (one.split(":", 2) for one in faults)]
+    assert sorted(listed) == sorted(
         (path, line, f"{part} may not {'know Ansible' if target == ANSIBLE else f'import {target}'}")
         for path, (part, target) in forbidden.items()
         for line in (1, 5)

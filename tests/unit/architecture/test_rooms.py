@@ -36,7 +36,7 @@ def test_each_room_has_its_row() -> None:
 def test_a_table_that_differs_is_found(plant, cells: tuple[str, ...], faults: list[str]) -> None:
     found = rooms.room_faults(plant(FILES), table(*cells))
     assert len(found) == len(faults)
-    assert all(said in fault for said, fault in zip(faults, found, strict=True))
+    assert all(expected in fault for expected, fault in zip(faults, found, strict=True))
 
 
 @pytest.mark.no_false_alarm

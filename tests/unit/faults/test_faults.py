@@ -110,7 +110,7 @@ def test_detects_a_verifier_that_crashes_or_leaks_a_secret(world: World, monkeyp
 @pytest.mark.mutation
 def test_detects_an_entry_that_is_accepted(world: World) -> None:
     outcome = parties.attempt(world, "operator", "restore", parties.TWISTS["nothing else"])
-    assert outcome.column == LOST and "trust" in outcome.said
+    assert outcome.column == LOST and "trust" in outcome.details
 
 
 @pytest.mark.mutation

@@ -32,9 +32,9 @@ class InnerRun:
     def outcomes(self) -> dict[str, str]:
         """Wait for the end and return pytest's word, such as `PASSED`, by test. The empty name has the whole output."""
         self.process.wait()
-        said = self.log.read_text(encoding="utf-8", errors="replace")
-        lines = (line.split(" ", 1) for line in said.splitlines() if "::" in line and line.split(" ")[0].isupper())
-        return {"": said, **{rest.partition("::")[2].partition(" - ")[0]: word for word, rest in lines}}
+        output = self.log.read_text(encoding="utf-8", errors="replace")
+        lines = (line.split(" ", 1) for line in output.splitlines() if "::" in line and line.split(" ")[0].isupper())
+        return {"": output, **{rest.partition("::")[2].partition(" - ")[0]: word for word, rest in lines}}
 
 
 def start(folder: Path, source: str, *arguments: str, before: t.Sequence[str] = ()) -> InnerRun:

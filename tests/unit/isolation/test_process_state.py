@@ -102,7 +102,7 @@ UNABLE = ("setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource")
 
 
 @pytest.fixture(scope="module")
-def looked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Return the outcome of each test of the inner run."""
     pairs = [ONE.format(number=number, plant=plant, look=look) for number, (plant, look) in enumerate(LEAKS.values())]
     return inner_run.start(tmp_path_factory.mktemp("looked"), "".join((INNER, *pairs, WIDE))).outcomes()
@@ -110,14 +110,14 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("kind", LEAKS)
-def test_no_leak_reaches_the_next_test(looked: dict[str, str], kind: str) -> None:
+def test_no_leak_reaches_the_next_test(outcomes: dict[str, str], kind: str) -> None:
     number = list(LEAKS).index(kind)
-    assert (looked[f"test_plants_{number}"], looked[f"test_finds_{number}"]) == ("PASSED", "PASSED"), looked[""]
+    assert (outcomes[f"test_plants_{number}"], outcomes[f"test_finds_{number}"]) == ("PASSED", "PASSED"), outcomes[""]
 
 
 @pytest.mark.no_false_alarm
-def test_variables_of_a_module_fixture_stay(looked: dict[str, str]) -> None:
-    assert looked["test_wide"] == "PASSED", looked[""]
+def test_variables_of_a_module_fixture_stay(outcomes: dict[str, str]) -> None:
+    assert outcomes["test_wide"] == "PASSED", outcomes[""]
 
 
 @pytest.mark.mutation

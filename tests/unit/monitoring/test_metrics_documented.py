@@ -46,15 +46,15 @@ def asked(expression: str) -> set[str]:
     return set(_NAME.findall(re.sub(r'"[^"]*"', '""', expression)))
 
 
-def strangers(expressions: t.Iterable[str]) -> set[str]:
+def unknown(expressions: t.Iterable[str]) -> set[str]:
     """Return metrics that the expressions use, but that no job writes and no rule records."""
     return {name for one in expressions for name in asked(one)} - WRITTEN - FOREIGN - recorded()
 
 
 def test_the_guide_has_each_metric_with_its_meaning() -> None:
     text = re.sub(r"\s+", " ", GUIDE.read_text(encoding="utf-8"))
-    told = dict(re.findall(r"\* - ``caracal_backup_(\w+)`` - (?:``\w+`` - )?(?:- )?(.*?)(?= \* - | [A-Z]\w+, in ``|$)", text))
-    assert {name: words.strip() for name, words in told.items()} == metrics.MEANINGS
+    documented = dict(re.findall(r"\* - ``caracal_backup_(\w+)`` - (?:``\w+`` - )?(?:- )?(.*?)(?= \* - | [A-Z]\w+, in ``|$)", text))
+    assert {name: words.strip() for name, words in documented.items()} == metrics.MEANINGS
 
 
 def test_each_metric_is_written() -> None:
@@ -68,14 +68,14 @@ def test_each_metric_is_written() -> None:
 
 def test_rules_and_dashboard_use_only_written_metrics() -> None:
     rules = [rule["expr"] for path in (promtool.LIMITS, promtool.ALERTS) for rule in promtool.rules(path)]
-    assert rules and drawn() and strangers([*rules, *drawn()]) == set()
+    assert rules and drawn() and unknown([*rules, *drawn()]) == set()
     patterns = [pattern for one in [*rules, *drawn()] for pattern in _ANY.findall(one)]
     assert patterns and all(any(re.fullmatch(pattern, name) for name in WRITTEN) for pattern in patterns)
 
 
 @pytest.mark.mutation
 def test_finds_a_used_metric_that_no_job_writes() -> None:
-    assert strangers(["max by (deployment) (caracal_backup_last_seize_bytes) > caracal_backup:limit_secs"]) == {
+    assert unknown(["max by (deployment) (caracal_backup_last_seize_bytes) > caracal_backup:limit_secs"]) == {
         "caracal_backup_last_seize_bytes",
         "caracal_backup:limit_secs",
     }

@@ -73,11 +73,11 @@ def test_each_playbook_sets_stats_that_the_guide_documents(playbook: Path) -> No
         return
     names = {name for name, path in NAMES.items() if path in list(reached(entry_of(playbook)))}
     assert len(names) == 1
-    told = re.search(
+    row = re.search(
         rf"\* - ``{playbook.stem}``\n     - ``(\w+)``\n     - (.*?)\n(?:   \*|\n)", GUIDE.read_text(encoding="utf-8"), re.DOTALL
     )
-    assert told and {told[1]} == names
-    assert re.findall(r"``(\w+)``", told[2]) == list(fields(told[1]))
+    assert row and {row[1]} == names
+    assert re.findall(r"``(\w+)``", row[2]) == list(fields(row[1]))
 
 
 def fields(name: str) -> t.Iterable[str]:
@@ -104,8 +104,8 @@ def test_no_role_playbook_or_module_reads_a_stats_name() -> None:
     ]
     texts = {path: path.read_text(encoding="utf-8") for path in readers}
     for name, path in NAMES.items():
-        whose = path.parts[-3] if path in OF_ROLES else f"caracal_{path.stem}"
-        assert name.startswith(f"{whose}_") and name.endswith("_stats")
+        prefix = path.parts[-3] if path in OF_ROLES else f"caracal_{path.stem}"
+        assert name.startswith(f"{prefix}_") and name.endswith("_stats")
         found = {reader: len(re.findall(rf"\b{name}\b", text)) for reader, text in texts.items() if name in text}
         assert found == {path: 1, **HANDED_ON.get(name, {})}, name
 

@@ -15,7 +15,7 @@ from scenes import role_templates
 from scenes.role_templates import Templates, Values
 
 
-def said(role: str, tasks: str, answers: Values, check_mode: bool = False) -> list[str]:
+def printed(role: str, tasks: str, answers: Values, check_mode: bool = False) -> list[str]:
     """Return the lines that the task file prints. `answers` are variables of earlier tasks and modules."""
     return [line for task, templates in _played(role, tasks, answers, check_mode) for line in _lines(task, templates)]
 

@@ -118,7 +118,7 @@ def test_preflight_messages_match_the_snapshot(snapshot: Snapshot, srv: Path, mo
     text = []
     for role in ROLES:
         text += [f"# Settings of the role {role}", "", *(f"- {one}" for one in role_words.settings_refused(role)), ""]
-    text += ["# A drill", "", *_indented([said for wrong in DRILLS for said in answer(lambda: refused(wrong))]), ""]  # noqa: B023
+    text += ["# A drill", "", *_indented([message for wrong in DRILLS for message in answer(lambda: refused(wrong))]), ""]  # noqa: B023
     text += [
         "# A login",
         "",
@@ -128,8 +128,8 @@ def test_preflight_messages_match_the_snapshot(snapshot: Snapshot, srv: Path, mo
     ]
     text += ["# A sandbox", ""]
     found = {title: asked(srv, changes) for title, changes in REQUESTS.items()}
-    for title, said in {**found, **held(srv, monkeypatch)}.items():
-        text += [title, *_indented(said)]
+    for title, message in {**found, **held(srv, monkeypatch)}.items():
+        text += [title, *_indented(message)]
     snapshot("preflights.txt", "\n".join([*text, ""]))
 
 

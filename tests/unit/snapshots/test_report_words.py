@@ -65,7 +65,7 @@ def console(title: str, lines: list[str]) -> str:
     return "\n".join([f"# {title}", "", *lines, ""])
 
 
-def told(drill: Drill) -> list[str]:
+def rendered(drill: Drill) -> list[str]:
     return summary.render(document.build(drill), WHERE)
 
 
@@ -75,7 +75,7 @@ def look() -> list[str]:
         Check("retention.exports", FAIL, "the last exported hour ended 3 d ago"),
         Check("retention.outbox", WARN, "2 event(s) were given up"),
     ]
-    made = retention.Look(
+    made = retention.Verification(
         "20261125T023000Z-ab12",
         "prod",
         BASE.repository,
@@ -92,10 +92,10 @@ def look() -> list[str]:
 
 def test_console_reports_match_the_snapshot(snapshot: Snapshot) -> None:
     texts = [
-        console("A drill that passed", told(PASSED)),
-        console("With a waiver, within its budget", told(WITH_A_WAIVER)),
-        console("One that failed", told(FAILED)),
-        console("One in which nothing could be read", told(UNREAD)),
+        console("A drill that passed", rendered(PASSED)),
+        console("With a waiver, within its budget", rendered(WITH_A_WAIVER)),
+        console("One that failed", rendered(FAILED)),
+        console("One in which nothing could be read", rendered(UNREAD)),
         console("A look at retention", look()),
     ]
     snapshot("console.txt", "\n".join(texts))

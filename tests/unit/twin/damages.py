@@ -10,7 +10,7 @@ from twin.facts import ZONE_KEK
 from twin.releases.known import RELEASES
 
 ANY_EVENT = "WHERE id = (SELECT id FROM audit_events WHERE chain_seq = 20 LIMIT 1)"
-STRANGER = "(id, zone_id, event_type, occurred_at, chain_seq) VALUES ('x', 'nope', 'x', {}, 1)"
+FOREIGN = "(id, zone_id, event_type, occurred_at, chain_seq) VALUES ('x', 'nope', 'x', {}, 1)"
 NO_CHECKS = """
         DO $$ DECLARE name text; BEGIN
           FOR name IN SELECT conname FROM pg_constraint WHERE conrelid = '{0}'::regclass AND contype = 'c' LOOP
@@ -58,8 +58,8 @@ COMMON = {
     "audit chain": f"DELETE FROM audit_events {ANY_EVENT}",
     "watermark": "UPDATE audit_export_watermark SET last_exported_hour = last_exported_hour + interval '7 minutes'",
     "zone without a signing key": "DELETE FROM secrets",
-    "rows in the default leaf": f"INSERT INTO audit_events_default {STRANGER.format('to_timestamp(0)')}",
-    "audit zone unknown": f"INSERT INTO audit_events {STRANGER.format('now()')}",
+    "rows in the default leaf": f"INSERT INTO audit_events_default {FOREIGN.format('to_timestamp(0)')}",
+    "audit zone unknown": f"INSERT INTO audit_events {FOREIGN.format('now()')}",
     "binding across zones": """
         INSERT INTO policy_set_bindings (zone_id, policy_set_id) SELECT z.id, s.id FROM zones z JOIN policy_sets s ON s.zone_id <> z.id""",
     "manifest names an unknown policy": "DELETE FROM policy_versions WHERE version = 1",

@@ -287,8 +287,8 @@ def _against_earlier(
     """Compare the audit rows and their retention with earlier sets. Also return the retention for comparison by later sets."""
     rows = reading.compare_with_earlier(held.place, read, history.known, blocks, history.acknowledged, unread)
     with held.place.join() as session:
-        moment, source = held.facts["time"], held.facts["system_identifier"]
-        retention = audit_retention.check(job.opened, session, read, history.known, moment, source, history.acknowledged)
+        snapshot_time, source = held.facts["time"], held.facts["system_identifier"]
+        retention = audit_retention.check(job.opened, session, read, history.known, snapshot_time, source, history.acknowledged)
         return [rows, retention], audit_retention.days(session, read)
 
 

@@ -56,18 +56,18 @@ class BackupResult(dump_set.DumpResult):
 
 def run(invocation: Invocation[Options]) -> BackupResult:
     """Check the prerequisites, then dump one database after the other. Check mode does not dump."""
-    with progress.shown() as told:
-        return _dumped(invocation, told)
+    with progress.shown() as display:
+        return _dumped(invocation, display)
 
 
-def _dumped(invocation: Invocation[Options], told: Progress) -> BackupResult:
+def _dumped(invocation: Invocation[Options], display: Progress) -> BackupResult:
     started = time.monotonic()
     given = invocation.options
     target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
     server = Server.from_options(given.postgres).named(f"{APPLICATION} {given.open_set.set_id}")
     deadline = started + given.dump.max_duration if given.dump.max_duration else None
-    looked = [_look(server, name, invocation.warn) for name in given.dump.databases or _kept(server)]
-    seen, accounts = [one for one, _account in looked], [account for _one, account in looked]
+    inspected = [_look(server, name, invocation.warn) for name in given.dump.databases or _kept(server)]
+    seen, accounts = [one for one, _account in inspected], [account for _one, account in inspected]
     client = client_binaries.find(given.postgres.pg_bin, minimum_major=max(one["server_version"] for one in seen) // 10000, tools=TOOLS)
     if client.doubt:
         invocation.warn(client.doubt)
@@ -91,7 +91,7 @@ def _dumped(invocation: Invocation[Options], told: Progress) -> BackupResult:
         stored: dump_set.DumpResult = made["result"]
         found = {**found, **stored}
     elif target.opened and not invocation.check_mode:
-        job = DumpJob(target, target.opened, server, client, given.dump, given.reread_days, deadline, told)
+        job = DumpJob(target, target.opened, server, client, given.dump, given.reread_days, deadline, display)
         part = dump_set.dump_all(job, seen)
         target.add_part(dump_set.PART, part)
         found = part["result"]

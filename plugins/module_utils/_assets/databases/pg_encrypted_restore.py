@@ -68,17 +68,17 @@ def run(invocation: Invocation[Options]) -> RestoreResult:
 
     Check mode only checks.
     """
-    with progress.shown() as told:
-        return _restored(invocation, told)
+    with progress.shown() as display:
+        return _restored(invocation, display)
 
 
-def _restored(invocation: Invocation[Options], told: Progress) -> RestoreResult:
+def _restored(invocation: Invocation[Options], display: Progress) -> RestoreResult:
     started = time.monotonic()
     given = invocation.options
     opened = access.open_repository(given.access, warn=invocation.warn)
     server, sandbox = place.server_of(given.copy)
     signer = None if sandbox else restore_entry.signer(opened, given.access.deployment, needed(given.signing_key, "signing_key"))
-    ready = readiness.ready(opened, given.dumped, given.copy.postgres.pg_bin, sandbox, told)
+    ready = readiness.ready(opened, given.dumped, given.copy.postgres.pg_bin, sandbox, display)
     the_set, wanted = ready.the_set, ready.wanted
     found = {one["database"]: target.examine(server, one["database"]) for one in wanted}
     doubts = [*ready.checks, *_doubts(wanted, found)]
@@ -90,7 +90,7 @@ def _restored(invocation: Invocation[Options], told: Progress) -> RestoreResult:
         databases = [_expected(the_set, one["database"]) for one in wanted]
         replaced = [{"database": name, "kept_as": target.kept_name(name)} for name in sorted(found) if found[name].objects]
     else:
-        how = (given.jobs, tuple(given.dumped.identity_files), given.confirm, told, given.accept_missing_constraints)
+        how = (given.jobs, tuple(given.dumped.identity_files), given.confirm, display, given.accept_missing_constraints)
         work = restoration.Restoration(the_set, server, ready.client, *how)
         with restoration.room(server, sandbox):
             work.run(ready.inventory, wanted, sandbox)

@@ -132,7 +132,9 @@ class Restoration:
             tasks += [(restore.leaf, (to, table, one.path)) for table, one in zip(tables, leaves, strict=True)]
             # To report all missing constraints, one process must see all errors.
             first = [] if self._accept_missing else leaves
-            indexes = {1 + number: (made.indexes, (*names[number], self._beside(one, leaves))) for number, one in enumerate(first)}
+            indexes = {
+                1 + number: (made.indexes, (*names[number], self._parallel_workers(one, leaves))) for number, one in enumerate(first)
+            }
             _archive, *loaded = workers.run_all(tasks, self._jobs, then=indexes)
             for one, rows in zip(leaves, loaded, strict=True):
                 known = recorded["leaves"][one.leaf or ""]["rows"]
@@ -176,7 +178,7 @@ class Restoration:
             check_id = f"restore.{recorded['database']}.materialized_views"
             self.checks.append(Check(check_id, WARN, words, details={"failed": sorted(failed)[:50]}))
 
-    def _beside(self, leaf: Artifact, leaves: t.Sequence[Artifact]) -> int:
+    def _parallel_workers(self, leaf: Artifact, leaves: t.Sequence[Artifact]) -> int:
         """Return how many indexes of a partition are built in parallel.
 
         It is more than one only for the last large partitions, when the other workers have finished.

@@ -182,7 +182,7 @@ class _Archive:
         if images.are_too_large(found):
             raise OptionError(f"the images have more than {images.BYTES_LIMIT} bytes, the limit of a set; do not back them up")
         named = [self._held[digest] for digest in sorted(frozenset().union(*(one.digests for one in found)))]
-        told: list[ImageResult] = [
+        results: list[ImageResult] = [
             {"image_id": image_id, "services": names, "shared": image_id in {one.image_id for one in shared}}
             for image_id, names in wanted.items()
         ]
@@ -190,7 +190,7 @@ class _Archive:
         return {
             "artifacts": [one.to_dict() for one in named],
             "images": [one.to_dict() for one in found],
-            "result": {"images": told, "bytes": sum(one.size for one in named), "bytes_written": written},
+            "result": {"images": results, "bytes": sum(one.size for one in named), "bytes_written": written},
         }
 
 

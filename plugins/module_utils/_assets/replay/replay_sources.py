@@ -66,8 +66,8 @@ def collect(given: SourceOptions, warn: t.Callable[[str], None]) -> Sources:
     volumes, not_durable = list(given.volumes), list(given.not_durable)
     if given.compose_project:
         found = compose.replay(Engine(given.engine).project(given.compose_project))
-        told = {*(one.service for one in volumes), *(one.service for one in not_durable)}
-        gone = [one for one in found.not_durable if one["service"] not in told]
+        covered = {*(one.service for one in volumes), *(one.service for one in not_durable)}
+        gone = [one for one in found.not_durable if one["service"] not in covered]
         for one in gone:
             warn(lost(one))
         volumes += [VolumeOptions.of(one) for one in found.volumes]

@@ -75,11 +75,11 @@ class ArchiveResult(t.TypedDict):
 
 def run(invocation: Invocation[Options]) -> ArchiveResult:
     """Check all prerequisites, then archive one volume after the other. Each part is added once its artifacts exist."""
-    with progress.shown() as told:
-        return _archived(invocation, told)
+    with progress.shown() as display:
+        return _archived(invocation, display)
 
 
-def _archived(invocation: Invocation[Options], told: Progress) -> ArchiveResult:
+def _archived(invocation: Invocation[Options], display: Progress) -> ArchiveResult:
     started = time.monotonic()
     given = invocation.options
     sources = replay_sources.collect(given.sources, invocation.warn)
@@ -87,7 +87,7 @@ def _archived(invocation: Invocation[Options], told: Progress) -> ArchiveResult:
         target = open_set.load(given.access, given.open_set, given.signing_key, given.recipients, invocation.check_mode)
     else:
         target = open_set.stage(given.open_set, needed(given.stage, "stage"), given.recipients)
-    work = _Work(invocation, target, told)
+    work = _Work(invocation, target, display)
     work.preflight(sources.volumes)
     for one in sources.not_durable:
         work.not_durable(one)
@@ -109,11 +109,11 @@ def _archived(invocation: Invocation[Options], told: Progress) -> ArchiveResult:
 class _Work:
     """One run. It fills `results` and `artifacts`."""
 
-    def __init__(self, invocation: Invocation[Options], target: OpenSet, told: Progress) -> None:
+    def __init__(self, invocation: Invocation[Options], target: OpenSet, display: Progress) -> None:
         self._warn = invocation.warn
         self._dry = invocation.check_mode
         self._reading: int = invocation.options.reading
-        self._target, self._told = target, told
+        self._target, self._display = target, display
         self._parts = target.parts()
         self._directories: dict[tuple[int, int], str] = {}
         self.changed = False
@@ -188,10 +188,10 @@ class _Work:
     def _once(self, source: str, directory: Directory) -> tuple[Found, list[Artifact]]:
         earlier = self._parts.get(part_name(source, 1), {}).get("files", {}) if self._reading == 2 else None
         if self._dry:
-            return Reading(directory, earlier, Nowhere(), self._told).run(), []
+            return Reading(directory, earlier, Nowhere(), self._display).run(), []
         path, made = keys.replay_key(self._target.set_id, source, self._reading), []
         with self._target.sealed(path) as (sealer, publish):
-            found = Reading(directory, earlier, sealer, self._told).run()
+            found = Reading(directory, earlier, sealer, self._display).run()
             if found.files or self._reading == 1:
                 made.append(self._target.artifact(artifacts.REPLAY, path, publish(path), source))
         files = [dataclasses.asdict(one) for one in found.files]

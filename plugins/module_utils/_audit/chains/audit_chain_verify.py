@@ -132,11 +132,11 @@ class Result(_Covered, total=False):
 
 def run(invocation: Invocation[Options]) -> Result:
     """Read every row once, then evaluate the checks."""
-    with progress.shown() as told:
-        return _verified(invocation, told)
+    with progress.shown() as display:
+        return _verified(invocation, display)
 
 
-def _verified(invocation: Invocation[Options], told: Progress) -> Result:
+def _verified(invocation: Invocation[Options], display: Progress) -> Result:
     started = time.monotonic()
     given = invocation.options
     keys = hmac_keys(given.chains.audit_hmac_key_files)
@@ -150,7 +150,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> Result:
     ):
         since = _since(opened, given.since)
         context = _context(held, given, since)
-        plan = _plan(client.paths["psql"], keys, context, given, told)
+        plan = _plan(client.paths["psql"], keys, context, given, display)
         chains = chain_reading.read(held.place, context.layout, plan, guard)
         known = since or _known(opened, given.set_id, held.facts["system_identifier"])
         accepted = history.acknowledged(opened) if opened else frozenset()
@@ -160,7 +160,7 @@ def _verified(invocation: Invocation[Options], told: Progress) -> Result:
             from . import exports_against_rows
 
             cuts = baseline.cuts(opened) if opened else []
-            ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given.exports, told)
+            ingested, gather = exports_against_rows.hours(chains.events), exports_against_rows.folder(given.exports, display)
             checks += exports_against_rows.compare(held.place, context.layout, gather, keys, cuts, ingested, guard)
     result: Result = {
         **judged(checks, given.require_valid),
@@ -185,10 +185,10 @@ def _client(invocation: Invocation[Options], server: Server) -> client_binaries.
     return client
 
 
-def _plan(psql: str, keys: t.Sequence[AuditKey], context: Context, given: Options, told: Progress) -> chain_reading.ChainPass:
+def _plan(psql: str, keys: t.Sequence[AuditKey], context: Context, given: Options, display: Progress) -> chain_reading.ChainPass:
     with_blocks, with_hours = given.access is not None, bool(given.exports)
     return chain_reading.ChainPass(
-        psql, tuple(keys), context.recompute, given.jobs, with_blocks, context.since, with_hours, told, context.skew
+        psql, tuple(keys), context.recompute, given.jobs, with_blocks, context.since, with_hours, display, context.skew
     )
 
 
@@ -330,8 +330,8 @@ def _committed(
         return [access.freshness_check(opened), earlier, inventory.compare_blocks(known.blocks, chains.blocks)]
     checks = [access.freshness_check(opened), history.check(opened)]
     compared = reading.compare_with_earlier(held.place, context.layout, known, chains.blocks, accepted, chains.unread)
-    moment, source = context.facts["time"], context.facts["system_identifier"]
-    retention = audit_retention.check(opened, held.session, context.layout, known, moment, source, accepted)
+    snapshot_time, source = context.facts["time"], context.facts["system_identifier"]
+    retention = audit_retention.check(opened, held.session, context.layout, known, snapshot_time, source, accepted)
     return [*checks, dataclasses.replace(compared, required=True), retention, _tail(known, chains, context)]
 
 

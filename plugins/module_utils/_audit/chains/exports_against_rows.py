@@ -115,8 +115,8 @@ def _database(session: Session, layout: database_layout.Layout, ingested: t.Mapp
         """Return whether events of that time must exist. Retention drops the oldest months first. Later events may be in
         the default partition.
         """
-        moment = export_files.start(0) + dt.timedelta(milliseconds=milliseconds)
-        return (moment.year, moment.month) >= oldest
+        when = export_files.start(0) + dt.timedelta(milliseconds=milliseconds)
+        return (when.year, when.month) >= oldest
 
     watermark = session.rows(export_files.WATERMARK) if "audit_export_watermark" in names else []
     rehashed = session.rows(REHASHED) if "audit_chain_rehash" in names else []

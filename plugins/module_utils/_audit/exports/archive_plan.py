@@ -49,7 +49,7 @@ class ArchivePlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class Look:
+class Comparison:
     """Compares two stores with each other and with the journal. For hours before `recent`, size and journal entry are sufficient."""
 
     source: Store
@@ -93,18 +93,18 @@ class Look:
             plan.faults[hour.key] = f"is shadowed: {on_top} is above the archived version; find out who created it, then remove it"
             return
         wanted = self.archive.lock_wanted(hour.key, export_files.start(hour.number))
-        if known and self._is_believed(hour, there, Locked(wanted.mode, known.until), wanted):
+        if known and self._is_trusted(hour, there, Locked(wanted.mode, known.until), wanted):
             plan.fine.append(hour)
             return
         ours, theirs = (archive_hours.digest(*one, self.progress) for one in ((self.archive, there), (self.source, hour.source)))
         if ours != theirs or (known and known.sha256 != ours):
-            whose = "its source has" if ours != theirs else f"journal entry {known.sequence if known else 0} has"
-            plan.faults[hour.key] = f"is shadowed: {whose} other content than the archive; find out which one was changed"
+            subject = "its source has" if ours != theirs else f"journal entry {known.sequence if known else 0} has"
+            plan.faults[hour.key] = f"is shadowed: {subject} other content than the archive; find out which one was changed"
             return
         hour = dataclasses.replace(hour, sha256=ours, lock=self.archive.lock_of(there))
         (plan.fine if archived.suffices(hour.lock, wanted, self.now) else plan.extend).append(hour)
 
-    def _is_believed(self, hour: Hour, there: Held, journal: Locked, wanted: Locked) -> bool:
+    def _is_trusted(self, hour: Hour, there: Held, journal: Locked, wanted: Locked) -> bool:
         """Return whether an old hour need not be read: its size is unchanged, and its recorded lock is sufficient."""
         return hour.number < self.recent and there.size == hour.source.size and archived.suffices(journal, wanted, self.now)
 

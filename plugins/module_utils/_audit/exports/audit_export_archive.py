@@ -31,7 +31,7 @@ from ..._storage.base import Store
 from ..._stream import progress
 from ..._stream.progress import Progress
 from . import archive_hours, archive_plan
-from .archive_plan import ArchivePlan, Hour, Look
+from .archive_plan import ArchivePlan, Comparison, Hour
 
 NAMED = 20
 
@@ -75,11 +75,11 @@ class Result(_Plan):
 
 def run(invocation: Invocation[Options]) -> Result:
     """Compare all exports, copy missing ones, extend locks, then add one journal entry for each complete day."""
-    with progress.shown() as told:
-        return _archived(invocation, told)
+    with progress.shown() as display:
+        return _archived(invocation, display)
 
 
-def _archived(invocation: Invocation[Options], told: Progress) -> Result:
+def _archived(invocation: Invocation[Options], display: Progress) -> Result:
     started, now = time.monotonic(), access.now()
     given = invocation.options
     if given.compare_days < 0:
@@ -96,12 +96,12 @@ def _archived(invocation: Invocation[Options], told: Progress) -> Result:
     known = archive_days.entered(opened.journal.of_kind(entries.ARCHIVE_DAY))
     recent = max(found.hours) - 24 * given.compare_days
     there = archive_hours.archived_exports(to)
-    plan = Look(source, to, there, known, recent, now, told).plan(found)
+    plan = Comparison(source, to, there, known, recent, now, display).plan(found)
     _warn(invocation, plan, found, source, to)
     planned = _result(plan, to, now)
     days = _days(plan, known, now)
     if not invocation.check_mode:
-        days = _days(_act(plan, source, to, told), known, now)
+        days = _days(_act(plan, source, to, display), known, now)
         for day, hours in sorted(days.items()):
             _enter(opened, signer, day, hours)
     opened.mark.advance(opened.journal, dry=invocation.check_mode)
@@ -163,26 +163,26 @@ def _result(plan: ArchivePlan, to: Store, now: datetime.datetime) -> _Plan:
     return result
 
 
-def _act(plan: ArchivePlan, source: Store, to: Store, told: Progress) -> ArchivePlan:
+def _act(plan: ArchivePlan, source: Store, to: Store, display: Progress) -> ArchivePlan:
     """Carry out the plan. Returns it with the digest and lock of every hour in the archive."""
     done = ArchivePlan(fine=plan.fine)
     if plan.copy:
-        told.begin("copying", sum(hour.source.size for hour in plan.copy))
+        display.begin("copying", sum(hour.source.size for hour in plan.copy))
     for hour in plan.copy:
-        done.copy.append(_copy(hour, source, to, told))
+        done.copy.append(_copy(hour, source, to, display))
     for hour in plan.extend:
         to.extend(hour.key)
         done.extend.append(dataclasses.replace(hour, lock=to.lock_of(Held(hour.key, hour.source.size))))
     return done
 
 
-def _copy(hour: Hour, source: Store, to: Store, told: Progress) -> Hour:
+def _copy(hour: Hour, source: Store, to: Store, display: Progress) -> Hour:
     made, size = hashlib.sha256(), 0
     with source.open_held(hour.source) as stream, to.writer(hour.key.rpartition("/")[0], hour.key) as out:
         while data := stream.read(objects.CHUNK):
             made.update(data)
             size += out.write(data)
-            told.count(len(data))
+            display.count(len(data))
         if size != hour.source.size:
             raise StorageError(f"{source.location}/{hour.source.key} changed while it was read; run again")
         out.publish(hour.key)

@@ -76,11 +76,11 @@ class Result(VerdictResult):
 
 def run(invocation: Invocation[Options]) -> Result:
     """Read every object once for its digest and once for its rows, then evaluate the checks."""
-    with progress.shown() as told:
-        return _verified(invocation, told)
+    with progress.shown() as display:
+        return _verified(invocation, display)
 
 
-def _verified(invocation: Invocation[Options], told: Progress) -> Result:
+def _verified(invocation: Invocation[Options], display: Progress) -> Result:
     started, now = time.monotonic(), access.now()
     given = invocation.options
     if given.lag < 0:
@@ -93,11 +93,11 @@ def _verified(invocation: Invocation[Options], told: Progress) -> Result:
     there = archive_hours.archived_exports(store)
     checks = [access.freshness_check(opened)]
     if there.hours:
-        found = archive_checks.read(store, there, entered, now, told)
+        found = archive_checks.read(store, there, entered, now, display)
         checks += archive_checks.examine(found)
 
         def gather() -> Exports:
-            return _exports(arrow, store, there, told)
+            return _exports(arrow, store, there, display)
 
         cuts = baseline.cuts(opened)
         if given.database:
@@ -115,12 +115,12 @@ def _verified(invocation: Invocation[Options], told: Progress) -> Result:
     return {**result, "coverage": coverage, "journal_head": opened.head, "seconds": round(time.monotonic() - started, 3)}
 
 
-def _exports(arrow: t.Any, store: Store, there: Listing, told: Progress) -> Exports:
+def _exports(arrow: t.Any, store: Store, there: Listing, display: Progress) -> Exports:
     def opener(hour: Hour) -> t.BinaryIO:
         return store.open_seekable(there.hours[hour.number])
 
     sizes = {Hour(number, one.key): one.size for number, one in there.hours.items()}
-    return exports_against_rows.counted(Exports(arrow, sizes, there.strange, opener), sizes, told)
+    return exports_against_rows.counted(Exports(arrow, sizes, there.strange, opener), sizes, display)
 
 
 def _with_database(

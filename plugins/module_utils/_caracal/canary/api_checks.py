@@ -12,7 +12,7 @@ import typing as t
 
 from ..._reasons import NO_ANSWER, OTHER_DATABASE, OTHER_GATEWAY_KEY, POLICY_NOT_LOADED, because
 from ..._report.check import FAIL, PASS, UNPROVEN, Check
-from .asking import Said, Services, quoted
+from .asking import Answer, Services, quoted
 from .facts import ActiveSet
 
 ZONES, POLICY, AUDIT_QUERY = "canary.zones", "canary.policy_active", "canary.audit_query"
@@ -41,18 +41,18 @@ def zones(services: Services, known: t.Collection[str]) -> Check:
 
     The API's lists filter rows by their own rules, so the number of zones is not compared.
     """
-    said = services.api("GET", "/v1/zones?limit=500")
-    listed = {str(one.get("id")) for one in rows(said)}
-    if said.status != 200:
-        return Check(ZONES, FAIL, f"the API did not list the zones: {said}", details=said.facts)
+    answer = services.api("GET", "/v1/zones?limit=500")
+    listed = {str(one.get("id")) for one in rows(answer)}
+    if answer.status != 200:
+        return Check(ZONES, FAIL, f"the API did not list the zones: {answer}", details=answer.facts)
     strange = sorted(listed - set(known))
     if strange:
         words = f"the API lists zone {strange[0]}, which is not in this copy; the API uses another database"
-        return Check(ZONES, FAIL, words, details={**said.facts, **because(OTHER_DATABASE), "strange": strange[:SHOWN]})
+        return Check(ZONES, FAIL, words, details={**answer.facts, **because(OTHER_DATABASE), "strange": strange[:SHOWN]})
     if not listed:
         if known:
-            return Check(ZONES, FAIL, f"the API lists none of the {len(known)} zones of the copy", details=said.facts)
-        return Check(ZONES, UNPROVEN, "the copy has no zone, so the API has none to list", details=said.facts)
+            return Check(ZONES, FAIL, f"the API lists none of the {len(known)} zones of the copy", details=answer.facts)
+        return Check(ZONES, UNPROVEN, "the copy has no zone, so the API has none to list", details=answer.facts)
     return Check(ZONES, PASS, f"the API lists zones of the copy ({len(listed)} on its first page)", details={"listed": len(listed)})
 
 
@@ -82,13 +82,13 @@ def _look(services: Services, sets: t.Sequence[ActiveSet], loaded: set[str]) -> 
     """Return permanent faults, and the policy sets that may still be loaded. The STS loads only one set of each zone."""
     wrong, waiting = [], []
     for one in sets:
-        said = services.api("GET", f"/v1/zones/{quoted(one.zone)}/policy-sets/{quoted(one.policy_set)}/activation-status")
-        content = said.content if isinstance(said.content, dict) else {}
+        answer = services.api("GET", f"/v1/zones/{quoted(one.zone)}/policy-sets/{quoted(one.policy_set)}/activation-status")
+        content = answer.content if isinstance(answer.content, dict) else {}
         state = content.get("propagation_status")
         sts = content.get("sts") if isinstance(content.get("sts"), dict) else {}
-        facts = {**said.facts, "propagation_status": state, "sts": (sts or {}).get("state")}
-        if said.status != 200:
-            wrong.append(_Wrong(one.policy_set, str(said), facts))
+        facts = {**answer.facts, "propagation_status": state, "sts": (sts or {}).get("state")}
+        if answer.status != 200:
+            wrong.append(_Wrong(one.policy_set, str(answer), facts))
         elif content.get("active") is not True or content.get("active_version_id") != one.version:
             wrong.append(_Wrong(one.policy_set, "the API reports another active version than the row in the copy", facts))
         elif state == "loaded":
@@ -117,19 +117,19 @@ def audit_query(services: Services, newest: t.Mapping[str, str]) -> Check:
     return Check(AUDIT_QUERY, PASS, f"the audit query finds events of {_of(len(asked), len(newest))} zones", details=details)
 
 
-def _query(services: Services, zone: str, moment: str) -> _Wrong | None:
-    said = services.api("GET", f"/v1/zones/{quoted(zone)}/audit?limit=1&since={quoted(moment)}")
-    if said.status != 200:
-        return _Wrong(zone, str(said), said.facts)
-    found = rows(said)
+def _query(services: Services, zone: str, since: str) -> _Wrong | None:
+    answer = services.api("GET", f"/v1/zones/{quoted(zone)}/audit?limit=1&since={quoted(since)}")
+    if answer.status != 200:
+        return _Wrong(zone, str(answer), answer.facts)
+    found = rows(answer)
     if not found:
-        return _Wrong(zone, "the API returned no event, but the copy has one", said.facts)
+        return _Wrong(zone, "the API returned no event, but the copy has one", answer.facts)
     return None
 
 
-def rows(said: Said) -> list[dict[str, t.Any]]:
+def rows(answer: Answer) -> list[dict[str, t.Any]]:
     """Return the rows of a list in any release: a bare array, `items` or `rows`."""
-    content = said.content
+    content = answer.content
     if isinstance(content, dict):
         content = content.get("items", content.get("rows"))
     return [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []

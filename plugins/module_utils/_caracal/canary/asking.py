@@ -17,7 +17,7 @@ from ..._report.text import one_line
 
 STS, GATEWAY, API, COORDINATOR = "sts", "gateway", "api", "coordinator"
 SERVICES = (STS, GATEWAY, API, COORDINATOR)
-TOLD = 200  # characters of text from a service
+TEXT_LIMIT = 200  # characters of text from a service
 
 
 class Reply(t.Protocol):
@@ -40,7 +40,7 @@ class Ask(t.Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class Said:
+class Answer:
     """The answer of a service. `content` is its JSON or None. It may contain secrets, so it is never reported."""
 
     service: str
@@ -70,10 +70,10 @@ class Said:
 class Refused(Exception):
     """A step received an unexpected answer."""
 
-    def __init__(self, step: str, said: Said) -> None:
-        super().__init__(f"{step}: {said}")
+    def __init__(self, step: str, answer: Answer) -> None:
+        super().__init__(f"{step}: {answer}")
         self.step = step
-        self.said = said
+        self.answer = answer
 
 
 class Services:
@@ -99,7 +99,7 @@ class Services:
             self._hidden.add(secret)
         return secret
 
-    def api(self, method: str, path: str, body: t.Any = None) -> Said:
+    def api(self, method: str, path: str, body: t.Any = None) -> Answer:
         """Call the API with the administrator's token."""
         return self.call(API, method, path, token=self._admin_token, body=body)
 
@@ -113,10 +113,10 @@ class Services:
         body: t.Any = None,
         form: t.Sequence[tuple[str, str]] | None = None,
         headers: t.Mapping[str, str] | None = None,
-    ) -> Said:
+    ) -> Answer:
         """Send a request. `path` starts with a slash and is already quoted. `body` is sent as JSON, `form` as form data."""
         if not self.has(service):
-            return Said(service, None, description="its URL is not configured")
+            return Answer(service, None, description="its URL is not configured")
         sent = {"Accept": "application/json", **(headers or {})}
         content = None
         if token:
@@ -125,39 +125,39 @@ class Services:
             content, sent["Content-Type"] = json.dumps(body).encode(), "application/json"
         if form is not None:
             content, sent["Content-Type"] = urllib.parse.urlencode(form).encode(), "application/x-www-form-urlencoded"
-        return self._said(service, self._ask(method, self._urls[service].rstrip("/") + path, sent, content))
+        return self._answer(service, self._ask(method, self._urls[service].rstrip("/") + path, sent, content))
 
-    def _said(self, service: str, reply: Reply) -> Said:
+    def _answer(self, service: str, reply: Reply) -> Answer:
         if reply.status is None:
-            return Said(service, None, description=self._told(reply.error))
+            return Answer(service, None, description=self._reported(reply.error))
         content = _json(reply.body)
         named = content if isinstance(content, dict) else {}
         words = named.get("error_description", named.get("reason", named.get("message", "")))
-        return Said(
+        return Answer(
             service,
             reply.status,
-            self._told(named.get("error", "")),
-            self._told(words),
+            self._reported(named.get("error", "")),
+            self._reported(words),
             content,
             reply.headers,
             reply.body.decode("utf-8", "replace"),
         )
 
-    def _told(self, words: object) -> str:
+    def _reported(self, words: object) -> str:
         """Return text from a service as one short line without any known secret."""
         if not isinstance(words, str):
             return ""
         for secret in self._hidden:
             words = words.replace(secret, "(secret)")
-        return one_line(words)[:TOLD]
+        return one_line(words)[:TEXT_LIMIT]
 
 
-def expect(step: str, said: Said, status: int, *names: str) -> tuple[str, ...]:
+def expect(step: str, answer: Answer, status: int, *names: str) -> tuple[str, ...]:
     """Return the text fields `names` of an answer. Raises Refused if the status is not `status` or a field is missing."""
-    content = said.content if isinstance(said.content, dict) else {}
+    content = answer.content if isinstance(answer.content, dict) else {}
     found = tuple(content.get(name) for name in names)
-    if said.status != status or not all(isinstance(one, str) and one for one in found):
-        raise Refused(step, said)
+    if answer.status != status or not all(isinstance(one, str) and one for one in found):
+        raise Refused(step, answer)
     return t.cast("tuple[str, ...]", found)
 
 

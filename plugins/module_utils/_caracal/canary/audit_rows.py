@@ -69,7 +69,7 @@ def judge(
     """
     chains = [one for one in chains if one[2]]
     details: dict[str, t.Any] = {
-        "rows": [_told(head, row, wanted) for head, rows, wanted in chains for row in rows if row.request_id in wanted]
+        "rows": [_reported(head, row, wanted) for head, rows, wanted in chains for row in rows if row.request_id in wanted]
     }
     if not chains:
         return Check(CHECK_ID, UNPROVEN, "the canary made no request that writes an audit row", details=details)
@@ -93,7 +93,7 @@ def judge(
     return Check(CHECK_ID, verdict, f"{len(details['rows'])} audit rows of the canary's own requests found; {which}", details=details)
 
 
-def _told(head: Head, row: Row, wanted: Wanted) -> dict[str, object]:
+def _reported(head: Head, row: Row, wanted: Wanted) -> dict[str, object]:
     event = {"request_id": row.request_id, "chain_seq": row.seq, "event_type": row.event_type, "decision": row.decision}
     return {**event, "evaluation_status": row.status, "head_before": head.seq}
 

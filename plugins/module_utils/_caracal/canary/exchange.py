@@ -17,7 +17,7 @@ import typing as t
 
 from ..._reasons import BROKEN, DENIED, FIRST_KEY, HELD, ISSUED, NEW_SIGNING_KEY, Reason, because
 from ..._report.check import FAIL, PASS, UNPROVEN, WARN, Check
-from .asking import STS, Said, Services, request_id
+from .asking import STS, Answer, Services, request_id
 
 CHECK_ID = "canary.exchange"
 _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
@@ -65,17 +65,17 @@ class Exchange:
     """One exchange. `token` is empty if no token was issued."""
 
     request_id: str
-    said: Said
+    answer: Answer
     token: str = dataclasses.field(default="", repr=False)
 
     @property
     def outcome(self) -> Reason:
-        said = self.said
-        if said.status == 200 and self.token:
+        answer = self.answer
+        if answer.status == 200 and self.token:
             return ISSUED
-        if said.status == 403 and said.error == "access_denied" and said.description.startswith("policy denied"):
+        if answer.status == 403 and answer.error == "access_denied" and answer.description.startswith("policy denied"):
             return DENIED
-        if said.status == 401 and said.error == "interaction_required":
+        if answer.status == 401 and answer.error == "interaction_required":
             return HELD
         return BROKEN
 
@@ -101,9 +101,9 @@ def ask(services: Services, application: Application, scope: str, **more: str) -
         *([("scope", scope)] if scope else []),
         *more.items(),
     ]
-    said = services.call(STS, "POST", "/oauth/2/token", form=form, headers={"X-Request-Id": own})
-    token = said.content.get("access_token") if isinstance(said.content, dict) else None
-    return Exchange(own, said, services.hide(token) if isinstance(token, str) else "")
+    answer = services.call(STS, "POST", "/oauth/2/token", form=form, headers={"X-Request-Id": own})
+    token = answer.content.get("access_token") if isinstance(answer.content, dict) else None
+    return Exchange(own, answer, services.hide(token) if isinstance(token, str) else "")
 
 
 def judge(made: Exchange, application: Application, kids: t.Collection[str], reasons: t.Sequence[str]) -> Check:
@@ -111,7 +111,7 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
 
     `kids` are the zone's keys in the backup. `reasons` are the evaluation statuses in the audit rows of a refusal.
     """
-    details = {**made.said.facts, "request_id": made.request_id, "outcome": made.outcome}
+    details = {**made.answer.facts, "request_id": made.request_id, "outcome": made.outcome}
     if made.outcome == ISSUED:
         if not application.ours and not kids:
             words = "a token was issued, but its zone had no signing key in the backup, so the token proves nothing about the backup's keys"
@@ -124,15 +124,15 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
         what = "policy refuses this application" if made.outcome == DENIED else "policy requires an approval by a person first"
         why = f" ({', '.join(reasons)})" if reasons else ""
         words = (
-            f"{what}{why}: {made.said}; the STS is not broken: zone, application, secret and policy engine work, but no token was issued"
+            f"{what}{why}: {made.answer}; the STS is not broken: zone, application, secret and policy engine work, but no token was issued"
         )
         return Check(CHECK_ID, WARN, words, details={**details, **because(made.outcome)})
-    cause = next((cause for status, error, begins, cause in _CAUSES if _fits(made.said, status, error, begins)), "")
+    cause = next((cause for status, error, begins, cause in _CAUSES if _fits(made.answer, status, error, begins)), "")
     if made.outcome == DENIED:
         cause = "the policy that the canary itself activated allows this, so another policy is in force"
-    words = f"no token: {made.said}{f'; {cause}' if cause else ''}"
+    words = f"no token: {made.answer}{f'; {cause}' if cause else ''}"
     return Check(CHECK_ID, FAIL, words, details={**because(made.outcome), **details})
 
 
-def _fits(said: Said, status: int, error: str, description: str) -> bool:
-    return said.status == status and (not error or said.error == error) and said.description.startswith(description)
+def _fits(answer: Answer, status: int, error: str, description: str) -> bool:
+    return answer.status == status and (not error or answer.error == error) and answer.description.startswith(description)

@@ -11,7 +11,7 @@ import typing as t
 
 from ..._reasons import ACCEPTED, DENIED, OTHER_UPSTREAM, REFUSED, because
 from ..._report.check import FAIL, NOT_APPLICABLE, PASS, UNPROVEN, WARN, Check
-from .asking import GATEWAY, Ask, Refused, Said, Services, request_id
+from .asking import GATEWAY, Answer, Ask, Refused, Services, request_id
 from .dialect import Dialect
 from .exchange import Application
 
@@ -56,7 +56,7 @@ class Asked:
     """A request sent through the Gateway."""
 
     request_id: str
-    said: Said
+    answer: Answer
 
 
 def ask(services: Services, resource: str, path: str, token: str, upstream: Upstream | None = None) -> Asked:
@@ -69,29 +69,29 @@ def ask(services: Services, resource: str, path: str, token: str, upstream: Upst
 
 def audited(asked: Asked) -> bool:
     """Return whether the Gateway must have written an audit event for the request."""
-    return asked.said.status is not None and (_PASSED in asked.said.headers or asked.said.description in _AUDITED)
+    return asked.answer.status is not None and (_PASSED in asked.answer.headers or asked.answer.description in _AUDITED)
 
 
 def judge(asked: Asked, application: Application, upstream: Upstream | None, left: t.Sequence[str] = ()) -> Check:
     """Check that the request passed the Gateway and that the upstream answered. `left` are sessions that could not be ended."""
-    said = asked.said
-    details = {**said.facts, "request_id": asked.request_id, "sessions_left": list(left)}
-    if left and not application.ours and said.status is not None and _PASSED in said.headers:
+    answer = asked.answer
+    details = {**answer.facts, "request_id": asked.request_id, "sessions_left": list(left)}
+    if left and not application.ours and answer.status is not None and _PASSED in answer.headers:
         words = f"the request passed the Gateway, but {len(left)} sessions of the canary could not be ended; terminate {left[0]}"
         return Check(CHECK_ID, WARN, words, details=details)
-    if upstream and said.status == 200 and upstream.nonce in said.text:
+    if upstream and answer.status == 200 and upstream.nonce in answer.text:
         return Check(
             CHECK_ID, PASS, "the Gateway forwarded a protected request to the drill's own upstream and returned its answer", details=details
         )
-    if upstream and said.status == 200:
+    if upstream and answer.status == 200:
         words = "the Gateway answered 200, but not with the content of the drill's own upstream; another server answered instead"
         return Check(CHECK_ID, FAIL, words, details={**details, **because(OTHER_UPSTREAM)})
-    if said.status is not None and _PASSED in said.headers:
-        good = 200 <= said.status < 400
-        words = f"a protected request to {application.resource} passed the Gateway; the upstream answered {said.status}"
+    if answer.status is not None and _PASSED in answer.headers:
+        good = 200 <= answer.status < 400
+        words = f"a protected request to {application.resource} passed the Gateway; the upstream answered {answer.status}"
         return Check(CHECK_ID, PASS if good else WARN, words, details=details)
-    cause = next((cause for status, words, cause in _CAUSES if said.is_(status, words)), "")
-    return Check(CHECK_ID, FAIL, f"{said}{f'; {cause}' if cause else ''}", details={**because(REFUSED), **details})
+    cause = next((cause for status, words, cause in _CAUSES if answer.is_(status, words)), "")
+    return Check(CHECK_ID, FAIL, f"{answer}{f'; {cause}' if cause else ''}", details={**because(REFUSED), **details})
 
 
 def stopped(refused: Refused, application: Application) -> Check:
@@ -99,8 +99,8 @@ def stopped(refused: Refused, application: Application) -> Check:
 
     A policy that refuses the operator's labels and scopes is not a fault of the copy.
     """
-    details = {**refused.said.facts, "step": refused.step}
-    if not application.ours and refused.said.status == 403 and refused.said.description.startswith("policy denied"):
+    details = {**refused.answer.facts, "step": refused.step}
+    if not application.ours and refused.answer.status == 403 and refused.answer.description.startswith("policy denied"):
         words = f"not run: policy refuses the delegated token; correct application.labels and application.scopes ({refused})"
         return Check(CHECK_ID, UNPROVEN, words, details={**details, **because(DENIED)})
     return Check(CHECK_ID, FAIL, f"the Gateway was not reached: {refused}", details={**because(REFUSED), **details})
@@ -108,35 +108,35 @@ def stopped(refused: Refused, application: Application) -> Check:
 
 def without_token(services: Services) -> Check:
     """Check that a request without a token is refused."""
-    said = ask(services, "resource://caracal-ops-canary", "/", "").said
-    if said.is_(401, "missing bearer token"):
-        return Check(NO_TOKEN, PASS, "the Gateway refuses a request without a token", details=said.facts)
-    if said.status is None or said.description.startswith("revocation state"):
-        return Check(NO_TOKEN, UNPROVEN, f"the Gateway did not check the token: {said}", details=said.facts)
-    return Check(NO_TOKEN, FAIL, f"the Gateway did not refuse a request without a token: {said}", details=said.facts)
+    answer = ask(services, "resource://caracal-ops-canary", "/", "").answer
+    if answer.is_(401, "missing bearer token"):
+        return Check(NO_TOKEN, PASS, "the Gateway refuses a request without a token", details=answer.facts)
+    if answer.status is None or answer.description.startswith("revocation state"):
+        return Check(NO_TOKEN, UNPROVEN, f"the Gateway did not check the token: {answer}", details=answer.facts)
+    return Check(NO_TOKEN, FAIL, f"the Gateway did not refuse a request without a token: {answer}", details=answer.facts)
 
 
 def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
     """Check that a token of a revoked session is refused. The drill signs the token with the restored key of its zone."""
-    said = ask(services, resource, "/", token).said
-    details = {**said.facts, "kind": kind}
-    if said.is_(401, "session revoked"):
+    answer = ask(services, resource, "/", token).answer
+    details = {**answer.facts, "kind": kind}
+    if answer.is_(401, "session revoked"):
         words = f"the Gateway refuses a token of a revoked {kind} (signed by the drill with the restored key of its zone)"
         return Check(REVOKED, PASS, words, details=details)
-    if said.status is None or said.description.startswith(_BEFORE):
-        return Check(REVOKED, UNPROVEN, f"the Gateway refused the token, but not because its {kind} is revoked: {said}", details=details)
+    if answer.status is None or answer.description.startswith(_BEFORE):
+        return Check(REVOKED, UNPROVEN, f"the Gateway refused the token, but not because its {kind} is revoked: {answer}", details=details)
     words = (
-        f"the Gateway accepted a token of a {kind} that is revoked in the copy: {said}; reload revocations before you expose the Gateway"
+        f"the Gateway accepted a token of a {kind} that is revoked in the copy: {answer}; reload revocations before you expose the Gateway"
     )
     return Check(REVOKED, FAIL, words, details={**details, **because(ACCEPTED)})
 
 
-def replayed(first: Asked | None, second: Said | None, dialect: Dialect) -> Check:
+def replayed(first: Asked | None, second: Answer | None, dialect: Dialect) -> Check:
     """Check that a one-time token is refused the second time, if the release has one-time tokens."""
     if not dialect.one_shot:
         words = "this release has no one-shot tokens; the Gateway accepts a token until it expires"
         return Check(REPLAYED, NOT_APPLICABLE, words, required=False)
-    if first is None or second is None or first.said.status is None:
+    if first is None or second is None or first.answer.status is None:
         return Check(REPLAYED, UNPROVEN, "not run: the Gateway has not seen a one-shot token before")
     if second.is_(401, "token replay detected"):
         return Check(REPLAYED, PASS, "the Gateway refuses a one-shot token the second time", details=second.facts)

@@ -10,7 +10,7 @@ import dataclasses
 import time
 
 from . import exchange, gateway
-from .asking import COORDINATOR, Refused, Said, Services, expect, quoted
+from .asking import COORDINATOR, Answer, Refused, Services, expect, quoted
 from .dialect import Dialect
 from .exchange import ISSUED, Application, Exchange
 from .gateway import Asked, Upstream
@@ -29,7 +29,7 @@ class Journey:
     exchange: Exchange
     stopped: Refused | None = None
     gateway: Asked | None = None
-    again: Said | None = None
+    again: Answer | None = None
     left: list[str] = dataclasses.field(default_factory=list)
 
 
@@ -47,7 +47,7 @@ def go(services: Services, application: Application, dialect: Dialect, upstream:
         token = _delegated(services, application, journey.exchange.token, sessions)
         journey.gateway = _ask(services, application, dialect, token, upstream)
         if dialect.one_shot:
-            journey.again = gateway.ask(services, application.resource, application.path, token, upstream).said
+            journey.again = gateway.ask(services, application.resource, application.path, token, upstream).answer
     except Refused as exc:
         journey.stopped = exc
     finally:
@@ -60,7 +60,7 @@ def _ask(services: Services, application: Application, dialect: Dialect, token: 
     until = time.monotonic() + BINDING_SECONDS
     while True:
         asked = gateway.ask(services, application.resource, application.path, token, upstream)
-        unknown = asked.said.is_(403, "resource not configured") and application.ours and dialect.bindings
+        unknown = asked.answer.is_(403, "resource not configured") and application.ours and dialect.bindings
         if not unknown or time.monotonic() > until:
             return asked
         time.sleep(_EVERY)
@@ -71,8 +71,8 @@ def _delegated(services: Services, application: Application, token: str, session
     zone = f"/zones/{quoted(application.zone)}"
     wanted = {"application_id": application.id, "labels": list(application.labels), "ttl_seconds": _SECONDS}
     for step in ("start of the delegating session", "start of the session that acts"):
-        said = services.call(COORDINATOR, "POST", f"{zone}/agents", token=token, body=wanted)
-        sessions += expect(step, said, 201, "agent_session_id")
+        answer = services.call(COORDINATOR, "POST", f"{zone}/agents", token=token, body=wanted)
+        sessions += expect(step, answer, 201, "agent_session_id")
     edge = {
         "issuer_application_id": application.id,
         "receiver_application_id": application.id,
@@ -82,11 +82,11 @@ def _delegated(services: Services, application: Application, token: str, session
         "scopes": list(application.scopes),
         "ttl_seconds": _SECONDS,
     }
-    said = services.call(COORDINATOR, "POST", f"{zone}/delegations", token=token, body=edge)
-    (edge_id,) = expect("delegation", said, 201, "delegation_edge_id")
+    answer = services.call(COORDINATOR, "POST", f"{zone}/delegations", token=token, body=edge)
+    (edge_id,) = expect("delegation", answer, 201, "delegation_edge_id")
     made = exchange.ask(services, application, " ".join(application.scopes), agent_session_id=sessions[1], delegation_edge_id=edge_id)
     if made.outcome != ISSUED:
-        raise Refused("exchange for the delegated token", made.said)
+        raise Refused("exchange for the delegated token", made.answer)
     return made.token
 
 
@@ -96,4 +96,4 @@ def _end(services: Services, zone: str, token: str, sessions: list[str]) -> list
         one: services.call(COORDINATOR, "DELETE", f"/zones/{quoted(zone)}/agents/{quoted(one)}", token=token) for one in sessions[::-1]
     }
     # 404 and 410: ending the other session also ended this one.
-    return [one for one, said in ended.items() if said.status not in (200, 204, 404, 410)]
+    return [one for one, answer in ended.items() if answer.status not in (200, 204, 404, 410)]

@@ -11,7 +11,7 @@ import typing as t
 
 from ..._reasons import KEYS_NOT_SERVED, NEW_SIGNING_KEY, OTHER_DATABASE, SIGNING_KEY_NOT_SERVED, WRONG_KEK, because
 from ..._report.check import FAIL, PASS, UNPROVEN, Check
-from .asking import STS, Said, Services, quoted
+from .asking import STS, Answer, Services, quoted
 
 CHECK_ID = "canary.jwks"
 SHOWN = 50
@@ -70,14 +70,14 @@ _NEW = "it has a signing key that is not in the backup, so the STS silently crea
 
 
 def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Collection[str]) -> Wrong | None:
-    said = services.call(STS, "GET", f"/.well-known/jwks.json?zone_id={quoted(zone)}")
-    facts = said.facts
-    if said.status == 500 and "decrypt" in said.description:
-        words = f"{said}: the KEK of the services does not decrypt the signing keys; restore the secrets of the same set"
+    answer = services.call(STS, "GET", f"/.well-known/jwks.json?zone_id={quoted(zone)}")
+    facts = answer.facts
+    if answer.status == 500 and "decrypt" in answer.description:
+        words = f"{answer}: the KEK of the services does not decrypt the signing keys; restore the secrets of the same set"
         return Wrong(zone, words, {**facts, **because(WRONG_KEK)})
-    if said.status != 200:
-        return Wrong(zone, str(said), facts if said.status is None else {**facts, **because(KEYS_NOT_SERVED)})
-    served = _served(said)
+    if answer.status != 200:
+        return Wrong(zone, str(answer), facts if answer.status is None else {**facts, **because(KEYS_NOT_SERVED)})
+    served = _served(answer)
     expected = {key.kid: (key.x, key.y) for key in keys}
     added, missing = sorted(served.keys() - expected.keys()), sorted(expected.keys() - served.keys())
     if added or strange & served.keys():
@@ -92,8 +92,8 @@ def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Colle
     return None
 
 
-def _served(said: Said) -> dict[str, tuple[str, str]]:
+def _served(answer: Answer) -> dict[str, tuple[str, str]]:
     """Return the public points by key ID. An answer with another structure has none."""
-    keys = said.content.get("keys") if isinstance(said.content, dict) else None
+    keys = answer.content.get("keys") if isinstance(answer.content, dict) else None
     found = [key for key in keys if isinstance(key, dict)] if isinstance(keys, list) else []
     return {str(key.get("kid")): (str(key.get("x")), str(key.get("y"))) for key in found}

@@ -19,7 +19,7 @@ import typing as t
 
 from ..._report.check import FAIL, PASS, Check
 from . import exchange
-from .asking import Refused, Said, Services, expect, quoted
+from .asking import Answer, Refused, Services, expect, quoted
 from .dialect import Dialect
 from .exchange import DENIED, Application, Exchange
 
@@ -91,13 +91,13 @@ def make(services: Services, dialect: Dialect, upstream_url: str, zone: list[str
     return Application(zone[0], application, secret, RESOURCE, (SCOPE,), (LABEL,), "/canary", ours=True)
 
 
-def _policy_version(said: Said) -> str:
+def _policy_version(answer: Answer) -> str:
     """Return the ID of the policy version. The first releases return it only inside `version`."""
-    expect("policy", said, 201, "id")
-    version = said.content.get("version")
+    expect("policy", answer, 201, "id")
+    version = answer.content.get("version")
     found = version.get("id") if isinstance(version, dict) else None
     if not isinstance(found, str):
-        raise Refused("policy", said)
+        raise Refused("policy", answer)
     return found
 
 
@@ -105,17 +105,17 @@ def _loaded(services: Services, status_url: str) -> None:
     """Wait until the STS has loaded the policy."""
     until = time.monotonic() + LOADING_SECONDS
     while True:
-        said = services.api("GET", status_url)
-        expect("propagation", said, 200, "propagation_status")
-        state = said.content["propagation_status"]
+        answer = services.api("GET", status_url)
+        expect("propagation", answer, 200, "propagation_status")
+        state = answer.content["propagation_status"]
         if state == "loaded":
             return
         if state == "failed" or time.monotonic() > until:
-            raise Refused(f"propagation ({state})", said)
+            raise Refused(f"propagation ({state})", answer)
         time.sleep(_EVERY)
 
 
-def remove(services: Services, zone: str) -> Said:
+def remove(services: Services, zone: str) -> Answer:
     """Run step 11: delete the zone."""
     return services.api("DELETE", f"/v1/zones/{quoted(zone)}")
 
@@ -123,18 +123,18 @@ def remove(services: Services, zone: str) -> Said:
 def probe(services: Services, zone: str) -> Exchange:
     """Make a restored zone refuse a request, so that it must write an event to its chain. Raises Refused if it does not refuse."""
     body = {"name": f"caracal-ops canary {os.urandom(4).hex()}", "registration_method": "managed"}
-    said = services.api("POST", f"/v1/zones/{quoted(zone)}/applications", body)
-    application, secret = expect("application in a restored zone", said, 201, "id", "client_secret")
+    answer = services.api("POST", f"/v1/zones/{quoted(zone)}/applications", body)
+    application, secret = expect("application in a restored zone", answer, 201, "id", "client_secret")
     made = exchange.ask(services, Application(zone, application, services.hide(secret), NOWHERE), "")
     if made.outcome != DENIED:
-        raise Refused("refusal by a restored zone", made.said)
+        raise Refused("refusal by a restored zone", made.answer)
     return made
 
 
-def judge(failed: Refused | None, removed: Said | None) -> Check:
+def judge(failed: Refused | None, removed: Answer | None) -> Check:
     """Return the check for the steps."""
     if failed:
-        details = {**failed.said.facts, "step": failed.step}
+        details = {**failed.answer.facts, "step": failed.step}
         return Check(CHECK_ID, FAIL, f"the canary could not be created: {failed}", details=details)
     if removed is not None and removed.status != 204:
         return Check(CHECK_ID, FAIL, f"the canary's zone could not be removed: {removed}", details={**removed.facts, "step": "removal"})

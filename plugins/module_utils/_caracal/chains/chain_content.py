@@ -59,8 +59,8 @@ def clock() -> t.Callable[[bytes], int]:
         if hour is None:
             if len(hours) >= _HOURS_KEPT:
                 hours.clear()
-            moment = dt.datetime.strptime(text[:13].decode(), "%Y-%m-%d %H").replace(tzinfo=dt.timezone.utc)
-            hour = hours[text[:13]] = (moment - _EPOCH) // dt.timedelta(microseconds=1)
+            start = dt.datetime.strptime(text[:13].decode(), "%Y-%m-%d %H").replace(tzinfo=dt.timezone.utc)
+            hour = hours[text[:13]] = (start - _EPOCH) // dt.timedelta(microseconds=1)
         return hour + int(text[14:16]) * 60_000_000 + int(text[17:19] + text[20:-3].ljust(6, b"0"))
 
     return microseconds

@@ -82,8 +82,8 @@ def audit(rows: Rows, keys: t.Sequence[AuditKey]) -> tuple[str, str]:
         signed[by].add(chain)
     if not signed:
         return UNPROVEN, "no audit row is signed, so the audit key cannot be verified"
-    told = (f"audit key {key_id} signed rows of {' and '.join(sorted(chains))}" for key_id, chains in sorted(signed.items()))
-    return PASS, ", ".join(told)
+    lines = (f"audit key {key_id} signed rows of {' and '.join(sorted(chains))}" for key_id, chains in sorted(signed.items()))
+    return PASS, ", ".join(lines)
 
 
 def together(family: str, backend: str, sealed: tuple[str, str], signed: tuple[str, str]) -> tuple[str, str]:

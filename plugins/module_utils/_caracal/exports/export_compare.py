@@ -134,8 +134,8 @@ class Comparison:
         elif any(found[_ID] != row.event_id for found in here):
             self._add("fork", FORK, row)
         elif differing is not None:
-            anew = _HASHES.issuperset(differing) and hour <= self._rehashed and row.zone_id not in self._as_exported
-            self._add(*(("rehashed", REHASHED) if anew else ("archive_differs", DIFFERS.format(", ".join(differing)))), row)
+            rehashed = _HASHES.issuperset(differing) and hour <= self._rehashed and row.zone_id not in self._as_exported
+            self._add(*(("rehashed", REHASHED) if rehashed else ("archive_differs", DIFFERS.format(", ".join(differing)))), row)
         elif self._watermark is not None and hour > self._watermark:
             self._add("newer_than_database", NEWER, row)
         else:

@@ -77,9 +77,9 @@ class Hour(t.NamedTuple):
         return name(self.number)
 
 
-def hour_of(moment: dt.datetime) -> int:
+def hour_of(when: dt.datetime) -> int:
     """Return the hour since 1970 that contains a point in time."""
-    return (moment - _EPOCH) // HOUR
+    return (when - _EPOCH) // HOUR
 
 
 def start(number: int) -> dt.datetime:

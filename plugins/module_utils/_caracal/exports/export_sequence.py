@@ -19,7 +19,7 @@ from .export_cuts import Cuts, as_copy, words_for
 from .export_files import Exports, UnreadableHour
 
 # Limit of numbers that are read again to distinguish a fork from a duplicate row. About 300 bytes each.
-TOLD_APART = 1 << 16
+REREAD_LIMIT = 1 << 16
 
 # Two services that ingest at the same time may assign numbers out of clock order. At most this many events can be in
 # flight.
@@ -99,7 +99,7 @@ def _versions(folder: Exports, twice: t.Mapping[str, Positions]) -> dict[tuple[s
     wanted: set[tuple[str, int]] = set()
     for zone, positions in twice.items():
         for low, high in positions.ranges():
-            wanted.update((zone, number) for number in range(low, min(high, low + TOLD_APART - len(wanted) - 1) + 1))
+            wanted.update((zone, number) for number in range(low, min(high, low + REREAD_LIMIT - len(wanted) - 1) + 1))
     hashes: dict[tuple[str, int], set[tuple[str, str]]] = {}
     for hour in folder.hours:
         try:

@@ -49,9 +49,9 @@ def look(family: str, recorded: State, actual: State) -> list[tuple[Rule, Seen]]
 
 
 def _seen(one: Revocation, recorded: State, actual: State) -> Seen:
-    for state, whose in ((recorded, "set"), (actual, "copy")):
+    for state, side in ((recorded, "set"), (actual, "copy")):
         if one.fact not in state:
-            return Seen(problem=f"the {whose} does not record their number")
+            return Seen(problem=f"the {side} does not record their number")
     wanted, found = one.count(recorded), one.count(actual)
     lost = max(0, wanted - found)
     return Seen(wanted, lost, (f"{found} instead of {wanted}",) * bool(lost), confirmed=not wanted)

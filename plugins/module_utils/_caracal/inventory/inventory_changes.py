@@ -52,10 +52,10 @@ class Difference:
     def line(self, since: str = "") -> str:
         """Return a line of text. With `since`, the name of the earlier set, the line is complete without context."""
         where = f"database {self.database}: " if self.database not in ("", releases.OWN_DATABASE) else ""
-        line = printable(f"{where}{self.thing}: {self._said(f' than in {since}' if since else '')}")
+        line = printable(f"{where}{self.thing}: {self._description(f' than in {since}' if since else '')}")
         return line if len(line) <= _LINE_LIMIT else f"{line[:_LINE_LIMIT]}..."
 
-    def _said(self, than: str) -> str:
+    def _description(self, than: str) -> str:
         unit = " rows" if self.part in (TABLES, LEAVES) else ""
         if self.change == FEWER:
             return f"{self.after}{unit}, {(self.before or 0) - (self.after or 0)} fewer{than}"

@@ -87,10 +87,10 @@ def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
     if not reading.rows:
         return Check(name, NOT_APPLICABLE, "this column contains no sealed value", required=False, details=details)
     if reading.damaged or foreign > reading.spared:
-        said = [f"{reading.damaged} damaged"] if reading.damaged else []
-        said += [f"{foreign} that no given KEK decrypts"] if foreign else []
+        counts = [f"{reading.damaged} damaged"] if reading.damaged else []
+        counts += [f"{foreign} that no given KEK decrypts"] if foreign else []
         first = reading.positions[0]
-        words = f"{' and '.join(said)} of {reading.rows}; first: {shown(first['id'])}: {first['says']}"
+        words = f"{' and '.join(counts)} of {reading.rows}; first: {shown(first['id'])}: {first['says']}"
         return Check(name, FAIL, words, details={**because(DAMAGED_VALUES), **details})
     previous = sum(reading.opened.values()) - reading.opened[keyring.current.id]
     if previous:
@@ -136,24 +136,24 @@ def judge_providers(family: str, total: int, without: int, first: t.Sequence[str
     name, details = "envelopes.providers", {"providers": total, "without": without, "first": list(first)}
     if not without:
         return Check(name, PASS, f"{total} providers with secret values have them sealed in this database", details=details)
-    said = f"{without} of {total} providers with secret values have none in this database; first: {shown(first[0])}"
+    lacking = f"{without} of {total} providers with secret values have none in this database; first: {shown(first[0])}"
     if family != SECRET_STORE:
-        return Check(name, FAIL, f"{said}: they are lost", details=details)
+        return Check(name, FAIL, f"{lacking}: they are lost", details=details)
     where = "they may be in an external secret backend, or lost" if stored else "an external secret backend seems to be in use"
-    return Check(name, UNPROVEN, f"{said}; {where}, which was not read", details=details)
+    return Check(name, UNPROVEN, f"{lacking}; {where}, which was not read", details=details)
 
 
 def judge_coverage(detected: Detected, bytea: t.Collection[str], other_secrets: int) -> Check:
     """Check that all sealed columns of this release were read. `bytea` are the columns of that type in the database."""
     name, wanted = "envelopes.coverage", set().union(*(column.needs for column in COLUMNS[detected.family]))
     missing, strange = sorted(wanted - set(bytea)), sorted(set(bytea) - wanted - NOT_SEALED)
-    said = [f"the release of family {detected.family} is unknown"] if detected.release is None else []
-    said += [f"column {missing[0]} is missing"] if missing else []
-    said += [f"column {shown(strange[0])} is unknown and was not read"] if strange else []
-    said += [f"{other_secrets} rows of table secrets are not signing keys and were not read"] if other_secrets else []
+    gaps = [f"the release of family {detected.family} is unknown"] if detected.release is None else []
+    gaps += [f"column {missing[0]} is missing"] if missing else []
+    gaps += [f"column {shown(strange[0])} is unknown and was not read"] if strange else []
+    gaps += [f"{other_secrets} rows of table secrets are not signing keys and were not read"] if other_secrets else []
     details = {"missing": missing, "not_read": strange, "other_secrets": other_secrets}
-    if said:
-        return Check(name, UNPROVEN, "; ".join(said), details=details)
+    if gaps:
+        return Check(name, UNPROVEN, "; ".join(gaps), details=details)
     count = len(COLUMNS[detected.family])
     return Check(name, PASS, f"all {count} sealed columns of release {detected.release} were read", details=details)
 

@@ -24,12 +24,12 @@ def judge(facts: Facts, effective: Effective, budget: datetime.timedelta, least:
     requires and allows.
     """
     return [
-        effective.told(days(facts, effective, least, most)),
+        effective.qualified(days(facts, effective, least, most)),
         window(facts),
         default(facts),
-        effective.told(overdue(facts, effective)),
+        effective.qualified(overdue(facts, effective)),
         current(facts, effective, budget),
-        effective.told(exported(facts, effective, budget)),
+        effective.qualified(exported(facts, effective, budget)),
     ]
 
 

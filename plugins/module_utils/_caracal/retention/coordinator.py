@@ -122,7 +122,7 @@ def judge(facts: Facts, effective: Effective) -> list[Check]:
     allowed = cleaner(facts)
     late = WARN if allowed.verdict == WARN else FAIL
     found = [(one, _judge(one, facts, late)) for one in _of(facts.family)]
-    return [allowed, *(effective.told(check) if one.variable else check for one, check in found), dead(facts)]
+    return [allowed, *(effective.qualified(check) if one.variable else check for one, check in found), dead(facts)]
 
 
 def cleaner(facts: Facts) -> Check:

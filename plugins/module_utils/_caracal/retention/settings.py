@@ -34,7 +34,7 @@ class Effective:
     def keeps(self, variable: str) -> datetime.timedelta:
         return period(self.days[variable])
 
-    def told(self, check: Check) -> Check:
+    def qualified(self, check: Check) -> Check:
         """Return a verdict that depends on the days: a `pass` becomes `unproven` if the days in effect are unknown."""
         if self.known or check.verdict != PASS:
             return check

@@ -117,8 +117,8 @@ def _check(check_id: str, what: str, wanted: Facts, differences: t.Sequence[_Dif
     details = {"compared": len(wanted), "differences": [one.words for one in differences[:SHOWN]], "number": len(differences)}
     words = what.replace("_", " ")
     if not nearest.known:
-        said = f"{len(differences)} difference(s); first: {differences[0].words}" if differences else "no difference"
-        return Check(check_id, UNPROVEN, f"the release is unknown; {words} compared with {release}: {said}", details=details)
+        summary = f"{len(differences)} difference(s); first: {differences[0].words}" if differences else "no difference"
+        return Check(check_id, UNPROVEN, f"the release is unknown; {words} compared with {release}: {summary}", details=details)
     if differences:
         more = f" ({len(differences) - 1} more)" if len(differences) > 1 else ""
         return Check(check_id, differences[0].verdict, f"differs from {release}: {differences[0].words}{more}", details=details)

@@ -65,7 +65,7 @@ def _redis(work: Work) -> list[CheckResult]:
     bundle, named, services = work.bundle, work.given.redis_server, work.kept.get("services", [])
     make, sources = functools.partial(_started, bundle, named), functools.partial(image_sources.of, work)
     redis = server_images.start(server_images.REDIS, services, named, make, sources)
-    told = server_images.told(server_images.REDIS, redis.version, redis.image)
+    server_check = server_images.server_check(server_images.REDIS, redis.version, redis.image)
     groups = redis_stream_restore.Options(
         access=work.given.access,
         stored=work.stored,
@@ -78,7 +78,7 @@ def _redis(work: Work) -> list[CheckResult]:
     if work.assets["redis"]:
         whole = dataclasses.replace(groups, groups_only=False, confirm=(confirmation(bundle),))
         restored = work.call(redis_stream_restore.run, whole)["checks"]
-    return [told.to_result(), *restored, *work.call(redis_stream_restore.run, groups)["checks"]]
+    return [server_check.to_result(), *restored, *work.call(redis_stream_restore.run, groups)["checks"]]
 
 
 def _started(bundle: Bundle, named: str | None, image: Unpacked | None) -> RedisInfo:

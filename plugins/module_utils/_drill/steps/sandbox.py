@@ -39,7 +39,7 @@ class Sandbox(Step):
         make, sources = functools.partial(_made, work), functools.partial(image_sources.of, work)
         info, proved = server_images.start(which, services, work.given.pg_bin, make, sources)
         isolation = _isolation(info)
-        server = server_images.told(which, info.server_version, info.image)
+        server = server_images.server_check(which, info.server_version, info.image)
         warnings = [one for one in info.warnings if one != isolation.message]
         checks = [isolation, *proved, server, *(_warning(number, one) for number, one in enumerate(warnings, 1))]
         is_open = any(check.verdict in (FAIL, UNPROVEN) for check in proved)

@@ -186,9 +186,9 @@ def variables(config: t.Mapping[str, t.Any]) -> dict[str, str]:
     return {name: value for name, _equals, value in (str(one).partition("=") for one in config.get("Env") or [])}
 
 
-def image_id(told: str) -> str:
+def image_id(reported: str) -> str:
     """Return an image ID with its digest algorithm, as Docker reports it. Podman omits the algorithm."""
-    return told if ":" in told else f"sha256:{told}"
+    return reported if ":" in reported else f"sha256:{reported}"
 
 
 def volume(seen: t.Mapping[str, t.Any]) -> Volume:

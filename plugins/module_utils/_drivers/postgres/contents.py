@@ -69,11 +69,11 @@ class Reader:
     """
 
     def __init__(self, pg_restore: str) -> None:
-        self._said = memory.file("contents")
+        self._listing = memory.file("contents")
         try:
-            self._child = Child([pg_restore, "--list", "--verbose"], stdin=PIPE, stdout=self._said, env=_UTF8)
+            self._child = Child([pg_restore, "--list", "--verbose"], stdin=PIPE, stdout=self._listing, env=_UTF8)
         except BaseException:
-            os.close(self._said)
+            os.close(self._listing)
             raise
         self._input = t.cast(t.BinaryIO, self._child.process.stdin)
 
@@ -91,7 +91,7 @@ class Reader:
             self._child.finish()
         except BackupError as exc:
             return Contents(problem=f"cannot read the table of contents of the dump: {exc.msg}")
-        with open(os.dup(self._said), encoding="utf-8", errors="replace", newline="\n") as lines:
+        with open(os.dup(self._listing), encoding="utf-8", errors="replace", newline="\n") as lines:
             lines.seek(0)
             return parse(lines)
 
@@ -102,4 +102,4 @@ class Reader:
         with contextlib.suppress(BrokenPipeError):
             self._input.close()
         self._child.kill()
-        os.close(self._said)
+        os.close(self._listing)

@@ -73,15 +73,15 @@ def version_of(program: str) -> Version:
     Raises MissingDependency if the program does not run or prints no version.
     """
     try:
-        said = run([program, "--version"], timeout=60).decode("utf-8", "replace")
+        output = run([program, "--version"], timeout=60).decode("utf-8", "replace")
     except BackupError as exc:
         raise MissingDependency.caused_by(exc, f"{program} does not run: {exc.msg}; reinstall PostgreSQL's programs") from exc
-    return version_said(said, program)
+    return parse_version(output, program)
 
 
-def version_said(said: str, program: str) -> Version:
+def parse_version(output: str, program: str) -> Version:
     """Return (major, minor) from the output of `program`. Raises MissingDependency."""
-    match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", said)
+    match = re.search(r"\(PostgreSQL\) (\d+)(?:\.(\d+))?", output)
     if match is None:
         raise MissingDependency(f"{program} prints no PostgreSQL version; use a directory with PostgreSQL's programs")
     return int(match.group(1)), int(match.group(2) or 0)

@@ -15,17 +15,17 @@ def translate(exc: t.Any, database: str) -> BackupError:
     """Return the error for one of psycopg2, with the primary message only, since the details may contain rows."""
     diagnosis = getattr(exc, "diag", None)
     message = (getattr(diagnosis, "message_primary", None) or str(exc)).strip().splitlines()
-    said = message[0] if message else type(exc).__name__
+    reason = message[0] if message else type(exc).__name__
     code = getattr(exc, "pgcode", None) or ""
     if code == "42501":
-        return PermissionMissing(f"database {database}: {said}; grant the privileges that backup_preflight lists, or log in as the owner")
+        return PermissionMissing(f"database {database}: {reason}; grant the privileges that backup_preflight lists, or log in as the owner")
     if code == "22021":
         return no_text(database)
     if code in ("53100", "58030"):
-        return (NoRoom if code == "53100" else StorageError)(f"database {database}: {said}; free space on the server's disk")
+        return (NoRoom if code == "53100" else StorageError)(f"database {database}: {reason}; free space on the server's disk")
     if code.startswith(("08", "57P")) or not code:
-        return Unreachable(f"database {database}: the connection was lost ({said}); check the server's log and run again")
-    return StageFailed(f"database {database}: {said} (SQLSTATE {code})", sqlstate=code)
+        return Unreachable(f"database {database}: the connection was lost ({reason}); check the server's log and run again")
+    return StageFailed(f"database {database}: {reason} (SQLSTATE {code})", sqlstate=code)
 
 
 def no_text(database: str) -> StageFailed:
@@ -35,8 +35,8 @@ def no_text(database: str) -> StageFailed:
     )
 
 
-def connect(server: object, database: str, said: str) -> BackupError:
-    line = " ".join(said.split())
+def connect(server: object, database: str, message: str) -> BackupError:
+    line = " ".join(message.split())
     if f'database "{database}" does not exist' in line:
         return Unreachable(f"database {database} does not exist on {server}; correct the database name")
     return Unreachable(f"cannot connect to database {database} as {server}: {line}; check the login_* options and the server")

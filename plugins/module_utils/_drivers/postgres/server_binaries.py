@@ -96,8 +96,8 @@ def library_folders(bindir: str) -> list[str]:
 def shared_folders(bindir: str, major: int) -> list[str]:
     """Return the possible directories of its shared files."""
     above = os.path.dirname(bindir)
-    beside = [os.path.join(above, part) for part in ("share", "share/postgresql", "share/pgsql")]
-    return [*beside, f"/usr/share/postgresql/{major}", f"/usr/share/postgresql{major}"]
+    alongside = [os.path.join(above, part) for part in ("share", "share/postgresql", "share/pgsql")]
+    return [*alongside, f"/usr/share/postgresql/{major}", f"/usr/share/postgresql{major}"]
 
 
 def _with_own_libraries(libdir: str) -> str:

@@ -59,15 +59,15 @@ class _Tool(Child):
             remedy = _BROKEN if restore_errors.is_constraint(exc.details.get("refused", [])) else "check the server's log, then run again"
             raise exc.reworded(f"database {self._database}: {exc.msg}; {remedy}") from exc
 
-    def failure(self, code: int, said: str) -> StageFailed:
-        refused = restore_errors.read(said) if self.name == "pg_restore" else []
+    def failure(self, code: int, stderr: str) -> StageFailed:
+        refused = restore_errors.read(stderr) if self.name == "pg_restore" else []
         if not refused:
-            failed = super().failure(code, said)
-            failed.details["ignored"] = restore_errors.ignored(said)
+            failed = super().failure(code, stderr)
+            failed.details["ignored"] = restore_errors.ignored(stderr)
             return failed
         words = f"{self.name} failed ({status_text(code)}): {refused[0].entry}: {refused[0].error}"
         errors = [dataclasses.asdict(one) for one in refused]
-        return StageFailed(words, stage=self.name, stderr=refused[0].error, refused=errors, ignored=restore_errors.ignored(said))
+        return StageFailed(words, stage=self.name, stderr=refused[0].error, refused=errors, ignored=restore_errors.ignored(stderr))
 
 
 def start(argv: t.Sequence[str], server: Server, database: str, settings: str = "", **streams: t.Any) -> Child:

@@ -13,7 +13,7 @@ from ..._errors import TamperedData
 from .reading import Group, Pending, Stream, Value
 
 # A stream without entries can only be created together with a group. This group is removed again at once.
-NOBODY = b"caracal_ops.backup"
+TEMPORARY_GROUP = b"caracal_ops.backup"
 MARKER = b"caracal_ops:restoring"
 
 _ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}\Z")
@@ -26,7 +26,7 @@ FORMS: tuple[Form, ...] = (
     _CREATE,
     (*_CREATE, b"ENTRIESREAD", _COUNT),
     (b"XGROUP", b"CREATECONSUMER", _ANY, _ANY, _ANY),
-    (b"XGROUP", b"DESTROY", _ANY, NOBODY),
+    (b"XGROUP", b"DESTROY", _ANY, TEMPORARY_GROUP),
     (b"XCLAIM", _ANY, _ANY, _ANY, b"0", _ID, b"TIME", _COUNT, b"RETRYCOUNT", _COUNT, b"FORCE", b"JUSTID"),
     (b"RESTORE", _ANY, _COUNT, _ANY),
     (b"DEL", _ANY),
@@ -39,9 +39,9 @@ def check(command: t.Sequence[bytes], name: str) -> bytes:
     fits = _is_add(command) or any(_fits(command, form) for form in FORMS)
     key = command[_KEY_AT.get(command[0], 1)] if fits else MARKER
     if key == MARKER:
-        said = " ".join(part[:20].decode("ascii", "replace") for part in command[:2] if part.isalpha() and part.isupper())
+        shown = " ".join(part[:20].decode("ascii", "replace") for part in command[:2] if part.isalpha() and part.isupper())
         raise TamperedData(
-            f"{name} contains a command that is not allowed in a snapshot ({said or 'unknown'}), so it was not sent; use another set"
+            f"{name} contains a command that is not allowed in a snapshot ({shown or 'unknown'}), so it was not sent; use another set"
         )
     return key
 
@@ -62,7 +62,7 @@ def add(key: bytes, entry_id: bytes, fields: t.Sequence[bytes]) -> list[bytes]:
 
 def empty(key: bytes) -> list[list[bytes]]:
     """Return the commands that create a stream without entries."""
-    return [[b"XGROUP", b"CREATE", key, NOBODY, b"0-0", b"MKSTREAM"], [b"XGROUP", b"DESTROY", key, NOBODY]]
+    return [[b"XGROUP", b"CREATE", key, TEMPORARY_GROUP, b"0-0", b"MKSTREAM"], [b"XGROUP", b"DESTROY", key, TEMPORARY_GROUP]]
 
 
 def position(stream: Stream, entries: int) -> list[bytes]:

@@ -170,10 +170,10 @@ def pending(session: Session, stream: Stream, group: Group) -> t.Iterator[list[P
     start: bytes = b"-"
     last: str | None = None
     while True:
-        moment = now(session)
+        read_at = now(session)
         page = session.call("XPENDING", stream.name, group.name, start, stream.last, PENDING_PAGE)
         last = _in_order(session, stream, last, [one[0] for one in page])
-        yield [Pending(one[0], one[1], max(0, moment - one[2]), one[3]) for one in page]
+        yield [Pending(one[0], one[1], max(0, read_at - one[2]), one[3]) for one in page]
         if len(page) < PENDING_PAGE:
             return
         start = b"(" + page[-1][0]

@@ -65,7 +65,7 @@ def owner(user: str | None, group: str | None) -> Owner:
 
 
 @contextlib.contextmanager
-def _told(path: str, remedy: str) -> t.Iterator[None]:
+def _translated_errors(path: str, remedy: str) -> t.Iterator[None]:
     try:
         yield
     except OSError as exc:
@@ -79,7 +79,7 @@ def _parent(top: str, below: str) -> t.Iterator[Folder | None]:
     A service may own the target directory, and could replace a directory in it by a link.
     """
     path = os.path.join(top, below)
-    with _told(path, "check the path and its owner"):
+    with _translated_errors(path, "check the path and its owner"):
         try:
             found = paths.descend(paths.folder(top), os.path.dirname(below), Folder.child)
         except FileNotFoundError:
@@ -127,7 +127,7 @@ def _fits(about: os.stat_result, mode_bits: int, who: Owner) -> bool:
 
 
 def _content(parent: Folder, wanted: Wanted) -> bytes:
-    with _told(wanted.path, "check its owner"), parent.read(os.path.basename(wanted.below)) as stream:
+    with _translated_errors(wanted.path, "check its owner"), parent.read(os.path.basename(wanted.below)) as stream:
         return stream.read(FILE_LIMIT + 1)
 
 
@@ -147,14 +147,14 @@ def keep(path: str, wanted: Wanted) -> None:
         old = _content(parent, wanted)
     # A file of another user must not become readable for the owner of the directory.
     who = Owner(about.st_uid, about.st_gid) if os.geteuid() == 0 else AS_IT_IS
-    with _told(path, SPACE), paths.descend(paths.make(path), os.path.dirname(wanted.name), Folder.make) as folder:
+    with _translated_errors(path, SPACE), paths.descend(paths.make(path), os.path.dirname(wanted.name), Folder.make) as folder:
         folder.replace(os.path.basename(wanted.name), old, about.st_mode & 0o777, who)
 
 
 def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
     """Write a file in one step, replacing any existing one. Missing directories are created."""
     make = functools.partial(Folder.make, mode=inner_mode, owner=who)
-    with _told(wanted.path, SPACE):
+    with _translated_errors(wanted.path, SPACE):
         parent = paths.descend(paths.make(wanted.top, top_mode, who), os.path.dirname(wanted.below), make)
         with parent:
             parent.replace(os.path.basename(wanted.below), wanted.content, wanted.mode, who)
@@ -162,18 +162,22 @@ def put(wanted: Wanted, top_mode: int, inner_mode: int, who: Owner) -> None:
 
 def put_folder(wanted: Directory, top_mode: int, who: Owner) -> None:
     """Create a directory if it is missing, and set its permissions and owner."""
-    with _told(wanted.path, SPACE), paths.make(wanted.top, top_mode, who) as top, top.make(wanted.below, wanted.mode, who) as made:
+    with (
+        _translated_errors(wanted.path, SPACE),
+        paths.make(wanted.top, top_mode, who) as top,
+        top.make(wanted.below, wanted.mode, who) as made,
+    ):
         made.settle(wanted.mode, who)
 
 
 def is_loose(path: str, mode_bits: int) -> bool:
     """Return True if a directory exists and has other permissions."""
-    with _told(path, "check the path and its owner"), contextlib.suppress(FileNotFoundError), paths.folder(path) as found:
+    with _translated_errors(path, "check the path and its owner"), contextlib.suppress(FileNotFoundError), paths.folder(path) as found:
         return found.mode & 0o777 != mode_bits
     return False
 
 
 def permit(path: str, mode_bits: int) -> None:
     """Set the permissions of an existing directory."""
-    with _told(path, "run as its owner"), paths.folder(path) as found:
+    with _translated_errors(path, "run as its owner"), paths.folder(path) as found:
         found.settle(mode_bits)

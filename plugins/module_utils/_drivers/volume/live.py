@@ -28,9 +28,9 @@ def open_folder(path: str, inner: str) -> tuple[Folder, str]:
 
     `inner` may not be a symbolic link. Raises OptionError, PermissionMissing, UnsafePath.
     """
-    with told(path):
+    with translated_errors(path):
         outer = paths.folder(path)
-    with contextlib.ExitStack() as opened, told(os.path.join(path, inner)):
+    with contextlib.ExitStack() as opened, translated_errors(os.path.join(path, inner)):
         opened.enter_context(outer)
         if outer.stat(inner) is None:
             opened.pop_all()
@@ -38,9 +38,9 @@ def open_folder(path: str, inner: str) -> tuple[Folder, str]:
         return outer.child(inner), os.path.join(path, inner)
 
 
-def told(path: str) -> t.ContextManager[None]:
+def translated_errors(path: str) -> t.ContextManager[None]:
     """Convert an OSError to a one-line error of this collection."""
-    return paths.told(path, _problem)
+    return paths.translated_errors(path, _problem)
 
 
 def _problem(path: str, exc: OSError) -> BackupError:
@@ -76,12 +76,12 @@ class Directory:
 
     def names(self) -> list[tuple[str, bool]]:
         """Return every name, sorted, and whether it is a regular file. Bytes that are not UTF-8 become surrogates."""
-        with told(self.path), self._folder.entries() as entries:
+        with translated_errors(self.path), self._folder.entries() as entries:
             return sorted((entry.name, entry.is_file(follow_symlinks=False)) for entry in entries)
 
     def size(self, name: str) -> int | None:
         """Return the size of a file in bytes, or None if it does not exist any more."""
-        with told(self.path):
+        with translated_errors(self.path):
             about = self._folder.stat(name)
         return None if about is None else about.st_size
 

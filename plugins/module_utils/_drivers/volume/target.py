@@ -28,9 +28,9 @@ TEMPORARY = ".restoring-"
 ABSENT, SAME, OTHER = "absent", "same", "other"
 
 
-def told(path: str) -> t.ContextManager[None]:
+def translated_errors(path: str) -> t.ContextManager[None]:
     """Convert an OSError to a one-line error of this collection."""
-    return paths.told(path, _problem)
+    return paths.translated_errors(path, _problem)
 
 
 def _problem(path: str, exc: OSError) -> BackupError:
@@ -43,7 +43,7 @@ def _problem(path: str, exc: OSError) -> BackupError:
 
 def volume(path: str, inner: str) -> Folder:
     """Return the directory `inner` in `path`, or `path` itself if there is none. Raises OptionError, PermissionMissing, StorageError."""
-    with told(path):
+    with translated_errors(path):
         try:
             outer = paths.folder(path)
         except FileNotFoundError:
@@ -56,7 +56,7 @@ def volume(path: str, inner: str) -> Folder:
 
 def open_private(path: str) -> Folder | None:
     """Open a directory, which may not be a symbolic link. Return None if it does not exist."""
-    with told(path), contextlib.suppress(FileNotFoundError):
+    with translated_errors(path), contextlib.suppress(FileNotFoundError):
         above, name = paths.parent(path)
         with above:
             return above.child(name)
@@ -65,7 +65,7 @@ def open_private(path: str) -> Folder | None:
 
 def make_private(path: str) -> None:
     """Create a directory of mode 0700 in an existing one, unless it exists."""
-    with told(path):
+    with translated_errors(path):
         above, name = paths.parent(path)
         with above, above.make(name):
             pass
@@ -99,7 +99,7 @@ class Target:
                 f"files in {self.path} must belong to {self._owner}:{self._group}, which uid {me} cannot give them; "
                 "run as root (become), or set another owner and group"
             )
-        with told(self.path):
+        with translated_errors(self.path):
             about = os.fstatvfs(self._folder.descriptor)
             if about.f_flag & os.ST_RDONLY:
                 raise OSError(errno.EROFS, "read-only")
@@ -111,7 +111,7 @@ class Target:
 
     def holds(self, name: str, size: int, sha256: str) -> str:
         """Compare a file with `size` bytes of a digest: it begins with them (`SAME`) or not (`OTHER`), or does not exist (`ABSENT`)."""
-        with told(os.path.join(self.path, name)):
+        with translated_errors(os.path.join(self.path, name)):
             about = self._folder.stat(name)
             if about is None:
                 return ABSENT
@@ -126,7 +126,7 @@ class Target:
 
     def leftovers(self) -> list[str]:
         """Return the files that a killed restore left."""
-        with told(self.path):
+        with translated_errors(self.path):
             return sorted(name for name in self._folder.names() if name.startswith(TEMPORARY))
 
     def clear(self) -> None:
@@ -135,19 +135,19 @@ class Target:
 
     def _forget(self, names: t.Iterable[str]) -> None:
         for name in names:
-            with contextlib.suppress(FileNotFoundError), told(os.path.join(self.path, name)):
+            with contextlib.suppress(FileNotFoundError), translated_errors(os.path.join(self.path, name)):
                 self._folder.unlink(name)
 
     @contextlib.contextmanager
     def writing(self, name: str, mtime_ns: int) -> t.Iterator[pipes.Sink]:
         """Yield a sink. Afterwards the bytes are synced to disk, but not yet under their final name."""
         temporary = TEMPORARY + name
-        with told(os.path.join(self.path, temporary)):
+        with translated_errors(os.path.join(self.path, temporary)):
             fd = self._folder.create(temporary, as_owner=False)
         self._made.append(temporary)
         try:
             yield _Sink(fd, os.path.join(self.path, temporary))
-            with told(os.path.join(self.path, temporary)):
+            with translated_errors(os.path.join(self.path, temporary)):
                 os.fchown(fd, self._owner, self._group)
                 os.fchmod(fd, self._mode)
                 os.utime(fd, ns=(mtime_ns, mtime_ns))
@@ -157,7 +157,7 @@ class Target:
 
     def publish(self, name: str) -> None:
         """Give a written file its final name."""
-        with told(os.path.join(self.path, name)):
+        with translated_errors(os.path.join(self.path, name)):
             self._folder.link(TEMPORARY + name, name)
             self._folder.unlink(TEMPORARY + name)
             self._made.remove(TEMPORARY + name)
@@ -170,6 +170,6 @@ class _Sink:
         self._path = path
 
     def write(self, data: bytes) -> int:
-        with told(self._path):
+        with translated_errors(self._path):
             pipes.write_all(self._fd, data)
         return len(data)

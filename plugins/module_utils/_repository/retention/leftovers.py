@@ -38,13 +38,13 @@ def find(facts: Facts, alive: t.Sequence[SetFacts], over: t.AbstractSet[str], gr
     ids = {one.set_id for one in alive}
     ended, garbage = [], []
     for one in facts.stored:
-        whose = _owner(one.key)
-        if whose is None or one.key in needed:
+        owner = _owner(one.key)
+        if owner is None or one.key in needed:
             continue
-        if whose in over:
-            if one.key.endswith(SEALED) or _is_part(one.key, whose):
+        if owner in over:
+            if one.key.endswith(SEALED) or _is_part(one.key, owner):
                 ended.append(one)
-        elif layout.id_time(whose) < facts.now - grace and _is_garbage(one.key, whose, whose in ids, facts):
+        elif layout.id_time(owner) < facts.now - grace and _is_garbage(one.key, owner, owner in ids, facts):
             garbage.append(one)
     return Leftovers(tuple(ended), tuple(garbage))
 
@@ -62,11 +62,11 @@ def _is_part(key: str, set_id: str) -> bool:
     return key.startswith(f"{layout.parts_folder(set_id)}/")
 
 
-def _is_garbage(key: str, whose: str, alive: bool, facts: Facts) -> bool:
+def _is_garbage(key: str, owner: str, alive: bool, facts: Facts) -> bool:
     """Return whether an object is garbage. No set names it, and its owner was not pruned."""
     folder = key.partition("/")[0]
     if folder in (layout.CHECKPOINTS, layout.DRILLS):
-        return whose not in facts.entered
+        return owner not in facts.entered
     if alive:  # A dump that was killed and repeated has left objects. A verification reports other unknown files.
-        return folder == layout.OBJECTS or _is_part(key, whose)
+        return folder == layout.OBJECTS or _is_part(key, owner)
     return True

@@ -87,31 +87,31 @@ class Ledger:
         """Add the event of a stream entry. An event that is stored already changes nothing. Raises Malformed, Altered."""
         try:
             event = json.loads(data)
-            zone, moment = str(event["zone_id"]), nanoseconds(event["occurred_at"])
+            zone, instant = str(event["zone_id"]), nanoseconds(event["occurred_at"])
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Malformed(str(error)) from None
         try:
             with self._database.transaction() as cursor:
                 cursor.execute(LOCK, [zone])
-                self.inserts += self._insert(cursor, event, moment, signature)
+                self.inserts += self._insert(cursor, event, instant, signature)
         except _Differs as differs:
             # The alert is kept although the event is refused.
             self._database.execute(ALERT, event["id"], zone, f"stored={differs.stored} incoming={differs.incoming}")
             raise Altered(event["id"]) from None
 
-    def _insert(self, cursor: Cursor, event: dict[str, t.Any], moment: int, signature: str) -> int:
+    def _insert(self, cursor: Cursor, event: dict[str, t.Any], instant: int, signature: str) -> int:
         texts = [_clean(event.get(name) or "") for name in TEXTS]
         wire = [None if event.get(name) is None else _clean(compact(event[name])) for name in DOCUMENTS]
         cursor.execute(STORED, wire)
         stored = list(dict(cursor.fetchone()).values())
         if self._release.wire_hash:
-            content = chain.event_hash(texts, wire, moment)
+            content = chain.event_hash(texts, wire, instant)
         else:
-            content = chain.event_hash(texts, stored, moment // 1000 * 1000)
+            content = chain.event_hash(texts, stored, instant // 1000 * 1000)
         cursor.execute(HEAD, [event["zone_id"]])
         head = cursor.fetchone() or {"content": "", "seq": 0}
         link = chain.link(self._key, content, head["content"]) if self._key else ""
-        occurred = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(microseconds=moment // 1000)
+        occurred = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc) + dt.timedelta(microseconds=instant // 1000)
         cursor.execute(INSERT, [*texts, *wire, occurred, content, head["content"] or None, link, head["seq"] + 1, signature or None])
         if cursor.rowcount:
             return 1

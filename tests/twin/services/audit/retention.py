@@ -20,9 +20,9 @@ LEAVES = "SELECT c.relname FROM pg_inherits JOIN pg_class c ON c.oid = inhrelid 
 COMING = 4
 
 
-def month(moment: dt.datetime, offset: int) -> dt.date:
+def month(when: dt.datetime, offset: int) -> dt.date:
     """Return the first day of the month `offset` months later."""
-    index = moment.year * 12 + moment.month - 1 + offset
+    index = when.year * 12 + when.month - 1 + offset
     return dt.date(index // 12, index % 12 + 1, 1)
 
 

@@ -41,8 +41,8 @@ def handler(environment: Environment, database: Database) -> Handler:
             "zone_id": query["zone_id"],
             "decision": query.get("decision", ""),
             "request_id": query.get("request_id", ""),
-            "since": _moment(query.get("since"), utc_now() - dt.timedelta(days=1)),
-            "until": _moment(query.get("until"), utc_now()),
+            "since": _time(query.get("since"), utc_now() - dt.timedelta(days=1)),
+            "until": _time(query.get("until"), utc_now()),
             "cursor": _number(query.get("cursor"), 0),
             "limit": limit,
         }
@@ -59,7 +59,7 @@ def _number(text: str | None, default: int) -> int:
     return int(text) if text and text.isdigit() and int(text) else default
 
 
-def _moment(text: str | None, default: dt.datetime) -> dt.datetime:
+def _time(text: str | None, default: dt.datetime) -> dt.datetime:
     try:
         return dt.datetime.fromisoformat(text.replace("Z", "+00:00")) if text else default
     except ValueError:

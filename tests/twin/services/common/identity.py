@@ -27,13 +27,13 @@ def utc_now() -> dt.datetime:
 def nanoseconds_text(ns: int) -> str:
     """Return Unix nanoseconds as RFC 3339 without trailing zeros, as the Go services write them."""
     fraction = f"{ns % 1_000_000_000:09d}".rstrip("0")
-    moment = dt.datetime.fromtimestamp(ns // 1_000_000_000, dt.timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}{'.' if fraction else ''}{fraction}Z"
+    when = dt.datetime.fromtimestamp(ns // 1_000_000_000, dt.timezone.utc)
+    return f"{when:%Y-%m-%dT%H:%M:%S}{'.' if fraction else ''}{fraction}Z"
 
 
-def milliseconds_text(moment: dt.datetime) -> str:
+def milliseconds_text(when: dt.datetime) -> str:
     """Return a time as the Node services write it."""
-    utc = moment.astimezone(dt.timezone.utc)
+    utc = when.astimezone(dt.timezone.utc)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
 
 

@@ -34,15 +34,15 @@ def run(cluster: TwinCluster, folder: Path, **given: str) -> tuple[str, dict[str
 def test_passes_with_the_right_key_in_a_file(caracal_database: TwinCluster, tmp_path: Path) -> None:
     path = tmp_path / "secretStoreKek"
     path.write_text(keys.for_seed(caracal_database.spec.seed).secret_store_kek.hex())
-    said, result, output = run(caracal_database, tmp_path, kek_file=str(path))
-    assert (said, result["verdict"], result["changed"]) == ("SUCCESS", "pass", False)
+    status, result, output = run(caracal_database, tmp_path, kek_file=str(path))
+    assert (status, result["verdict"], result["changed"]) == ("SUCCESS", "pass", False)
     assert path.read_text() not in output and result["signing_keys"]
 
 
 @pytest.mark.mutation
 def test_a_wrong_key_as_a_value_fails_the_task_and_is_not_shown(caracal_database: TwinCluster, tmp_path: Path) -> None:
-    said, result, output = run(caracal_database, tmp_path, kek=WRONG)
-    assert said == "FAILED!" and result["verdict"] == "fail" and "wrong KEK" in str(result["msg"])
+    status, result, output = run(caracal_database, tmp_path, kek=WRONG)
+    assert status == "FAILED!" and result["verdict"] == "fail" and "wrong KEK" in str(result["msg"])
     assert WRONG not in output
-    said, result, output = run(caracal_database, tmp_path, kek="ab" * 32)
-    assert said == "FAILED!" and result["error"] == "OptionError" and "one repeated byte" in str(result["msg"])
+    status, result, output = run(caracal_database, tmp_path, kek="ab" * 32)
+    assert status == "FAILED!" and result["error"] == "OptionError" and "one repeated byte" in str(result["msg"])

@@ -27,14 +27,14 @@ def run(cluster: TwinCluster, folder: Path, **given: str) -> tuple[str, dict[str
 
 @pytest.mark.no_false_alarm
 def test_an_intact_database_passes(caracal_database: TwinCluster, tmp_path: Path) -> None:
-    said, result = run(caracal_database, tmp_path)
-    assert (said, result["verdict"], result["release"], result["changed"]) == ("SUCCESS", "pass", "v1.0.0", False)
+    status, result = run(caracal_database, tmp_path)
+    assert (status, result["verdict"], result["release"], result["changed"]) == ("SUCCESS", "pass", "v1.0.0", False)
 
 
 @pytest.mark.mutation
 def test_a_damaged_database_fails_and_names_the_damage(caracal_database: TwinCluster, caracal_copy: Copier, tmp_path: Path) -> None:
     name = caracal_copy()
     caracal_database.execute("ALTER TABLE secrets DISABLE ROW LEVEL SECURITY", database=name)
-    said, result = run(caracal_database, tmp_path, database=name)
-    assert said == "FAILED!" and result["verdict"] == "fail"
+    status, result = run(caracal_database, tmp_path, database=name)
+    assert status == "FAILED!" and result["verdict"] == "fail"
     assert [check["id"] for check in result["checks"] if check["verdict"] == "fail"] == ["schema.caracal.row_security"]

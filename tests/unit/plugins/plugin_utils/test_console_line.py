@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import progress
-from ansible_collections.caracal_ops.backup.plugins.plugin_utils.console_line import Course, Told, duration, parse
+from ansible_collections.caracal_ops.backup.plugins.plugin_utils.console_line import Course, Status, duration, parse
 
 MIB = 1 << 20
 
@@ -20,11 +20,11 @@ MIB = 1 << 20
 def test_parses_the_progress_line_of_a_host(phase: str) -> None:
     cells = memoryview(bytearray(8 * 66)).cast("Q")
     made = progress.Progress(cells)
-    assert parse(made.told().decode()) is None
+    assert parse(made.line().decode()) is None
     made.begin(phase, 10**17)
     made.count(3)
-    told = made.told()
-    assert len(told) == progress.LINE and parse(told.decode()) == Told(phase, 10**17, 3)
+    line = made.line()
+    assert len(line) == progress.LINE and parse(line.decode()) == Status(phase, 10**17, 3)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_parses_nothing_else(said: str) -> None:
 
 
 def test_text_before_the_line_is_ignored() -> None:
-    assert parse("Welcome!\ndumping 100 50      \n") == Told("dumping", 100, 50)
+    assert parse("Welcome!\ndumping 100 50      \n") == Status("dumping", 100, 50)
 
 
 @given(st.text(), st.text())
@@ -64,48 +64,48 @@ def test_no_text_of_a_host_reaches_the_console(before: str, after: str) -> None:
 def test_any_numbers_give_one_short_line(numbers: list[tuple[str, int, int]]) -> None:
     course = Course()
     for second, one in enumerate(numbers):
-        line = course.line(Told(*one), float(second))
+        line = course.line(Status(*one), float(second))
         assert line.isprintable() and line.isascii() and len(line) < 78
 
 
 def test_shows_share_rate_and_remaining_time() -> None:
     course = Course()
-    assert course.line(Told("dumping", 100 * MIB, 0), 0.0) == "dumping: 0%, 0 B of 100.0 MiB"
-    assert course.line(Told("dumping", 100 * MIB, 10 * MIB), 2.0) == "dumping: 10%, 10.0 MiB of 100.0 MiB, 5.0 MiB/s"
-    assert course.line(Told("dumping", 100 * MIB, 40 * MIB), 8.0) == "dumping: 40%, 40.0 MiB of 100.0 MiB, 5.0 MiB/s, about 0:12 left"
-    assert course.line(Told("dumping", 100 * MIB, 100 * MIB), 20.0) == "dumping: 100%, 100.0 MiB"
+    assert course.line(Status("dumping", 100 * MIB, 0), 0.0) == "dumping: 0%, 0 B of 100.0 MiB"
+    assert course.line(Status("dumping", 100 * MIB, 10 * MIB), 2.0) == "dumping: 10%, 10.0 MiB of 100.0 MiB, 5.0 MiB/s"
+    assert course.line(Status("dumping", 100 * MIB, 40 * MIB), 8.0) == "dumping: 40%, 40.0 MiB of 100.0 MiB, 5.0 MiB/s, about 0:12 left"
+    assert course.line(Status("dumping", 100 * MIB, 100 * MIB), 20.0) == "dumping: 100%, 100.0 MiB"
 
 
 def test_rate_covers_the_last_half_minute() -> None:
     course = Course()
     for second in range(0, 100, 10):
-        line = course.line(Told("copying", 0, min(second, 50) * MIB + second * 1024), float(second))
+        line = course.line(Status("copying", 0, min(second, 50) * MIB + second * 1024), float(second))
     assert line == "copying: 50.1 MiB, 1.0 KiB/s"
 
 
 def test_a_stalled_phase_has_no_remaining_time() -> None:
     course = Course()
-    course.line(Told("restoring", 100, 10), 0.0)
-    course.line(Told("restoring", 100, 20), 2.0)
-    assert course.line(Told("restoring", 100, 20), 14.0) == "restoring: 20%, 20 B of 100 B, nothing new for 0:12"
+    course.line(Status("restoring", 100, 10), 0.0)
+    course.line(Status("restoring", 100, 20), 2.0)
+    assert course.line(Status("restoring", 100, 20), 14.0) == "restoring: 20%, 20 B of 100 B, nothing new for 0:12"
 
 
 def test_a_new_phase_starts_from_zero() -> None:
     course = Course()
-    course.line(Told("restoring", 100, 90), 0.0)
-    assert course.line(Told("indexing", 0, 0), 100.0) == "indexing: for 0:00"
-    assert course.line(Told("indexing", 0, 0), 165.0) == "indexing: for 1:05"
+    course.line(Status("restoring", 100, 90), 0.0)
+    assert course.line(Status("indexing", 0, 0), 100.0) == "indexing: for 0:00"
+    assert course.line(Status("indexing", 0, 0), 165.0) == "indexing: for 1:05"
 
 
 def test_a_new_phase_with_the_same_name_starts_from_zero() -> None:
     course = Course()
-    course.line(Told("verifying", 100, 50), 0.0)
-    assert course.line(Told("verifying", 1000, 600), 2.0) == "verifying: 60%, 600 B of 1000 B"
-    assert course.line(Told("verifying", 1000, 100), 4.0) == "verifying: 10%, 100 B of 1000 B"
+    course.line(Status("verifying", 100, 50), 0.0)
+    assert course.line(Status("verifying", 1000, 600), 2.0) == "verifying: 60%, 600 B of 1000 B"
+    assert course.line(Status("verifying", 1000, 100), 4.0) == "verifying: 10%, 100 B of 1000 B"
 
 
 def test_more_than_the_total_is_shown_as_100_percent() -> None:
-    assert Course().line(Told("dumping", 100, 500), 0.0) == "dumping: 100%, 100 B"
+    assert Course().line(Status("dumping", 100, 500), 0.0) == "dumping: 100%, 100 B"
 
 
 def test_durations_include_hours() -> None:

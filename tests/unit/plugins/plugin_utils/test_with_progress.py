@@ -34,28 +34,28 @@ def test_progress_is_not_shown_without_a_terminal() -> None:
 
 class Screen:
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.shown: list[str] = []
 
     def display(self, text: str, screen_only: bool = False, newline: bool = True) -> None:
         assert screen_only
-        self.said.append(text + "\n" * newline)
+        self.shown.append(text + "\n" * newline)
 
 
 def test_the_line_is_overwritten_and_then_cleared() -> None:
     screen = Screen()
     line = InPlace(screen.display)
     line.clear()
-    assert screen.said == []
+    assert screen.shown == []
     line.show("dumping: 10%", 0.0)
     line.show("short", 0.0)
     line.clear()
-    assert screen.said == ["dumping: 10%\r", "short       \r", "     \r"]
+    assert screen.shown == ["dumping: 10%\r", "short       \r", "     \r"]
 
 
 def test_a_line_never_wraps() -> None:
     screen = Screen()
     InPlace(screen.display).show("x" * 200, 0.0)
-    assert screen.said == [f"{'x' * 78}\r"]
+    assert screen.shown == [f"{'x' * 78}\r"]
 
 
 def test_each_of_several_hosts_gets_a_line_every_30_seconds() -> None:
@@ -64,4 +64,4 @@ def test_each_of_several_hosts_gets_a_line_every_30_seconds() -> None:
     for now in (100.0, 110.0, 129.0, 130.0):
         lines.show(f"at {now:.0f}", now)
     lines.clear()
-    assert screen.said == ["[db1] at 100\n", "[db1] at 130\n"]
+    assert screen.shown == ["[db1] at 100\n", "[db1] at 130\n"]

@@ -74,9 +74,9 @@ def test_a_refusal_is_one_line_and_a_failed_task(scene: Scene, tmp_path: Path, n
     before = tree(scene.root)
     done = ansible("ansible", "localhost", "-vvv", "-m", f"caracal_ops.backup.{name}", "-a", arguments, folder=tmp_path)
     assert done.returncode != 0
-    told = FAILED.search(done.stdout)
-    assert told, done.stdout + done.stderr
-    result = json.loads(told[1])
+    failure = FAILED.search(done.stdout)
+    assert failure, done.stdout + done.stderr
+    result = json.loads(failure[1])
     assert words in result["msg"] and "\n" not in result["msg"] and result["error"] == error
     assert "Traceback" not in done.stdout + done.stderr
     scene.is_clean(done.stdout + done.stderr)

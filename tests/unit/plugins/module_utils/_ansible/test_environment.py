@@ -74,9 +74,9 @@ def test_the_environment_does_not_start_itself(lacking: pytest.MonkeyPatch) -> N
 @pytest.mark.mutation
 def test_reports_an_untrusted_environment_and_does_not_start_it(lacking: pytest.MonkeyPatch) -> None:
     lacking.setattr(environment, "is_trusted", lambda _path: False)
-    told: list[str] = []
-    environment.enter({}, told.append)
-    assert len(told) == 1 and str(BARE) in told[0]
+    warnings: list[str] = []
+    environment.enter({}, warnings.append)
+    assert len(warnings) == 1 and str(BARE) in warnings[0]
 
 
 def test_stays_if_options_would_fill_the_pipe(lacking: pytest.MonkeyPatch) -> None:

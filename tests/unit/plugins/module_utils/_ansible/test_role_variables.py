@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible import role_variables
-from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.role_variables import ROLE, VARIABLES, told
+from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.role_variables import ROLE, VARIABLES, with_variables
 from scenes.playing import Play, backup_settings
 from scenes.scene import Scene
 from tools.rules import tree
@@ -73,7 +73,7 @@ def test_each_listed_option_is_named_in_the_code() -> None:
     ],
 )
 def test_the_variables_follow_the_message(message: str, role: str, expected: list[str]) -> None:
-    found = told(message, role)
+    found = with_variables(message, role)
     assert found.startswith(message)
     assert re.findall(r"caracal_[a-z_]+_(?:login|redis)_[a-z_]+", found.removeprefix(message)) == expected
 

@@ -72,12 +72,12 @@ def test_a_setting_of_a_databases_owner_runs_nothing_by_hand(
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize(("way", "told"), [("check", "own.of(integer)"), ("row", "CHECK CONSTRAINT own rows")])
+@pytest.mark.parametrize(("way", "refused"), [("check", "own.of(integer)"), ("row", "CHECK CONSTRAINT own rows")])
 def test_rows_of_an_owner_run_nothing_of_his_by_hand(
-    tmp_path: Path, recover: Recover, fresh_cluster: FreshCluster, twin_cluster: t.Callable[..., TwinCluster], way: str, told: str
+    tmp_path: Path, recover: Recover, fresh_cluster: FreshCluster, twin_cluster: t.Callable[..., TwinCluster], way: str, refused: str
 ) -> None:
     scene = test_hostile_rows.hostile(tmp_path, twin_cluster(seed=f"rows {way} by hand"), test_hostile_rows.WAYS[way])
     target = fresh_cluster()
     done = recover(scene, scene.sets()[-1], target)
     assert not test_hostile_rows.taken(target)
-    assert done.returncode != 0 and told in done.stderr, done.stderr
+    assert done.returncode != 0 and refused in done.stderr, done.stderr

@@ -87,10 +87,10 @@ def test_drill_of_caracal_requires_services_and_canaries() -> None:
 def test_skipped_step_makes_the_drill_unproven(step: str) -> None:
     steps = required.by_step(DATABASES, "secret_store", "v1.0.0")
     done = [Check(one, PASS, "well") for name, ids in steps.items() if name != step for one in sorted(ids)]
-    told = Check(f"drill.{step}", UNPROVEN, "not run: the step was skipped", required=False)
-    found = required.complete([*done, told], DATABASES, "secret_store", "v1.0.0")
+    skipped = Check(f"drill.{step}", UNPROVEN, "not run: the step was skipped", required=False)
+    found = required.complete([*done, skipped], DATABASES, "secret_store", "v1.0.0")
     assert found[-1].verdict == PASS and overall(found) == UNPROVEN
-    claimed = dataclasses.replace(told, verdict=PASS)
+    claimed = dataclasses.replace(skipped, verdict=PASS)
     assert required.complete([*done, claimed], DATABASES, "secret_store", "v1.0.0")[-1].verdict == UNPROVEN
 
 

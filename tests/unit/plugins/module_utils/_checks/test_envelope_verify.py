@@ -66,9 +66,9 @@ def verify(cluster: TwinCluster, database: str = "caracal", **given: t.Any) -> R
     if not {"kek", "kek_file"} & given.keys():
         given["kek"] = key_of(cluster)
     result = case.run(Invocation(options(cluster, database=database, **given), False, lambda _text: None))
-    told = json.dumps(result)
+    text = json.dumps(result)
     for secret in (key_of(cluster), OTHER.hexdigest(), "PRIVATE KEY", "sk-", "rt_", "at_", "nsk_", "api_key"):
-        assert secret not in told
+        assert secret not in text
     assert not [one for one in result["checks"] if "\n" in one["message"]]
     assert result["changed"] is False and (result.get("failed", False) == (result["verdict"] != "pass"))
     return {**result, "by_id": {one["id"]: one for one in result["checks"]}}
@@ -214,7 +214,7 @@ def test_check_mode_is_the_same(caracal_database: TwinCluster) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "is empty"),
         ("zz" * 32, "not hexadecimal"),
@@ -226,12 +226,12 @@ def test_check_mode_is_the_same(caracal_database: TwinCluster) -> None:
     ],
     ids=["empty", "not-hex", "short", "zeros", "repeated", "sequence", "alternating"],
 )
-def test_refuses_an_invalid_key_before_reading(caracal_database: TwinCluster, tmp_path: Path, text: str, said: str) -> None:
+def test_refuses_an_invalid_key_before_reading(caracal_database: TwinCluster, tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "kek"
     path.write_text(text)
     right = {"kek": key_of(caracal_database)}
     for given in ({"kek": text}, {"kek_file": str(path)}, {**right, "previous_kek": text}, {**right, "previous_kek_file": str(path)}):
-        with pytest.raises(OptionError, match=said) as raised:
+        with pytest.raises(OptionError, match=message) as raised:
             verify(caracal_database, "no_such_database", **given)
         assert text not in raised.value.msg.replace(str(path), "") or not text
 
@@ -263,8 +263,8 @@ def test_reports_a_wrong_key_and_the_keys_of_the_rows(caracal_database: TwinClus
     result = verify(caracal_database, kek=OTHER.hexdigest())
     right = kek.parse(key_of(caracal_database), "kek").id
     count = result["by_id"][KEK]["details"]["rows"]
-    told = {"reason": reasons.WRONG_KEK, "given": [OTHER_ID], "rows": count, "opened": {}, "foreign": {right: count}, "damaged": 0}
-    assert result["by_id"][KEK]["details"] == told
+    expected = {"reason": reasons.WRONG_KEK, "given": [OTHER_ID], "rows": count, "opened": {}, "foreign": {right: count}, "damaged": 0}
+    assert result["by_id"][KEK]["details"] == expected
     # The twin's plan secrets have expired, so another key for them is not a fault.
     plan = {"envelopes.operator_plan_secrets.envelope": "warn"}
     columns = {f"envelopes.{column.name}": "fail" for column in COLUMNS[SECRET_STORE]}
@@ -378,7 +378,7 @@ def test_a_truncated_envelope_is_found(broken: Broken, length: int) -> None:
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
+    ("column", "value", "message"),
     [
         ("secrets.nonce", "substring(nonce FROM 2)", "the nonce has 11 bytes"),
         ("secrets.ciphertext", "''", "the ciphertext has 0 bytes"),
@@ -387,10 +387,10 @@ def test_a_truncated_envelope_is_found(broken: Broken, length: int) -> None:
         ("provider_grants.refresh_token_ct", "''", "the nonce has 0 bytes"),
     ],
 )
-def test_a_bare_value_without_its_parts_is_found(bare_broken: Broken, column: str, value: str, said: str) -> None:
+def test_a_bare_value_without_its_parts_is_found(bare_broken: Broken, column: str, value: str, message: str) -> None:
     result = bare_broken(put(column, value))
     ((check_id, verdict),) = verdicts(result).items()
-    assert verdict == "fail" and check_id.startswith(f"envelopes.{column.partition('.')[0]}.") and said in words(result, check_id)
+    assert verdict == "fail" and check_id.startswith(f"envelopes.{column.partition('.')[0]}.") and message in words(result, check_id)
 
 
 @pytest.mark.mutation
@@ -493,8 +493,8 @@ def test_zones_with_sessions_and_no_signing_key_are_reported(broken: Broken, bar
         assert len(result["by_id"]["envelopes.signing_keys"]["details"]["zones_without_key"]) == 1
         result = run("TRUNCATE secrets")
         assert result["by_id"]["envelopes.signing_keys"]["verdict"] == "unproven" and result["verdict"] == "unproven"
-        told = result["by_id"]["envelopes.signing_keys"]["details"]
-        assert (told["rows"], told["keys"], len(told["zones_without_key"])) == (0, 0, 3)
+        details = result["by_id"]["envelopes.signing_keys"]["details"]
+        assert (details["rows"], details["keys"], len(details["zones_without_key"])) == (0, 0, 3)
 
 
 @pytest.mark.mutation
@@ -569,15 +569,15 @@ def test_a_role_that_does_not_see_everything_is_an_error(
 
 @pytest.mark.mutation
 @pytest.mark.parametrize(
-    ("database", "error", "said"),
+    ("database", "error", "message"),
     [
         ("caracal_auth", VersionMismatch, "has no schema_migrations"),
         ("postgres", VersionMismatch, "has no schema_migrations"),
         ("nowhere", Unreachable, "does not exist"),
     ],
 )
-def test_another_database_is_an_error(caracal_database: TwinCluster, database: str, error: type[BackupError], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_another_database_is_an_error(caracal_database: TwinCluster, database: str, error: type[BackupError], message: str) -> None:
+    with pytest.raises(error, match=message):
         verify(caracal_database, database)
 
 

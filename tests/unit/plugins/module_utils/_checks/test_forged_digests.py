@@ -139,10 +139,10 @@ def test_an_audit_digest_repaired_through_signatures_is_found(committed: Committ
     failed = verify(committed, forged)
     assert failed.keys() == {"inventory.caracal.leaves", "inventory.audit_blocks"}
     assert f"{len(touched)} audit partition(s) differ" in failed["inventory.caracal.leaves"]["message"]
-    said = failed["inventory.audit_blocks"]["details"]["differences"]
-    turned = [one for one in said if one.endswith(": the content differs")]
+    differences = failed["inventory.audit_blocks"]["details"]["differences"]
+    turned = [one for one in differences if one.endswith(": the content differs")]
     assert len(turned) == 1 and f"partition {place[edited][0].name}," in turned[0]
-    assert len(said) > 1 and {one.rsplit(": ", 1)[1] for one in said} == {"the content differs", "the chain columns differ"}
+    assert len(differences) > 1 and {one.rsplit(": ", 1)[1] for one in differences} == {"the content differs", "the chain columns differ"}
 
 
 def verify(committed: Committed, copy: Copy) -> dict[str, Result]:

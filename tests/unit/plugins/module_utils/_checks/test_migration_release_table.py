@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import OptionError
 from scenes.twin_database import Copier, TwinCluster
-from unit.plugins.module_utils._checks.test_migration_verify import OLD, OWN, odd, said, verify
+from unit.plugins.module_utils._checks.test_migration_verify import OLD, OWN, message_of, odd, verify
 
 NEWER = (
     "INSERT INTO schema_migrations VALUES ('0004_newer')",
@@ -50,7 +50,7 @@ def keep(table: t.Any, folder: Path) -> str:
 def test_unknown_release_is_unproven_and_names_the_closest(caracal_database: TwinCluster, newer: str) -> None:
     result = verify(caracal_database, database=newer)
     assert (result["verdict"], result["failed"], result["release"], result["nearest"]) == ("unproven", True, None, "v1.0.0")
-    words = said(result, "migrations.release")
+    words = message_of(result, "migrations.release")
     assert (
         "the closest is v1.0.0. This database has migration(s) 0004_newer, differs in 4 table(s) or column(s), first: column newer.id"
         in words
@@ -59,8 +59,8 @@ def test_unknown_release_is_unproven_and_names_the_closest(caracal_database: Twi
     unproven = {one for one, verdict in odd(result).items() if verdict == "unproven"}
     databases = ("caracal", "caracal_auth")
     assert unproven == {"migrations.release", "migrations.versions", *(f"schema.{one}.{what}" for one in databases for what in COMPARED)}
-    assert said(result, f"{OWN}.tables").endswith("compared with v1.0.0: 1 difference(s); first: unexpected table newer")
-    assert said(result, f"{OWN}.triggers").endswith("no difference")
+    assert message_of(result, f"{OWN}.tables").endswith("compared with v1.0.0: 1 difference(s); first: unexpected table newer")
+    assert message_of(result, f"{OWN}.triggers").endswith("no difference")
     release = next(one for one in result["checks"] if one["id"] == "migrations.release")
     assert release["details"]["unknown_migrations"] == ["0004_newer"] and release["details"]["number"] == 4
 
@@ -82,7 +82,7 @@ def test_a_damage_is_found_against_a_described_release(
     caracal_database.execute("REVOKE SELECT ON newer FROM caracalapi", database=newer)
     result = verify(caracal_database, database=newer, release_table=keep(described, tmp_path))
     assert odd(result) == {**OLD, f"{OWN}.grants": "fail"}
-    assert said(result, f"{OWN}.grants") == "differs from v1.1.0: grant on newer to caracalapi is missing"
+    assert message_of(result, f"{OWN}.grants") == "differs from v1.1.0: grant on newer to caracalapi is missing"
 
 
 def test_description_of_a_known_release_equals_our_table(caracal_database: TwinCluster) -> None:

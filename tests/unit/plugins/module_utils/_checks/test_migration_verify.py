@@ -53,7 +53,7 @@ def odd(result: Result) -> Expected:
     return {one["id"]: one["verdict"] for one in result["checks"] if one["verdict"] not in ("pass", "not_applicable")}
 
 
-def said(result: Result, check_id: str) -> str:
+def message_of(result: Result, check_id: str) -> str:
     return str(next(one["message"] for one in result["checks"] if one["id"] == check_id))
 
 
@@ -81,7 +81,7 @@ def test_release_without_newest_migration_is_still_recognized(of_release: TwinCl
     result = verify(of_release)
     of_release.execute(f"INSERT INTO schema_migrations VALUES ('{newest}')")
     assert (result["release"], odd(result)) == (of_release.spec.release, {**OLD, "migrations.versions": "fail"})
-    assert said(result, "migrations.versions").endswith(f": missing: {newest}")
+    assert message_of(result, "migrations.versions").endswith(f": missing: {newest}")
 
 
 @pytest.mark.no_false_alarm
@@ -539,7 +539,7 @@ def test_each_damage_fails_its_own_check(caracal_database: TwinCluster, caracal_
     result = verify(caracal_database, database=name)
     window = {} if f"{OWN}.partition_window" not in {one["id"] for one in result["checks"]} else OLD
     assert odd(result) == {**window, **expected}
-    assert [one for one in expected if words in said(result, one)], [said(result, one) for one in expected]
+    assert [one for one in expected if words in message_of(result, one)], [message_of(result, one) for one in expected]
     worst = (
         "fail"
         if "fail" in expected.values()
@@ -635,12 +635,12 @@ def test_each_damage_of_a_role_fails_its_own_check(twin_cluster: TwinFactory) ->
         result = verify(cluster)
         cluster.execute(*repair)
         assert odd(result) == {**OLD, **expected}
-        assert [one for one in expected if words in said(result, one)], words
+        assert [one for one in expected if words in message_of(result, one)], words
     cluster.execute("GRANT pg_monitor TO caracalaudit")  # it reads the server's state, not rows
     assert odd(verify(cluster)) == OLD
     cluster.execute("DROP OWNED BY caracalgateway", "DROP ROLE caracalgateway")
     result = verify(cluster)
-    assert odd(result) == {**OLD, "schema.roles": "fail"} and "role caracalgateway is missing" in said(result, "schema.roles")
+    assert odd(result) == {**OLD, "schema.roles": "fail"} and "role caracalgateway is missing" in message_of(result, "schema.roles")
 
 
 AUTH_DAMAGES: dict[str, tuple[str, str, str]] = {
@@ -667,7 +667,7 @@ def test_the_console_s_database_is_compared_too(caracal_database: TwinCluster, w
         result = verify(caracal_database, auth_database=name)
     finally:
         caracal_database.execute(f"DROP DATABASE {name} WITH (FORCE)", database="postgres")
-    assert odd(result) == {**OLD, f"{AUTH}.{check}": "fail"} and words in said(result, f"{AUTH}.{check}")
+    assert odd(result) == {**OLD, f"{AUTH}.{check}": "fail"} and words in message_of(result, f"{AUTH}.{check}")
 
 
 # Tables of Better Auth 1.7, which builds after v1.0.0 use.
@@ -697,7 +697,7 @@ def test_partial_newer_console_build_is_a_difference(caracal_database: TwinClust
     caracal_database.execute('DROP INDEX "account_issuer_accountId_uidx"', database=newer_build)
     result = verify(caracal_database, auth_database=newer_build)
     assert odd(result) == {**OLD, f"{AUTH}.indexes": "fail"}
-    assert 'account."account_issuer_accountId_uidx" is missing' in said(result, f"{AUTH}.indexes")
+    assert 'account."account_issuer_accountId_uidx" is missing' in message_of(result, f"{AUTH}.indexes")
 
 
 @pytest.mark.mutation
@@ -724,7 +724,7 @@ def test_migration_name_of_another_family_is_not_proof(twin_cluster: TwinFactory
     )
     result = verify(cluster)
     assert (result["verdict"], result["release"], result["nearest"]) == ("unproven", None, "v2026.06.25-rc.1")
-    assert "lacks migration(s) 0002_resource_operations, differs in 2 table(s) or column(s)" in said(result, "migrations.release")
+    assert "lacks migration(s) 0002_resource_operations, differs in 2 table(s) or column(s)" in message_of(result, "migrations.release")
 
 
 @pytest.mark.no_false_alarm

@@ -205,10 +205,10 @@ def test_inactive_cleaner_fails_and_unauthorized_one_warns(here: Deployment) -> 
 def test_checks_of_days_need_the_running_environment(here: Deployment) -> None:
     result = here.ask(effective_environment=None)
     resting = ("audit.days", "audit.overdue", AUDIT, "coordinator.delegations", "coordinator.outbox", "coordinator.sessions")
-    said = spoken(result)
+    spoken_verdicts = spoken(result)
     assert result["verdict"] == "unproven" and "effective_environment" in result["msg"]
-    assert [name for name in resting if said.get(name) not in ("unproven", "warn")] == []
-    assert said["audit.days"] == "warn", "the database asks for more than the product's default"
+    assert [name for name in resting if spoken_verdicts.get(name) not in ("unproven", "warn")] == []
+    assert spoken_verdicts["audit.days"] == "warn", "the database asks for more than the product's default"
     here.execute("DELETE FROM audit_export_watermark")
     assert here.check(EXPORTS, effective_environment=None)["verdict"] == "unproven"
     assert here.check(EXPORTS, effective_environment={})["verdict"] == "not_applicable"
@@ -394,13 +394,13 @@ def test_failing_verdict_still_writes_metrics(here: Deployment, tmp_path: Path) 
     result = here.ask(**given)
     assert result["failed"] and result["msg"].startswith(f"verdict fail: retention.{EXPORTS}: ")
     metrics = parse(path.read_text())
-    whose = ("deployment", "prod")
+    series = ("deployment", "prod")
     assert metrics["caracal_backup_retention_verdict"] == {
-        (whose, ("verdict", verdict)): float(verdict == "fail") for verdict in ("pass", "fail", "unproven")
+        (series, ("verdict", verdict)): float(verdict == "fail") for verdict in ("pass", "fail", "unproven")
     }
     assert {labels[1][1]: count for labels, count in metrics["caracal_backup_retention_checks"].items()} == result["counts"]
-    assert 71 * 3600 < metrics["caracal_backup_retention_export_age_seconds"][(whose,)] < 73 * 3600
-    assert 0 < metrics["caracal_backup_retention_set_age_seconds"][(whose,)] < 3600
+    assert 71 * 3600 < metrics["caracal_backup_retention_export_age_seconds"][(series,)] < 73 * 3600
+    assert 0 < metrics["caracal_backup_retention_set_age_seconds"][(series,)] < 3600
     assert "caracal_backup_retention_archive_age_seconds" not in metrics
 
 
@@ -458,13 +458,13 @@ def test_playbook_reports_the_verdict(here: Deployment, tmp_path: Path) -> None:
 
     metrics = tmp_path / "retention.prom"
     (tmp_path / "ansible.cfg").write_text("[defaults]\nshow_custom_stats = true\n")
-    status, said = play("--check", caracal_retention_metrics_file=str(metrics))
-    assert (status, "verdict: pass" in said, "changed=0" in said, metrics.exists()) == (0, True, True, False), said
-    status, said = play(caracal_retention_metrics_file=str(metrics))
-    assert (status, "verdict: pass" in said, "changed=0" in said, metrics.exists()) == (0, True, True, True), said
+    status, output = play("--check", caracal_retention_metrics_file=str(metrics))
+    assert (status, "verdict: pass" in output, "changed=0" in output, metrics.exists()) == (0, True, True, False), output
+    status, output = play(caracal_retention_metrics_file=str(metrics))
+    assert (status, "verdict: pass" in output, "changed=0" in output, metrics.exists()) == (0, True, True, True), output
     here.execute(WATERMARK.format("3 days"))
-    status, said = play(caracal_retention_left_out={"streams": "somebody else's"})
-    assert status != 0 and f"verdict fail: retention.{EXPORTS}: the last exported hour ended" in said, said
-    left = stats_of(said)["caracal_retention_stats"]
+    status, output = play(caracal_retention_left_out={"streams": "somebody else's"})
+    assert status != 0 and f"verdict fail: retention.{EXPORTS}: the last exported hour ended" in output, output
+    left = stats_of(output)["caracal_retention_stats"]
     assert (left["verdict"], left["finding"]) == ("fail", f"retention.{EXPORTS}") and left["failed"] > 0
-    assert "not asked" not in said, "only what a reader must look at is shown"
+    assert "not asked" not in output, "only what a reader must look at is shown"

@@ -186,8 +186,8 @@ def test_changes_no_database_and_prints_no_secret(former: t.Any) -> None:
     cluster.execute(read_only.format("caracal", "RESET", ""), database="postgres")
     hashes = cluster.execute("SELECT client_secret_hash FROM applications WHERE client_secret_hash IS NOT NULL")
     assert hashes and counts(result).keys() == {"rotated.client_secrets", "rotated.workload_secrets"}
-    told = json.dumps(result)
-    assert "precious" not in told and not [one for (one,) in hashes if one in told]
+    text = json.dumps(result)
+    assert "precious" not in text and not [one for (one,) in hashes if one in text]
 
 
 def test_without_a_former_database_only_the_time_is_reported(clusters: Clusters) -> None:

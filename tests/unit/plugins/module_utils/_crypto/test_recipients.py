@@ -42,8 +42,8 @@ def test_parses_an_age_recipient(identity: t.Any) -> None:
 def test_parses_an_ssh_recipient_without_its_comment(keys: Keys, name: str) -> None:
     found = recipients.parse(keys.public(name) + " operator@host with words", "here")
     assert found.text == keys.public(name)
-    said = subprocess.run(["ssh-keygen", "-l", "-f", keys.private(name) + ".pub"], capture_output=True, check=True, text=True).stdout
-    assert found.fingerprint == said.split()[1]
+    output = subprocess.run(["ssh-keygen", "-l", "-f", keys.private(name) + ".pub"], capture_output=True, check=True, text=True).stdout
+    assert found.fingerprint == output.split()[1]
     sealed = pyrage.encrypt(b"x", [found.to_age()])
     assert pyrage.decrypt(sealed, recipients.load_identities([keys.private(name)])) == b"x"
 

@@ -37,7 +37,7 @@ if t.TYPE_CHECKING:
     from unit.plugins.module_utils._crypto.conftest import Keys
 
 IDENTITY = pyrage.x25519.Identity.generate()
-STRANGER = pyrage.x25519.Identity.generate()
+UNKNOWN = pyrage.x25519.Identity.generate()
 TO = [recipients.parse(str(IDENTITY.to_public()), "test")]
 NAME = "sets/x/postgres/caracal.dump.zst.age"
 
@@ -136,7 +136,7 @@ def test_decrypts_artifacts_created_with_age_and_zstd(keys: Keys) -> None:
 @pytest.mark.parametrize("size", [0, 100, 3 << 20])
 def test_another_identity_is_a_key_problem(size: int) -> None:
     data = sealed_bytes(os.urandom(size))
-    error = in_time(lambda: open_all(data, STRANGER))
+    error = in_time(lambda: open_all(data, UNKNOWN))
     assert isinstance(error, KeyProblem)
     assert error.msg == f"{NAME}: none of the identities decrypts it; give the identity of a recipient that its manifest lists"
 

@@ -38,7 +38,7 @@ def we_believe(allowed: Path, signature: bytes, principal: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("line", "believed"),
+    ("line", "trusted"),
     [
         ("backup@prod {key}", True),
         ("backup@prod {key} a comment with words", True),
@@ -68,12 +68,12 @@ def we_believe(allowed: Path, signature: bytes, principal: str) -> bool:
         ('backup@prod NAMESPACES="set@caracal-ops" {key}', True),
     ],
 )
-def test_interprets_lines_like_ssh_keygen(keys, tmp_path: Path, line: str, believed: bool) -> None:
+def test_interprets_lines_like_ssh_keygen(keys, tmp_path: Path, line: str, trusted: bool) -> None:
     allowed = tmp_path / "allowed_signers"
     allowed.write_text(line.format(key=keys.public("backup")) + f"\nstranger@prod {keys.public('stranger')}\n")
     signature = keys.sign("backup", DATA, NAMESPACE)
-    assert ssh_believes(tmp_path, allowed, signature, "backup@prod") is believed
-    assert we_believe(allowed, signature, "backup@prod") is believed
+    assert ssh_believes(tmp_path, allowed, signature, "backup@prod") is trusted
+    assert we_believe(allowed, signature, "backup@prod") is trusted
 
 
 @pytest.mark.mutation

@@ -31,8 +31,8 @@ def test_a_signature_of_ssh_keygen_covers_its_bytes(keys, algorithm: str) -> Non
 
 
 def test_the_fingerprint_is_the_one_that_ssh_keygen_prints(keys, armored: bytes) -> None:
-    said = subprocess.run(["ssh-keygen", "-lf", keys.private("backup")], capture_output=True, text=True, check=True).stdout
-    assert sshsig.parse(armored, "s").fingerprint == said.split()[1]
+    output = subprocess.run(["ssh-keygen", "-lf", keys.private("backup")], capture_output=True, text=True, check=True).stdout
+    assert sshsig.parse(armored, "s").fingerprint == output.split()[1]
 
 
 def test_armor_equals_the_armor_of_ssh_keygen(armored: bytes) -> None:

@@ -162,8 +162,8 @@ def test_refuses_a_damaged_or_wrong_answer(
 
 @pytest.mark.mutation
 def test_refuses_an_unknown_authority_and_another_key_usage(tmp_path: Path, anchors: Anchors) -> None:
-    with serve(Authority("Stranger")) as stranger:
-        refused(KeyProblem, stranger.url, anchors.source, "unable to get local issuer", call=lambda: ask(stranger, anchors))
+    with serve(Authority("Stranger")) as unknown:
+        refused(KeyProblem, unknown.url, anchors.source, "unable to get local issuer", call=lambda: ask(unknown, anchors))
     for usage in ([ExtendedKeyUsageOID.SERVER_AUTH], [ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.SERVER_AUTH]):
         with serve(Authority("Web", usage)) as web:
             trusted = Anchors.load(web.authority.roots(tmp_path))

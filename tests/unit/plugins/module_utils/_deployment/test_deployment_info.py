@@ -203,9 +203,9 @@ def test_a_mount_point_that_only_root_may_enter(engine: Engine, project: Path) -
         def read() -> None:
             Directory(compose.replay(seen).volumes[0]["path"], FOLDER)
 
-        said = in_child(lambda: error_of(read), uid=NOBODY)
+        message = in_child(lambda: error_of(read), uid=NOBODY)
         os.chmod(root, 0o700)
-    assert said.startswith("PermissionMissing: ") and "audit-replay" in said and "(become)" in said, said
+    assert message.startswith("PermissionMissing: ") and "audit-replay" in message and "(become)" in message, message
 
 
 def test_a_password_that_is_in_no_file_is_not_found(engine: Engine, project: Path) -> None:
@@ -398,8 +398,8 @@ def test_missing_permission_for_engine_socket_is_reported(engine: Engine, projec
     find(engine)
     engine.socket.parent.chmod(0o755)
     engine.socket.chmod(0o600 if os.geteuid() == 0 else 0)
-    said = in_child(lambda: error_of(lambda: find(engine)), uid=NOBODY)
-    assert said.startswith("PermissionMissing: ") and str(engine.socket) in said and "(become)" in said, said
+    message = in_child(lambda: error_of(lambda: find(engine)), uid=NOBODY)
+    assert message.startswith("PermissionMissing: ") and str(engine.socket) in message and "(become)" in message, message
 
 
 def test_before_a_restore_servers_may_be_stopped(engine: Engine, project: Path, tmp_path: Path) -> None:

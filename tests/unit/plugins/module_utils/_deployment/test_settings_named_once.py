@@ -69,7 +69,7 @@ def test_each_former_name_has_a_new_one() -> None:
     "name", ["caracal_backup_login_host", "caracal_repository_repository", "caracal_prune_hosts", "caracal_repository_examined"]
 )
 def test_a_former_name_is_refused(name: str) -> None:
-    words = role_words.said("caracal_ops", "main", {"__caracal_ops_former": former_settings.errors_of([name, "caracal_ops_login_host"])})
+    words = role_words.printed("caracal_ops", "main", {"__caracal_ops_former": former_settings.errors_of([name, "caracal_ops_login_host"])})
     assert len(words) == 1 and name in words[0] and former_settings.FORMER[name] in words[0]
 
 

@@ -105,7 +105,7 @@ def revoked(word: str) -> Check:
 
 def replayed(word: str) -> Check:
     first = gateway.ask(asked(word), "resource://x", "/", "token")
-    return gateway.replayed(first, first.said, dialect.Dialect(SECRET_STORE, False))
+    return gateway.replayed(first, first.answer, dialect.Dialect(SECRET_STORE, False))
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ def test_only_what_was_compared_is_the_sets(kind: type[_errors.BackupError]) -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "details", "of_set"),
+    ("message", "details", "of_set"),
     [
         ("x", {"sqlstate": "23505"}, True),
         ("x", {"sqlstate": "42703"}, True),
@@ -41,8 +41,8 @@ def test_only_what_was_compared_is_the_sets(kind: type[_errors.BackupError]) -> 
         ("no process could be started", {}, False),
     ],
 )
-def test_a_stage_that_failed(said: str, details: dict[str, object], of_set: bool) -> None:
-    assert blame.of_set(_errors.StageFailed(said, **details), RESTORED) == of_set
+def test_a_stage_that_failed(message: str, details: dict[str, object], of_set: bool) -> None:
+    assert blame.of_set(_errors.StageFailed(message, **details), RESTORED) == of_set
 
 
 def test_an_option_that_names_what_was_restored_is_the_sets() -> None:

@@ -46,9 +46,9 @@ def run(drilled: Drilled, *, check_mode: bool = False, **given: t.Any) -> Result
     """Return the result with its checks by ID. It must not contain a secret."""
     usual = {"sandbox": drilled.cluster.info.directory, "secrets_directory": str(drilled.secrets)}
     result = case.run(Invocation(options(**{**usual, **given}), check_mode, lambda _text: None))
-    told = json.dumps(result)
+    text = json.dumps(result)
     hidden = [path.read_text().strip() for path in drilled.secrets.iterdir()]
-    assert not [secret for secret in (*hidden, "cs_", "eyJ", "Bearer ") if secret in told]
+    assert not [secret for secret in (*hidden, "cs_", "eyJ", "Bearer ") if secret in text]
     assert not [one for one in result["checks"] if "\n" in one["message"] or one["message"] != one["message"].strip()]
     return {**result, "by_id": {one["id"]: one for one in result["checks"]}}
 
@@ -149,8 +149,8 @@ def test_policy_refusal_is_distinguished_from_broken_sts(drilled: Drilled, appli
     with Session(drilled.cluster.server, "caracal") as session:
         zone = facts.active_sets(session)[0].zone
         resource = session.value("SELECT identifier FROM public.resources WHERE zone_id = %s AND upstream_url IS NOT NULL LIMIT 1", (zone,))
-    said = asked.api("POST", f"/v1/zones/{zone}/applications", {"name": "without a grant", "registration_method": "managed"})
-    app, secret = expect("application", said, 201, "id", "client_secret")
+    answer = asked.api("POST", f"/v1/zones/{zone}/applications", {"name": "without a grant", "registration_method": "managed"})
+    app, secret = expect("application", answer, 201, "id", "client_secret")
     (tmp_path / "secret").write_text(secret)
     named = {"zone": zone, "id": app, "resource": resource, "client_secret_file": str(tmp_path / "secret")}
     result = run(drilled, application={**application, **named})

@@ -235,16 +235,18 @@ def test_metrics_match_report(world: World, checks: list[dict[str, t.Any]], verd
     made = run(given)
     report = strict_json.loads(world.tree()[f"drills/{made['drill_id']}/report.json"])
     found = {name.removeprefix("caracal_backup_drill_"): values for name, values in parse(path.read_text()).items()}
-    (whose,) = {labels[0] for values in found.values() for labels in values}
-    assert whose == ("deployment", "prod") and path.stat().st_mode & 0o777 == 0o644
+    (deployment,) = {labels[0] for values in found.values() for labels in values}
+    assert deployment == ("deployment", "prod") and path.stat().st_mode & 0o777 == 0o644
     assert {dict(labels)["verdict"] for labels, value in found["verdict"].items() if value} == {verdict}
     assert {dict(labels)["verdict"]: value for labels, value in found["checks"].items()} == made["counts"]
-    assert found["journal_head_info"] == {(whose, ("head", made["journal_head"])): 1}
-    assert found.get("recovery_time_seconds", {}).get((whose,)) == made["rto_seconds"]
-    assert found["recovery_point_seconds"] == {(whose,): made["rpo_seconds"]} and found["duration_seconds"] == {(whose,): made["seconds"]}
-    assert found["set_age_seconds"] == {(whose,): report["set"]["age_seconds"]}
-    assert abs(found["finished_timestamp_seconds"][(whose,)] - access.now().timestamp()) < 60
-    passed = {(whose,): world.journal().entries[-1].judged.timestamp()} if verdict == "pass" else None
+    assert found["journal_head_info"] == {(deployment, ("head", made["journal_head"])): 1}
+    assert found.get("recovery_time_seconds", {}).get((deployment,)) == made["rto_seconds"]
+    assert found["recovery_point_seconds"] == {(deployment,): made["rpo_seconds"]} and found["duration_seconds"] == {
+        (deployment,): made["seconds"]
+    }
+    assert found["set_age_seconds"] == {(deployment,): report["set"]["age_seconds"]}
+    assert abs(found["finished_timestamp_seconds"][(deployment,)] - access.now().timestamp()) < 60
+    passed = {(deployment,): world.journal().entries[-1].judged.timestamp()} if verdict == "pass" else None
     assert found.get("passed_timestamp_seconds") == passed
 
 
@@ -439,9 +441,9 @@ def test_metrics_of_budgets_and_causes(world: World) -> None:
     bad = Check("canary.jwks", "fail", "500: signing key decryption failed").to_result()
     run(world.options(checks=[*GOOD_ONES, bad], rto_budget=2, metrics_file=str(path)))
     found = parse(path.read_text())
-    whose = ("deployment", "prod")
-    assert found["caracal_backup_drill_rto_budget_seconds"] == {(whose,): 7200}
-    assert found["caracal_backup_drill_diagnosis_info"] == {(whose, ("cause", "kek.wrong")): 1}
+    deployment = ("deployment", "prod")
+    assert found["caracal_backup_drill_rto_budget_seconds"] == {(deployment,): 7200}
+    assert found["caracal_backup_drill_diagnosis_info"] == {(deployment, ("cause", "kek.wrong")): 1}
     assert "caracal_backup_drill_rpo_budget_seconds" not in found
 
 

@@ -47,8 +47,8 @@ def test_every_setting_becomes_the_option_of_its_name() -> None:
 def test_the_steps_are_played_in_their_order() -> None:
     played = list(steps(load("tasks/main.yml")))
     assert played == [*(step.name for step in engine.STEPS), engine.REPORT, engine.DESTROY, engine.VERDICT]
-    looked = list(steps(load("tasks/doctor.yml")))
-    assert [*looked, *played] == engine.Options.spec()["step"]["choices"]
+    inspected = list(steps(load("tasks/doctor.yml")))
+    assert [*inspected, *played] == engine.Options.spec()["step"]["choices"]
 
 
 def test_each_step_follows_steps_it_needs() -> None:

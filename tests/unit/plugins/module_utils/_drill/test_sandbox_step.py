@@ -78,17 +78,17 @@ def test_a_place_that_is_reached_inside_stops_the_drill(sandbox_directory: str) 
 
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_sandbox_warning_is_printed_and_recorded_as_check(sandbox_directory: str, tmp_path: Path, check_mode: bool) -> None:
-    said: list[str] = []
-    beside = Path(f"{sandbox_directory}-source")
-    beside.mkdir()
+    warnings: list[str] = []
+    source = Path(f"{sandbox_directory}-source")
+    source.mkdir()
     try:
-        own = {"source_data_directory": str(beside), "allow_shared_filesystem": True}
-        made = take(sandbox_directory, check_mode=check_mode, warn=said.append, **own)
+        own = {"source_data_directory": str(source), "allow_shared_filesystem": True}
+        made = take(sandbox_directory, check_mode=check_mode, warn=warnings.append, **own)
     finally:
-        beside.rmdir()
-    assert [one for one in said if str(beside) in one]
+        source.rmdir()
+    assert [one for one in warnings if str(source) in one]
     warned = [check["message"] for check in made.checks if check["id"].startswith("sandbox.warning.")]
-    assert warned == said
+    assert warned == warnings
 
 
 @pytest.mark.mutation

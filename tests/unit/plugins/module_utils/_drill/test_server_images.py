@@ -33,7 +33,7 @@ RAN = [ran("redis", OTHER), ran("postgres", ONE), ran("api", OTHER)]
     ("server", "image", "verdict"), [(DATABASE, "", PASS), (DATABASE, ONE, WARN), (REDIS, "", PASS), (REDIS, ONE, WARN)]
 )
 def test_server_from_image_of_set_is_reported_with_warning(server: Server, image: str, verdict: str) -> None:
-    found = server_images.told(server, "17.10", image)
+    found = server_images.server_check(server, "17.10", image)
     assert (found.id, found.verdict, found.required) == (server.check, verdict, False)
     assert "17.10" in found.message
 

@@ -246,7 +246,7 @@ def test_service_with_missing_command_file_is_unproven(staged: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "telling"),
     [
         (["Error: listen EADDRINUSE: address already in use", "    at Server.setup", "Node.js v24.21.0"], 0),
         (["Traceback (most recent call last):", "ValueError: no KEK", "bye"], 1),
@@ -256,8 +256,8 @@ def test_service_with_missing_command_file_is_unproven(staged: Stage) -> None:
         (["starting", "startup failed"], 1),
     ],
 )
-def test_the_telling_line_of_a_log(lines: list[str], told: int) -> None:
-    assert service_sandbox._telling(lines) == lines[told]
+def test_the_telling_line_of_a_log(lines: list[str], telling: int) -> None:
+    assert service_sandbox._telling(lines) == lines[telling]
 
 
 @pytest.mark.mutation

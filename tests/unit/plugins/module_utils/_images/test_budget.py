@@ -43,13 +43,13 @@ def used(call: t.Callable[[], object]) -> tuple[str, int, float]:
     began = time.monotonic()
     try:
         call()
-        said = ""
+        message = ""
     except BackupError as exc:
-        said = exc.msg
+        message = exc.msg
     finally:
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-    return said, most, time.monotonic() - began
+    return message, most, time.monotonic() - began
 
 
 @pytest.mark.mutation
@@ -58,15 +58,15 @@ def test_headers_before_one_entry_have_an_end(tmp_path: Path) -> None:
     many = b"".join(pax(f"SCHILY.xattr.{number}", MIB // 2) for number in range(40)) + archive([("one", b"1")])
     packed = gzip.compress(many, 9)
     assert len(packed) < MIB // 4
-    said, most, _seconds = used(lambda: list(entries.read(io.BytesIO(many), "layer", Budget())))
-    assert said and most < 16 * MIB
+    message, most, _seconds = used(lambda: list(entries.read(io.BytesIO(many), "layer", Budget())))
+    assert message and most < 16 * MIB
 
 
 @pytest.mark.mutation
 def test_headers_of_all_entries_have_an_end() -> None:
     one = pax("comment", MIB // 2) + archive([("one", b"1")])[:1024]
-    said, most, _seconds = used(lambda: list(entries.read(io.BytesIO(one * 20), "layer", Budget(words=4 * MIB))))
-    assert str(budget.WORDS_LIMIT) in said and most < 16 * MIB
+    message, most, _seconds = used(lambda: list(entries.read(io.BytesIO(one * 20), "layer", Budget(words=4 * MIB))))
+    assert str(budget.WORDS_LIMIT) in message and most < 16 * MIB
     endless = tarfile.TarInfo("x")
     endless.type, endless.size = tarfile.XGLTYPE, 1 << 40
     with pytest.raises(TamperedData):
@@ -86,8 +86,8 @@ def test_descriptions_that_name_each_other_have_an_end(tmp_path: Path, kind: str
         index = json.dumps({"manifests": [{"digest": f"sha256:{hex_of(inner)}"}] * 40_000}).encode()
         texts = {f"blobs/sha256/{hex_of(one)}": one for one in (inner, index)} | {"manifest.json": b"[]"}
         image = f"sha256:{hex_of(index)}"
-    said, _most, seconds = used(lambda: descriptions.describe(texts.get, image, Budget()))
-    assert str(budget.TEXTS_LIMIT) in said and seconds < SECONDS
+    message, _most, seconds = used(lambda: descriptions.describe(texts.get, image, Budget()))
+    assert str(budget.TEXTS_LIMIT) in message and seconds < SECONDS
     data = archive(list(texts.items()), 0o644)
     assert used(lambda: saved.keep(io.BytesIO(data), str(tmp_path), image, Budget()))[2] < SECONDS
     assert used(lambda: passing.look(io.BytesIO(data), image))[2] < SECONDS

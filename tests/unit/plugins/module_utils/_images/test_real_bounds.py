@@ -29,7 +29,7 @@ def left(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir() if path.suffix != ".lock"}
 
 
-def told(name: str, found: Unpacking) -> Unpacking:
+def shown(name: str, found: Unpacking) -> Unpacking:
     print(f"{name}: {found.seconds:.1f} s, {found.memory / MIB:.0f} MiB {found.error}")
     return found
 
@@ -37,7 +37,7 @@ def told(name: str, found: Unpacking) -> Unpacking:
 @pytest.mark.no_false_alarm
 def test_as_many_files_as_an_image_may_have(directory: Path, tmp_path: Path) -> None:
     image = image_bounds.image(tmp_path / "image.tar", image_bounds.empty_files(budget.ENTRIES_LIMIT, "many"))
-    found = told("all that it may have", image_bounds.unpack(directory, tmp_path / "image.tar", image))
+    found = shown("all that it may have", image_bounds.unpack(directory, tmp_path / "image.tar", image))
     assert found.error == "" and found.memory < MEMORY
     folder = directory / image.removeprefix("sha256:")
     with os.scandir(folder / "rootfs/many") as entries:
@@ -46,14 +46,14 @@ def test_as_many_files_as_an_image_may_have(directory: Path, tmp_path: Path) -> 
     os.utime(folder, (1_600_000_000, 1_600_000_000))
     other, data = image_scene.saved([image_scene.archive([("one", b"1")])])
     (tmp_path / "other.tar").write_bytes(data)
-    found = told("its removal", image_bounds.unpack(directory, tmp_path / "other.tar", other))
+    found = shown("its removal", image_bounds.unpack(directory, tmp_path / "other.tar", other))
     assert found.memory < MEMORY and left(directory) == {other.removeprefix("sha256:")}
 
 
 @pytest.mark.mutation
 def test_a_million_files(directory: Path, tmp_path: Path) -> None:
     image = image_bounds.image(tmp_path / "image.tar", image_bounds.empty_files(1_000_001, "many"))
-    found = told("a million", image_bounds.unpack(directory, tmp_path / "image.tar", image))
+    found = shown("a million", image_bounds.unpack(directory, tmp_path / "image.tar", image))
     assert str(budget.ENTRIES_LIMIT) in found.error and "use another image" in found.error
     assert found.memory < MEMORY and left(directory) == set()
 
@@ -63,6 +63,6 @@ def test_more_bytes_than_an_image_may_have(directory: Path, tmp_path: Path) -> N
     """All of these bytes would be zeros, and none is written."""
     image_bounds.zeros(tmp_path / "image.layer", 2, budget.BYTES_LIMIT // 2 + MIB)
     image = image_bounds.of_layer(tmp_path / "image.tar", tmp_path / "image.layer", "0" * 64)
-    found = told("a bomb", image_bounds.unpack(directory, tmp_path / "image.tar", image))
+    found = shown("a bomb", image_bounds.unpack(directory, tmp_path / "image.tar", image))
     assert str(budget.BYTES_LIMIT) in found.error and "use another image" in found.error
     assert found.memory < MEMORY and left(directory) == set()

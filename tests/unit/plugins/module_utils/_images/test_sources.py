@@ -44,9 +44,9 @@ def skopeo(directory: Path, data: bytes, status: int = 0) -> Path:
     """Create a skopeo that records its arguments and returns this data."""
     (directory.parent / "data").write_bytes(data)
     program = directory.parent / "bin" / "skopeo"
-    said = f'echo "$@" > {directory.parent}/asked; echo "error: unauthorized" >&2'
+    script = f'echo "$@" > {directory.parent}/asked; echo "error: unauthorized" >&2'
     copy = f'case "$4" in docker-archive:*) /bin/cat {directory.parent}/data > "${{4#docker-archive:}}";; esac'
-    program.write_text(f"#!/bin/sh\n{said}; {copy}; exit {status}\n")
+    program.write_text(f"#!/bin/sh\n{script}; {copy}; exit {status}\n")
     program.chmod(0o755)
     return directory.parent / "asked"
 

@@ -51,16 +51,16 @@ ROLE = "caracal_ops.backup.caracal_notify"
     ],
 )
 def test_the_words_of_a_failure(failure: t.Any, words: str) -> None:
-    assert told(ansible_failed_result=failure) == (words or told())
+    assert cause(ansible_failed_result=failure) == (words or cause())
 
 
-def told(**given: t.Any) -> str:
+def cause(**given: t.Any) -> str:
     role = variables("caracal_notify")
     return str(Templates({**role, **given}).filled(role["__caracal_notify_cause"]))
 
 
 def test_without_a_failure_there_are_words() -> None:
-    assert told().strip()
+    assert cause().strip()
 
 
 def played(folder: Path, tasks: list[dict[str, t.Any]], made_up: dict[str, t.Any], **own: t.Any) -> tuple[int, str]:

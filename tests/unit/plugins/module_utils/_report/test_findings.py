@@ -53,9 +53,9 @@ def check(verdict: str = "unproven", **given: t.Any) -> dict[str, t.Any]:
 @pytest.mark.parametrize("part", sorted(findings.SUCCESS))
 def test_a_success_that_could_not_read_its_evidence_is_never_ok(part: str) -> None:
     unread = [check(details={"error": "Unreachable"}, message=words) for words in ("no database", "no Redis")]
-    look = {"part": part, "result": {findings.SUCCESS[part]: "x", "checks": [check("pass"), *unread]}}
-    assert [(one.error, one.message) for one in of(look)] == [("Unreachable", "no database"), ("Unreachable", "no Redis")]
-    assert not [line for line in findings.lines(["prod"], {"prod": [look]}, of(look)) if line.endswith(" ok")]
+    inspection = {"part": part, "result": {findings.SUCCESS[part]: "x", "checks": [check("pass"), *unread]}}
+    assert [(one.error, one.message) for one in of(inspection)] == [("Unreachable", "no database"), ("Unreachable", "no Redis")]
+    assert not [line for line in findings.lines(["prod"], {"prod": [inspection]}, of(inspection)) if line.endswith(" ok")]
 
 
 @pytest.mark.mutation
@@ -106,14 +106,14 @@ def test_a_host_that_does_not_answer_is_one_finding() -> None:
 
 
 def test_a_host_without_a_look_is_a_finding() -> None:
-    assert [one.error for one in findings.gather(["prod", "drill"], {"prod": [WELL]})] == [findings.NOT_LOOKED_AT]
+    assert [one.error for one in findings.gather(["prod", "drill"], {"prod": [WELL]})] == [findings.NOT_CHECKED]
 
 
 def test_consequences_of_missing_deployment_are_not_reported() -> None:
-    look = {"part": "retention", "result": {"error": "Unreachable", "msg": "no database"}, "deployment": MISSING}
-    assert [one.message for one in of(look)] == [MISSING["msg"]]
-    assert of({**look, "result": {"verdict": "pass"}, "deployment": {"skipped": True}}) == []
-    assert len(of({**look, "deployment": {"deployment": {}}})) == 1
+    inspection = {"part": "retention", "result": {"error": "Unreachable", "msg": "no database"}, "deployment": MISSING}
+    assert [one.message for one in of(inspection)] == [MISSING["msg"]]
+    assert of({**inspection, "result": {"verdict": "pass"}, "deployment": {"skipped": True}}) == []
+    assert len(of({**inspection, "deployment": {"deployment": {}}})) == 1
 
 
 def test_finding_about_another_host_is_attributed_to_that_host() -> None:

@@ -70,8 +70,8 @@ def test_the_page_fetches_and_runs_nothing(make_drill: MakeDrill) -> None:
 @pytest.mark.mutation
 def test_failed_drill_shows_failed_check_first(make_drill: MakeDrill, broken_check: Check) -> None:
     text = _read(make_drill(checks=[*make_drill().checks, broken_check])).text
-    said = f"\u2717 fail: Do not rely on this set {broken_check.id} : {broken_check.message}"
-    assert said in text and text.index(said) < text.index("Set restored")
+    line = f"\u2717 fail: Do not rely on this set {broken_check.id} : {broken_check.message}"
+    assert line in text and text.index(line) < text.index("Set restored")
 
 
 def test_unproven_drill_names_its_reason(make_drill: MakeDrill) -> None:
@@ -156,8 +156,8 @@ def test_a_budget_is_a_line_in_the_picture_and_a_bar_among_the_facts(make_drill:
 def test_cause_and_remedy_are_shown_right_below_verdict(make_drill: MakeDrill, broken_check: Check) -> None:
     cause = Diagnosis("kek.wrong", "CAUSE", "REMEDY", ("envelopes.kek", "log of sts"))
     text = _read(make_drill(checks=[broken_check], diagnosis=[cause])).text
-    said = "Why CAUSE What to do: REMEDY. kek.wrong , shown by envelopes.kek , log of sts"
-    assert said in text and text.index(broken_check.message) < text.index(said) < text.index("Set restored")
+    line = "Why CAUSE What to do: REMEDY. kek.wrong , shown by envelopes.kek , log of sts"
+    assert line in text and text.index(broken_check.message) < text.index(line) < text.index("Set restored")
     assert "Why" not in _read(make_drill()).text
 
 

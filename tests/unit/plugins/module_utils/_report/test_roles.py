@@ -14,7 +14,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report import 
 
 Given = dict[str, t.Any]
 HOSTILE = "{{ lookup('pipe', 'id') }}"
-LOOKED: Given = {
+INSPECTED: Given = {
     "set_id": "seen",
     "journal_head": "41-a",
     "databases": [{"database": "seen"}],
@@ -32,7 +32,7 @@ BACKUP: Given = {
     "left_out": {},
     "with_images": False,
     "timestamp_url": "",
-    "looked": LOOKED,
+    "looked": INSPECTED,
     "replay": ["written"],
     "seen_elsewhere": [{"state": "not_durable"}],
 }

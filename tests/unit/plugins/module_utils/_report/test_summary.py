@@ -45,8 +45,8 @@ def test_no_reason_hides_another_waived_check(make_drill: MakeDrill) -> None:
     given = [{"check": name, "reason": "long " * 60, "expires": "2026-12-31"} for name in ("canary.gateway", "canary.exchange")]
     waivers = waiver.parse([WaiverOptions(**one) for one in given], make_drill().started.date())
     lines = summary.render(document.build(make_drill(waivers=waivers)), WHERE)
-    (told,) = [line for line in lines if line.startswith("waived ")]
-    assert all(one["check"] in told for one in given)
+    (waived,) = [line for line in lines if line.startswith("waived ")]
+    assert all(one["check"] in waived for one in given)
 
 
 @pytest.mark.mutation

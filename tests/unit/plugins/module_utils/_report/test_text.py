@@ -12,7 +12,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report import 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "expected"),
     [
         (None, "unknown"),
         (0, "0.0 s"),
@@ -25,12 +25,12 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._report import 
         (-5, "-5.0 s"),
     ],
 )
-def test_duration(seconds: float | None, said: str) -> None:
-    assert text.duration(seconds) == said
+def test_duration(seconds: float | None, expected: str) -> None:
+    assert text.duration(seconds) == expected
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "expected"),
     [
         (None, "unknown"),
         (0, "0 bytes"),
@@ -42,14 +42,14 @@ def test_duration(seconds: float | None, said: str) -> None:
         (5 * 10**15, "5000.0 TB"),
     ],
 )
-def test_size(count: int | None, said: str) -> None:
-    assert text.size(count) == said
+def test_size(count: int | None, expected: str) -> None:
+    assert text.size(count) == expected
 
 
 def test_times_are_utc_and_read_well() -> None:
-    moment = datetime.datetime(2026, 11, 25, 3, 0, 1, 999, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
-    assert text.utc(moment) == "2026-11-25T02:00:01.000999Z"
-    assert text.readable(text.utc(moment)) == "2026-11-25 02:00:01 UTC"
+    when = datetime.datetime(2026, 11, 25, 3, 0, 1, 999, tzinfo=datetime.timezone(datetime.timedelta(hours=1)))
+    assert text.utc(when) == "2026-11-25T02:00:01.000999Z"
+    assert text.readable(text.utc(when)) == "2026-11-25 02:00:01 UTC"
     assert text.readable(None) == "unknown"
 
 

@@ -155,7 +155,7 @@ def test_signer_untrusted_by_readers_commits_nothing(world) -> None:
     before = world.store.list("")
     journal.verifier = type(journal.verifier).load(str(world.allowed), str(world.revoked), world.clock)
     repository, (manifest, recovery) = world.load(), world.manifest()
-    stranger = world.signer("stranger", "backup@prod")
+    unknown = world.signer("stranger", "backup@prod")
     with pytest.raises(KeyProblem, match="which is not in"):
-        commits.commit(repository, journal, stranger, manifest, recovery, body={}, time=world.time(), machine="m")
+        commits.commit(repository, journal, unknown, manifest, recovery, body={}, time=world.time(), machine="m")
     assert world.store.list("") == before

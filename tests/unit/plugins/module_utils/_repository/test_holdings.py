@@ -24,7 +24,7 @@ DAY = dt.timedelta(days=1)
 KEY = "SHA256:abc"
 
 
-def said(check: Check) -> str:
+def verdict_of(check: Check) -> str:
     return f"{check.verdict}: {check.message}"
 
 
@@ -66,15 +66,15 @@ def aged(world: World) -> World:
     ],
 )
 def test_the_newest_set(found: Newest | None, words: str) -> None:
-    assert said(holdings.newest(found, NOW, DAY)).startswith(words)
+    assert verdict_of(holdings.newest(found, NOW, DAY)).startswith(words)
 
 
 @pytest.mark.mutation
 def test_the_rows_that_no_signed_entry_binds(aged: World) -> None:
     def now(hours: float) -> str:
-        return said(holdings.tail(holdings.covered(aged.journal()), aged.clock.now, dt.timedelta(hours=hours)))
+        return verdict_of(holdings.tail(holdings.covered(aged.journal()), aged.clock.now, dt.timedelta(hours=hours)))
 
-    assert said(holdings.tail(None, NOW, DAY)).startswith("fail: no set or checkpoint covers any audit row")
+    assert verdict_of(holdings.tail(None, NOW, DAY)).startswith("fail: no set or checkpoint covers any audit row")
     assert now(239).startswith(
         f"fail: the snapshot of set {aged.set_id(3)}, the newest that covers audit rows, is 10 d old, over its budget"
     )
@@ -85,7 +85,7 @@ def test_the_rows_that_no_signed_entry_binds(aged: World) -> None:
 @pytest.mark.mutation
 def test_the_last_drill(aged: World) -> None:
     def now(days: float = 1.0) -> str:
-        return said(holdings.drilled(selection.drills(aged.journal().entries), aged.clock.now, days * DAY))
+        return verdict_of(holdings.drilled(selection.drills(aged.journal().entries), aged.clock.now, days * DAY))
 
     assert now().startswith("fail: no drill has passed or failed yet")
     drill(aged, 1, "unproven")
@@ -102,7 +102,7 @@ def test_the_last_drill(aged: World) -> None:
 def test_sets_that_ended_too_early(aged: World) -> None:
     def now(least: int) -> str:
         journal = aged.journal()
-        return said(holdings.kept_long_enough(aged.catalog().committed(), journal.entries, aged.clock.now, least))
+        return verdict_of(holdings.kept_long_enough(aged.catalog().committed(), journal.entries, aged.clock.now, least))
 
     assert now(90) == "pass: no set was pruned before 90 days; the oldest of 3 is 30 d old"
     prune(aged, 1)
@@ -118,7 +118,7 @@ def test_sets_that_ended_too_early(aged: World) -> None:
 @pytest.mark.mutation
 def test_sets_that_are_kept_too_long(aged: World) -> None:
     def now(most: int) -> str:
-        return said(holdings.not_kept_too_long(aged.catalog().sets(), aged.journal().entries, aged.clock.now, most))
+        return verdict_of(holdings.not_kept_too_long(aged.catalog().sets(), aged.journal().entries, aged.clock.now, most))
 
     assert now(30) == "pass: none of 3 sets is older than 30 days"
     assert now(29).startswith(f"fail: 1 set older than the allowed 29 days, first {aged.set_id(1)}")
@@ -135,15 +135,15 @@ def test_sets_that_are_kept_too_long(aged: World) -> None:
 @pytest.mark.mutation
 def test_a_journal_without_sets_proves_nothing(world: World) -> None:
     journal, now = world.journal().entries, world.clock.now
-    assert said(holdings.kept_long_enough([], journal, now, 1)) == "unproven: the journal contains no set"
-    assert said(holdings.not_kept_too_long([], journal, now, 1)) == "unproven: the journal contains no set"
-    assert said(holdings.archive(journal, now, DAY)).startswith("fail: the journal contains no archived export")
+    assert verdict_of(holdings.kept_long_enough([], journal, now, 1)) == "unproven: the journal contains no set"
+    assert verdict_of(holdings.not_kept_too_long([], journal, now, 1)) == "unproven: the journal contains no set"
+    assert verdict_of(holdings.archive(journal, now, DAY)).startswith("fail: the journal contains no archived export")
 
 
 @pytest.mark.mutation
 def test_the_age_of_the_archive(world: World) -> None:
     def now() -> str:
-        return said(holdings.archive(world.journal().entries, world.clock.now, DAY))
+        return verdict_of(holdings.archive(world.journal().entries, world.clock.now, DAY))
 
     for hours in ((9, 22), (3, 23)):
         day = (world.clock.now - DAY).date()
@@ -159,7 +159,7 @@ def test_identities_for_emergencies(aged: World) -> None:
     last = Newest(aged.set_id(3), aged.clock.now, frozenset({frozenset({KEY, "SHA256:daily"})}))
 
     def now(*wanted: str, newest: Newest | None = last) -> str:
-        return said(holdings.proved(wanted, newest, aged.journal().entries, aged.clock.now))
+        return verdict_of(holdings.proved(wanted, newest, aged.journal().entries, aged.clock.now))
 
     assert now().startswith("unproven: the break-glass recipients are unknown")
     assert now("SHA256:other").startswith(
@@ -184,7 +184,7 @@ def test_identities_for_emergencies(aged: World) -> None:
 @pytest.mark.mutation
 def test_copies_elsewhere() -> None:
     copies = [Copy("a", NOW - DAY), Copy("b", NOW - 9 * DAY), Copy("c", NOW + DAY)]
-    assert said(holdings.copies(copies, NOW, 0, 7 * DAY)).startswith("not_applicable: ")
-    assert said(holdings.copies(copies, NOW, 1, 7 * DAY)).startswith("pass: 1 copy verified within 7 d")
-    assert said(holdings.copies(copies, NOW, 2, 7 * DAY)).startswith("fail: 1 of 2 independent copies")
-    assert said(holdings.copies(copies, NOW, 2, 10 * DAY)).startswith("pass: 2 copies verified")
+    assert verdict_of(holdings.copies(copies, NOW, 0, 7 * DAY)).startswith("not_applicable: ")
+    assert verdict_of(holdings.copies(copies, NOW, 1, 7 * DAY)).startswith("pass: 1 copy verified within 7 d")
+    assert verdict_of(holdings.copies(copies, NOW, 2, 7 * DAY)).startswith("fail: 1 of 2 independent copies")
+    assert verdict_of(holdings.copies(copies, NOW, 2, 10 * DAY)).startswith("pass: 2 copies verified")

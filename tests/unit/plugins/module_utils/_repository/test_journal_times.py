@@ -42,8 +42,8 @@ def plant(world, kind: str = "checkpoint", role: str = "backup", when: datetime.
 
 def correct(world, *wrong: entries.Entry, what: str = TIME, role: str = "operator") -> entries.Entry:
     journal = journals.read(world.load(), world.verifier, {one.sequence: one.sha256 for one in wrong})
-    said = Correction({one.sequence: one.sha256 for one in wrong}, what, "its clock was wrong")
-    return world.append(entries.CORRECTION, role, journal=journal, subjects=said.to_subjects(), body=said.to_body())
+    correction = Correction({one.sequence: one.sha256 for one in wrong}, what, "its clock was wrong")
+    return world.append(entries.CORRECTION, role, journal=journal, subjects=correction.to_subjects(), body=correction.to_body())
 
 
 @pytest.fixture(autouse=True)

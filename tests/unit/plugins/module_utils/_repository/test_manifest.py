@@ -49,9 +49,9 @@ def test_manifest_is_read_as_written(manifest: Manifest) -> None:
     later = dataclasses.replace(manifest, previous=PreviousSet(OTHER, 7, "0" * 64), family=None, release=None, key_ids={"kek": "0" * 16})
     assert manifests.parse(later.to_bytes()) == later
     ran = (Service(**{**SERVICE, "command": ("/usr/local/bin/sts",)}),)
-    told = dataclasses.replace(manifest, services=ran)
-    assert manifests.parse(told.to_bytes()).services == ran
-    assert manifests.parse(altered(told, lambda content: content.pop("services"))).services == ()
+    with_services = dataclasses.replace(manifest, services=ran)
+    assert manifests.parse(with_services.to_bytes()).services == ran
+    assert manifests.parse(altered(with_services, lambda content: content.pop("services"))).services == ()
 
 
 def altered(manifest: Manifest, change: t.Callable[[dict[str, t.Any]], object]) -> bytes:

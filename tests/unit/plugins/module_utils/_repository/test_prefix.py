@@ -383,8 +383,8 @@ def test_under_a_clock_that_was_set_back_all_is_read(world, mark: HighWaterMark)
 def test_correction_is_evaluated_without_reading_older_entries_again(world, mark: HighWaterMark, store: Watched, what: str) -> None:
     fill(world, mark)
     wrong = world.journal().entries[2]
-    said = Correction({wrong.sequence: wrong.sha256}, what, "x")
-    world.append(entries.CORRECTION, "operator", subjects=said.to_subjects(), body=said.to_body())
+    correction = Correction({wrong.sequence: wrong.sha256}, what, "x")
+    world.append(entries.CORRECTION, "operator", subjects=correction.to_subjects(), body=correction.to_body())
     store.reads = []
     journal = call(world, mark)
     assert store.reads == [layout.entry_key(5), layout.entry_key(6)] and journal.prefix is None

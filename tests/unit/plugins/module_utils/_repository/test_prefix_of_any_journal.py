@@ -109,7 +109,7 @@ class Grown:
         self.world.path(layout.entry_key(len(self.written) + 2)).write_bytes(b"junk")
 
 
-def told(found: Journal | str) -> t.Any:
+def summary(found: Journal | str) -> t.Any:
     if isinstance(found, str):
         return found
     kinds = {kind: list(found.of_kind(kind)) for kind in ("checkpoint", "drill", "hold", entries.CORRECTION, entries.TAKEN_BACK)}
@@ -130,7 +130,7 @@ def test_it_finds_what_a_full_reading_finds(keys: Path, tmp_path: Path) -> None:
                 getattr(grown, name)(*given_to)
                 found, full = grown.read(all_of_it=False), grown.read(all_of_it=True)
                 used[0] += isinstance(found, Journal) and found.prefix is not None
-                assert told(found) == told(full)
+                assert summary(found) == summary(full)
         finally:
             shutil.rmtree(folder)
 

@@ -93,16 +93,16 @@ def test_call_reads_few_of_many_objects_after_end_of_journal(world: World, monke
     world.append()
     for number in range(3, 303):
         world.path(layout.entry_key(number)).write_bytes(b"junk")
-    looked, real = [], slots.first_signed
+    numbers, real = [], slots.first_signed
 
-    def first_signed(store: Store, number: int, whose: slots.Whose) -> bytes | None:
-        looked.append(number)
-        return real(store, number, whose)
+    def first_signed(store: Store, number: int, context: slots.Context) -> bytes | None:
+        numbers.append(number)
+        return real(store, number, context)
 
     monkeypatch.setattr(slots, "first_signed", first_signed)
     journal = world.journal()
     assert journal.head.sequence == 2 and len(journal.unsigned) == 300
-    assert looked == list(range(3, 3 + slots.LOOKED_AT))
+    assert numbers == list(range(3, 3 + slots.SEARCH_LIMIT))
 
 
 @pytest.mark.mutation

@@ -145,8 +145,8 @@ def test_relation_that_obstructs_month_partition_is_named(scene: Scene, copy: Co
     }[case]
     copy.execute(statements)
     before = leaves(copy)
-    told = "not a partition of audit_events" if case == "no partition" else f"FOR VALUES FROM ({low}) TO ("
-    scene.refused(ENSURE, VerificationFailed, f"{name} is {told}", f"must be {month.bounds}", sandbox=copy.info.directory)
+    problem = "not a partition of audit_events" if case == "no partition" else f"FOR VALUES FROM ({low}) TO ("
+    scene.refused(ENSURE, VerificationFailed, f"{name} is {problem}", f"must be {month.bounds}", sandbox=copy.info.directory)
     assert leaves(copy) == before
 
 

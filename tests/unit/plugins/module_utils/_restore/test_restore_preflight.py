@@ -112,8 +112,8 @@ def test_valid_restore_passes_preflight_and_changes_nothing(place: Place, empty_
         assert [one["database"] for one in found["databases"]] == ["caracal", "caracal_auth"] and not found["replaced"]
         assert "kek" in found["secrets"] and found["safety_copy"] is None
         assert [one["service"] for one in found["replay"]] == ["sts"] and found["redis"]
-        said = {one["id"]: one["verdict"] for one in found["checks"]}
-        assert said["set.signature"] == said["restore.release"] == "pass"
+        verdicts = {one["id"]: one["verdict"] for one in found["checks"]}
+        assert verdicts["set.signature"] == verdicts["restore.release"] == "pass"
 
 
 def test_file_without_target_directory_is_reported_in_advance(place: Place) -> None:
@@ -209,8 +209,8 @@ def test_preflight_before_servers_run_checks_everything_else(place: Place) -> No
     found = place.call(**STOPPED, **unreachable)
     assert found["waiting"] == ["databases", "redis", "replay"]
     assert (found["databases"], found["replaced"], found["redis"], found["replay"]) == ([], [], [], [])
-    said = {one["id"]: one["verdict"] for one in found["checks"]}
-    assert "kek" in found["secrets"] and said["set.signature"] == said["restore.release"] == "pass"
+    verdicts = {one["id"]: one["verdict"] for one in found["checks"]}
+    assert "kek" in found["secrets"] and verdicts["set.signature"] == verdicts["restore.release"] == "pass"
     assert place.call(stopped=["redis"], **broken(place)["redis"])["waiting"] == ["redis"]
 
 

@@ -42,11 +42,11 @@ def verdicts(found: Result) -> dict[str, str]:
 @pytest.mark.no_false_alarm
 def test_a_whole_restore_is_proved(scene: Scene, restored: Copy, folder: Path) -> None:
     found = verify(scene, restored, secrets_directory=str(folder))
-    said = verdicts(found)
-    assert not found.get("failed") and "fail" not in said.values() and not found["changed"]
+    found_verdicts = verdicts(found)
+    assert not found.get("failed") and "fail" not in found_verdicts.values() and not found["changed"]
     assert found["set_id"] == scene.sets()[-1]
     for one in ("migrations.versions", "journal.freshness", "audit.hmac", "envelopes.kek"):
-        assert said[one] == "pass", said
+        assert found_verdicts[one] == "pass", found_verdicts
 
 
 @pytest.mark.mutation
@@ -101,9 +101,9 @@ def test_former_audit_keys_of_the_set_are_used(scene: Scene, restored: Copy, fol
 
 def test_without_secrets_no_envelope_check_is_reported(scene: Scene, restored: Copy) -> None:
     found = verify(scene, restored)
-    said = verdicts(found)
-    assert not found.get("failed") and not [one for one in said if one.startswith("envelopes.")]
-    assert said["audit.hmac"] == "unproven" and found["verdict"] == "unproven"
+    found_verdicts = verdicts(found)
+    assert not found.get("failed") and not [one for one in found_verdicts if one.startswith("envelopes.")]
+    assert found_verdicts["audit.hmac"] == "unproven" and found["verdict"] == "unproven"
 
 
 @pytest.mark.mutation

@@ -126,4 +126,4 @@ def test_for_an_ordinary_user_it_is_the_same(servers: tuple[int, int, str], star
 def test_listeners_started_for_program_end_with_it(servers: tuple[int, int, str], started: t.Callable[..., str]) -> None:
     mark = f"/{os.getpid()}/caracal-guest-ends"
     assert started(servers[0], PGHOST="127.0.0.1", PGPORT=str(servers[0]), PGAPPNAME=mark) == "first None"
-    eventually(lambda: not [one for one in processes.everyone() if processes.told(one, "PGAPPNAME") == mark])
+    eventually(lambda: not [one for one in processes.everyone() if processes.variable(one, "PGAPPNAME") == mark])

@@ -59,10 +59,10 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("told", [[], ["PG_MAJOR=999"], ["PG_MAJOR=\u0663"]], ids=["nothing", "another", "not a number"])
-def test_an_image_does_not_make_its_own_programs_run(bring: Bring, image: Image, server_install: Install, told: list[str]) -> None:
+@pytest.mark.parametrize("variables", [[], ["PG_MAJOR=999"], ["PG_MAJOR=\u0663"]], ids=["nothing", "another", "not a number"])
+def test_an_image_does_not_make_its_own_programs_run(bring: Bring, image: Image, server_install: Install, variables: list[str]) -> None:
     here = client_binaries.find(None, minimum_major=server_install.version[0], tools=tools.PROGRAMS)
-    assert bring(image, told)["pg_bin"] == here.bindir
+    assert bring(image, variables)["pg_bin"] == here.bindir
 
 
 def test_programs_of_this_host_are_taken_where_they_fit(engine: Engine, bring: Bring, tmp_path: Path) -> None:

@@ -172,10 +172,10 @@ def test_a_folder_that_another_user_cannot_enter_is_found(tmp_path: pathlib.Path
     closed = tmp_path / "closed" / "open"
     closed.mkdir(parents=True)
     (tmp_path / "closed").chmod(0o700)
-    stranger = Identity(61184, 61184)
-    blocked = users.blocking_folder(str(closed), stranger)
+    other = Identity(61184, 61184)
+    blocked = users.blocking_folder(str(closed), other)
     assert blocked is not None and str(closed).startswith(blocked)
-    assert users.blocking_folder("/usr/bin", stranger) is None
+    assert users.blocking_folder("/usr/bin", other) is None
 
 
 def test_a_running_process_keeps_its_uid_out_of_the_free_ones(monkeypatch: pytest.MonkeyPatch) -> None:

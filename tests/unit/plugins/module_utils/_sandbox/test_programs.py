@@ -114,7 +114,7 @@ def test_one_that_does_not_end_is_made_to(bundle: Bundle, name: str) -> None:
 def test_one_that_writes_over_its_environment_is_found(bundle: Bundle, name: str) -> None:
     started(bundle, name, RETITLED)
     [only] = programs.running(bundle, name)
-    assert processes.told(only, processes.MARK) is None, "the control: it says nothing of itself"
+    assert processes.variable(only, processes.MARK) is None, "the control: it says nothing of itself"
     assert programs.stop(bundle, name, 5)
     assert processes.look(only.pid) is None
 
@@ -123,7 +123,7 @@ def test_its_children_are_its_own(bundle: Bundle, name: str) -> None:
     child = uuid.uuid4().hex
     begin(bundle, name, python(PARENT, child))
     eventually(lambda: len(programs.running(bundle, name)) == 2)
-    [forgetful] = [process for process in programs.running(bundle, name) if processes.told(process, processes.MARK) is None]
+    [forgetful] = [process for process in programs.running(bundle, name) if processes.variable(process, processes.MARK) is None]
     assert child in forgetful.argv
     assert programs.stop(bundle, name, 5) and bearing(child) == []
 
@@ -152,9 +152,9 @@ def test_failed_program_writes_reason_to_its_log(bundle: Bundle, name: str) -> N
 def test_an_environment_goes_in_unseen(bundle: Bundle, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OF_THIS_HOST", "value-of-this-host")
     begin(bundle, name, python(POLITE, str(home(bundle, name))), OF_THE_PROGRAM="value-of-the-program")
-    around = [process for process in processes.everyone() if processes.told(process, programs.NAME) == name]
-    assert around and {processes.told(process, "OF_THE_PROGRAM") for process in around} == {"value-of-the-program"}
-    assert {processes.told(process, "OF_THIS_HOST") for process in around} == {None}
+    around = [process for process in processes.everyone() if processes.variable(process, programs.NAME) == name]
+    assert around and {processes.variable(process, "OF_THE_PROGRAM") for process in around} == {"value-of-the-program"}
+    assert {processes.variable(process, "OF_THIS_HOST") for process in around} == {None}
     assert [one.argv for one in processes.everyone() if "value-of-" in " ".join(one.argv)] == []
     programs.stop(bundle, name, 20)
 
@@ -338,12 +338,12 @@ def test_a_program_of_an_image_sees_its_own_files_and_what_it_is_shown(bundle: B
     (tmp_path / "images").mkdir(mode=0o755)
     unpacked, _new = cache.unpacked(str(tmp_path / "images"), image, [image_scene.saver(data)])
     own = programs.folder(bundle, name)
-    told = pathlib.Path(own, "told")
-    told.write_text("shown\n")
-    os.chown(told, bundle.info.uid, -1)
-    given = {"TOLD": str(told), "OWN": own}
+    output_file = pathlib.Path(own, "told")
+    output_file.write_text("shown\n")
+    os.chown(output_file, bundle.info.uid, -1)
+    given = {"TOLD": str(output_file), "OWN": own}
     variables = {"PATH": "/opt/app", "TOLD": "/of/the/image"}
-    program = Program(name, ["/bin/sh", "-c", IN_AN_IMAGE], given, [str(told)], [], unpacked.rootfs, "/opt/app", variables)
+    program = Program(name, ["/bin/sh", "-c", IN_AN_IMAGE], given, [str(output_file)], [], unpacked.rootfs, "/opt/app", variables)
     programs.start(bundle, program)
     eventually(lambda: "up" in programs.log_lines(bundle, name, 9))
     lines = programs.log_lines(bundle, name, 9)

@@ -74,12 +74,12 @@ def living(environment: t.Mapping[str, str]) -> list[int]:
 @contextlib.contextmanager
 def called(words: t.Sequence[str], environment: t.Mapping[str, str], identity: Identity | None) -> t.Iterator[None]:
     """Start the command from a separate process, as a module does, and kill that process at the end."""
-    ready, told = os.pipe()
+    ready, started = os.pipe()
     caller = os.fork()
     if caller == 0:
         try:
             Child(words, env=environment, identity=identity)
-            os.write(told, b".")
+            os.write(started, b".")
             signal.pause()
         finally:
             os._exit(1)
@@ -89,7 +89,7 @@ def called(words: t.Sequence[str], environment: t.Mapping[str, str], identity: I
     finally:
         os.kill(caller, signal.SIGKILL)
         os.waitpid(caller, 0)
-        for number in (ready, told):
+        for number in (ready, started):
             os.close(number)
 
 

@@ -124,9 +124,9 @@ def test_single_problem_is_reported_with_error_of_its_module(deployment: Deploym
 
 @pytest.mark.mutation
 def test_problem_shared_by_several_assets_is_reported_once(deployment: Deployment, given: Given) -> None:
-    stranger = deployment.scene.root / "stranger"
+    elsewhere = deployment.scene.root / "stranger"
     deployment.scene.call("backup_set", state="open", create_repository=True)
-    deployment.scene.root.joinpath("allowed_signers").rename(stranger)
+    deployment.scene.root.joinpath("allowed_signers").rename(elsewhere)
     with pytest.raises(BackupError) as raised:
         deployment.scene.call("backup_preflight", **given)
     assert raised.type is not NotReady

@@ -71,10 +71,10 @@ def test_journal_records_deleted_objects_and_reasons(old: OldRepository) -> None
     before = {one.key: one.size for one in old.store.list("")}
     done = old.prune()
     (entry,) = old.journal().of_kind(entries.PRUNE)
-    said = decisions.prune(entry)
-    assert said.sets == dict.fromkeys(done["pruned"], "no rule keeps it") and entry.principal == "prune@prod"
+    record = decisions.prune(entry)
+    assert record.sets == dict.fromkeys(done["pruned"], "no rule keeps it") and entry.principal == "prune@prod"
     gone = before.keys() - {one.key for one in old.store.list("")}
-    assert set(said.keys) == gone and said.bytes == done["bytes"] == sum(before[key] for key in gone)
+    assert set(record.keys) == gone and record.bytes == done["bytes"] == sum(before[key] for key in gone)
     assert set(entry.subjects) == {layout.manifest_key(one) for one in done["pruned"]}
     assert done["journal_head"] == str(old.journal().head)
     lines = done["diff"]["before"].splitlines()
@@ -482,6 +482,15 @@ def test_prune_reports_newest_set_that_needs_each_identity(old: OldRepository) -
     former = old.recipient.fingerprint
     old.recipient = old.new_identity(old.folder / "identity2")
     last = old.add(0.5, share=False)
-    told = {one["recipient"]: one for one in old.prune()["recipients"]}
-    assert told[former]["current"] is False and told[former]["newest_set"] == old.made[-2] and told[former]["sets"] == len(old.sets()) - 1
-    assert told[old.recipient.fingerprint] == {**told[old.recipient.fingerprint], "sets": 1, "newest_set": last, "current": True}
+    by_recipient = {one["recipient"]: one for one in old.prune()["recipients"]}
+    assert (
+        by_recipient[former]["current"] is False
+        and by_recipient[former]["newest_set"] == old.made[-2]
+        and by_recipient[former]["sets"] == len(old.sets()) - 1
+    )
+    assert by_recipient[old.recipient.fingerprint] == {
+        **by_recipient[old.recipient.fingerprint],
+        "sets": 1,
+        "newest_set": last,
+        "current": True,
+    }

@@ -130,8 +130,8 @@ def test_keys_and_signers_that_do_not_fit_are_refused(scene: Scene) -> None:
     scene.refused("backup_set", KeyProblem, str(missing), "check the path", **opening, signing_key=str(missing))
     scene.refused("backup_set", KeyProblem, str(scene.identity), "ssh-keygen", **opening, signing_key=str(scene.identity))
     new_ssh_key(scene.root / "stranger")
-    stranger = str(scene.root / "stranger")
-    scene.refused("backup_set", KeyProblem, stranger, "not in", "allowed_signers", **opening, signing_key=stranger)
+    unknown = str(scene.root / "stranger")
+    scene.refused("backup_set", KeyProblem, unknown, "not in", "allowed_signers", **opening, signing_key=unknown)
     scene.refused("backup_set", KeyProblem, f"backup@{DEPLOYMENT}", **opening, signing_key=str(scene.key("drill")))
     revoked = scene.root / "revoked"
     revoked.write_text(scene.key("backup").with_suffix(".pub").read_text())
@@ -231,12 +231,12 @@ def test_repository_of_newer_version_is_refused(empty_scene: Scene, monkeypatch:
 
 def test_set_records_images_and_commands_of_services(dumped: Scene) -> None:
     image = f"sha256:{'e' * 64}"
-    told = {"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": image, "image_id": image, "command": ["/bin/sts"]}
+    service = {"service": "sts", "replica": "1", "image": "caracal-go:v1.0.0", "digest": image, "image_id": image, "command": ["/bin/sts"]}
     commit: dict[str, t.Any] = {"state": "committed", "set_id": open_set(dumped), "left_out": {"secrets": "none"}}
     for wrong in ({"image_id": "latest"}, {"command": ["/bin/sts", "--password", "x"]}):
-        dumped.refused("backup_set", OptionError, "services[0]", **commit, services=[{**told, **wrong}])
-    dumped.call("backup_set", **commit, services=[told])
-    assert dumped.call("backup_set_verify")["set_facts"]["services"] == [{**told, "command": ("/bin/sts",), "working_directory": "/"}]
+        dumped.refused("backup_set", OptionError, "services[0]", **commit, services=[{**service, **wrong}])
+    dumped.call("backup_set", **commit, services=[service])
+    assert dumped.call("backup_set_verify")["set_facts"]["services"] == [{**service, "command": ("/bin/sts",), "working_directory": "/"}]
     assert image in (dumped.repository / f"sets/{commit['set_id']}/RECOVERY.md").read_text()
 
 

@@ -118,12 +118,12 @@ def opened_by(scene: Scene, *identities: Path, set_id: str | None = None) -> t.A
 
 def test_headers_prove_identity_that_opens_set(scene: Scene, tmp_path: Path) -> None:
     ours = "SHA256:"
-    stranger = tmp_path / "stranger"
-    scenes.new_identity(stranger)
+    unknown = tmp_path / "stranger"
+    scenes.new_identity(unknown)
     found = opened_by(scene, scene.identity)
     assert found["assets"] == "databases" and found["opened_by"] == found["sealed_to"] and found["sealed_to"][0].startswith(ours)
-    assert opened_by(scene, stranger, scene.identity)["opened_by"] == found["sealed_to"]
-    assert opened_by(scene, stranger)["opened_by"] == []
+    assert opened_by(scene, unknown, scene.identity)["opened_by"] == found["sealed_to"]
+    assert opened_by(scene, unknown)["opened_by"] == []
     assert opened_by(scene)["opened_by"] is None, "nobody tried"
 
 

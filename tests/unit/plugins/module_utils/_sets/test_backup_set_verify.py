@@ -91,8 +91,8 @@ def test_an_artifact_that_was_changed_is_named(scene: Scene, kind: str) -> None:
     (check,) = (one for one in result["checks"] if one["verdict"] == "fail")
     assert check["id"] == "set.objects" and str(path) in check["message"] and words in check["message"]
     assert result["failed"] and result["verdict"] == "fail" and result["msg"] == f"verdict fail: set.objects: {check['message']}"
-    told = scene.call(VERIFY, require_valid=False)
-    assert told["verdict"] == "fail" and "failed" not in told and told["checks"] == result["checks"]
+    reported = scene.call(VERIFY, require_valid=False)
+    assert reported["verdict"] == "fail" and "failed" not in reported and reported["checks"] == result["checks"]
 
 
 @pytest.mark.mutation
@@ -199,9 +199,9 @@ def test_revoked_signer_is_refused(scene: Scene) -> None:
     revoked = scene.root / "revoked"
     revoked.write_text(scene.key("backup").with_suffix(".pub").read_text())
     scene.refused(VERIFY, KeyProblem, "revoked", revoked_keys=str(revoked))
-    nobody = scene.root / "nobody"
-    nobody.write_text("")
-    scene.refused(VERIFY, KeyProblem, str(nobody), allowed_signers=str(nobody))
+    no_signers = scene.root / "nobody"
+    no_signers.write_text("")
+    scene.refused(VERIFY, KeyProblem, str(no_signers), allowed_signers=str(no_signers))
 
 
 def test_sets_that_are_not_there_or_too_old_are_refused(scene: Scene, empty_scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -112,10 +112,10 @@ def test_object_sealed_to_another_recipient_fails(old: OldRepository) -> None:
     """It has the right size, but the manifest names another recipient."""
     key = layout.secrets_key("0" * 16, old.made[-1])
     path = old.path(key)
-    stranger = pyrage.x25519.Identity.generate().to_public()
+    unknown = pyrage.x25519.Identity.generate().to_public()
     size = path.stat().st_size
     # A header has a random part, also in its length.
-    swapped = next(data for data in (pyrage.encrypt(b"", [stranger]) for _attempt in range(10_000)) if len(data) <= size)
+    swapped = next(data for data in (pyrage.encrypt(b"", [unknown]) for _attempt in range(10_000)) if len(data) <= size)
     path.write_bytes(swapped.ljust(size, b"\0"))
     result = verify(old)
     assert result["failed"] and not result["proved"] and key in result["msg"] and "but cannot decrypt it" in result["msg"]

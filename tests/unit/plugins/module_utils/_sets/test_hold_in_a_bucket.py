@@ -168,17 +168,17 @@ def test_a_run_that_breaks_in_the_middle_is_completed_by_the_same_call(watched: 
     old, broken = watched, layout.inventory_key(watched.made[0])
     for state, call in (("held", hold), ("released", release)):
         s3_proxy.add(PUT.format(broken), status=403, code="AccessDenied")
-        before, told = held(old), in_the_journal(old)
+        before, recorded = held(old), in_the_journal(old)
         with pytest.raises(PermissionMissing, match=f"{broken}: .*run this again to change the rest"):
             call(old)
         s3_proxy.faults.clear()
         # At any time too many objects are held rather than too few.
-        assert in_the_journal(old) == (told if state == "held" else [*told, state])
+        assert in_the_journal(old) == (recorded if state == "held" else [*recorded, state])
         assert held(old) != before and (broken in held(old)) == (state == "released")
         predicted = call(old, check_mode=True)
         again = call(old)
         assert again["changed"] and predicted["objects"] == again["objects"] > 0
-        assert held(old) == (objects(old) if state == "held" else set()) and in_the_journal(old) == [*told, state]
+        assert held(old) == (objects(old) if state == "held" else set()) and in_the_journal(old) == [*recorded, state]
         assert not call(old)["changed"]
 
 
@@ -188,25 +188,25 @@ def test_concurrent_hold_and_release_match_journal(watched: OldRepository, s3_pr
     old, (leaf,) = watched, [key for key in objects(watched, 0) & objects(watched, 1) if key.startswith("objects/audit/")]
 
     def meanwhile(call: t.Callable[[], Result]) -> t.Callable[[Answer], Answer]:
-        def act(said: Answer) -> Answer:
+        def act(answer: Answer) -> Answer:
             call()
-            return said
+            return answer
 
         return act
 
     other = str(old.mark("backup"))
-    for moment in (rf"GET .*{leaf}\?legal-hold", PUT.format(leaf), r"PUT .*journal/.*json"):
+    for request in (rf"GET .*{leaf}\?legal-hold", PUT.format(leaf), r"PUT .*journal/.*json"):
         hold(old, 0)
-        fault = s3_proxy.add(moment, times=1, change=meanwhile(lambda: hold(old, 1, high_water_mark=other)))
+        fault = s3_proxy.add(request, times=1, change=meanwhile(lambda: hold(old, 1, high_water_mark=other)))
         release(old, 0)
-        assert fault.hits == 1 and held(old) == objects(old, 1), moment
+        assert fault.hits == 1 and held(old) == objects(old, 1), request
         release(old, 1)
     # A held partition is not held again, so the second point does not occur.
-    for moment in (rf"GET .*{leaf}\?legal-hold", r"PUT .*journal/.*json"):
+    for request in (rf"GET .*{leaf}\?legal-hold", r"PUT .*journal/.*json"):
         hold(old, 0)
-        fault = s3_proxy.add(moment, times=1, change=meanwhile(lambda: release(old, 0, high_water_mark=other)))
+        fault = s3_proxy.add(request, times=1, change=meanwhile(lambda: release(old, 0, high_water_mark=other)))
         hold(old, 1)
-        assert fault.hits == 1 and held(old) == objects(old, 1), moment
+        assert fault.hits == 1 and held(old) == objects(old, 1), request
         release(old, 1)
     assert held(old) == set()
 
@@ -228,10 +228,10 @@ def test_set_with_altered_manifest_is_not_held(old: OldRepository) -> None:
     key = layout.manifest_key(old.made[0])
     old.store.purge(key)
     old.store.put(key, b"{}")
-    told = in_the_journal(old)
+    recorded = in_the_journal(old)
     with pytest.raises(TamperedData):
         hold(old, 0)
-    assert in_the_journal(old) == told and held(old) == objects(old, 1)
+    assert in_the_journal(old) == recorded and held(old) == objects(old, 1)
 
 
 # ---- the effect on other modules

@@ -71,7 +71,7 @@ class Place:
     def verify(self, **own: t.Any) -> Result:
         return self.old.call("repository_verify", "drill", **{"signing_key": None, "timestamp_roots": self.roots, **own})
 
-    def told(self, **own: t.Any) -> dict[str, t.Any]:
+    def checked(self, **own: t.Any) -> dict[str, t.Any]:
         (check,) = [one for one in self.verify(**own)["checks"] if one["id"] == "journal.timestamps"]
         return check
 
@@ -106,21 +106,21 @@ def test_the_newest_entry_is_stamped_once(place: Place) -> None:
 
 @pytest.mark.no_false_alarm
 def test_a_repository_with_timestamps_is_whole_is_copied_and_pruned(place: Place) -> None:
-    assert place.told()["message"] == "the journal contains no timestamp"
+    assert place.checked()["message"] == "the journal contains no timestamp"
     place.stamp()
     first = place.slot
     place.old.prune()
-    check = place.told()
+    check = place.checked()
     assert check["verdict"] == "pass" and check["required"] and check["message"].startswith("1 timestamp verified, newest for entry"), check
     assert check["details"]["entries_after"] == 1 and "entries after it: 1" in check["message"]
     place.stamp()
-    assert place.told()["details"]["timestamps"] == 2 and place.told()["details"]["entries_after"] == 0
+    assert place.checked()["details"]["timestamps"] == 2 and place.checked()["details"]["entries_after"] == 0
     assert place.verify()["verdict"] == "pass"
     copy = str(place.old.folder / "copy")
     for copied in (True, False):
         assert place.old.call("repository_copy", "operator", destination=copy)["changed"] is copied
     assert Path(copy, first).read_bytes() == place.old.store.read(first)
-    assert place.told(repository=copy)["details"]["timestamps"] == 2
+    assert place.checked(repository=copy)["details"]["timestamps"] == 2
     Path(copy, first).unlink()
     assert place.old.call("repository_copy", "operator", destination=copy)["diff"]["after"] == f"{first}\n", "also one that came late"
     place.old.call("repository_copy", "operator", destination=copy, read_all=True)
@@ -128,7 +128,7 @@ def test_a_repository_with_timestamps_is_whole_is_copied_and_pruned(place: Place
 
 def test_without_roots_a_timestamp_proves_nothing(place: Place) -> None:
     place.stamp()
-    check = place.told(timestamp_roots=None)
+    check = place.checked(timestamp_roots=None)
     assert (check["verdict"], check["required"]) == ("not_applicable", False) and "1 timestamp of the journal proved nothing" in check[
         "message"
     ]
@@ -166,7 +166,7 @@ def test_fast_host_clock_is_reported_and_nothing_is_stored(place: Place) -> None
         place.stamp()
     assert tree(Path(place.old.store.location)) == before
     place.authority.time += datetime.timedelta(seconds=3)
-    assert place.stamp()["changed"] and place.told()["verdict"] == "pass", "clocks differ a little"
+    assert place.stamp()["changed"] and place.checked()["verdict"] == "pass", "clocks differ a little"
 
 
 @pytest.mark.mutation
@@ -290,9 +290,9 @@ def _dated_forward_and_seen_later(place: Place) -> None:
 )
 def test_a_verification_finds_what_is_wrong_with_timestamps(place: Place, damage: Damage, words: str) -> None:
     place.stamp()
-    assert place.told()["verdict"] == "pass"
+    assert place.checked()["verdict"] == "pass"
     damage(place)
-    result, check = place.verify(), place.told()
+    result, check = place.verify(), place.checked()
     assert result["failed"] and result["verdict"] == "fail" and result["failed_sets"] == []
     assert check["verdict"] == "fail" and check["required"] and words in check["message"] and "\n" not in check["message"], check
     assert len(check["details"]["faults"]) >= 1
@@ -305,7 +305,7 @@ def test_remaining_timestamp_reveals_rolled_back_journal(place: Place) -> None:
     head = place.head
     for key in (layout.entry_key(head.sequence), layout.entry_signature_key(head.sequence, head.sha256)):
         place.old.path(key).unlink()
-    check = place.told()
+    check = place.checked()
     assert check["verdict"] == "fail" and "rolled back" in check["message"] and place.old.journal().head.sequence == head.sequence - 1
 
 
@@ -321,7 +321,7 @@ def test_entry_and_timestamp_added_during_check_still_pass(place: Place, monkeyp
         return real(store, prefix, after)
 
     monkeypatch.setattr(LocalStore, "list", listed)
-    check = place.told()
+    check = place.checked()
     assert check["verdict"] == "pass" and check["details"]["timestamps"] == 2 and next(calls, None) is None
 
 
@@ -340,7 +340,7 @@ def test_in_a_bucket_the_policies_of_the_guide_are_enough_and_a_timestamp_is_loc
             assert place.stamp(s3_profile=BACKUP)["changed"] is changed
         until = old.store.locked_until(place.slot)
         assert until and until - NOW > datetime.timedelta(days=399)
-        result, check = place.verify(s3_profile=DRILL), place.told(s3_profile=DRILL)
+        result, check = place.verify(s3_profile=DRILL), place.checked(s3_profile=DRILL)
         assert check["verdict"] == "pass" and "fail" not in {one["verdict"] for one in result["checks"]}, result["checks"]
         s3.client.put_object(Bucket=bucket, Key=f"{prefix}/{place.slot}", Body=b"?")
         result = place.verify(s3_profile=DRILL)
@@ -351,5 +351,5 @@ def test_in_a_bucket_the_policies_of_the_guide_are_enough_and_a_timestamp_is_loc
 @pytest.mark.no_false_alarm
 def test_an_old_entry_may_be_stamped_late(place: Place) -> None:
     place.put(1)
-    check = place.told()
+    check = place.checked()
     assert check["verdict"] == "pass" and check["details"]["entry"] == 1 and check["details"]["entries_after"] == place.head.sequence - 1

@@ -47,8 +47,8 @@ def left(old: OldRepository, key: str) -> datetime.timedelta:
 def test_a_prune_renews_the_locks_of_secrets_that_are_needed(s3: S3Server, role_keys: Path, tmp_path: Path) -> None:
     old, _prefix = locked(s3, tmp_path, role_keys)
     needed = secrets_of(old, old.made)
-    told = old.prune(keep_last=4, lock_days=LONG, check_mode=True)
-    assert told["changed"] and told["renewed"] == sorted(needed) and left(old, needed[0]) < datetime.timedelta(days=1)
+    predicted = old.prune(keep_last=4, lock_days=LONG, check_mode=True)
+    assert predicted["changed"] and predicted["renewed"] == sorted(needed) and left(old, needed[0]) < datetime.timedelta(days=1)
     done = old.prune(keep_last=4, lock_days=LONG)
     assert done["changed"] and done["renewed"] == sorted(needed) and not done["pruned"]
     assert f"lock renewed: {needed[0]}\n" in done["diff"]["after"]

@@ -125,17 +125,17 @@ def test_object_that_differs_from_signed_digest_is_not_copied(old: OldRepository
     key = layout.dump_key(old.made[2], "caracal")
     data = old.path(key).read_bytes()
     old.path(key).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    told = copy(old)
+    result = copy(old)
     assert (
-        told["failed"]
-        and "1 objects were not copied" in told["msg"]
-        and key in told["msg"]
-        and "does not match its signed digest" in told["msg"]
+        result["failed"]
+        and "1 objects were not copied" in result["msg"]
+        and key in result["msg"]
+        and "does not match its signed digest" in result["msg"]
     )
-    assert key not in files(place(old)) and told["copied"] == len(files(place(old)))
+    assert key not in files(place(old)) and result["copied"] == len(files(place(old)))
     old.path(key).unlink()
-    told = copy(old)
-    assert told["failed"] and not told["changed"] and "is missing" in told["msg"]
+    result = copy(old)
+    assert result["failed"] and not result["changed"] and "is missing" in result["msg"]
     old.path(key).write_bytes(data)
     done = copy(old)
     assert done["copied"] == 1 and "failed" not in done and check_copy(old)["verdict"] == "pass"
@@ -144,8 +144,8 @@ def test_object_that_differs_from_signed_digest_is_not_copied(old: OldRepository
 @pytest.mark.mutation
 def test_damaged_set_does_not_prevent_copy_of_others(old: OldRepository) -> None:
     old.path(layout.recovery_key(old.made[2])).unlink()
-    told = copy(old)
-    assert told["failed"] and "RECOVERY.md" in told["msg"] and len(told["faults"]) == 1
+    result = copy(old)
+    assert result["failed"] and "RECOVERY.md" in result["msg"] and len(result["faults"]) == 1
     copied = files(place(old))
     assert layout.manifest_key(old.made[2]) not in copied and layout.manifest_key(old.made[3]) in copied
     assert layout.entry_key(old.journal().head.sequence) in copied

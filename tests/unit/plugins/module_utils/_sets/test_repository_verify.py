@@ -60,8 +60,8 @@ def test_every_object_that_is_altered_is_found_and_its_sets_are_named(old: OldRe
         result = verify(old, identity_files=[])
         path.write_bytes(data)
         # A signature is reported by the name of the file that it signs.
-        told = one.key.replace("signatures/backup.sig", "manifest.json")
-        assert result["failed"] and told in str(result["checks"]), one.key
+        manifest = one.key.replace("signatures/backup.sig", "manifest.json")
+        assert result["failed"] and manifest in str(result["checks"]), one.key
         users = {name for name in old.sets() if one.key in {artifact.path for artifact in old.manifest_of(name).artifacts}}
         own = {name for name in old.sets() if one.key.startswith(f"{layout.set_folder(name)}/")}
         assert set(result["failed_sets"]) == users | own, one.key
@@ -103,8 +103,8 @@ def test_as_many_runs_as_there_are_parts_read_everything_and_the_journal_remembe
         assert coverage["verdict"] == ("pass" if number >= 3 else "unproven")
         total += result["objects"] if number <= 3 else 0
     assert total == verify(old)["objects"]
-    said = decisions.verifications(old.journal().entries)
-    assert [one.part for one in said] == [1, 2, 3, 1] and all(one.failed == () for one in said)
+    parts = decisions.verifications(old.journal().entries)
+    assert [one.part for one in parts] == [1, 2, 3, 1] and all(one.failed == () for one in parts)
     assert verify(old, parts=3, part=2)["part"] == 2
 
 
@@ -144,7 +144,7 @@ def test_canary_that_proves_bucket_lock_is_not_an_orphan(old: OldRepository) -> 
 # ---- signatures
 
 
-def told(result: Result, check: str) -> tuple[str, str]:
+def check_of(result: Result, check: str) -> tuple[str, str]:
     return next((one["verdict"], one["message"]) for one in result["checks"] if one["id"] == check)
 
 
@@ -166,7 +166,7 @@ def test_missing_or_invalid_report_signature_is_found(old: OldRepository) -> Non
     ):
         path.unlink() if content is None else path.write_bytes(content)
         result = verify(old)
-        verdict, message = told(result, "repository.reports")
+        verdict, message = check_of(result, "repository.reports")
         assert result["failed"] and verdict == "fail" and words in message and key in message, message
         assert result["failed_sets"] == []
 
@@ -180,7 +180,7 @@ def plant(old: OldRepository, number: int, data: bytes, role: str = "backup", pr
 @pytest.mark.mutation
 def test_a_signature_beyond_the_end_of_the_journal_shows_that_it_was_rolled_back(old: OldRepository) -> None:
     key = plant(old, old.journal().head.sequence + 2, b"an entry that was there")
-    verdict, message = told(verify(old), "journal.signatures")
+    verdict, message = check_of(verify(old), "journal.signatures")
     assert verdict == "fail" and key in message and "rolled back" in message
 
 
@@ -192,7 +192,7 @@ def test_a_copied_signature_shows_no_roll_back(old: OldRepository) -> None:
     key = layout.entry_signature_key(old.journal().head.sequence + 5, "0" * 64)
     old.store.put(key, signature)
     result = verify(old)
-    verdict, message = told(result, "journal.signatures")
+    verdict, message = check_of(result, "journal.signatures")
     assert result["verdict"] == "pass" and verdict == "warn" and key in message and "unknown keys" in message
 
 
@@ -206,14 +206,14 @@ def test_altered_last_entry_is_unproven_on_host_without_high_water_mark(old: Old
     own = {"signing_key": None} if module == "repository_verify" else {"set_id": old.made[0]}
     result = old.call(module, "drill", require_valid=False, **own)
     assert result["verdict"] == "unproven"
-    verdict, message = told(result, "journal.unsigned")
+    verdict, message = check_of(result, "journal.unsigned")
     assert verdict == "unproven" and layout.entry_signature_key(head.sequence, head.sha256) in message
 
 
 @pytest.mark.mutation
 def test_second_signature_by_known_signer_is_reported_as_fork(old: OldRepository) -> None:
     key = plant(old, 3, b"another third entry")
-    verdict, message = told(verify(old), "journal.signatures")
+    verdict, message = check_of(verify(old), "journal.signatures")
     assert verdict == "warn" and key in message and "backup@prod" in message and "forked" in message
 
 
@@ -222,9 +222,9 @@ def test_signatures_by_unknown_keys_only_warn(old: OldRepository) -> None:
     old.store.put("journal/0000000099-0123456789abcdef.sig", b"junk")
     plant(old, 98, b"x", "stranger", "backup@prod")
     result = verify(old)
-    verdict, message = told(result, "journal.signatures")
+    verdict, message = check_of(result, "journal.signatures")
     assert result["verdict"] == "pass" and verdict == "warn" and "2 signatures" in message and "unknown keys" in message
-    assert told(result, "repository.orphans")[0] == "pass"
+    assert check_of(result, "repository.orphans")[0] == "pass"
 
 
 @pytest.mark.no_false_alarm
@@ -236,7 +236,7 @@ def test_lost_race_for_entry_number_leaves_no_finding(old: OldRepository) -> Non
         old.append(entries.VERIFICATION, "drill", subjects=subjects, body=body, journal=journal)
         body = decisions.Verification(2, 1, 0, ()).to_body()
     assert len([one for one in old.store.list("journal") if one.key.endswith(".sig")]) == len(old.journal().entries) + 1
-    assert told(verify(old), "journal.signatures")[0] == "pass"
+    assert check_of(verify(old), "journal.signatures")[0] == "pass"
 
 
 def test_an_empty_repository_is_unproven(role_keys: Path, tmp_path: Path) -> None:
@@ -259,13 +259,13 @@ def test_invalid_options_are_refused(old: OldRepository) -> None:
 
 
 def test_verifications_of_one_part_answer_for_that_part() -> None:
-    def said(part: int, count: int, *wrong: str) -> t.Any:
+    def verification(part: int, count: int, *wrong: str) -> t.Any:
         body = decisions.Verification(count, part, 1, wrong).to_body()
         now = datetime.datetime.now(datetime.timezone.utc)
         return entries.Entry(1, "", None, entries.VERIFICATION, {"repository.json": ""}, {}, "drill@prod", "m", body, now)
 
-    history = [said(1, 2, "a", "b"), said(2, 2, "a")]
+    history = [verification(1, 2, "a", "b"), verification(2, 2, "a")]
     assert decisions.failed(history) == {"a", "b"}
-    assert decisions.failed([*history, said(1, 2)]) == {"a"}
-    assert decisions.failed([*history, said(1, 1, "b")]) == {"b"}
-    assert decisions.failed([*history, said(2, 2), said(1, 2)]) == set()
+    assert decisions.failed([*history, verification(1, 2)]) == {"a"}
+    assert decisions.failed([*history, verification(1, 1, "b")]) == {"b"}
+    assert decisions.failed([*history, verification(2, 2), verification(1, 2)]) == set()

@@ -25,7 +25,7 @@ def line(number: int) -> str:
     return f"ssh-ed25519 {base64.b64encode(wire_string(b'ssh-ed25519') + wire_string(bytes([number]) * 32)).decode()}"
 
 
-BACKUP, DRILL, OPERATOR, STRANGER, SECOND = (line(number) for number in (1, 2, 3, 4, 5))
+BACKUP, DRILL, OPERATOR, UNKNOWN, SECOND = (line(number) for number in (1, 2, 3, 4, 5))
 OPENS, BREAK_GLASS, READER, ALSO_OPENS = (str(pyrage.x25519.Identity.generate().to_public()) for _number in range(4))
 
 
@@ -83,7 +83,7 @@ def test_a_first_run_in_check_mode_has_no_keys_yet(folder: Path) -> None:
 
 
 def test_lines_of_the_operator_stay(folder: Path) -> None:
-    own = {"allowed_signers": f"# mine\nprune@prod {STRANGER}", "database.recipients": f"# an auditor\n{READER}\n\n"}
+    own = {"allowed_signers": f"# mine\nprune@prod {UNKNOWN}", "database.recipients": f"# an auditor\n{READER}\n\n"}
     for name, text in own.items():
         (folder / name).write_text(text, encoding="utf-8")
     call(folder)
@@ -94,7 +94,7 @@ def test_lines_of_the_operator_stay(folder: Path) -> None:
 
 def test_a_key_that_the_operator_has_rotated_is_accepted(folder: Path) -> None:
     old, new = 'valid-before="20260101000000Z"', 'namespaces="journal@caracal-ops",valid-after="20260101000000Z"'
-    (folder / "allowed_signers").write_text(f"backup@prod {old} {STRANGER}\nbackup@prod {new} {BACKUP}\n", encoding="ascii")
+    (folder / "allowed_signers").write_text(f"backup@prod {old} {UNKNOWN}\nbackup@prod {new} {BACKUP}\n", encoding="ascii")
     assert not any("backup@prod" in one for one in call(folder)["added"])
 
 
@@ -113,7 +113,7 @@ def test_hosts_of_one_role_share_a_name_and_come_and_go(folder: Path) -> None:
 
 def test_a_host_comes_after_another_was_rotated(folder: Path) -> None:
     old, new = 'valid-before="20260101000000Z"', 'valid-after="20260101000000Z"'
-    (folder / "allowed_signers").write_text(f"drill@prod {old} {STRANGER}\ndrill@prod {new} {DRILL}\n", encoding="ascii")
+    (folder / "allowed_signers").write_text(f"drill@prod {old} {UNKNOWN}\ndrill@prod {new} {DRILL}\n", encoding="ascii")
     assert any("drill@prod" in one for one in call(folder, drill=[DRILL, SECOND])["added"])
 
 
@@ -122,13 +122,13 @@ def test_no_host_of_several_exchanges_its_key(folder: Path) -> None:
     both: dict[str, t.Any] = {"drill": [DRILL, SECOND], "opens": [OPENS, ALSO_OPENS]}
     call(folder)
     with pytest.raises(KeyProblem):
-        call(folder, drill=[STRANGER, SECOND])
+        call(folder, drill=[UNKNOWN, SECOND])
     with pytest.raises(KeyProblem):
         call(folder, opens=[READER, ALSO_OPENS])
     before = call(folder, **both)["lists"]
     lies: tuple[dict[str, t.Any], ...] = (
-        {"drill": [DRILL, STRANGER]},
-        {"drill": STRANGER},
+        {"drill": [DRILL, UNKNOWN]},
+        {"drill": UNKNOWN},
         {"opens": [READER, ALSO_OPENS]},
         {"opens": READER},
     )
@@ -145,7 +145,7 @@ def test_two_hosts_with_one_key_are_refused(folder: Path) -> None:
     before = call(folder)["lists"]
     hosts: tuple[dict[str, t.Any], ...] = (
         {"drill": [DRILL, DRILL]},
-        {"drill": [DRILL, DRILL, STRANGER]},
+        {"drill": [DRILL, DRILL, UNKNOWN]},
         {"opens": [OPENS, OPENS]},
         {"opens": [OPENS, OPENS, READER]},
     )
@@ -164,7 +164,7 @@ def test_deployments_keep_apart(folder: Path) -> None:
 # Values that a host may report as its key, other than a key that belongs to another host.
 LIES = {
     "nothing": " ",
-    "two keys": f"{BACKUP}\n{STRANGER}",
+    "two keys": f"{BACKUP}\n{UNKNOWN}",
     "a newline": f"{BACKUP}\n",
     "a comment": f"{BACKUP} operator@prod",
     "options": f'namespaces="drill@caracal-ops" {BACKUP}',
@@ -203,7 +203,7 @@ def test_value_that_is_not_one_recipient_is_refused(folder: Path, lie: str) -> N
 @pytest.mark.mutation
 def test_another_key_under_a_listed_name_is_refused_with_both_fingerprints(folder: Path) -> None:
     before = call(folder)["lists"]
-    for given in ({"backup": STRANGER}, {"drill": STRANGER}, {"operator": STRANGER}, {"opens": READER}):
+    for given in ({"backup": UNKNOWN}, {"drill": UNKNOWN}, {"operator": UNKNOWN}, {"opens": READER}):
         with pytest.raises(KeyProblem) as caught:
             call(folder, **given)
         assert caught.value.msg.count("SHA256:") == 2

@@ -157,8 +157,8 @@ def test_an_object_over_its_limit_is_refused(store: LocalStore) -> None:
 def test_missing_parent_of_repository_is_reported(tmp_path: Path) -> None:
     store = LocalStore(str(tmp_path / "not-mounted" / "repository"))
     for write in (lambda: store.put(KEY, b""), lambda: store.check_writable(probe=False), lambda: store.check_writable(probe=True)):
-        said = error_of(write)
-        assert said.startswith("ObjectMissing") and f"{tmp_path}/not-mounted does not exist" in said and "another copy" not in said
+        message = error_of(write)
+        assert message.startswith("ObjectMissing") and f"{tmp_path}/not-mounted does not exist" in message and "another copy" not in message
     assert os.listdir(tmp_path) == []
 
 
@@ -203,11 +203,11 @@ def test_a_symbolic_link_inside_is_never_followed(store: LocalStore, tmp_path: P
         "put": lambda: store.put("sets/a/new", b""),
         "delete": lambda: store.delete(KEY),
     }
-    said = error_of(acts[act])
+    message = error_of(acts[act])
     if where == KEY and act in ("put", "delete", "list"):
-        assert said == "no error"  # the link itself is deleted, does not matter, or is listed
+        assert message == "no error"  # the link itself is deleted, does not matter, or is listed
     else:
-        assert said.startswith(("StorageError", "NoObject")) and ("symbolic link" in said or "not a regular file" in said)
+        assert message.startswith(("StorageError", "NoObject")) and ("symbolic link" in message or "not a regular file" in message)
     assert files(outside) == [KEY] and outside.read(KEY) == b"secret"
 
 
@@ -292,7 +292,7 @@ def test_killed_write_leaves_no_object(store: LocalStore) -> None:
     ],
 )
 def test_system_error_is_reported_with_remedy(number: int, words: str) -> None:
-    with pytest.raises(StorageError, match=words) as caught, folders.told("/srv/backup/x"):
+    with pytest.raises(StorageError, match=words) as caught, folders.translated_errors("/srv/backup/x"):
         raise OSError(number, os.strerror(number))
     assert caught.value.msg.startswith("/srv/backup/x: ") and "\n" not in caught.value.msg
 

@@ -318,11 +318,11 @@ def test_a_lock_is_extended_and_never_shortened(s3: S3Server, locked: S3Store) -
 @pytest.mark.mutation
 def test_a_lock_that_is_not_kept_is_found(s3: S3Server, s3_proxy: t.Any) -> None:
     store = new_store(s3, lock_mode="GOVERNANCE", s3_endpoint=s3_proxy.endpoint)
-    s3_proxy.add("^HEAD .*/sets/a", change=lambda said: said.header("x-amz-object-lock-mode", "NOTHING"))
+    s3_proxy.add("^HEAD .*/sets/a", change=lambda answer: answer.header("x-amz-object-lock-mode", "NOTHING"))
     with pytest.raises(StorageError, match="is locked NOTHING until"):
         store.put("sets/a", b"")
     s3_proxy.faults.clear()
-    s3_proxy.add("^HEAD .*/sets/b", change=lambda said: said.header("x-amz-object-lock-retain-until-date", "2026-01-01T00:00:00Z"))
+    s3_proxy.add("^HEAD .*/sets/b", change=lambda answer: answer.header("x-amz-object-lock-retain-until-date", "2026-01-01T00:00:00Z"))
     with pytest.raises(StorageError, match="until 2026-01-01"):
         store.put("sets/b", b"")
 

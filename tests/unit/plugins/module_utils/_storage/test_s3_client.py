@@ -149,7 +149,7 @@ def test_a_web_identity_is_asked_again_before_its_credentials_end(
 def test_missing_credentials_are_reported(role: str | None) -> None:
     with pytest.raises(Unreachable, match="credentials") as caught:
         client = s3_client.connect(WHERE, Connection(endpoint="http://127.0.0.1:1", region="eu-central-1", role_arn=role))
-        with s3_client.told(WHERE):
+        with s3_client.translated_errors(WHERE):
             client.list_buckets()
     assert "s3_profile" in caught.value.msg or "s3_profile or s3_credentials_file" in caught.value.msg
 
@@ -194,7 +194,7 @@ def tls(tmp_path: Path) -> t.Iterator[tuple[str, str]]:
 
 
 def asked(connection: Connection) -> str:
-    with pytest.raises(BackupError) as caught, s3_client.told(WHERE):
+    with pytest.raises(BackupError) as caught, s3_client.translated_errors(WHERE):
         s3_client.connect(WHERE, connection).list_buckets()
     return caught.value.msg
 

@@ -72,7 +72,7 @@ def refused(kind: type[BackupError], words: str, work: t.Callable[[], object]) -
     assert "\n" not in caught.value.msg and "made by a test" not in caught.value.msg
 
 
-SAID = [
+REFUSALS = [
     (403, "AccessDenied", PermissionMissing, "is not allowed; give this identity the policy in the S3 guide", 1),
     (403, "RequestTimeTooSkewed", StorageError, "the clocks of this host and the store differ; synchronize this host's clock by NTP", 1),
     (403, "InvalidAccessKeyId", Unreachable, "does not accept these credentials", 1),
@@ -86,7 +86,7 @@ SAID = [
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize(("status", "code", "kind", "words", "tries"), SAID, ids=[one[1] for one in SAID])
+@pytest.mark.parametrize(("status", "code", "kind", "words", "tries"), REFUSALS, ids=[one[1] for one in REFUSALS])
 @pytest.mark.parametrize("what", ["small", "begin", "part", "end"])
 def test_request_refused_by_store_is_reported_and_leaves_nothing(
     store: S3Store, s3_proxy: FaultProxy, what: str, status: int, code: str, kind: type[BackupError], words: str, tries: int
@@ -167,12 +167,14 @@ def test_lasting_conflict_is_reported(store: S3Store, s3_proxy: FaultProxy) -> N
 @pytest.mark.parametrize("what", ["part", "end", "small", "copy"])
 def test_false_checksum_is_found(store: S3Store, s3_proxy: FaultProxy, what: str) -> None:
     lie = s3_parts.text(bytes(32))
-    s3_proxy.add(PARTS if what == "part" else "HEAD", change=lambda said: said.header("x-amz-checksum-sha256", lie))
+    s3_proxy.add(PARTS if what == "part" else "HEAD", change=lambda answer: answer.header("x-amz-checksum-sha256", lie))
     if what == "copy":
         s3_proxy.faults.clear()
         s3_proxy.add(
             "PUT .*/objects/.*partNumber=2",
-            change=lambda said: Answer(said.status, [one for one in said.headers if one[0].lower() != "content-length"], _lying(said.body)),
+            change=lambda answer: Answer(
+                answer.status, [one for one in answer.headers if one[0].lower() != "content-length"], _lying(answer.body)
+            ),
         )
 
     def work() -> None:
@@ -273,7 +275,7 @@ def test_a_redirect_leads_to_no_other_host(store: S3Store, s3_proxy: FaultProxy,
     other = Listener()
     address = f"http://127.0.0.1:{other.port}/bucket/key"
     headers = [("Location", address), ("x-amz-bucket-region", region.format(port=other.port))]
-    s3_proxy.add("", change=lambda _said: Answer(status, headers, f"<Error><Endpoint>{address}</Endpoint></Error>".encode()))
+    s3_proxy.add("", change=lambda _answer: Answer(status, headers, f"<Error><Endpoint>{address}</Endpoint></Error>".encode()))
     try:
         for act in (lambda: store.read("sets/a"), lambda: store.put("sets/b", b"x"), lambda: store.list("sets")):
             with pytest.raises(BackupError):

@@ -19,7 +19,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._options.shared
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage import s3_prepare
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.local import LocalStore
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3 import S3Store
-from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3_client import told
+from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.s3_client import translated_errors
 from ansible_collections.caracal_ops.backup.plugins.module_utils._storage.schemes import open_store
 from scenes import s3_policies
 from scenes.fault_proxy import FaultProxy
@@ -39,7 +39,7 @@ def reach(s3: S3Server, bucket: str, user: str = ADMIN, prefix: str = "", **own:
 def destroy(store: S3Store, key: str, **more: t.Any) -> None:
     """Delete the valid version like an attacker, without checking which version counts."""
     (version,) = [one.version for one in store.held(key.rpartition("/")[0]) if one.key == key]
-    with told(key):
+    with translated_errors(key):
         store.bucket.client.delete_object(**store.bucket.named(key), VersionId=version, **more)
 
 

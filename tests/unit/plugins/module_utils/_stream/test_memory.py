@@ -45,5 +45,5 @@ def test_a_file_in_memory_holds_what_it_was_given(mode: int) -> None:
 def test_without_room_it_is_an_error_in_one_line_and_nothing_stays_open() -> None:
     """In a separate process, because a limit cannot be removed again."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    said = subprocess.run([sys.executable, "-c", LIMITED], env=env, check=True, capture_output=True, text=True).stdout
-    assert said.count("\n") == 1 and "ulimit -f" in said
+    output = subprocess.run([sys.executable, "-c", LIMITED], env=env, check=True, capture_output=True, text=True).stdout
+    assert output.count("\n") == 1 and "ulimit -f" in output

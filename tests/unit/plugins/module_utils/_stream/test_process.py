@@ -86,9 +86,9 @@ def test_arguments_reach_the_program_as_they_are() -> None:
 
 def test_stderr_is_kept_bounded() -> None:
     size = 4 * STDERR_LIMIT
-    said = Child(python(f"import sys; sys.stderr.write('x' * {size} + 'end')")).finish()
-    assert len(said) == STDERR_LIMIT
-    assert said.endswith("xend")
+    stderr = Child(python(f"import sys; sys.stderr.write('x' * {size} + 'end')")).finish()
+    assert len(stderr) == STDERR_LIMIT
+    assert stderr.endswith("xend")
 
 
 def test_stderr_is_never_in_a_file() -> None:
@@ -99,8 +99,8 @@ def test_stderr_is_never_in_a_file() -> None:
 def test_a_process_that_is_left_behind_is_not_waited_for() -> None:
     left = "import time; time.sleep(60)"
     code = f"import subprocess, sys; p = subprocess.Popen([sys.executable, '-c', {left!r}]); sys.stderr.write(f'pid {{p.pid}}')"
-    said = Child(python(code)).finish(timeout=30)
-    os.kill(int(said.partition(" ")[2]), signal.SIGKILL)
+    stderr = Child(python(code)).finish(timeout=30)
+    os.kill(int(stderr.partition(" ")[2]), signal.SIGKILL)
 
 
 def test_stderr_that_is_not_utf8_is_still_reported() -> None:

@@ -52,40 +52,40 @@ def cells() -> Progress:
     return made
 
 
-def done(told: Progress) -> int:
-    return int(told.told().split()[2])
+def done(display: Progress) -> int:
+    return int(display.line().split()[2])
 
 
 def words(folder: Path) -> list[str]:
-    told = folder / progress.TOLD
-    return told.read_text(encoding="utf-8").split() if told.exists() else []
+    status = folder / progress.STATUS
+    return status.read_text(encoding="utf-8").split() if status.exists() else []
 
 
-def count(told: Progress, size: int) -> None:
+def count(display: Progress, size: int) -> None:
     for _time in range(1000):
-        told.count(size)
+        display.count(size)
 
 
 def test_bytes_of_all_processes_and_threads_are_counted(folder: Path) -> None:
-    with progress.shown() as told:
-        told.begin("dumping", 100)
-        workers.run_all([(count, (told, size)) for size in range(1, 5)], 4)
-        threads = [threading.Thread(target=count, args=(told, 1)) for _number in range(4)]
+    with progress.shown() as display:
+        display.begin("dumping", 100)
+        workers.run_all([(count, (display, size)) for size in range(1, 5)], 4)
+        threads = [threading.Thread(target=count, args=(display, 1)) for _number in range(4)]
         for one in threads:
             one.start()
         for one in threads:
             one.join()
-        assert done(told) == 14000
+        assert done(display) == 14000
         assert came(lambda: words(folder) == ["dumping", "100", "14000"])
-    assert told.told().strip() == b""
+    assert display.line().strip() == b""
 
 
 def test_progress_without_display_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(progress.FOLDER, raising=False)
-    with progress.shown() as told:
-        assert told is SILENT
-        told.begin("dumping", 1)
-        told.count(1)
+    with progress.shown() as display:
+        assert display is SILENT
+        display.begin("dumping", 1)
+        display.count(1)
 
 
 def others_may_write(folder: Path) -> None:
@@ -105,8 +105,8 @@ def no_lease(folder: Path) -> None:
 @pytest.mark.parametrize("damage", [others_may_write, a_link, no_lease])
 def test_a_folder_that_is_not_ours_alone_is_left_alone(folder: Path, damage: t.Callable[[Path], None]) -> None:
     damage(folder)
-    with progress.shown() as told:
-        assert told is SILENT
+    with progress.shown() as display:
+        assert display is SILENT
     assert not words(folder)
 
 
@@ -140,7 +140,7 @@ def test_impossible_size_still_gives_valid_progress_line(cells: Progress, size: 
         one = threading.Thread(target=cells.count, args=(size,))
         one.start()
         one.join()
-    assert console_line.parse(cells.told().decode()) and len(cells.told()) == progress.LINE
+    assert console_line.parse(cells.line().decode()) and len(cells.line()) == progress.LINE
 
 
 def test_a_stream_counts_what_is_read(cells: Progress) -> None:
@@ -185,10 +185,10 @@ def test_one_that_was_never_renewed_ends_nothing(folder: Path) -> None:
     work = at_work(0.2)
     try:
         assert came(lambda: bool(words(folder)))
-        told = folder / progress.TOLD
+        status = folder / progress.STATUS
         # The file is rewritten again and again, for longer than the term.
-        times = {told.stat().st_mtime_ns}
-        assert came(lambda: times.add(told.stat().st_mtime_ns) or len(times) > 20, pause=0.01)
+        times = {status.stat().st_mtime_ns}
+        assert came(lambda: times.add(status.stat().st_mtime_ns) or len(times) > 20, pause=0.01)
         assert work.poll() is None
     finally:
         work.kill()

@@ -22,7 +22,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._stream import 
 from harness import runs
 from harness.users import only_root
 
-STRANGER = 64999
+FOREIGN_UID = 64999
 
 
 def of_postgres(path: Path) -> None:
@@ -127,10 +127,10 @@ def test_a_folder_that_others_may_pass_hides_nothing(path: Path, mode: int) -> N
 def test_directory_of_another_user_does_not_protect_readable_file(path: Path) -> None:
     path.chmod(0o644)
     path.parent.chmod(0o700)
-    os.chown(path.parent, STRANGER, STRANGER)
+    os.chown(path.parent, FOREIGN_UID, FOREIGN_UID)
     with pytest.raises(KeyProblem):
         of_redis(path)
-    os.chown(path, STRANGER, STRANGER)
+    os.chown(path, FOREIGN_UID, FOREIGN_UID)
     of_redis(path)
 
 

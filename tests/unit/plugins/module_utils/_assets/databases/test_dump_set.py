@@ -130,8 +130,8 @@ def test_reports_changes_below_the_head(tampered: Tampered, caracal_database: Tw
     rows = caracal_database.execute(f"SELECT count(*) FROM {LEAF} WHERE zone_id = '{zone}'")[0][0]
     check = tampered(statement.format(id=row_id, zone=zone))
     assert check["verdict"] == "fail" and check["required"]
-    said = [(one["zone"], one["leaf"], one["says"]) for one in check["details"]["positions"]]
-    assert (zone, LEAF, words.format().format(rows=rows)) in said
+    positions = [(one["zone"], one["leaf"], one["says"]) for one in check["details"]["positions"]]
+    assert (zone, LEAF, words.format().format(rows=rows)) in positions
 
 
 @pytest.mark.mutation

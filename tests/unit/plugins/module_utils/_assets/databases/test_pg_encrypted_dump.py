@@ -186,10 +186,10 @@ def test_a_database_that_is_not_caracals_is_refused(scene: Scene, caracal_databa
 def test_unknown_release_is_reported_and_backed_up(scene: Scene, caracal_database: TwinCluster, caracal_copy: Copier) -> None:
     name = caracal_copy()
     caracal_database.execute("INSERT INTO schema_migrations VALUES ('0004_tomorrow', now())", database=name)
-    told: list[str] = []
-    result = scene.call("pg_encrypted_dump", set_id=ID, databases=[name], warn=told.append)
+    warnings: list[str] = []
+    result = scene.call("pg_encrypted_dump", set_id=ID, databases=[name], warn=warnings.append)
     assert result["databases"][0]["release"] is None and result["changed"]
-    assert len(told) == 1 and name in told[0] and "4 migrations" in told[0] and "\n" not in told[0]
+    assert len(warnings) == 1 and name in warnings[0] and "4 migrations" in warnings[0] and "\n" not in warnings[0]
 
 
 def test_wrong_passwords_are_refused_and_never_repeated(scene: Scene, reader: Reader) -> None:
@@ -274,16 +274,16 @@ def in_child(work: t.Callable[[], t.Any]) -> tuple[int, str]:
     child = context.Process(target=run)
     child.start()
     sender.close()
-    said = ""
+    message = ""
     with contextlib.suppress(EOFError):
-        said = receiver.recv()
+        message = receiver.recv()
     child.join(PATIENCE)
     assert child.exitcode is not None and child.pid is not None
     group = child.pid
     if not came(lambda: not alive(group)):  # workers and tools die with it
         os.killpg(group, signal.SIGKILL)
         raise AssertionError("processes of a killed run live on")
-    return child.exitcode, said
+    return child.exitcode, message
 
 
 def alive(group: int) -> list[str]:
@@ -327,8 +327,8 @@ def test_dump_to_disk_that_fills_up_creates_no_set(committed: Committed, scene: 
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         scene.call("pg_encrypted_dump", set_id=ID)
 
-    code, said = in_child(dump)
-    assert code == 0 and said.startswith("StorageError: ") and "file size limit" in said and "\n" not in said
+    code, message = in_child(dump)
+    assert code == 0 and message.startswith("StorageError: ") and "file size limit" in message and "\n" not in message
     new = left_behind(scene, before, ID)
     assert not [path for path in new if "/parts/" in path]
     assert readable(scene, plaintext(caracal_database)) == [] and scene.sets() == sets
@@ -346,18 +346,18 @@ KILLS = {
 
 
 @pytest.mark.mutation
-@pytest.mark.parametrize("moment", KILLS)
-def test_only_encrypted_removable_files_remain_of_killed_dump(scene: Scene, caracal_database: TwinCluster, moment: str) -> None:
+@pytest.mark.parametrize("point", KILLS)
+def test_only_encrypted_removable_files_remain_of_killed_dump(scene: Scene, caracal_database: TwinCluster, point: str) -> None:
     for leaf in scene.files("objects/**/*"):
         (scene.repository / leaf).unlink()  # so that every partition is stored again
     before, sets = scene.files(), scene.sets()
-    code, said = in_child(lambda: _dump_and_die(scene, KILLS[moment]))
-    assert (code, said) == (-signal.SIGKILL, "")
+    code, message = in_child(lambda: _dump_and_die(scene, KILLS[point]))
+    assert (code, message) == (-signal.SIGKILL, "")
     new = left_behind(scene, before, ID)
     assert new and not [path for path in new if "/parts/" in path]
     assert readable(scene, plaintext(caracal_database)) == [] and scene.sets() == sets
     scene.refused("backup_set", OptionError, "no artifact", check_mode=False, state="committed", set_id=ID)
-    _wait_until_nobody_is_alone(caracal_database)
+    _wait_until_orphans_ended(caracal_database)
     scene.backup()
     assert len(scene.sets()) == len(sets) + 1 and scene.call("backup_set_verify")["verdict"] == "pass"
     scene.call("backup_set", state="aborted", set_id=ID)
@@ -390,7 +390,7 @@ def _dump_and_die(scene: Scene, now: t.Callable[[str, int], bool]) -> None:
     scene.call("pg_encrypted_dump", set_id=ID)
 
 
-def _wait_until_nobody_is_alone(source: TwinCluster) -> None:
+def _wait_until_orphans_ended(source: TwinCluster) -> None:
     """Wait, because the server notices the death of a client with a delay."""
     query = "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE '% alone'"
     eventually(lambda: source.execute(query, database="postgres") == [(0,)])

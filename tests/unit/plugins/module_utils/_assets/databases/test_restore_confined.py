@@ -84,15 +84,15 @@ def test_hanging_pg_restore_ends_with_its_parent_process(fresh_cluster: FreshClu
     child = subprocess.Popen([*words, "--list"])
     waiting = ["pgrep", "--full", f"^sleep {re.escape(seconds)}$"]
 
-    def said() -> int:
+    def status() -> int:
         return subprocess.run(waiting, capture_output=True, check=False).returncode
 
     try:
-        eventually(lambda: said() == 0)
+        eventually(lambda: status() == 0)
     finally:
         child.kill()
         child.wait()
-    eventually(lambda: said() == 1)
+    eventually(lambda: status() == 1)
 
 
 @pytest.mark.mutation

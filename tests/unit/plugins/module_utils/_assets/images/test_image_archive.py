@@ -79,8 +79,8 @@ def test_image_is_restored_in_the_format_of_the_engine(hosted: tuple[Scene, Engi
     assert [one["shared"] for one in result["images"]] == [False, False] and result["bytes"] == result["bytes_written"] > 0
     # Two configurations and three layers. One layer is in both images, and one image has it twice.
     assert len(scene.files(IMAGES)) == 5
-    told = manifest(scene)
-    assert [one["image_id"] for one in told["images"]] == sorted((ONE[0], NEXT[0]))
+    stored = manifest(scene)
+    assert [one["image_id"] for one in stored["images"]] == sorted((ONE[0], NEXT[0]))
     for image in (ONE, NEXT):
         seen = passing.look(image_scene.saver(saved(scene, image))().__enter__(), image[0])
         assert list(seen.documents) == [image[0]]
@@ -96,8 +96,8 @@ def test_image_referenced_by_an_index_is_stored_with_the_index(hosted: tuple[Sce
     image = image_scene.described(NEXT)
     engine.images[image[0]] = ([], image[1])
     commit(scene, engine, image)
-    (told,) = manifest(scene)["images"]
-    assert len(told["documents"]) == 3 and told["documents"][0] == image[0]
+    (stored,) = manifest(scene)["images"]
+    assert len(stored["documents"]) == 3 and stored["documents"][0] == image[0]
     assert len(passing.look(image_scene.saver(saved(scene, image))().__enter__(), image[0]).layers) == 2
     assert kept_images.check(drilling(scene)).verdict == "pass"
 
@@ -222,12 +222,12 @@ def test_an_engine_that_hands_out_something_else_later_is_refused(hosted: tuple[
     scene, engine = hosted
     look = passing.look
 
-    def looked(source: t.Any, image_id: str) -> passing.Seen:
+    def seen_once(source: t.Any, image_id: str) -> passing.Seen:
         seen = look(source, image_id)
         engine.images[ONE[0]] = ([], hostile()["another layer"])
         return seen
 
-    monkeypatch.setattr(passing, "look", looked)
+    monkeypatch.setattr(passing, "look", seen_once)
     set_id = scene.new_id()
     with pytest.raises(TamperedData):
         keep(scene, engine, ONE, set_id=set_id)

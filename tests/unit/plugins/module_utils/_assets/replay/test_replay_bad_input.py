@@ -127,8 +127,8 @@ def test_unreadable_file_is_reported_with_a_remedy(bad: ReplayFolder) -> None:
     os.close(write_end)
     os.waitpid(child, 0)
     with open(read_end, "rb") as stream:
-        said = stream.read().decode()
-    assert f" cannot read {path}; " in said and f"run as uid {path.stat().st_uid} or as root" in said
+        message = stream.read().decode()
+    assert f" cannot read {path}; " in message and f"run as uid {path.stat().st_uid} or as root" in message
 
 
 @pytest.mark.mutation

@@ -37,23 +37,23 @@ class Service:
         self._log = folder.volume / "log"
         self._log.touch()
         self._read = 0
-        self._said: dict[str, set[str]] = {"w": set(), "f": set(), "d": set()}
+        self._ids: dict[str, set[str]] = {"w": set(), "f": set(), "d": set()}
         command = [sys.executable, replay_folders.__file__, str(folder.path), str(self._log), str(seed)]
         self._process = subprocess.Popen(command)
 
-    def said(self, kind: str) -> set[str]:
+    def ids(self, kind: str) -> set[str]:
         """Return the IDs in the log's lines of `kind`. A line that is being written is left out."""
         with open(self._log, encoding="ascii") as log:
             log.seek(self._read)
             new = log.read().rpartition("\n")[0]
         for line in new.split("\n") if new else ():
-            self._said[line[0]].add(line[2:])
+            self._ids[line[0]].add(line[2:])
         self._read += len(new) + 1 if new else 0
-        return set(self._said[kind])
+        return set(self._ids[kind])
 
     def wait_for(self, count: int) -> None:
         """Wait until this many events are durable."""
-        eventually(lambda: len(self.said("f")) >= count or self._process.poll() is not None, pause=0.01)
+        eventually(lambda: len(self.ids("f")) >= count or self._process.poll() is not None, pause=0.01)
         assert self._process.poll() is None
 
     def stop(self) -> None:
@@ -92,9 +92,9 @@ def check(union: t.Mapping[str, bytes], durable: set[str], writer: Service) -> i
     found = events(content for name, content in union.items() if not name.startswith(INCOMPLETE))
     assert all(content.endswith(b"\n") for name, content in union.items() if content and not name.startswith(INCOMPLETE))
     assert len(found) == len(set(found))
-    drained = writer.said("d")
+    drained = writer.ids("d")
     assert durable - set(found) <= drained
-    assert set(found) <= writer.said("w")
+    assert set(found) <= writer.ids("w")
     return len(found)
 
 
@@ -103,10 +103,10 @@ def test_two_passes_over_busy_directory_lose_no_event(tmp_path: Path) -> None:
     busy, seen, drained, longer = folder(tmp_path / "busy"), 0, 0, 0
     with service(busy, 1) as writer:
         for pair in range(PAIRS):
-            durable = writer.said("f")
+            durable = writer.ids("f")
             first, members = read(busy, None)
-            writer.wait_for(len(writer.said("f")) + (1, 400)[pair % 2])  # in the same file, or many files later
-            between = writer.said("f")  # every event durable before pass 2 begins is in one of the two
+            writer.wait_for(len(writer.ids("f")) + (1, 400)[pair % 2])  # in the same file, or many files later
+            between = writer.ids("f")  # every event durable before pass 2 begins is in one of the two
             second, others = read(busy, first)
             assert second.other == [] and first.unparsable == second.unparsable == []
             seen += check({**members, **others}, durable | between, writer)
@@ -136,7 +136,7 @@ def test_sets_from_busy_directory_lose_no_event(dumped: Scene, tmp_path: Path) -
         for number in range(WHOLE_SETS):
             scene, copy = dumped.copy(tmp_path / f"scene-{number}"), folder(tmp_path / f"copy-{number}")
             archive(scene, 1, busy)
-            durable = writer.said("f")
+            durable = writer.ids("f")
             archive(scene, 2, busy)
             commit(scene)
             restore(scene, copy)

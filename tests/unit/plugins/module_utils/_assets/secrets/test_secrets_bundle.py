@@ -244,18 +244,18 @@ def test_no_secret_value_appears_in_output_repository_or_processes(deployment: D
     needles = [form for value in values for form in forms(value)]
     with Watch() as watch:
         set_id = deployment.opened()
-        told = play(deployment, "secrets_bundle", set_id=set_id, reading=1, **deployment.sources(**others))
+        output = play(deployment, "secrets_bundle", set_id=set_id, reading=1, **deployment.sources(**others))
         deployment.scene.call("pg_encrypted_dump", set_id=set_id)
-        told += json.dumps(contents_of_parts(deployment, set_id))
-        told += play(deployment, "secrets_bundle", set_id=set_id, reading=2, **deployment.sources(**others))
-        told += json.dumps(contents_of_parts(deployment, set_id))
+        output += json.dumps(contents_of_parts(deployment, set_id))
+        output += play(deployment, "secrets_bundle", set_id=set_id, reading=2, **deployment.sources(**others))
+        output += json.dumps(contents_of_parts(deployment, set_id))
         deployment.commit(set_id)
         target = {"directory": str(deployment.target), "identity_files": [str(deployment.identity)]}
-        told += play(deployment, "secrets_restore", **target)
+        output += play(deployment, "secrets_restore", **target)
     assert contents(deployment.target) == contents(deployment.directory)
-    assert '"changed": true' in told and "caracalAdminToken" in told and "module_args" in told
+    assert '"changed": true' in output and "caracalAdminToken" in output and "module_args" in output
     assert watch.seen and any(b"secrets_bundle" in one for one in watch.seen)
-    places = {"output": told.encode(), **{str(index): one for index, one in enumerate(watch.seen)}}
+    places = {"output": output.encode(), **{str(index): one for index, one in enumerate(watch.seen)}}
     places.update({name: content for name, (_mode, content) in contents(deployment.scene.repository).items()})
     assert len(places) > 20
     assert [(name, needle) for needle in needles for name, content in places.items() if needle in content] == []

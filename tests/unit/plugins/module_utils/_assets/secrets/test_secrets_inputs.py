@@ -166,7 +166,7 @@ def test_ignores_temporary_files_of_a_killed_restore(made: Deployment) -> None:
     assert ".caracal-ops-0011223344556677" in contents(made.directory)
 
 
-def told_with(made: Deployment, environment: str) -> list[str]:
+def warnings_with(made: Deployment, environment: str) -> list[str]:
     """Return warnings about a `caracal.env`. None of them may contain a value."""
     warned: list[str] = []
     given = made.sources(environment_file=str(made.file("caracal.env", environment)))
@@ -179,11 +179,13 @@ def told_with(made: Deployment, environment: str) -> list[str]:
 @pytest.mark.mutation
 def test_warns_of_environment_keys_that_override_files(made: Deployment) -> None:
     same = (made.directory / "auditHmacKey").read_text()
-    told = told_with(made, f"export SECRET_STORE_KEK='{KEY}'\nAUDIT_HMAC_KEY={same}\nCARACAL_API_DB_PASSWORD=\"{KEY}\"\n")
-    assert len(told) == 3 and all(one.endswith("; keep the value only in the file") for one in told), told
-    assert "sets CARACAL_API_DB_PASSWORD, which overrides the file apiDbPassword, with another value" in told[0]
-    assert "sets AUDIT_HMAC_KEY, which overrides the file auditHmacKey, currently with the same value" in told[1]
-    assert "sets SECRET_STORE_KEK, which overrides the file secretStoreKek, with another value, so the value in the file is not" in told[2]
+    warnings = warnings_with(made, f"export SECRET_STORE_KEK='{KEY}'\nAUDIT_HMAC_KEY={same}\nCARACAL_API_DB_PASSWORD=\"{KEY}\"\n")
+    assert len(warnings) == 3 and all(one.endswith("; keep the value only in the file") for one in warnings), warnings
+    assert "sets CARACAL_API_DB_PASSWORD, which overrides the file apiDbPassword, with another value" in warnings[0]
+    assert "sets AUDIT_HMAC_KEY, which overrides the file auditHmacKey, currently with the same value" in warnings[1]
+    assert (
+        "sets SECRET_STORE_KEK, which overrides the file secretStoreKek, with another value, so the value in the file is not" in warnings[2]
+    )
 
 
 @pytest.mark.no_false_alarm
@@ -195,4 +197,4 @@ def test_no_warning_if_the_environment_overrides_no_file(made: Deployment) -> No
         "STS_ADMIN_TOKEN=x",
         "REDIS_PASSWORD=x",
     ]
-    assert told_with(made, "\n".join(lines)) == []
+    assert warnings_with(made, "\n".join(lines)) == []

@@ -90,15 +90,15 @@ def test_second_run_changes_nothing_and_check_mode_predicts(streams: Streams, so
     streams.commit()
     target = start()
     given = {**target.login, "confirm": [target.confirmation], "set_id": streams.set_id}
-    told = streams.scene.call("redis_stream_restore", check_mode=True, **given)
+    preview = streams.scene.call("redis_stream_restore", check_mode=True, **given)
     assert target.client.dbsize() == 0
     done = streams.restore(target)
-    assert told["streams"] == done["streams"] and told["changed"]
+    assert preview["streams"] == done["streams"] and preview["changed"]
 
 
 def test_fields_are_not_printed_or_stored_in_plaintext(streams: Streams, source: RedisServer) -> None:
     source.run("XADD", "caracal.audit.events", "1795564700000-0", "secretfield", "secretvalue")
-    told = repr([streams.read(source, 1), streams.read(source, 2)])
-    assert "secret" not in told
+    output = repr([streams.read(source, 1), streams.read(source, 2)])
+    assert "secret" not in output
     stored = b"".join(path.read_bytes() for path in streams.scene.repository.rglob("*") if path.is_file())
     assert b"secretvalue" not in stored and b"secretfield" not in stored

@@ -197,10 +197,10 @@ def test_large_entries_are_read_in_small_pages(streams: Streams, start: Start) -
 def test_warns_of_settings_that_lose_events_and_dead_letters(streams: Streams, start: Start) -> None:
     source = provisioned(start(8, "--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"))
     source.run("XADD", f"{STREAM}.dlq", "1-1", "n", 1)
-    told: list[str] = []
+    warnings: list[str] = []
     for number in (1, 2):
-        streams.scene.call("redis_stream_snapshot", warn=told.append, set_id=streams.set_id, reading=number, **source.login)
-    assert [text.split(":")[0].split(";")[0] for text in told] == [
+        streams.scene.call("redis_stream_snapshot", warn=warnings.append, set_id=streams.set_id, reading=number, **source.login)
+    assert [text.split(":")[0].split(";")[0] for text in warnings] == [
         "maxmemory-policy is allkeys-lru",
         "appendonly is off",
         f"stream {STREAM}.dlq contains 1 dead letters",
@@ -218,7 +218,7 @@ def test_reports_undelivered_entries_and_unknown_groups(streams: Streams, source
 def test_a_healthy_source_warns_of_nothing(streams: Streams, start: Start) -> None:
     source = provisioned(start(8, "--appendonly", "yes", "--maxmemory", "100mb", "--maxmemory-policy", "noeviction"))
     source.run("XADD", STREAM, "1-1", "n", 1)
-    told: list[str] = []
+    warnings: list[str] = []
     for number in (1, 2):
-        streams.scene.call("redis_stream_snapshot", warn=told.append, set_id=streams.set_id, reading=number, **source.login)
-    assert told == []
+        streams.scene.call("redis_stream_snapshot", warn=warnings.append, set_id=streams.set_id, reading=number, **source.login)
+    assert warnings == []

@@ -139,19 +139,19 @@ def test_checkpoint_records_blocks_with_new_rows(source: Source) -> None:
     assert (made["changed"], made["verdict"], made["rows"]) == (True, "pass", 40)
     assert (made["base"], made["since"]) == (first_set.entry.sequence, f"set {first_set.set_id}")
     assert made["blocks_not_read"] > 0 and f", {made['blocks_not_read']} of them " in made["checks"][0]["message"]
-    told = parse(path.read_text())
-    assert told["caracal_backup_checkpoint_rows"] == {(("deployment", "prod"),): 40}
-    assert [dict(labels)["verdict"] for labels, value in told["caracal_backup_checkpoint_verdict"].items() if value] == ["pass"]
+    measured = parse(path.read_text())
+    assert measured["caracal_backup_checkpoint_rows"] == {(("deployment", "prod"),): 40}
+    assert [dict(labels)["verdict"] for labels, value in measured["caracal_backup_checkpoint_verdict"].items() if value] == ["pass"]
     now = everything(source)
     assert set(stored(source.scene, made["checkpoint"])) == now - before and made["blocks"] == len(now - before) == 2
     known = baseline.load(opened(source.scene))
     assert set(known.blocks) == now and made["zones"] == len({block.key[:2] for block in now})
     assert (known.name, known.release, known.problem) == (f"checkpoint {made['checkpoint']}", "v1.0.0", "")
     (entry,) = opened(source.scene).journal.of_kind("checkpoint")
-    said = records.checkpoint(entry)
-    assert (said.database, said.base, said.standby, said.family) == (source.database, made["base"], False, "secret_store")
+    record = records.checkpoint(entry)
+    assert (record.database, record.base, record.standby, record.family) == (source.database, made["base"], False, "secret_store")
     assert (made["journal_head"], known.sequence) == (opened(source.scene).head, entry.sequence)
-    assert known.time == said.snapshot_time
+    assert known.time == record.snapshot_time
     assert made["diff"]["before"] != made["diff"]["after"] and f"audit {source.quiet} " in made["diff"]["after"]
 
 
@@ -543,16 +543,16 @@ def test_playbook_reports_checkpoints_and_findings(twin_cluster: TwinFactory, tm
     cluster = twin_cluster()
     scene = scenes.make(tmp_path / "scene", cluster.info.socket_dir)
     scene.call("backup_set", state="open", create_repository=True)
-    said = []
+    outputs = []
     for arguments in (("--check", "--diff"), ("--diff",), ()):
         play = Play(MODULE, backup_settings(scene), tmp_path, arguments)
         assert play.ended() == 0, play.output()
-        said.append(play.output())
-        scene.is_clean(said[-1])
-    assert "would be entered: " in said[0] and " entered: " in said[1] and "No new rows" in said[2]
-    assert all("Validating arguments against arg spec" in one for one in said), said[0]
-    assert "changed=1" in said[0] and "changed=1" in said[1] and "changed=0" in said[2]
-    assert f"+audit {zones(cluster)[0]} " in said[1]
+        outputs.append(play.output())
+        scene.is_clean(outputs[-1])
+    assert "would be entered: " in outputs[0] and " entered: " in outputs[1] and "No new rows" in outputs[2]
+    assert all("Validating arguments against arg spec" in one for one in outputs), outputs[0]
+    assert "changed=1" in outputs[0] and "changed=1" in outputs[1] and "changed=0" in outputs[2]
+    assert f"+audit {zones(cluster)[0]} " in outputs[1]
     cluster.execute(FREELY, f"DELETE FROM audit_events WHERE zone_id = '{zones(cluster)[0]}' AND chain_seq > 50")
     play = Play(MODULE, backup_settings(scene), tmp_path)
     assert play.ended() != 0 and "truncated: the head is 50" in play.output()

@@ -46,8 +46,8 @@ def begin(leaf: str) -> dt.datetime:
     return dt.datetime(int(leaf[-7:-3]), int(leaf[-2:]), 1, tzinfo=dt.timezone.utc)
 
 
-def days_since(moment: dt.datetime) -> int:
-    return (dt.datetime.now(dt.timezone.utc) - moment).days
+def days_since(when: dt.datetime) -> int:
+    return (dt.datetime.now(dt.timezone.utc) - when).days
 
 
 def first_number(world: World, leaf: str, place: int) -> int:

@@ -75,16 +75,16 @@ def test_metrics_report_the_last_archived_hour(place: ArchiveScene, tmp_path: Pa
     path = tmp_path / "archive.prom"
     place.fill(check_mode=True, metrics_file=str(path))
     assert not path.exists()
-    made, whose = place.fill(metrics_file=str(path)), (("deployment", "prod"),)
+    made, labels = place.fill(metrics_file=str(path)), (("deployment", "prod"),)
     found = parse(path.read_text())
     end = dt.datetime.strptime(f"{made['last_hour']}+0000", "%Y-%m-%dT%H%z") + dt.timedelta(hours=1)
-    assert found["caracal_backup_archive_last_hour_timestamp_seconds"] == {whose: end.timestamp()}
+    assert found["caracal_backup_archive_last_hour_timestamp_seconds"] == {labels: end.timestamp()}
     copied = found["caracal_backup_archive_copied_exports"]
-    assert copied == found["caracal_backup_archive_exports"] == {whose: len(place.stored())} and made["archived"]
+    assert copied == found["caracal_backup_archive_exports"] == {labels: len(place.stored())} and made["archived"]
     newest(place).write_bytes(b"PAR1 other PAR1")
     place.fill(metrics_file=str(path))
     again = parse(path.read_text())
-    assert again["caracal_backup_archive_faults"] == {whose: 1} and again["caracal_backup_archive_copied_exports"] == {whose: 0}
+    assert again["caracal_backup_archive_faults"] == {labels: 1} and again["caracal_backup_archive_copied_exports"] == {labels: 0}
 
 
 def test_late_hour_gets_a_separate_journal_entry(place: ArchiveScene) -> None:
@@ -263,12 +263,12 @@ def test_policy_of_the_guide_is_enough_for_a_source_bucket(place: ArchiveScene, 
         s3.client.put_object(Bucket=bucket, Key=str(path.relative_to(place.source)), Body=path.read_bytes())
     policy = re.search(r":caption: Policy for the source\n\n((?:   .*\n)+)", GUIDE.read_text(encoding="utf-8"))
     assert policy
-    said = json.loads(policy[1].replace("EXPORTS", bucket))
-    for statement in said["Statement"]:
+    document = json.loads(policy[1].replace("EXPORTS", bucket))
+    for statement in document["Statement"]:
         statement["Principal"] = {"AWS": f"arn:aws:iam::000000000000:user/{BACKUP}"}
     login = {f"source_{name}": value for name, value in s3.options(BACKUP).items()}
     place.scene.refused(MODULE, PermissionMissing, source=f"s3://{bucket}", archive=place.archive, **login)
-    s3.client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(said))
+    s3.client.put_bucket_policy(Bucket=bucket, Policy=json.dumps(document))
     made = place.fill(source=f"s3://{bucket}", **login)
     assert len(made["archived"]) == len(list(place.source.rglob("*.parquet")))
     assert place.verify()["verdict"] == "pass"

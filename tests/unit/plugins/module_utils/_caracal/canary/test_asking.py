@@ -9,16 +9,16 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import asking
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import API, STS, Refused, Said, Services
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import API, STS, Answer, Refused, Services
 from scenes.scripted_services import ADMIN_TOKEN, Line, ask, services
 
 
 def test_answer_is_reported_in_one_line() -> None:
     line = Line(API, "GET", "/v1/zones", 403, {"error": "access_denied", "error_description": "policy\ndenied\u202e", "requestId": "x"})
     with services(line) as (asked, script):
-        said = asked.api("GET", "/v1/zones")
-    assert str(said) == 'api answered 403 access_denied "policy denied\ufffd"'
-    assert said.facts == {"service": "api", "status": 403, "error": "access_denied", "description": "policy denied\ufffd"}
+        answer = asked.api("GET", "/v1/zones")
+    assert str(answer) == 'api answered 403 access_denied "policy denied\ufffd"'
+    assert answer.facts == {"service": "api", "status": 403, "error": "access_denied", "description": "policy denied\ufffd"}
     assert script.asked[0].headers["authorization"] == f"Bearer {ADMIN_TOKEN}"
 
 
@@ -27,10 +27,10 @@ def test_secrets_in_an_answer_are_masked() -> None:
     words = f"token {ADMIN_TOKEN} and cs_0123 are wrong " + "x" * 1000
     with services(Line(STS, "GET", "/", 401, {"error": "cs_0123", "error_description": words})) as (asked, _script):
         asked.hide("cs_0123")
-        said = asked.asking(ask).call(STS, "GET", "/")
-    told = f"{said} {said.facts} {said!r}"
-    assert ADMIN_TOKEN not in told and "cs_0123" not in told
-    assert said.description.startswith("token (secret) and (secret) are wrong") and len(said.description) == asking.TOLD
+        answer = asked.asking(ask).call(STS, "GET", "/")
+    text = f"{answer} {answer.facts} {answer!r}"
+    assert ADMIN_TOKEN not in text and "cs_0123" not in text
+    assert answer.description.startswith("token (secret) and (secret) are wrong") and len(answer.description) == asking.TEXT_LIMIT
 
 
 @pytest.mark.parametrize("body", ["", "no json", "[1]", '"text"', "null", '{"error": {"code": 1}, "error_description": 5}', "\xff"])
@@ -46,9 +46,9 @@ def test_reports_a_service_that_does_not_answer() -> None:
 
 
 def test_a_step_must_have_its_status_and_its_fields() -> None:
-    good = Said(API, 201, content={"id": "a", "client_secret": "b"})
+    good = Answer(API, 201, content={"id": "a", "client_secret": "b"})
     assert asking.expect("zone", good, 201, "id", "client_secret") == ("a", "b")
-    for wrong in (Said(API, 200, content={"id": "a"}), Said(API, 201, content={"id": 7}), Said(API, 201), Said(API, None)):
+    for wrong in (Answer(API, 200, content={"id": "a"}), Answer(API, 201, content={"id": 7}), Answer(API, 201), Answer(API, None)):
         with pytest.raises(Refused) as raised:
             asking.expect("zone", wrong, 201, "id")
         assert raised.value.step == "zone"

@@ -43,8 +43,8 @@ def judge(
     with services(line) as (asked, _script):
         made = exchange.ask(asked, application, "canary:read")
         found = exchange.judge(made, application, kids, reasons)
-    told = f"{found} {made!r} {application!r}"
-    assert SECRET not in told and "signature" not in told.replace("token issuance", "")
+    text = f"{found} {made!r} {application!r}"
+    assert SECRET not in text and "signature" not in text.replace("token issuance", "")
     return found
 
 

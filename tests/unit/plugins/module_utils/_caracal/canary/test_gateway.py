@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import gateway
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import COORDINATOR, GATEWAY, Refused, Said
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import COORDINATOR, GATEWAY, Answer, Refused
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.dialect import Dialect
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.exchange import Application
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.gateway import Asked, Upstream
@@ -23,15 +23,15 @@ OPERATORS = Application("z-1", "a-1", "cs", "resource://canary")
 UPSTREAM = Upstream(ask, "nonce-of-the-drill")
 PASSED = {"X-Caracal-Token-Expires-In": "900"}
 ONE_SHOT, REUSABLE = Dialect(SECRET_STORE, True), Dialect(ZONE_KEK, False)
-GONE = Said(GATEWAY, None, description="nobody")
+GONE = Answer(GATEWAY, None, description="nobody")
 
 
 def answer(status: int, body: t.Any = None, *, passed: bool = False, **error: t.Any) -> Line:
     return Line(GATEWAY, "GET", "/path", status, error or body, PASSED if passed else {})
 
 
-def refused(status: int, description: str) -> Said:
-    return Said(GATEWAY, status, "invalid_token", description)
+def refused(status: int, description: str) -> Answer:
+    return Answer(GATEWAY, status, "invalid_token", description)
 
 
 def judge(line: Line, upstream: Upstream | None = None, left: t.Sequence[str] = ()) -> Check:
@@ -85,16 +85,16 @@ def test_an_answer_that_did_not_come_from_our_upstream_is_a_fault() -> None:
 @pytest.mark.parametrize(
     ("said", "yes"), [(refused(502, "upstream unreachable"), True), (refused(401, "session revoked"), False), (GONE, False)]
 )
-def test_which_requests_have_an_audit_event(said: Said, yes: bool) -> None:
+def test_which_requests_have_an_audit_event(said: Answer, yes: bool) -> None:
     assert gateway.audited(Asked("r", said)) is yes
 
 
 def test_verdict_of_a_request_that_stopped_before_the_gateway() -> None:
-    denied = Refused("exchange for the delegated token", Said("sts", 403, "access_denied", "policy denied (role_scope_mismatch)"))
+    denied = Refused("exchange for the delegated token", Answer("sts", 403, "access_denied", "policy denied (role_scope_mismatch)"))
     assert gateway.stopped(denied, OPERATORS).verdict == UNPROVEN
     ours = Application("z-1", "a-1", "cs", "resource://canary", ours=True)
     assert gateway.stopped(denied, ours).verdict == FAIL
-    broken = gateway.stopped(Refused("delegation", Said(COORDINATOR, 401, "invalid_token")), OPERATORS)
+    broken = gateway.stopped(Refused("delegation", Answer(COORDINATOR, 401, "invalid_token")), OPERATORS)
     assert broken.verdict == FAIL and "delegation: coordinator answered 401 invalid_token" in broken.message
 
 
@@ -147,15 +147,15 @@ def test_token_of_a_revoked_session_must_be_refused(status: int, description: st
     ("second", "verdict"),
     [
         (refused(401, "token replay detected"), PASS),
-        (Said(GATEWAY, 200), FAIL),
+        (Answer(GATEWAY, 200), FAIL),
         (refused(401, "invalid subject_token"), FAIL),
         (refused(503, "revocation state unavailable"), UNPROVEN),
         (GONE, UNPROVEN),
         (None, UNPROVEN),
     ],
 )
-def test_second_use_of_a_token_must_be_refused(second: Said | None, verdict: str) -> None:
-    first = Asked("r", Said(GATEWAY, 200))
+def test_second_use_of_a_token_must_be_refused(second: Answer | None, verdict: str) -> None:
+    first = Asked("r", Answer(GATEWAY, 200))
     assert gateway.replayed(first, second, ONE_SHOT).verdict == verdict
     found = gateway.replayed(first, second, REUSABLE)
     assert (found.verdict, found.required) == (NOT_APPLICABLE, False)

@@ -57,7 +57,7 @@ def test_request_order_of_a_delegated_session() -> None:
     assert (form["scope"], form["agent_session_id"], form["delegation_edge_id"]) == (["canary:read"], ["s-2"], ["e-1"])
     assert gateway.headers["authorization"] == "Bearer delegated-token"
     assert {one.headers["authorization"] for one in script.asked if one.service == COORDINATOR} == {"Bearer bootstrap-token"}
-    assert made.gateway is not None and made.gateway.said.status == 200 and not made.left and made.stopped is None
+    assert made.gateway is not None and made.gateway.answer.status == 200 and not made.left and made.stopped is None
     assert made.again is not None and made.again.description == "token replay detected"
 
 
@@ -71,7 +71,7 @@ def test_request_order_of_an_application() -> None:
     assert script.steps() == ["sts POST /oauth/2/token", "gateway GET /path"]
     assert urllib.parse.parse_qs(script.asked[0].body)["scope"] == ["canary:read"]
     assert script.asked[1].headers["authorization"] == "Bearer bootstrap-token"
-    assert made.gateway is not None and made.gateway.said.status == 200
+    assert made.gateway is not None and made.gateway.answer.status == 200
 
 
 @pytest.mark.mutation
@@ -94,7 +94,7 @@ def test_failed_step_is_named_and_sessions_are_ended(broken: Line, step: str, en
     failing = Line(broken.service, broken.method, broken.path, 503, {"error": "broken"})
     made, script = go(NEW, *(failing if line is broken else line for line in WHOLE))
     assert made.stopped is not None and made.stopped.step == step and made.gateway is None
-    assert made.stopped.said.facts == {"service": broken.service, "status": 503, "error": "broken", "description": ""}
+    assert made.stopped.answer.facts == {"service": broken.service, "status": 503, "error": "broken", "description": ""}
     assert [one.path.rpartition("/")[2] for one in script.asked if one.method == "DELETE"] == ended
 
 

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary import self_made
-from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import API, STS, Refused, Said
+from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.asking import API, STS, Answer, Refused
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.canary.dialect import Dialect
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.releases import SECRET_STORE, ZONE_KEK
 from ansible_collections.caracal_ops.backup.plugins.module_utils._report.check import FAIL, PASS
@@ -135,4 +135,4 @@ def test_restored_zone_denies_an_unknown_resource() -> None:
 def test_restored_zone_that_does_not_deny_fails(lines: list[Line], step: str) -> None:
     with services(*lines) as (asked, _script), pytest.raises(Refused) as raised:
         self_made.probe(asked, "z-1")
-    assert raised.value.step == step and isinstance(raised.value.said, Said)
+    assert raised.value.step == step and isinstance(raised.value.answer, Answer)

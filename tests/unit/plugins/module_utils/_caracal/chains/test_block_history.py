@@ -76,7 +76,7 @@ def compare(
     return block_history.compare(Baseline(tuple(blocks_of(before)), NAME, **known), blocks_of(now), leaves, reread, detected)
 
 
-def said(check: Check) -> list[tuple[str, str, str, int, int, str]]:
+def positions(check: Check) -> list[tuple[str, str, str, int, int, str]]:
     return [tuple(one[name] for name in ("kind", "zone", "leaf", "low", "high", "says")) for one in check.details["positions"]]
 
 
@@ -180,14 +180,14 @@ def test_a_fault_below_a_head_is_found_and_named(fault: str) -> None:
     now, position = FAULTS[fault]
     check = compare(now)
     assert check.verdict == FAIL
-    assert position in said(check)
+    assert position in positions(check)
     assert check.message.startswith(f"audit rows differ from {NAME}: audit chain of zone "), check.message
 
 
 @pytest.mark.mutation
 @pytest.mark.parametrize("fault", ["tail cut by one", "tail cut across leaves", "zone gone", "content", "row put in"])
 def test_one_fault_is_one_finding(fault: str) -> None:
-    assert len(said(compare(FAULTS[fault][0]))) == 1
+    assert len(positions(compare(FAULTS[fault][0]))) == 1
 
 
 @pytest.mark.mutation
@@ -208,7 +208,7 @@ def test_dropped_partition_may_have_contained_the_head() -> None:
 def test_more_rows_without_number_are_unproven(zone: str) -> None:
     check = compare([*BEFORE, Event("june", zone, None, "other")])
     assert check.verdict == UNPROVEN
-    assert [one[:2] for one in said(check)] == [("unnumbered_rows", zone)]
+    assert [one[:2] for one in positions(check)] == [("unnumbered_rows", zone)]
     assert (check.details["acknowledged"], check.details.get("recorded", [])) == (0, [])
     assert "new rows cannot be distinguished from old ones" in check.message
 
@@ -241,7 +241,7 @@ def after(today: str | None, now: t.Sequence[Event] = REHASHED, family: str = "z
 @pytest.mark.parametrize("release", [NEW, "v2026.06.25-rc.1"])
 def test_chain_rehashed_by_a_new_release_is_a_warning(release: str) -> None:
     check = after(release, [*REHASHED, GROWN])
-    assert (check.verdict, {kind for kind, *_rest in said(check)}) == (WARN, {"reanchored"})
+    assert (check.verdict, {kind for kind, *_rest in positions(check)}) == (WARN, {"reanchored"})
 
 
 @pytest.mark.mutation

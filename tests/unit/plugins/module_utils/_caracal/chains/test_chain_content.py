@@ -132,11 +132,11 @@ ADMIN_TEXTS = st.lists(st.none() | TEXT, min_size=12, max_size=12)
 @given(ADMIN_TEXTS, st.none() | FLAT, st.integers(0, 253402300799_999))
 @settings(max_examples=150)
 def test_content_of_any_admin_row_equals_the_twins(texts: list[str | None], payload: dict[str, t.Any] | None, ms: int) -> None:
-    moment = EPOCH + dt.timedelta(milliseconds=ms)
+    instant = EPOCH + dt.timedelta(milliseconds=ms)
     row = dict(zip(chain.ADMIN_FIELDS, texts, strict=True))
     stored = None if payload is None else copytext.jsonb(payload)
     found = chain_content.admin()(fields([*texts, stored, when(ms * 1000)]))
-    assert digest(found) == chain.admin_hash(row, chain.written_payload(payload), moment)
+    assert digest(found) == chain.admin_hash(row, chain.written_payload(payload), instant)
 
 
 @pytest.mark.mutation

@@ -37,9 +37,9 @@ def judged(found: Facts, effective: settings.Effective = KNOWN, least: int | Non
 
 @pytest.mark.no_false_alarm
 def test_audit_log_with_correct_retention_passes() -> None:
-    said = judged(facts(searched=frozenset({OLDEST})), least=365, most=365)
-    assert [name for name, words in said.items() if not words.startswith("pass: ")] == [], said
-    assert said["exported"].endswith("the next, audit_events_y2025m11, is dropped on 2026-12-01")
+    results = judged(facts(searched=frozenset({OLDEST})), least=365, most=365)
+    assert [name for name, words in results.items() if not words.startswith("pass: ")] == [], results
+    assert results["exported"].endswith("the next, audit_events_y2025m11, is dropped on 2026-12-01")
 
 
 WITHOUT = {name: bounds for name, bounds in facts().leaves.items() if name != "audit_events_y2027m01"}

@@ -47,8 +47,8 @@ def test_overdue_rows_fail(kind: str) -> None:
 
 @pytest.mark.mutation
 def test_checks_that_need_unknown_days_are_unproven() -> None:
-    said = judged(settings.effective(None))
-    assert {name for name, words in said.items() if words.startswith("unproven")} == {
+    results = judged(settings.effective(None))
+    assert {name for name, words in results.items() if words.startswith("unproven")} == {
         "coordinator.delegations", "coordinator.outbox", "coordinator.sessions",
     }  # fmt: skip
 

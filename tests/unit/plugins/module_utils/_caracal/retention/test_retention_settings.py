@@ -42,6 +42,6 @@ def test_refuses_an_invalid_number_of_days(value: t.Any) -> None:
 @pytest.mark.parametrize("verdict", ["pass", "fail", "warn", "unproven", "not_applicable"])
 def test_unknown_days_turn_a_pass_into_unproven(verdict: str) -> None:
     check = Check("x", verdict, "words")
-    assert settings.effective({}).told(check) is check
-    told = settings.effective(None).told(check)
-    assert told.verdict == ("unproven" if verdict == "pass" else verdict) and told.message.startswith("words")
+    assert settings.effective({}).qualified(check) is check
+    qualified = settings.effective(None).qualified(check)
+    assert qualified.verdict == ("unproven" if verdict == "pass" else verdict) and qualified.message.startswith("words")

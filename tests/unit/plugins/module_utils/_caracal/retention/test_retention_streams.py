@@ -32,10 +32,10 @@ def judged(*found: Stream) -> list[str]:
 
 @pytest.mark.no_false_alarm
 def test_streams_without_a_backlog_pass() -> None:
-    said = judged(
+    results = judged(
         stream(AUDIT, 100, old("audit-ingestor", 0.5)), stream(f"{AUDIT}.dlq", 0), stream(REVOKE, 10_000, groups=("sts-revocation",))
     )
-    assert [words.partition(":")[0] for words in said] == ["pass", "pass", "pass"], said
+    assert [words.partition(":")[0] for words in results] == ["pass", "pass", "pass"], results
 
 
 @pytest.mark.mutation

@@ -106,13 +106,13 @@ def test_libraries_that_a_build_carries_belong_to_it(place: Place, library: str 
 
 
 def test_path_and_pg_config_name_folders(place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    direct, told = place("direct", "30.1"), place("told", "31.1")
+    direct, indirect = place("direct", "30.1"), place("told", "31.1")
     script = tmp_path / "pg_config"
-    script.write_text(f"#!/bin/sh\necho {told.bindir}\n")
+    script.write_text(f"#!/bin/sh\necho {indirect.bindir}\n")
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{direct.bindir}:/usr/bin:/bin")
-    assert {direct.bindir, told.bindir} <= {candidate.bindir for candidate in postgres_installs.candidates(None)}
-    assert server_binaries.find(None, minimum_major=31).bindir == told.bindir
+    assert {direct.bindir, indirect.bindir} <= {candidate.bindir for candidate in postgres_installs.candidates(None)}
+    assert server_binaries.find(None, minimum_major=31).bindir == indirect.bindir
 
 
 def test_client_tools_come_from_one_release(place: Place) -> None:

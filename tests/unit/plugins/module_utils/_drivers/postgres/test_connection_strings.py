@@ -181,9 +181,9 @@ def test_tools_see_nothing_of_the_operators_environment_and_home(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".psqlrc").write_text("\\echo operator\n")
     child = tools.start(["/usr/bin/env"], server, "postgres", stdout=tools.PIPE)
-    said = child.process.communicate()[0].decode()
-    assert "operator" not in said and str(tmp_path) not in said
-    environment = dict(line.partition("=")[::2] for line in said.splitlines())
+    output = child.process.communicate()[0].decode()
+    assert "operator" not in output and str(tmp_path) not in output
+    environment = dict(line.partition("=")[::2] for line in output.splitlines())
     assert not os.path.exists(environment["HOME"])
     assert environment["PGPASSFILE"].startswith("/proc/self/fd/")
     sink = io.BytesIO()

@@ -219,9 +219,9 @@ def test_the_superuser_of_a_sandbox_is_not_compared(fresh_cluster: FreshCluster)
         f"1 role(s) and 0 membership(s) are as in the set; {info.superuser} was not compared, because it is the superuser of this sandbox"
     )
     assert roles.as_recorded(recorded, None) == "2 role(s) and 2 membership(s) are as in the set"
-    told = create(server_of(info), recorded)
-    assert f"role {info.superuser}: superuser is True instead of False" in told
-    assert f"role {info.superuser} is not a member of pg_monitor" in told
+    warnings = create(server_of(info), recorded)
+    assert f"role {info.superuser}: superuser is True instead of False" in warnings
+    assert f"role {info.superuser} is not a member of pg_monitor" in warnings
 
 
 HOSTILE = 'x"; CREATE ROLE evil SUPERUSER; --'

@@ -213,8 +213,8 @@ def test_a_value_that_the_server_refuses_is_in_no_message(server: Server, name: 
     with Session(server, target.MAINTENANCE) as session, pytest.raises(StageFailed, match="role valued or a setting of it") as made:
         recorded = {"login": False, "createdb": False, "inherit": True, "connection_limit": -1, "valid_until": None, "set": [wrong]}
         roles.create_missing(session, {"roles": {"valued": recorded}, "members": []})
-    said = [*refused, published.value.msg, made.value.msg]
-    assert all("SQLSTATE 22023" in one and "hunter2" not in one and "\n" not in one for one in said)
+    messages = [*refused, published.value.msg, made.value.msg]
+    assert all("SQLSTATE 22023" in one and "hunter2" not in one and "\n" not in one for one in messages)
     assert not any("hunter2" in str(one.value.details) for one in (published, made))
 
 

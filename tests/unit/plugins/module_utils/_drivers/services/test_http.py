@@ -111,7 +111,7 @@ def test_an_answer_that_comes_to_no_end_is_not_waited_for(words: bytes, drop: by
     silent(answer, "within 1 s")
 
 
-def nobody() -> str:
+def unused_address() -> str:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}"
@@ -143,12 +143,12 @@ def test_a_body_has_a_limit(service: str) -> None:
 
 def test_no_proxy_is_asked(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
-        monkeypatch.setenv(name, nobody())
+        monkeypatch.setenv(name, unused_address())
     assert client.ask(Request("GET", f"{service}/ready")).status == 200
 
 
 def test_unreachable_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    address = nobody()
+    address = unused_address()
     silent(client.ask(Request("GET", address)), f"{address[7:]} does not answer: Connection refused")
     silent(client.ask(Request("GET", "http://no-such-host.invalid/")), "no-such-host.invalid:80 does not answer: ")
 
