@@ -10,8 +10,8 @@ module: database_login
 short_description: Create a read-only PostgreSQL login for backups
 version_added: 0.1.0
 description:
-  - Creates a role on a PostgreSQL server of this host. The role may log in and has only C(pg_read_all_data) and C(BYPASSRLS), and C(pg_checkpoint) on request. If the role
-    exists, missing rights are added.
+  - Creates a role on a PostgreSQL server of this host. The role may log in and has only C(pg_read_all_data) and C(BYPASSRLS), and with
+    O(summarize_wal) also C(pg_checkpoint). If the role exists, missing rights are added.
   - Generates the password on this host, in a file that only its owner can read. The server receives only the SCRAM verifier, so no
     statement contains the password.
   - Finally logs in as the role. If the server refuses the login, the module fails and reports the missing line of C(pg_hba.conf).

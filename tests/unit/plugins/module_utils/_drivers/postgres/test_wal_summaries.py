@@ -76,7 +76,8 @@ class Files:
         return wal_summaries.changes(dataclasses.replace(self.cluster.server, user=user), "files", since)
 
     def file(self, table: str) -> str:
-        query = f"SELECT concat_ws('/', d.oid, d.dattablespace, '1', pg_relation_filenode('{table}')) FROM pg_database d WHERE d.datname = 'files'"
+        parts = f"concat_ws('/', oid, dattablespace, '1', pg_relation_filenode('{table}'))"
+        query = f"SELECT {parts} FROM pg_database WHERE datname = 'files'"
         return str(self.execute(query)[0][0])
 
 
