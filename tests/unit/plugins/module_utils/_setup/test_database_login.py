@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.caracal_ops.backup.plugins.module_utils._ansible.boundary import Invocation, complete
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import KeyProblem, OptionError, PermissionMissing
-from ansible_collections.caracal_ops.backup.plugins.module_utils._setup import database_login
+from ansible_collections.caracal_ops.backup.plugins.module_utils._setup import database_login, wal_summaries_setup
 from harness.fixtures import sandbox_path
 from scenes import own_server
 from scenes.own_server import Cluster
@@ -99,6 +99,37 @@ def test_missing_right_or_password_is_added(host: Host, statement: str, lacks: s
     host.call()
     host.execute(statement)
     assert host.call()["made"] == [lacks] and host.call()["made"] == []
+
+
+def summarizing(host: Host) -> tuple[str, bool]:
+    """Return the server's setting, and whether the login may request checkpoints."""
+    ((setting, member),) = host.execute("SELECT current_setting('summarize_wal'), pg_has_role('backup', 'pg_checkpoint', 'USAGE')")
+    return setting, member
+
+
+def test_server_summarizes_wal_on_request(host: Host) -> None:
+    host.call()
+    assert summarizing(host) == ("off", False)
+    made = ["pg_checkpoint of backup", "summarize_wal of the server"]
+    try:
+        assert host.call(check_mode=True, summarize_wal=True)["made"] == made and summarizing(host) == ("off", False)
+        assert host.call(summarize_wal=True)["made"] == made and summarizing(host) == ("on", True)
+        assert host.call(summarize_wal=True)["made"] == [] and host.call()["made"] == []
+        host.execute("REVOKE pg_checkpoint FROM backup")
+        assert host.call(summarize_wal=True)["made"] == made[:1] and summarizing(host) == ("on", True)
+    finally:
+        host.execute("ALTER SYSTEM RESET summarize_wal", "SELECT pg_reload_conf()")
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("state", [(16, "replica", None), (17, "minimal", "off")], ids=["older server", "minimal WAL"])
+def test_server_without_wal_summaries_is_refused(host: Host, monkeypatch: pytest.MonkeyPatch, state: tuple[object, ...]) -> None:
+    host.call()
+    values = ", ".join("NULL" if one is None else repr(one) for one in state)
+    monkeypatch.setattr(wal_summaries_setup, "_STATE", f"SELECT {values}")
+    with pytest.raises(OptionError):
+        host.call(summarize_wal=True)
+    assert summarizing(host) == ("off", False)
 
 
 def test_a_password_that_is_there_is_kept_and_in_no_result(host: Host) -> None:

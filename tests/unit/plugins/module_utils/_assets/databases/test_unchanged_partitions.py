@@ -16,12 +16,17 @@ import pytest
 
 from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.databases import dump_database
 from ansible_collections.caracal_ops.backup.plugins.module_utils._caracal.source import source_checks
+from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres.server_binaries import Install
 from ansible_collections.caracal_ops.backup.plugins.module_utils._errors import StageFailed
 from ansible_collections.caracal_ops.backup.plugins.module_utils._evidence import earlier, unchanged
+from scenes import own_server
 from scenes import scene as scenes
+from scenes.own_server import Cluster
 from scenes.scene import Result, Scene
 from scenes.source_damages import duplicated
 from scenes.twin_database import TwinCluster, TwinFactory
+from twin import load
+from twin.spec import Spec
 
 LEAF = "audit_events_y2026m02"
 Scanned = t.Callable[[], set[tuple[str, str]]]
@@ -196,3 +201,43 @@ def test_unknown_facts_leave_no_census(nights: Nights, monkeypatch: pytest.Monke
     second = nights.scene.backup()
     assert {one["census"] for one in nights.manifest()["partitions"]} == {None}
     assert {proof for proof, _reason in proofs(second).values()} == {"read"}
+
+
+@pytest.fixture
+def summarizing(tmp_path: pathlib.Path, server_install: Install) -> t.Iterator[tuple[Cluster, Scene]]:
+    """Yield a server with WAL summaries, the twin on it, and a scene with one set."""
+    with own_server.folder(server_install) as (folder, install):
+        cluster = Cluster(folder, install, 5432)
+        try:
+            cluster.create()
+            cluster.start(wal_level="replica", autovacuum="off")
+            cluster.execute("ALTER SYSTEM SET summarize_wal = on", "SELECT pg_reload_conf()", database="postgres")
+            load.create(cluster.target, Spec(events=600, seed="summaries"))
+            cluster.execute("VACUUM", "CHECKPOINT")
+            scene = scenes.make(tmp_path / "scene", str(folder))
+            scene.backup()
+            yield cluster, scene
+        finally:
+            cluster.stop()
+
+
+@pytest.mark.no_false_alarm
+def test_second_set_scans_no_unchanged_partition_with_wal_summaries(summarizing: tuple[Cluster, Scene]) -> None:
+    cluster, scene = summarizing
+    second = scene.backup()
+    assert scene.call("backup_set_verify")["verdict"] == "pass"
+    assert set(proofs(second).values()) == {("wal", "")} and {one["scanned_because"] for one in second["partitions"]} == {""}
+    assert all(one["shared"] for one in second["artifacts"] if one["path"].startswith("objects/"))
+    cluster.execute(
+        "SET session_replication_role = replica", f"UPDATE {LEAF} SET decision = 'altered' WHERE id = (SELECT min(id) FROM {LEAF})"
+    )
+    third = scene.backup()
+    assert {name: proof for name, (proof, _reason) in proofs(third).items() if proof != "wal"} == {f"public.{LEAF}": "read"}
+    assert blocks_check(third)["verdict"] == "fail"
+
+
+def test_census_replaces_missing_wal_summaries(summarizing: tuple[Cluster, Scene]) -> None:
+    cluster, scene = summarizing
+    cluster.execute("ALTER SYSTEM SET summarize_wal = off", "SELECT pg_reload_conf()", database="postgres")
+    second = scene.backup()
+    assert set(proofs(second).values()) == {("census", "")} and "" not in {one["scanned_because"] for one in second["partitions"]}
