@@ -267,7 +267,7 @@ def test_refuses_file_that_replaced_another_after_snapshot(events: Events) -> No
 def test_unchanged_file_needs_no_scan(logged: Events, statement: str, proof: str) -> None:
     logged.run("CREATE TABLE elsewhere (id int)")
     earlier = logged.taken()
-    logged.run(statement)
+    logged.run(statement, "CHECKPOINT")
     found = logged.count(earlier)
     assert (found.changed, found.proof) == ("", proof) and bool(found.scanned) == (proof == CENSUS)
     again = logged.count(found.census)
