@@ -14,6 +14,6 @@ options:
     description:
       - Location of the archived exports, which are stored below C(archive/) there. Without this option, they are stored in the repository.
       - An absolute path of a local directory, or a bucket with a prefix as C(s3://bucket/prefix). Access and locks are configured with the
-        same options C(s3_*) and C(lock_*) as for a repository. The lock period is the value for the class C(archive).
+        same options C(s3_*) and C(lock_*) as for a repository. The lock period is the value of O(lock_days) for the class C(archive).
     type: str
 """

@@ -14,7 +14,7 @@ attributes:
   check_mode:
     description: Runs the full preflight and predicts the changes without making them.
   diff_mode:
-    description: Returns the changes that would be or were made, in diff mode.
+    description: In diff mode, returns the changes that were made or, in check mode, would be made.
   idempotent:
     description: A second run with the same options changes nothing.
 """
@@ -25,7 +25,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - This module changes nothing, so check mode makes no difference.
+      - This module changes nothing except the high-water mark, if it uses one. In check mode, the high-water mark stays unchanged.
   diff_mode:
     support: N/A
     details:

@@ -13,7 +13,7 @@ options:
   databases:
     description:
       - Names of the databases in the order in which they are dumped, with Caracal's main database first.
-      - Without this option, the databases of the detected release, with V(caracal) first, then V(caracal_auth).
+      - Without this option, the module dumps the databases of the detected release, first V(caracal), then V(caracal_auth).
     type: list
     elements: str
     default: []
@@ -32,6 +32,6 @@ options:
     default: 60
   max_duration:
     description:
-      - Number of seconds after which the run is stopped. Without this option, there is no limit.
+      - Time limit in seconds for the run. When it is reached, the module stops. Without this option, there is no limit.
     type: int
 """

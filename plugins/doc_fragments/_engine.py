@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   engine:
     description:
-      - Address of the container engine's socket on this host. Without this option, C(unix:///var/run/docker.sock), or
-        C(unix:///run/podman/podman.sock) if the former does not exist.
+      - Address of the container engine's socket on this host. The default is C(unix:///var/run/docker.sock) if it exists, and otherwise
+        C(unix:///run/podman/podman.sock).
     type: str
 """

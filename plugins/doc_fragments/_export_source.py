@@ -19,12 +19,12 @@ options:
     required: true
   source_s3_endpoint:
     description:
-      - Address of the S3 server with the source. Without this option, AWS.
+      - Address of the S3 server with the source. The default is AWS.
       - The options C(source_s3_*) do not apply to O(archive) and O(repository).
     type: str
   source_s3_region:
     description:
-      - Region of the source's bucket. Without this option, the region of the profile or of the environment.
+      - Region of the source's bucket. The default is the region of the profile or the environment.
     type: str
   source_s3_path_style:
     description:
@@ -47,11 +47,11 @@ options:
     type: str
   source_s3_credentials_file:
     description:
-      - Path of a file in the format of AWS's C(credentials), instead of the file in the home directory.
+      - Path of a file in the format of AWS's C(credentials) file. The module uses it instead of the file in the home directory.
       - A file that the group or others can read is refused, including the file in the home directory. Run C(chmod 600) on it.
     type: path
   source_s3_role_arn:
     description:
-      - ARN of the role to assume for the source with these credentials.
+      - ARN of the role to assume with the credentials for the source.
     type: str
 """

@@ -13,7 +13,7 @@ options:
   identity_files:
     description:
       - Files with age identities, or unencrypted SSH private keys, mode 0600.
-      - They belong on the host that runs drills or restores, never on the backup host.
+      - Keep these files on the host that runs drills or restores, never on the backup host.
     type: list
     elements: path
     required: true

@@ -12,14 +12,14 @@ class ModuleDocFragment:
 options:
   engine:
     description:
-      - Address of the socket of a container engine on this host. The engine provides images that were not used here before.
+      - Address of the socket of a container engine on this host. The engine provides images that this host has not used before.
       - The default is C(unix:///var/run/docker.sock) if it exists, and otherwise C(unix:///run/podman/podman.sock). If no images are
         used, no engine is contacted.
     type: str
   image_archives:
     description:
       - Files written by C(docker image save), each with one or more images, or OCI layout directories as written by
-        C(skopeo copy --preserve-digests). They are searched before any engine.
+        C(skopeo copy --preserve-digests). The module searches these files and directories before it contacts an engine.
     type: list
     elements: path
     default: []

@@ -13,16 +13,17 @@ options:
   set_id:
     description:
       - ID of the open set. In check mode, the ID that M(caracal_ops.backup.backup_set) predicted.
-      - If a failed or killed run has left objects in the set, the same run is refused before it begins. The first run could still be in
-        progress.
+      - If an earlier run has failed or was killed, its objects can remain in the set. The module then refuses to run again for this set,
+        because the earlier run could still be in progress.
       - M(caracal_ops.backup.backup_set) with O(caracal_ops.backup.backup_set#module:state=aborted) removes these objects. You can then
         use the ID again.
     type: str
     required: true
   create_repository:
     description:
-      - Whether to continue with all other checks in check mode if O(repository) does not contain a repository yet. Use it if
-        M(caracal_ops.backup.backup_set) with the same option is to create the repository. Without check mode, this option has no effect.
+      - Whether to continue with all other checks in check mode if O(repository) does not contain a repository yet. Set this option if
+        M(caracal_ops.backup.backup_set) will create the repository with its option of the same name. Without check mode, this option has no
+        effect.
     type: bool
     default: false
 """

@@ -31,11 +31,12 @@ options:
       - With libpq 16 or newer, the password is sent to a server through C(scram-sha-256) only, and never unencrypted or as MD5.
       - A file that group or others can read is refused. Run C(chmod 600) on it. If containers read the file, run C(chmod 700) on its
         directory instead.
-      - If group or others can read libpq's own password file, that file is refused too, in any directory. Run C(chmod 600) on it.
+      - If group or others can read libpq's own password file, that file is refused too, even in a directory that only the user can access.
+        Run C(chmod 600) on it.
     type: path
   login_unix_socket:
     description:
-      - Directory of the server's Unix socket.
+      - Directory of the server's Unix socket. Mutually exclusive with O(login_host).
     type: str
     default: ''
   ssl_mode:

@@ -13,7 +13,7 @@ options:
   recipients:
     description:
       - Public keys that artifacts are encrypted to, as C(age1...) (X25519), C(ssh-ed25519 ...) or C(ssh-rsa ...).
-      - The identity of any of these keys can decrypt the set.
+      - The identity of any one of these keys is sufficient to decrypt the artifacts.
       - The signing key must not be among them.
     type: list
     elements: str

@@ -14,11 +14,11 @@ options:
     description:
       - OpenSSH Ed25519 key of C(operator@<deployment>), mode 0600, that signs the journal entry of the restore. If you give a C(.pub) file,
         the key is used through the SSH agent.
-      - Required unless O(sandbox) is given. In check mode, and if nothing had to be changed, there is no entry.
+      - Required unless O(sandbox) is set. In check mode, or if the restore changed nothing, the module adds no entry.
     type: path
   sandbox:
     description:
-      - Directory of a sandbox created by M(caracal_ops.backup.restore_drill), in which the target must be located. A drill restores into
-        that sandbox only, and makes no journal entry.
+      - Directory of a sandbox created by M(caracal_ops.backup.restore_drill), in which the target must be located. A drill restores only
+        into that sandbox, and the module adds no journal entry for the restore.
     type: path
 """

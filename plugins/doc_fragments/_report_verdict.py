@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options:
   waivers:
     description:
-      - Checks that do not affect the verdict for a limited time. The report lists each of them with its result.
+      - Checks that are excluded from the verdict for a limited time. The report still lists each of these checks with its result.
     type: list
     elements: dict
     default: []
@@ -24,7 +24,7 @@ options:
         required: true
       reason:
         description:
-          - Reason of the waiver, for readers of the report.
+          - Reason for the waiver, for readers of the report.
         type: str
         required: true
       expires:
@@ -38,7 +38,7 @@ options:
     type: path
   require_valid:
     description:
-      - Whether to fail unless the verdict is V(pass). The module fails after everything was written.
+      - Whether to fail unless the verdict is V(pass). The module writes all results before it fails.
     type: bool
     default: true
 """

@@ -38,10 +38,10 @@ options:
       - File outside the repository that stores the newest journal entry this host has seen.
       - A repository whose journal ends before that entry was rolled back, and is refused. If the file does not exist, freshness is
         C(unproven).
-      - A different repository of a deployment that the file contains is refused, too. Remove the file if you have recreated the repository
-        on purpose.
-      - The file is created if it does not exist. This host stores the verified part of the journal next to it, so each call reads only new
-        entries.
+      - If the file already records another repository of the same deployment, the repository is refused, too. Remove the file if you have
+        recreated the repository on purpose.
+      - The file is created if it does not exist. The module stores the verified part of the journal next to the file, so later calls
+        usually read only new entries.
     type: path
     required: true
   s3_endpoint:
@@ -62,8 +62,8 @@ options:
     default: false
   s3_plain_http:
     description:
-      - Whether to accept an address that begins with C(http://). An attacker on the network path can then read and alter requests. Use it
-        only on a network that is protected in another way.
+      - Whether to accept an address that begins with C(http://). An attacker on the network path can then read and alter requests. Use this
+        option only on a network that is protected in another way.
       - An address of this host itself, such as C(http://127.0.0.1:8333), does not need this option.
     type: bool
     default: false
@@ -73,7 +73,7 @@ options:
     type: path
   s3_profile:
     description:
-      - Profile of the credentials file or of the AWS configuration. It may name a role, a web identity or a process that provides
+      - Profile of the credentials file or of the AWS configuration. The profile may name a role, a web identity or a process that provides
         credentials.
       - Without it, credentials come from the usual sources of boto3, including the web identity or instance role of the host.
     type: str
@@ -84,13 +84,13 @@ options:
     type: path
   s3_role_arn:
     description:
-      - Role to assume with the credentials that were found. The credentials of the role are renewed before they expire, even during a
+      - ARN of the role to assume with these credentials. The credentials of the role are renewed before they expire, even during a
         long upload.
     type: str
   lock_mode:
     description:
-      - Object Lock mode with which each object is written. A user with a special permission can lift V(GOVERNANCE). Neither users nor the
-        owner of the account can lift V(COMPLIANCE).
+      - Object Lock mode with which each object is written. A user with a special permission can remove a lock in mode V(GOVERNANCE).
+        Neither a user nor the owner of the account can remove a lock in mode V(COMPLIANCE).
       - With V(none), the default of the bucket applies.
     type: str
     choices: [none, GOVERNANCE, COMPLIANCE]
@@ -99,7 +99,7 @@ options:
     description:
       - Number of days for which objects are locked, by class. Classes that are not listed have their defaults, which are 35 for C(sets),
         C(objects) and C(secrets), and 400 for C(journal), C(archive) and C(drills). With 0, objects are not locked.
-      - If a newer set refers to an object, the object is locked again for that time.
+      - If a newer set refers to an object, the lock of the object is renewed for the full number of days.
     type: dict
     default: {}
   lock_days_max:
@@ -113,7 +113,7 @@ options:
       - Whether to test Object Lock when a set is opened. The test tries to shorten and to break the lock of a small object with the
         credentials of this host.
       - If the lock can be shortened or broken, the backup is refused, because an attacker who controls the host could destroy every set.
-      - Each test leaves one object that is locked for a day.
+      - Each test leaves one object that is locked for a day. The test requires a O(lock_mode) other than V(none).
     type: bool
     default: false
 """

@@ -12,6 +12,7 @@ class ModuleDocFragment:
 options:
   sandbox:
     description:
-      - Directory of the sandbox that contains the copy. Without it, the O(login_host) options determine the location of the database.
+      - Directory of the sandbox that contains the copy. Without it, O(login_host) and the other C(login_*) options determine the server.
+        Mutually exclusive with O(login_host) and O(login_unix_socket).
     type: path
 """

@@ -13,7 +13,7 @@ options:
   signing_key:
     description:
       - OpenSSH Ed25519 key for signatures, mode 0600. If you give a C(.pub) file, the key is used through the SSH agent.
-      - Its principal in O(allowed_signers) depends on the module and is documented there.
+      - Its principal in O(allowed_signers) depends on the module. The notes or the description of the module name the principal.
       - Required if the module writes to the repository.
     type: path
 """

@@ -17,6 +17,6 @@ options:
     default: latest
   max_age:
     description:
-      - Maximum age in hours of the set for V(latest). An older set is refused.
+      - With O(set_id=latest), the maximum age of the newest set in hours. An older set is refused.
     type: int
 """

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_chain_verify
-short_description: Verify audit chains and compare them with keys, the journal and exports
+short_description: Verify Caracal's audit chains, and compare them with the journal and the hourly exports
 version_added: 0.1.0
 description:
-  - Reads every row of C(audit_events) and C(admin_audit_events) once, in a live or restored database. It verifies content hashes, chain
-    HMACs, links, sequence numbers and partitions of each zone.
+  - Reads every row of C(audit_events) and C(admin_audit_events) once, in a live or restored database. It verifies the content hashes, chain
+    HMACs, links and sequence numbers of each zone, and the monthly partitions.
   - Compares the rows with the audit blocks that backup sets and checkpoints have recorded in the journal.
   - Caracal's chain binds each row only to the row before it. An attacker with the chain key can therefore edit one row in the middle and
     leave the chain valid. The comparison with the audit blocks detects such an edit.
-  - A check that could not be completed is V(unproven), never a pass. This includes a database with zero rows, a missing key and a missing
-    repository.
+  - A check that cannot be completed has the verdict V(unproven), never V(pass). Possible reasons are a database without audit rows, a
+    missing key and a missing repository.
   - On a live database, the module does not hold a lock for long. If its session blocks a partition change, the module ends the session and
     reads that partition again.
 author:
@@ -45,31 +45,31 @@ options:
     default: caracal
   exports:
     description:
-      - Directory with the hourly Parquet exports, a copy of C(audit/) in the bucket. The module verifies the exports and compares them with
-        the database.
+      - Directory with a copy of the hourly Parquet exports, which are stored in C(audit/) in the bucket of Caracal's audit service. The
+        module verifies the exports and compares them with the database.
       - Requires C(pyarrow).
     type: path
   set_id:
     description:
-      - ID of a backup set, or V(latest). The rows must match the audit blocks of this set exactly. Use it for a restored copy.
+      - ID of a backup set, or V(latest). The rows must match the audit blocks of this set exactly. Use this option for a restored copy.
       - Without this option, the rows must continue from the newest audit blocks in the journal.
     type: str
   since:
     description:
-      - ID of a backup set or checkpoint, or number of a journal entry. The module verifies only later rows, and verifies that they continue
-        from the audit rows recorded there.
-      - Earlier rows are not verified again, and the result reports that.
+      - ID of a backup set or checkpoint, or number of a journal entry. The module verifies only rows that are newer than this set,
+        checkpoint or entry, and that they continue from the recorded audit rows.
+      - The module does not verify earlier rows again. RV(coverage) reports this. Mutually exclusive with O(set_id) and O(exports).
     type: str
   audit_retention_days:
     description:
-      - Value of C(AUDIT_RETENTION_DAYS) in the deployment. Caracal's default is 365. A shorter C(audit_retention) in the database takes
-        precedence.
+      - Value of C(AUDIT_RETENTION_DAYS) in the deployment. Caracal's default is 365. A shorter retention period in the table
+        C(audit_retention) takes precedence.
       - If a partition was dropped although its month is still within the retention period, the verification fails.
     type: int
   audit_clock_skew_seconds:
     description:
-      - Number of seconds by which the times within one audit row, or of two consecutive rows, may contradict each other. At least 60.
-      - Increase it if a host of the deployment ran with a wrong clock and its rows are still in the log.
+      - Tolerance in seconds for contradictory times within one audit row or in two consecutive rows. The minimum is 60.
+      - Increase the value if a host of the deployment had a wrong clock and the rows from that time are still in the audit log.
     type: int
     default: 300
   jobs:
@@ -85,7 +85,7 @@ options:
 notes:
   - O(repository), O(deployment), O(allowed_signers) and O(high_water_mark) must be set together. Without them, the verdict is at best
     V(unproven).
-  - The module writes only O(high_water_mark), which it advances to the newest journal entry.
+  - The module writes only to the file O(high_water_mark). It advances the high-water mark to the newest journal entry.
 seealso:
   - module: caracal_ops.backup.audit_checkpoint
   - module: caracal_ops.backup.state_verify
@@ -133,12 +133,14 @@ checks:
   sample:
     - id: audit.links
       verdict: fail
-      message: "audit chain of zone 019a326a, sequence 4711: the previous hash is not the content hash of the row before"
+      message: "audit chain of zone 019a326a, sequence 4711: the previous hash is not the content hash of the previous row; one of the two
+        rows was changed, or rows were reordered"
       required: true
       details: {"findings": 1, "positions": [{"kind": "broken_link", "chain": "audit", "zone": "019a326a", "low": 4711, "high": 4711}]}
 coverage:
-  description: The requested scope, the data found (release, partitions with their rows, zones and heads by chain, keys), and the parts that
-    were not verified.
+  description: >-
+    The requested scope, the data that was found, and the parts that were not verified. The data are the release, the rows of each
+    partition, the rows, zones and heads of each chain, and the IDs of the keys.
   returned: always
   type: dict
   sample: {"asked": "every row", "chains": {"audit": {"rows": 2000000, "zones": 3}}, "not_verified": []}

@@ -7,20 +7,22 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_checkpoint
-short_description: Record new audit rows in the journal with a signed checkpoint
+short_description: Record digests of new audit rows in the journal with a signed checkpoint
 version_added: 0.1.0
 description:
-  - Compares Caracal's audit chains with the journal, then appends a signed entry that commits to every new row. Run it hourly. It takes
-    seconds and does not dump any data.
-  - After a checkpoint, later verifications detect edits of those rows and a truncated chain, even if an attacker has Caracal's own chain
-    key.
-  - Reads the new rows and the open block of each zone through the index of the chain. At most 65,536 of these rows were known before.
-  - Closed blocks are not read again. If a row in a closed block was edited, the next backup finds it, because it reads every row.
+  - Compares Caracal's audit chains with the journal, then adds a signed checkpoint with digests of all new rows. Run the module hourly. A
+    run takes seconds and does not dump any data.
+  - After a checkpoint, later verifications detect changes of the recorded rows and a truncated chain, even if an attacker has Caracal's own
+    chain key.
+  - Reads the new rows and the open block of each zone through the index of the chain. An open block contains at most 65,536 known rows.
+  - The module does not read closed blocks again. If a row in a closed block was edited, the next backup detects the edit, because a backup
+    reads closed blocks too.
   - If known rows are missing or edited, or rows were added among them, the module records a finding in the journal and fails. It records no
     blocks in this case.
-  - It also fails while an earlier finding is open (see M(caracal_ops.backup.journal_correct)), or if the newest set or checkpoint cannot be
-    read.
-  - The first checkpoint of a repository without sets reads every row. So does the first one after an upgrade that rebuilds the chain.
+  - The module also fails while an earlier finding is not acknowledged (see M(caracal_ops.backup.journal_correct)), or if it cannot read the
+    newest set or checkpoint.
+  - The first checkpoint of a repository without sets reads every row. The first checkpoint after a Caracal upgrade that rebuilds the chain
+    reads every row too.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -32,7 +34,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads and compares, and reports the entry that would be recorded.
+      - The module reads and compares the rows, and reports the checkpoint that it would record.
   diff_mode:
     support: full
     details:
@@ -59,7 +61,7 @@ options:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_checkpoint.prom). Its directory
         must exist.
       - The file contains the time, verdict and duration of the checkpoint, and the number of new rows.
-      - It is written in one step, with mode 0644. If writing fails, the module only warns.
+      - The module writes the file atomically, with mode 0644. If that fails, the module only warns.
     type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).
@@ -93,8 +95,9 @@ checkpoint:
   type: str
   sample: 20261125T030000Z-k3f9
 base:
-  description: Number of the journal entry that has the blocks which this checkpoint extends. 0 if the checkpoint itself contains the blocks
-    of all rows.
+  description: >-
+    Number of the journal entry with the audit blocks that this checkpoint extends. 0 if the checkpoint itself contains the blocks of all
+    rows.
   returned: always
   type: int
   sample: 42
@@ -121,8 +124,8 @@ standby:
 verdict:
   description:
     - V(pass) if all rows that were read are unchanged.
-    - V(warn) if another release has rebuilt the chain columns and all content is the same.
-    - V(unproven) if there is nothing to compare with.
+    - V(warn) if a Caracal upgrade has rebuilt the chain columns and the content is unchanged, or if a difference is acknowledged.
+    - V(unproven) if there is no earlier set or checkpoint to compare with, or if the newest one cannot be read.
     - V(fail) if rows are missing, edited or added, or an earlier finding is open.
   returned: always
   type: str
@@ -135,7 +138,8 @@ checks:
   type: list
   elements: dict
   sample:
-    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as in set 20261125T020000Z-k3f9, 12 of them not read again",
+    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks equal those recorded in set 20261125T020000Z-k3f9, 12 of them
+      without reading their rows again",
        "required": true, "details": {}}
 zones:
   description: Number of chains that have rows, including the admin chains.
@@ -148,7 +152,7 @@ rows:
   type: int
   sample: 1840
 blocks:
-  description: Number of blocks that are new or longer.
+  description: Number of audit blocks that are new or contain new rows.
   returned: always
   type: int
   sample: 4

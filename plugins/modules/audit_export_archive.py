@@ -7,18 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: audit_export_archive
-short_description: Copy Caracal's hourly audit exports into an immutable archive
+short_description: Archive Caracal's hourly audit exports, and lock them in a bucket
 version_added: 0.1.0
 description:
-  - Copies the Parquet files that Caracal's audit service writes each hour (C(audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet)) byte for byte from
-    their bucket or directory into the archive, below C(archive/).
-  - In a bucket with Object Lock, the module locks the copies and reads the lock back.
+  - Copies the hourly Parquet files of Caracal's audit service (C(audit/YYYY/MM/DD/YYYY-MM-DDTHH.parquet)) byte for byte into the archive,
+    below C(archive/). The source is a bucket or a directory.
+  - In a bucket with Object Lock, the module locks the copies. It reads the lock of each copy back and records it in the journal.
   - For each completed day, the module adds a signed journal entry with the SHA-256 of every export of the day. An export that is replaced
-    later is therefore detected, even in a copy of the archive. An hour that arrives late gets a further entry.
-  - An export that is already archived with the same bytes and a sufficient lock is not changed. A shorter lock is extended.
-  - If an archived export now has different bytes, another version or a delete marker, the module still archives all other hours and then
-    fails.
-  - An export is locked for the O(lock_days) of class C(archive), counted from the hour of the export and not from each run.
+    later is therefore detected, even in a copy of the archive. For an export that arrives late, the module adds another entry.
+  - If the archive already contains an export with the same bytes and a sufficient lock, the module does not change it. If the lock is too
+    short, the module extends it.
+  - If an archived export differs from its source, or has another version or a delete marker, the module still archives all other exports.
+    Then it fails.
+  - A lock is sufficient if it lasts for the O(lock_days) of class C(archive), counted from the hour of the export. A new or extended lock
+    is counted from the time of the run.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -32,11 +34,11 @@ attributes:
   check_mode:
     support: full
     details:
-      - Compares as usual, and reports what would be copied, extended and recorded.
+      - The module compares the exports, and reports the copies, lock extensions and journal entries that it would make.
   diff_mode:
     support: full
     details:
-      - Shows the hours that are copied or whose lock is extended, with their locks before and after.
+      - Shows each export that is copied or gets a longer lock, with its lock before and after.
   idempotent:
     support: full
     details:
@@ -56,13 +58,14 @@ options:
     description:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_archive.prom). Its directory
         must exist.
-      - The file contains the end of the newest archived hour, the time and duration of the run, and the numbers of hours and faults.
-      - It is written in one step, with mode 0644. If writing fails, the module only warns.
+      - The file contains the end of the newest archived hour, and the time and duration of the run. It also contains the numbers of
+        archived exports, copied exports and faults.
+      - The module writes the file atomically, with mode 0644. If that fails, the module only warns.
     type: path
 notes:
   - O(signing_key) must belong to C(backup@<deployment>).
   - The repository must exist. M(caracal_ops.backup.backup_set) creates it.
-  - A day is complete two hours after midnight (UTC). Until then, its exports are archived and locked, but not yet recorded in the journal.
+  - A day is complete at 02:00 UTC on the next day. Until then, its exports are archived and locked, but not yet recorded in the journal.
 requirements:
   - cryptography >= 42
   - boto3 >= 1.36 for buckets
@@ -125,11 +128,13 @@ days:
   elements: str
   sample: ["2026-06-16"]
 faults:
-  description: Problems with objects, up to 20.
+  description: Exports with a problem, each with a description of the problem. At most 20 are listed.
   returned: always
   type: list
   elements: str
-  sample: ["archive/audit/2026/06/17/2026-06-17T11.parquet is shadowed: its source has other bytes than the archive"]
+  sample: >-
+    ["archive/audit/2026/06/17/2026-06-17T11.parquet is shadowed: its source has other content than the archive; find out which one was
+    changed"]
 strange:
   description: Objects at the source that are not exports, up to 20. They were not copied.
   returned: always
@@ -137,12 +142,12 @@ strange:
   elements: str
   sample: []
 first_hour:
-  description: First hour in the source.
+  description: Oldest hour for which the source has an export.
   returned: always
   type: str
   sample: 2026-06-01T00
 last_hour:
-  description: Last hour in the source.
+  description: Newest hour for which the source has an export.
   returned: always
   type: str
   sample: 2026-06-17T11

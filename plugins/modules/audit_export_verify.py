@@ -13,10 +13,11 @@ description:
   - Reads every archived export, and compares its bytes with the SHA-256 in the signed journal. Finds exports that are missing, changed,
     swapped, overwritten, hidden by a delete marker, or locked for a shorter time than before.
   - Reads every event in the exports, and verifies sequence numbers and chain HMACs within and across files.
-  - With O(database), also compares the exports with the database. Every hour up to the database's export watermark in which events were
-    ingested must have a file with all of these events. Each exported event must be the same in the database. An hour without events
-    correctly has no file.
-  - A check that could not be completed is V(unproven), never a pass. This includes an empty archive, a missing key and a missing database.
+  - With O(database), also compares the exports with the database. Each hour with ingested events, up to the export watermark in the
+    database, must have a file that contains all of these events. Each exported event must be the same in the database. An hour without
+    events has no file, which is not a failure.
+  - A check that cannot be completed has the verdict V(unproven), never V(pass). Possible reasons are an empty archive, a missing key and a
+    missing O(database).
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -36,8 +37,8 @@ options:
     type: str
   lag:
     description:
-      - Number of hours that an export may take to reach the archive. A missing export of an hour within this time is not a failure yet,
-        even if the hour is below the database's watermark.
+      - Number of hours that an export may take to reach the archive. Within this time, a missing export is not a failure, even if its hour
+        is below the export watermark of the database.
     type: int
     default: 3
   require_valid:
@@ -46,7 +47,7 @@ options:
     type: bool
     default: true
 notes:
-  - The module writes only O(high_water_mark), which it advances to the newest journal entry.
+  - The module writes only to the file O(high_water_mark). It advances the high-water mark to the newest journal entry.
   - With O(lock_mode), an export must be locked for the O(lock_days) of class C(archive), counted from its hour.
   - Each object is read twice, once for its bytes and once for its rows. Memory use does not grow with the size of the object.
 requirements:
@@ -86,7 +87,8 @@ verdict:
   sample: pass
 checks:
   description:
-    - Each check with its verdict. Checks C(archive.*) are about the stored objects, checks C(exports.*) about the contents of the files.
+    - Each check with its verdict. The checks C(archive.*) verify the stored objects. The checks C(exports.*) verify the contents of the
+      files.
     - C(details.positions) lists up to 50 findings.
   returned: always
   type: list
@@ -94,12 +96,13 @@ checks:
   sample:
     - id: archive.journal
       verdict: fail
-      message: "archive/audit/2026/06/17/2026-06-17T11.parquet has other bytes than entry 42 of the journal says"
+      message: "archive/audit/2026/06/17/2026-06-17T11.parquet does not match journal entry 42; it was changed or replaced"
       required: true
       details: {"findings": 1, "entered": 120, "not_yet": 3}
 coverage:
   description:
-    - Number of files, first and last hour, number of hours between them without a file, objects in the journal, keys, and unverified parts.
+    - Number of files, first and last hour, and number of hours between them without a file. C(entered) is the number of exports in the
+      journal. C(keys) has the IDs of the keys, and C(not_verified) lists the unverified parts.
   returned: always
   type: dict
   sample: {"files": 120, "first_hour": "2026-06-12T00", "last_hour": "2026-06-17T11", "hours_without_file": 12, "entered": 117,

@@ -11,11 +11,11 @@ short_description: Create missing audit partitions for this month and the follow
 version_added: 0.1.0
 description:
   - Caracal has one partition of C(audit_events) for each month. Its audit service creates the partitions of the next three months.
-  - A database that was restored from an older set lacks the partition of the current month. The first new event then goes into the default
-    partition, and after that the partition of the month cannot be created any more.
-  - Creates all missing partitions of the current month, by the database's clock, and of the months after it. Either all of them are created
-    or none.
-  - Run it on the restored database before the services start, and after M(caracal_ops.backup.state_verify), because it changes the schema
+  - A database that was restored from an old set can lack the partition of the current month. The first new event then goes into the default
+    partition. After that, PostgreSQL refuses to create the partition of this month.
+  - Creates the missing partitions of the current month (UTC, by the database's clock) and of the three months after it. The module creates
+    all of them or none.
+  - Run the module on the restored database, after M(caracal_ops.backup.state_verify) and before the services start. It changes the schema
     that M(caracal_ops.backup.state_verify) compares.
   - Refuses a cluster that the journal records as a source of backups, unless O(confirm) names this target.
 author:
@@ -53,8 +53,8 @@ options:
     default: []
 notes:
   - O(login_user) must be the owner of C(audit_events), or a superuser.
-  - If the default partition already contains events of such a month, the module fails and changes nothing. The message contains the
-    statements that move these events.
+  - If the default partition already contains events of a month that lacks its partition, the module fails and changes nothing. The message
+    contains the statements that move these events.
 requirements:
   - psycopg2 >= 2.9
   - PostgreSQL 17 or newer
@@ -106,8 +106,9 @@ present:
   elements: str
   sample: [audit_events_y2026m11, audit_events_y2026m12]
 default_rows:
-  description: For each month with events in the default partition, the number of events and the statements that move them.
-  returned: on failure, if the default partition has such events
+  description: >-
+    For each month that lacks its partition, the number of its events in the default partition, and the SQL statements that move them.
+  returned: on failure, if the default partition contains such events
   type: list
   elements: dict
   sample:

@@ -10,14 +10,14 @@ module: backup_hold
 short_description: Place or end a legal hold on a backup set
 version_added: 0.1.0
 description:
-  - Prevents M(caracal_ops.backup.backup_prune) from deleting a set, and every object that the set shares with other sets. A court or an
-    investigation may require such a hold.
+  - Prevents M(caracal_ops.backup.backup_prune) from deleting a set, including the objects that the set shares with other sets. A court or
+    an investigation may require such a hold.
   - A hold is a journal entry that is signed by C(operator@<deployment>). A set can have several holds. Each has its own name and ends
     separately.
   - In a bucket with Object Lock, the object store enforces the hold with a legal hold on every object of the set, regardless of
     O(lock_mode).
-  - The module sets the legal holds before it adds the journal entry. After the entry that ends the last hold of the set, it removes them,
-    except on objects of another held set.
+  - The module sets the legal holds before it adds the journal entry. After the journal entry that ends the last hold on the set, the module
+    removes the legal holds. It keeps the legal holds on objects that another held set uses.
   - In other stores, a hold consists only of the journal entry.
 author:
   - Caracal Ops (@caracal-ops)
@@ -63,7 +63,7 @@ options:
   signing_key:
     required: true
 notes:
-  - In a bucket, only the operator's identity may change legal holds (C(s3:PutObjectLegalHold)). See the S3 guide for the policy.
+  - In a bucket, allow only the operator's S3 credentials to change legal holds (C(s3:PutObjectLegalHold)). See the S3 guide for the policy.
   - Missing objects are skipped. M(caracal_ops.backup.repository_verify) reports them.
 seealso:
   - module: caracal_ops.backup.backup_prune

@@ -12,9 +12,9 @@ version_added: 0.1.0
 description:
   - Checks the repository, keys, clocks, free space, databases, secrets, replay directories and Redis. Nothing is written, and no set is
     opened.
-  - Runs the same checks as M(caracal_ops.backup.pg_encrypted_dump) and the other modules of a backup in check mode.
-  - If there are several problems, the failure lists each of them.
-  - The role C(caracal_backup) runs this module first. In check mode, the role does nothing else.
+  - Runs the same checks as the modules of a backup run in check mode, for example M(caracal_ops.backup.pg_encrypted_dump).
+  - If there are several problems, the error message lists all of them.
+  - The role C(caracal_backup) runs this module before it opens a set. In check mode, the role only checks and does not open a set.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -49,19 +49,19 @@ options:
     default: {}
   metrics_file:
     description:
-      - Path of a metrics file. The module checks that the file could be written, see O(caracal_ops.backup.backup_set#module:metrics_file).
+      - Path of a metrics file. The module checks that the file can be written (see O(caracal_ops.backup.backup_set#module:metrics_file)).
     type: path
   secrets:
     description:
-      - Options of M(caracal_ops.backup.secrets_bundle) that concern only the secrets, including C(recipients) and C(recipients_files). All
-        other options are taken from this module.
+      - Options of M(caracal_ops.backup.secrets_bundle) that concern only the secrets, including C(recipients) and C(recipients_files). For
+        all other options, the values of this module apply.
       - Without this option, secrets are not checked.
     type: dict
   replay:
     description:
       - Options of M(caracal_ops.backup.replay_volume_archive) that concern only the directories. Without this option, no directory is
         checked.
-      - Check directories on other hosts there, with M(caracal_ops.backup.replay_volume_archive) in check mode.
+      - To check a directory on another host, run M(caracal_ops.backup.replay_volume_archive) in check mode on that host.
     type: dict
   redis:
     description:
@@ -75,7 +75,7 @@ requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
   - zstandard >= 0.22
-  - C(pg_dump), C(pg_restore) and C(psql) of at least the server's major version, 17.6 or later
+  - C(pg_dump), C(pg_restore) and C(psql) of the server's major version or later. For PostgreSQL 17, use 17.6 or later.
 seealso:
   - module: caracal_ops.backup.backup_set
   - module: caracal_ops.backup.pg_encrypted_dump
@@ -119,18 +119,18 @@ journal_head:
   type: str
   sample: 42-9f86d081884c7d65
 databases:
-  description: Same as the result of M(caracal_ops.backup.pg_encrypted_dump) in check mode.
+  description: Same as RV(caracal_ops.backup.pg_encrypted_dump#module:databases) in check mode.
   returned: success
   type: list
   elements: dict
   sample: [{"database": "caracal", "release": "v1.0.0", "sight": "superuser"}]
 left_out:
-  description: Relations with rows that would correctly not be in the set, each with the reason.
+  description: Tables and other relations with rows that a backup intentionally leaves out, each with the reason.
   returned: success
   type: dict
   sample: {}
 checks:
-  description: Same as the result of M(caracal_ops.backup.pg_encrypted_dump) in check mode.
+  description: Same as RV(caracal_ops.backup.pg_encrypted_dump#module:checks) in check mode.
   returned: success
   type: list
   elements: dict
@@ -167,7 +167,7 @@ images:
   elements: dict
   sample: [{"image_id": "sha256:3a1f...", "services": ["gateway", "sts"], "shared": true}]
 problems:
-  description: If there is more than one problem, each of them.
+  description: All problems, if there is more than one.
   returned: failure
   type: list
   elements: dict

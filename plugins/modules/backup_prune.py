@@ -14,13 +14,13 @@ description:
   - Always keeps the newest good set, the newest set that passed a drill, every held set, and all objects that a running backup may use.
   - An object that several sets share is deleted with the last of these sets.
   - Verifies the journal and every manifest first. If one of them cannot be read, verified or parsed, nothing is deleted.
-  - Deletes nothing and fails with the reason if newer sets look poisoned (see O(max_sets_per_day) and O(max_shrinkage)). The module checks
-    the sets that are newer than the newest set that passed a drill.
-  - Objects that the store locks or keeps under a legal hold are V(retained). They are not an error.
-  - If a kept set needs a secrets object and less than half of its C(lock_days) is left, the module renews the lock. It does so even if
-    nothing may be deleted.
-  - Before anything is deleted, the module adds a journal entry with the sets that are pruned and the reasons. The next run completes a run
-    that was killed.
+  - Deletes nothing and fails with the reason if newer sets look poisoned (see O(max_sets_per_day) and O(max_shrinkage)). An attacker could
+    create bad sets so that good sets are pruned. The module checks the sets that are newer than the newest set that passed a drill.
+  - The module does not delete objects that have a lock or a legal hold in the store. RV(retained) lists them, and the module does not fail.
+  - If a kept set needs a secrets object and less than half of the object's lock period is left, the module renews the lock. It renews the
+    lock even if nothing may be deleted.
+  - Before the module deletes anything, it adds a journal entry with the pruned sets and the reasons. If a run is killed, the next run
+    completes it.
   - The manifest, its signatures, C(RECOVERY.md) and the audit blocks of a pruned set are kept, because the audit evidence depends on them.
 author:
   - Caracal Ops (@caracal-ops)
@@ -43,40 +43,40 @@ options:
   keep_last:
     description:
       - Number of the newest good sets to keep. At least one of the C(keep_) options must be above zero.
-      - A set is good if all its objects exist with the right size and its own secrets decrypt it. In addition, no verification of the
-        repository found a fault in it, and its last drill did not fail.
+      - A set is good if all its objects exist with the right size and its own secrets decrypt its database. In addition, no repository
+        verification found a fault in the set, and its last drill did not fail.
     type: int
     default: 0
   keep_hourly:
     description:
-      - Number of hours for which to keep the last good set. Only hours with a good set count. Hours are counted by the time in the journal,
-        in UTC.
+      - Number of hours for which to keep the last good set of the hour. Hours without a good set do not count. The time in the journal
+        determines the hour of a set, in UTC.
     type: int
     default: 0
   keep_daily:
     description:
-      - Number of days for which to keep the last good set, counted as in O(keep_hourly).
+      - Number of days for which to keep the last good set of the day, counted as in O(keep_hourly).
     type: int
     default: 0
   keep_weekly:
     description:
-      - Number of weeks for which to keep the last good set, counted as in O(keep_hourly). Weeks begin on Monday.
+      - Number of weeks for which to keep the last good set of the week, counted as in O(keep_hourly). Weeks begin on Monday.
     type: int
     default: 0
   keep_monthly:
     description:
-      - Number of months for which to keep the last good set, counted as in O(keep_hourly). In each of these months, the last set that
-        passed a drill is kept too.
+      - Number of months for which to keep the last good set of the month, counted as in O(keep_hourly). In each of these months, the last
+        set that passed a drill is kept too.
     type: int
     default: 0
   keep_yearly:
     description:
-      - Number of years for which to keep the last good set, counted as in O(keep_hourly).
+      - Number of years for which to keep the last good set of the year, counted as in O(keep_hourly).
     type: int
     default: 0
   keep_within:
     description:
-      - Number of hours. All good sets that are younger are kept.
+      - Age in hours. The module keeps all good sets that are younger.
     type: float
     default: 0.0
   minimum:
@@ -87,8 +87,9 @@ options:
     default: 3
   grace:
     description:
-      - Number of hours that no backup ever exceeds. Objects of an open set are not deleted before this time has passed.
-      - Sets that were the newest one at any time within these hours are kept too, because a running backup may share their objects.
+      - Upper limit in hours for the duration of a backup. The module does not delete objects of an open set until this time has passed
+        since the set was opened.
+      - A set that was the newest set at any time within these hours is kept too, because a running backup may share its objects.
     type: float
     default: 48.0
   max_sets_per_day:
@@ -98,9 +99,10 @@ options:
     default: 25
   max_shrinkage:
     description:
-      - Largest accepted decrease in size, as a share of the median size of up to ten sets before it. A set with a larger decrease looks
-        poisoned.
-      - A set also looks poisoned if it is incomplete, if its drill failed, or if it lacks a database or asset of the set before it.
+      - Largest accepted decrease in the size of a set, as a fraction of the median size of up to ten sets before it. A set with a larger
+        decrease looks poisoned.
+      - A set also looks poisoned if it is incomplete, or if it lacks a database or asset of the set before it. The same applies if its last
+        drill or a verification of the repository failed.
     type: float
     default: 0.5
   accepted_sets:
@@ -115,12 +117,13 @@ options:
     description:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_prune.prom). Its directory must
         exist.
-      - The file contains the time, the numbers of pruned and kept sets, the bytes freed, and whether the prune stopped.
-      - It is written in one step, with mode 0644. If writing fails, the module only warns.
+      - The file contains the time, the numbers of pruned sets, kept sets and locked objects, the bytes freed, and whether the prune
+        stopped.
+      - The module writes the file atomically, with mode 0644. If that fails, the module only warns.
     type: path
 notes:
   - The signing key must belong to C(prune@<deployment>) in O(allowed_signers).
-  - Keep the key on a separate host, with a login to the store that may delete. Never keep it on the backup host.
+  - Keep the key on a separate host that has permission to delete objects in the store. Never keep the key on the backup host.
   - On a host without O(high_water_mark), the first run deletes nothing, because it could not detect that the journal was rolled back.
 seealso:
   - module: caracal_ops.backup.backup_hold
@@ -183,18 +186,18 @@ pruned:
   elements: str
   sample: [20261001T020000Z-a7c2]
 objects:
-  description: Number of objects that are deleted with these sets, or after an earlier prune that was killed.
+  description: Number of deleted objects of these sets, and of sets from an earlier prune that was killed.
   returned: always
   type: int
   sample: 9
 garbage:
-  description: Leftovers of killed runs that are deleted.
+  description: Paths of the leftovers of killed runs that the module deletes.
   returned: always
   type: list
   elements: str
   sample: []
 partials:
-  description: Number of unfinished files of killed runs that are deleted.
+  description: Number of unfinished files of killed runs that the module deletes.
   returned: always
   type: int
   sample: 0
@@ -228,7 +231,7 @@ retained:
       type: str
       sample: locked until 2026-12-25T02:00:00Z
 stopped:
-  description: Reasons why nothing is deleted at all. The module fails in this case.
+  description: Reasons why the module deletes nothing. If there are any, the module fails.
   returned: always
   type: list
   elements: str
@@ -256,7 +259,7 @@ recipients:
       type: str
       sample: "2026-11-25T02:03:17.000000Z"
     current:
-      description: V(true) if that set is the newest of all, so that backups are still encrypted for the recipient.
+      description: V(true) if this set is the newest kept set, so backups are still encrypted for the recipient.
       type: bool
       sample: true
 journal_head:

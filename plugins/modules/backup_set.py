@@ -14,7 +14,8 @@ description:
     the set.
   - A set exists only when a journal entry of the repository names its manifest. A killed run leaves only encrypted objects under its own
     set ID, which do not affect other sets.
-  - The commit writes C(RECOVERY.md), the signature, the manifest, the signature of the journal entry, and the entry, in this order.
+  - The commit writes C(RECOVERY.md), the signature of the manifest, the manifest, the signature of the journal entry, and the journal
+    entry, in this order.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -37,24 +38,24 @@ attributes:
 options:
   state:
     description:
-      - V(open) creates a new set ID and a location for its artifacts.
+      - V(open) creates the ID of a new set. It does not store anything for the set yet.
       - V(extended) verifies the contents of O(staged), which another host has staged, and adds them to the set.
-      - V(committed) signs the added artifacts and records them in the journal.
+      - V(committed) signs the manifest with the added artifacts, and records the set in the journal.
       - V(committed) is refused if the set has no artifact, or if a dump may lack parts of its databases (check C(source.complete) of
         M(caracal_ops.backup.pg_encrypted_dump)).
-      - V(aborted) removes the parts of a set that was not committed. A committed set is never changed.
+      - V(aborted) deletes all objects of a set that was not committed. A committed set is never changed.
     type: str
     choices: [open, extended, committed, aborted]
     required: true
   set_id:
     description:
       - ID of the set. Required for V(extended), V(committed) and V(aborted).
-      - With V(open), an ID that an earlier V(open) returned or predicted.
+      - With V(open), you can set an ID that an earlier V(open) returned, or predicted in check mode.
     type: str
   staged:
     description:
-      - With V(extended), directory on this host with the fetched contents of O(caracal_ops.backup.replay_volume_archive#module:stage) from
-        the other host.
+      - With V(extended), directory on this host. It contains the files that were fetched from
+        O(caracal_ops.backup.replay_volume_archive#module:stage) on the other host.
       - It may contain only encrypted replay archives of this set. Archives that the set already contains are not changed. The directory is
         not removed.
     type: path
@@ -62,21 +63,25 @@ options:
     description:
       - Whether to create the repository with V(open), if O(repository) does not contain one. The new repository is signed with
         O(signing_key).
-      - If O(repository) is a directory, missing parent directories are created too. Only this user can access them (mode 0700).
+      - If O(repository) is a directory, missing parent directories are created too. Only the user who runs the module can access them (mode
+        0700).
       - Without this option, nothing is written if the parent directory is missing, because its disk may not be mounted.
-      - Refused if O(high_water_mark) records a repository for O(deployment), because the old repository has then disappeared.
+      - The module refuses this if O(high_water_mark) already records a repository of O(deployment), because that repository has then
+        disappeared.
     type: bool
     default: false
   exclusive:
     description:
-      - Whether to create, with V(open), a note next to O(high_water_mark) that a backup of O(deployment) is running on this host.
+      - With V(true), V(open) creates a lock file next to O(high_water_mark). The lock file records that a backup of O(deployment) is running on
+        this host.
       - While this backup runs, V(open) of another set is refused, also in check mode. The message contains the ID and the start time of the
         running set.
-      - The modules that work on the set renew the note. V(committed) and V(aborted) remove it.
-      - The note of a killed run expires as soon as the module and, if the controller ran on this host, the controller have ended.
-      - The note expires ten minutes after the last module of the set if the controller ran on another host or in another container, or
-        if this host was restarted.
-      - Backups of the same deployment by other hosts are not detected.
+      - The modules that work on the set renew the lock file. V(committed) and V(aborted) remove it.
+      - The lock file of a killed run expires as soon as the module has ended. If the controller runs on this host, the controller must have
+        ended too.
+      - If the controller ran on another host or in another container, the lock file expires ten minutes after the last module of the set.
+        The same applies if this host was restarted.
+      - The module does not detect backups of the same deployment by other hosts.
     type: bool
     default: false
   left_out:
@@ -93,10 +98,10 @@ options:
     description:
       - Path of a file for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_backup.prom). Its directory
         must exist.
-      - With V(committed), the file contains the times, size, number of artifacts and longest lock wait of the newest set.
-      - It also contains the number of sets, the free space of a repository directory, and the newest journal entry. For each recipient, it
-        contains the time at which the identity was proved.
-      - It is written in one step, with mode 0644. If writing fails, the set stays committed and the module warns.
+      - With V(committed), the module writes the times, size, number of artifacts and longest lock wait of the newest set.
+      - The file also contains the newest journal entry, the numbers of sets and audit findings, and the free space of a repository
+        directory. For each recipient, it contains the time at which M(caracal_ops.backup.escrow_verify) last proved the identity.
+      - The module writes the file atomically, with mode 0644. If that fails, the set stays committed and the module warns.
       - With V(open), the path is only checked. An invalid path is refused before the backup begins.
     type: path
 notes:
@@ -150,13 +155,14 @@ set_id:
   type: str
   sample: 20261125T020000Z-k3f9
 journal_head:
-  description: Number and first 16 hex digits of the digest of the newest journal entry. Store it in another location, to detect a rollback
-    of the repository.
+  description: >-
+    Number and first 16 hex digits of the digest of the newest journal entry. Store this value outside the repository, so that you can
+    detect a rollback of the repository.
   returned: always, except in check mode on a repository that does not exist
   type: str
   sample: 42-9f86d081884c7d65
 artifacts:
-  description: Number of artifacts and objects in the set. With V(extended), number in the staging directory.
+  description: Number of artifacts and objects in the set. With O(state=extended), number of artifacts in O(staged).
   returned: O(state=committed) and O(state=extended)
   type: int
   sample: 21
@@ -167,10 +173,10 @@ bytes:
   sample: 412345678
 verdict:
   description:
-    - V(fail) if audit rows differ from the rows to which an earlier set or checkpoint commits.
+    - V(fail) if audit rows differ from the rows that an earlier set or checkpoint recorded.
     - V(fail) while an earlier finding about audit rows is not acknowledged (see M(caracal_ops.backup.journal_correct)).
     - V(fail) if the source violates its own constraints or rules.
-    - Otherwise V(pass). The set is created in any case.
+    - Otherwise V(pass). The set is committed with either verdict.
   returned: O(state=committed)
   type: str
   sample: pass
@@ -181,14 +187,14 @@ checks:
   type: list
   elements: dict
   sample:
-    - {"id": "blocks.history", "verdict": "pass", "message": "no earlier set or checkpoint has found audit rows changed", "required": true,
+    - {"id": "blocks.history", "verdict": "pass", "message": "no earlier set or checkpoint found changed audit rows", "required": true,
        "details": {"open": [], "acknowledged": []}}
 msg:
-  description: With the verdict V(fail), the affected rows and what to do.
+  description: With the verdict V(fail), the affected rows and the remedy.
   returned: O(state=committed) with the verdict V(fail)
   type: str
   sample: >-
-    findings for set 20261125T020000Z-k3f9 (a set with findings is kept): audit_events_2026_03, block 4, content differs
+    set 20261125T020000Z-k3f9 is committed with findings: audit rows were changed before 20261125T020000Z-k3f9 (entry 41 recorded it)
 """
 
 from ..module_utils._ansible.boundary import run

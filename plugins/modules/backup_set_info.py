@@ -7,11 +7,11 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_set_info
-short_description: List the backup sets of a repository, or select one to drill
+short_description: List the backup sets of a repository, or select a set for a drill
 version_added: 0.1.0
 description:
   - Lists the sets in the repository's verified journal, with the contents of their manifests and the result of the last drill of each set.
-  - With O(select), selects one set. The journal records the drilled sets, so that over time every set is drilled.
+  - With O(select), selects one set. V(random) prefers sets that were not drilled yet, so over time every set is drilled.
   - Does not require an identity. To verify the stored bytes of a set, use M(caracal_ops.backup.backup_set_verify).
 author:
   - Caracal Ops (@caracal-ops)
@@ -23,16 +23,17 @@ options:
   select:
     description:
       - "Set to select: V(latest), V(oldest), V(random), or the ID of a set."
-      - V(random) selects a random set that no drill has tested yet. If all sets were tested, it selects the set with the oldest test. A
-        drill with the verdict V(unproven) does not count as a test.
+      - V(random) selects a random set that no drill has tested yet. If all sets were tested, it selects the set that was tested longest
+        ago. A drill with the verdict V(unproven) does not count as a test.
       - Sets are ordered as in the journal, not by the times in their manifests.
     type: str
   within:
     description:
-      - Number of hours. Only sets that were committed within this time can be selected. If there are none, the module fails.
+      - Maximum age of the selected set in hours, since it was committed. If there is no such set, the module fails. Allowed only if
+        O(select) is V(latest), V(oldest) or V(random).
     type: float
 notes:
-  - The module writes only O(high_water_mark), which it advances to the newest journal entry.
+  - The module writes only to the file O(high_water_mark). It advances the high-water mark to the newest journal entry.
 seealso:
   - module: caracal_ops.backup.backup_set_verify
   - module: caracal_ops.backup.restore_drill
@@ -71,11 +72,13 @@ sets:
       type: int
       sample: 41
     committed:
-      description: Time of this entry.
+      description: Time of the journal entry that committed the set.
       type: str
       sample: "2026-11-25T02:00:31.120044Z"
     snapshot_time:
-      description: Time of the oldest snapshot in the set. This and the following fields are null if the manifest cannot be trusted.
+      description: >-
+        Time of the oldest snapshot in the set. This field and the fields from C(release) to C(left_out) are null if the manifest cannot be
+        trusted.
       type: str
       sample: "2026-11-25T02:00:01.000000Z"
     release:
@@ -83,7 +86,7 @@ sets:
       type: str
       sample: v1.0.0
     family:
-      description: Family of releases.
+      description: Release family, V(zone_kek) or V(secret_store).
       type: str
       sample: secret_store
     bytes:
@@ -100,7 +103,7 @@ sets:
       elements: str
       sample: [caracal, caracal_auth]
     assets:
-      description: Assets in the set, some of V(databases), V(secrets), V(replay), V(redis) and V(images).
+      description: Assets in the set. Possible values are V(databases), V(secrets), V(replay), V(redis) and V(images).
       type: list
       elements: str
       sample: [databases, redis, replay, secrets]
@@ -136,12 +139,11 @@ sets:
       sample: null
     locked_until:
       description:
-        - Time until which the store itself refuses to delete the manifest. Null if the store would not refuse. With O(select), the store is
-          not queried.
+        - Time until which the store itself refuses to delete the manifest. Null if the manifest is not locked, or with O(select).
       type: str
       sample: "2026-12-25T02:00:31.000000Z"
 lines:
-  description: The same as a human-readable table, newest first, with at most 40 sets. Null with O(select).
+  description: RV(sets) as the lines of a human-readable table, newest first, with at most 40 sets. Null with O(select).
   returned: always
   type: list
   elements: str
@@ -152,10 +154,10 @@ selected:
   type: str
   sample: 20261125T020000Z-k3f9
 reason:
-  description: Reason for the selection.
+  description: Reason for the selection. Null without O(select).
   returned: always
   type: str
-  sample: at random, one of 12 that were never tested
+  sample: at random, one of 12 never tested sets
 journal_head:
   description: Number and first 16 hex digits of the digest of the newest journal entry.
   returned: always

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: backup_set_verify
-short_description: Verify the journal, the signature and every stored byte of a backup set
+short_description: Verify the journal, and the signature and every stored byte of a backup set
 version_added: 0.1.0
 description:
   - Verifies the whole journal of the repository, the signature of the set's manifest, C(RECOVERY.md), and the SHA-256 of each artifact.
@@ -27,7 +27,7 @@ options:
     type: bool
     default: true
 notes:
-  - The module writes only O(high_water_mark), which it advances to the newest journal entry.
+  - The module writes only to the file O(high_water_mark). It advances the high-water mark to the newest journal entry.
 seealso:
   - module: caracal_ops.backup.backup_set
 """
@@ -87,9 +87,10 @@ journal_head:
   sample: 42-9f86d081884c7d65
 set_facts:
   description:
-    - Facts about the set from the manifest. C(assets) lists the contents of the set other than databases, and the C(replay) volumes as
-      C(<service>-<replica>).
-    - C(data_bytes) is the size of the set without C(images). Each image has its C(image_id) and the C(bytes) of its objects.
+    - Facts about the set from the manifest. C(assets) lists the assets other than databases. Its field C(replay) lists the replay volumes
+      as C(<service>-<replica>).
+    - C(data_bytes) is the size of the set without C(images). C(images) lists each image with its C(image_id) and the C(bytes) of its
+      objects.
   returned: always
   type: dict
   sample:

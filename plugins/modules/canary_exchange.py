@@ -11,12 +11,13 @@ short_description: Run canary requests against the services of a restored deploy
 version_added: 0.1.0
 description:
   - Caracal's services report that they are ready even with a wrong KEK or an empty database. This module tests them with real requests.
-  - It requests signing keys, a token, a protected request through the Gateway, and operations that the services must refuse. Then it
-    searches the restored audit chain for the audit rows of its own requests.
+  - It requests signing keys and a token, sends a protected request through the Gateway, and tries operations that the services must refuse.
+    Then it searches the restored audit chain for the audit rows of its own requests.
   - Tokens, client secrets and response bodies never appear in a result, error or log. The module reports only the status, the error code
     and the one-line description of a response.
-  - Set O(application) to test a whole exchange with an application of your own, or O(self_made) in the sandbox of a drill. Without both,
-    the module sends only requests that write nothing. In a sandbox, it also tests whether a revoked session is refused.
+  - To test a complete token exchange, set O(application) to an application of your own. In the sandbox of a drill, you can set O(self_made)
+    instead. Without either option, the module sends only requests that write nothing. In a sandbox, the module also tests whether the
+    Gateway refuses a revoked session.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -31,7 +32,7 @@ attributes:
   diff_mode:
     support: N/A
     details:
-      - The services add audit events, not this module.
+      - The services add audit events and other rows in response to the requests.
   idempotent:
     support: N/A
     details:
@@ -40,7 +41,7 @@ options:
   urls:
     description:
       - Addresses of the services. In a sandbox, the default is Caracal's ports on V(127.0.0.1), as seen from inside the sandbox. Without a
-        sandbox, a service without an address is not tested.
+        sandbox, this option is required, and a service without an address is not tested.
     type: dict
     suboptions:
       sts:
@@ -57,7 +58,7 @@ options:
         type: str
       coordinator:
         description:
-          - Address of the Coordinator. Releases with policy as data require it for a protected request.
+          - Address of the Coordinator. Releases with policy as data (v2026.06.25 and later) require it for a protected request.
         type: str
   database:
     description:
@@ -78,7 +79,8 @@ options:
     elements: dict
   application:
     description:
-      - Application of your own, created for this purpose, with a resource for which the upstream may be called. See the guide on canaries.
+      - An application that you created for this purpose. It needs a resource with an upstream that the module may call. See the guide on
+        canaries.
     type: dict
     suboptions:
       zone:
@@ -115,13 +117,13 @@ options:
         default: []
       path:
         description:
-          - Path of the resource that is requested with C(GET).
+          - Path on the resource that the module requests with C(GET).
         type: str
         default: /
   self_made:
     description:
       - Whether to create a zone, application, resource and policy through the API, and to test that a restored zone refuses a request. This
-        adds rows, so use it only in a sandbox.
+        adds rows, so it is allowed only in a sandbox. Mutually exclusive with O(application).
     type: bool
     default: false
   require_valid:
@@ -177,9 +179,11 @@ checks:
   returned: always
   type: list
   elements: dict
-  sample: [{"id": "canary.jwks", "verdict": "pass", "message": "the STS serves 3 keys of 3 zones", "required": true, "details": {}}]
+  sample: >-
+    [{"id": "canary.jwks", "verdict": "pass", "message": "the STS serves the 3 keys of 3 zones that were backed up", "required": true,
+    "details": {}}]
 family:
-  description: Family of releases, V(zone_kek) or V(secret_store).
+  description: Release family, V(zone_kek) or V(secret_store).
   returned: always
   type: str
   sample: secret_store

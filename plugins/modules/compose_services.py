@@ -11,13 +11,13 @@ short_description: Start services of a Compose project in dependency order
 version_added: 0.1.0
 description:
   - Starts the containers of a Compose project through the container engine's API, in the order of their C(depends_on). It waits until each
-    container is healthy or, if it runs only once, has ended successfully.
-  - For Caracal's services, healthy means that C(/ready) answers.
+    container is healthy. A container without a health check must only run, and a one-time container must have ended successfully.
+  - For Caracal's services, healthy means that C(/ready) returns 200.
   - The containers must exist. Run C(docker compose create) to create them without starting them. The module does not create, pull, stop or
     remove anything.
   - The module considers only containers that Compose created. There may be at most one PostgreSQL container and one Redis container.
   - The role C(caracal_restore) uses this module to start PostgreSQL and Redis after the secrets are restored. If
-    C(caracal_restore_start_services) is set, it starts the other services at its end.
+    C(caracal_restore_start_services) is set, the role starts the other services in its last step.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -42,7 +42,7 @@ options:
     default: []
   timeout:
     description:
-      - Number of seconds that the whole start may take.
+      - Time limit in seconds for the start of all services together.
     type: int
     default: 180
 requirements:
@@ -80,8 +80,8 @@ started:
   sample: [postgres, redis, replayVolumeInit]
 urls:
   description:
-    - Addresses at which this host reaches the running services that M(caracal_ops.backup.canary_exchange) tests, in the format of its
-      option C(urls). Each is the published address, or else the container's own address.
+    - Addresses at which this host reaches the running services that M(caracal_ops.backup.canary_exchange) tests, in the format of
+      O(caracal_ops.backup.canary_exchange#module:urls). If a port is not published, the address is the address of the container.
   returned: success
   type: dict
   sample: {"sts": "http://127.0.0.1:8080", "gateway": "http://127.0.0.1:8081"}

@@ -10,11 +10,11 @@ module: database_login
 short_description: Create a read-only PostgreSQL login for backups
 version_added: 0.1.0
 description:
-  - Creates a role on a PostgreSQL server of this host. The role may log in and has only C(pg_read_all_data) and C(BYPASSRLS), and with
-    O(summarize_wal) also C(pg_checkpoint). If the role exists, missing rights are added.
+  - Creates a role on a PostgreSQL server of this host. The role may log in, and has only C(pg_read_all_data) and C(BYPASSRLS). With
+    O(summarize_wal), it also has C(pg_checkpoint). If the role exists, the module adds missing rights.
   - Generates the password on this host, in a file that only its owner can read. The server receives only the SCRAM verifier, so no
     statement contains the password.
-  - Finally logs in as the role. If the server refuses the login, the module fails and reports the missing line of C(pg_hba.conf).
+  - Then logs in as the role. If the server refuses the login, the module fails and reports the line that you must add to C(pg_hba.conf).
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -52,14 +52,16 @@ options:
     default: 5432
   admin:
     description:
-      - Name of a superuser of the server. If the module runs as root, it connects as the system user of the same name, if that user exists.
+      - Name of a superuser of the server. If the module runs as root and a system user of the same name exists, the module connects as that
+        user.
     type: str
     default: postgres
   summarize_wal:
     description:
-      - Whether to set C(summarize_wal = on) on the server, which needs PostgreSQL 17 or later and no restart, and to add the role to
-        C(pg_checkpoint). Then a backup does not scan audit partitions that did not change, but requests one checkpoint.
-      - If this is V(false), the module changes neither.
+      - Whether to set C(summarize_wal = on) on the server and to add the role to C(pg_checkpoint). A backup then requests one checkpoint,
+        and does not scan audit partitions that did not change. The server must be PostgreSQL 17 or later, with a C(wal_level) other than
+        V(minimal). No restart is required.
+      - If this is V(false), the module changes neither the setting nor the membership.
     type: bool
     default: false
 requirements:

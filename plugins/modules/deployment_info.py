@@ -16,8 +16,8 @@ description:
   - The module considers only containers that Compose created. It ignores labels that a container has from its image.
   - The module finds replay directories by the mounts of the STS and Gateway containers, and by the project's volumes. Volumes still exist
     after a container is removed.
-  - If a service has neither, it is listed in RV(deployment.replay) and the module warns.
-  - The role C(caracal_backup) runs this module first if C(caracal_ops_compose_project) is set.
+  - If a service has no replay directory that outlives its container, RV(deployment.replay) lists the service and the module warns.
+  - If C(caracal_ops_compose_project) is set, the role C(caracal_backup) begins with this module.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -28,8 +28,8 @@ extends_documentation_fragment:
 options:
   named:
     description:
-      - Items that you configure yourself, so that the module does not have to find them. If an item is neither found nor listed here, the
-        module fails and lists all such items.
+      - Items that you configure yourself, so that the module does not have to find them. If the module cannot find an item that is not
+        listed here, it fails and reports all such items. A project without an environment file causes only a warning.
     type: list
     elements: str
     choices: [database, redis, secrets, environment_file, replay]
@@ -45,7 +45,7 @@ requirements:
 notes:
   - The module returns the locations of secrets, but not their values. From a container's environment, it returns only the variables for
     retention periods.
-  - Run it on the host of the project, as a user who may use the engine's socket.
+  - Run the module on the host of the project, as a user with access to the socket of the engine.
 seealso:
   - module: caracal_ops.backup.backup_preflight
 """
@@ -104,11 +104,15 @@ deployment:
       elements: str
       sample: ["/srv/caracal/ca/extra-ca.pem"]
     extra_directories:
-      description: Directories of such files, by file name, for O(caracal_ops.backup.secrets_restore#module:extra_directories).
+      description: >-
+        Directory of each such file, by file name, even if the file does not exist, for
+        O(caracal_ops.backup.secrets_restore#module:extra_directories).
       type: dict
       sample: {"extra-ca.pem": "/srv/caracal/ca", "enabled": "/srv/caracal/control"}
     replay:
-      description: Directories of unsent audit events, and services without a directory that outlives their container.
+      description: >-
+        C(volumes) lists the directories of unsent audit events. C(not_durable) lists the services without a directory that outlives their
+        container.
       type: dict
       sample: {"volumes": [{"service": "sts", "replica": "1", "path": "/var/lib/docker/volumes/caracal_stsReplay/_data/audit-replay"}],
         "not_durable": []}

@@ -11,7 +11,8 @@ short_description: Verify that a KEK decrypts all encrypted values of a Caracal 
 version_added: 0.1.0
 description:
   - Decrypts each zone signing key, provider secret, user token, webhook secret and plan secret with the deployment's key-encryption key
-    (KEK). Reports whether the KEK is right, wrong or one of several, and which rows are damaged. Plaintexts are never shown.
+    (KEK). Reports whether the KEK is correct, wrong or only one of several KEKs, and which rows are damaged. The result never contains
+    plaintexts.
   - Caracal itself does not detect a wrong KEK. All services start and report that they are ready, and fail only at the first token request.
   - Run it on a restored copy before any service starts there, or on the live database. The module only reads the database.
 author:
@@ -26,8 +27,8 @@ options:
     description:
       - File with the KEK, which is C(secretStoreKek) or C(zoneKek) of the deployment's runtime secrets. It must contain exactly 32 bytes as
         hexadecimal digits.
-      - Spaces and newlines at the end are ignored, as in Caracal. Values that Caracal refuses are refused too, such as base64 and patterned
-        keys.
+      - Spaces and newlines at the end are ignored, as in Caracal. The module refuses the values that Caracal refuses, such as base64 and
+        keys with a pattern.
     type: path
   kek:
     description:
@@ -35,7 +36,7 @@ options:
     type: str
   previous_kek_file:
     description:
-      - File with the previous KEK, during a rotation. Only releases from v0.1.0 on can rotate the KEK.
+      - File with the previous KEK, during a rotation. KEK rotation requires v0.1.0 or later.
     type: path
   previous_kek:
     description:
@@ -64,7 +65,7 @@ EXAMPLES = r"""
     sandbox: /var/tmp/drill
     kek_file: /run/drill-secrets/secretStoreKek
 
-- name: Check whether the rotation is complete and the previous KEK can be removed
+- name: Check whether the KEK rotation is complete and the previous KEK can be removed
   caracal_ops.backup.envelope_verify:
     login_host: db.example.com
     login_user: caracal
@@ -86,12 +87,13 @@ checks:
     - Each check with its verdict, in the format of M(caracal_ops.backup.backup_set_verify).
     - The checks are C(envelopes.kek), one check C(envelopes.<table>.<column>) for each encrypted column, C(envelopes.signing_keys),
       C(envelopes.providers) and C(envelopes.coverage).
-    - The details of a column contain the number of values for each KEK ID that decrypted them. They also list the first 50 rows that could
-      not be decrypted.
+    - The details of the check of a column contain the number of values that each KEK decrypted, by KEK ID. They also list the first 50 rows
+      that could not be decrypted.
   returned: always
   type: list
   elements: dict
-  sample: [{"id": "envelopes.kek", "verdict": "pass", "message": "right KEK 4870629f7486c86f: it opens 41 sealed values", "required": true,
+  sample: >-
+    [{"id": "envelopes.kek", "verdict": "pass", "message": "correct KEK: 4870629f7486c86f decrypts 41 sealed values", "required": true,
     "details": {"given": ["4870629f7486c86f"], "rows": 41, "opened": {"4870629f7486c86f": 41}, "foreign": {}, "damaged": 0}}]
 database:
   description: Name of the database.
@@ -99,7 +101,7 @@ database:
   type: str
   sample: caracal
 family:
-  description: Family of releases, V(zone_kek) or V(secret_store).
+  description: Release family, V(zone_kek) or V(secret_store).
   returned: always
   type: str
   sample: secret_store

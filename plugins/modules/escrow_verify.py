@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: escrow_verify
-short_description: Verify that identities decrypt every object of a backup set
+short_description: Verify that age identities can decrypt every object of a backup set
 version_added: 0.1.0
 description:
   - Tests age identities, such as the break-glass identity, on the header of every encrypted artifact and object of a set. It reads only the
     headers and does not decrypt the contents.
   - At least one of the identities must decrypt each object. Each identity must decrypt all objects that are encrypted for it.
   - You can run the module on an offline machine with a copy of the repository.
-  - With O(signing_key), the identities that decrypt all objects encrypted for them are recorded in the journal of O(repository). Use this
-    option only with the repository itself, not with a copy.
+  - With O(signing_key), the module records in the journal which identities decrypt all objects that are encrypted for them. Use this option
+    only with the repository itself, not with a copy.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -89,7 +89,10 @@ verdict:
   type: str
   sample: pass
 checks:
-  description: For each class of assets (databases, secrets, replay, redis, images), one check that the identities decrypt all objects.
+  description: >-
+    For each class of assets (databases, secrets, replay, redis, images), one check that the identities decrypt all objects. The check
+    C(escrow.identities) verifies that each identity belongs to a recipient. The check C(journal.freshness) detects a rollback of the
+    journal.
   returned: always
   type: list
   elements: dict
@@ -105,7 +108,7 @@ checks:
     message:
       description: Result of the check.
       type: str
-      sample: the identities open all 14 objects
+      sample: the identities decrypt all 14 objects
     required:
       description: V(true) if the verdict of the module depends on this check.
       type: bool
@@ -115,7 +118,7 @@ checks:
       type: dict
       sample: {}
 proved:
-  description: Fingerprints of the recipients for which the identity decrypts all objects that are encrypted for it.
+  description: Fingerprints of the recipients with an identity that decrypts all objects encrypted for them.
   returned: always
   type: list
   elements: str

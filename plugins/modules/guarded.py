@@ -10,7 +10,8 @@ module: guarded
 short_description: Run an Ansible module and remove facts from its result
 version_added: 0.1.0
 description:
-  - Runs another module with its action, such as M(ansible.builtin.stat) or M(ansible.builtin.copy), on the host of the task.
+  - Runs another module, such as M(ansible.builtin.stat) or M(ansible.builtin.copy), on the host of the task. If the module has an action
+    plugin, that plugin runs too.
   - Any result of a host may contain facts, which override the inventory and role defaults. It may also contain extra variables for the next
     job in an AWX workflow. This module removes both, so that a host cannot change the settings of the play.
   - Unprintable characters in the result, such as terminal escape sequences, are replaced by escapes such as C(\x1b). Line breaks are kept
@@ -66,7 +67,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 gathered:
-  description: Facts that the module gathered. They do not become facts of any host.
+  description: Facts that the other module gathered. They do not become facts of any host.
   returned: when the module gathers facts
   type: dict
   sample: {"ansible_os_family": "Debian"}

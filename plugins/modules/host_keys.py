@@ -10,8 +10,8 @@ module: host_keys
 short_description: Create the signing key and age identities of a host
 version_added: 0.1.0
 description:
-  - Creates an Ed25519 signing key and age identities. Each is stored in a separate file with mode 0600, which is created atomically.
-    Existing files are kept.
+  - Creates an Ed25519 signing key and age identities. The module stores each private key in a separate file with mode 0600, and creates the
+    file atomically. Existing files are kept.
   - Private keys remain in these files. The result contains only public keys.
   - The role C(caracal_setup) runs this module on the backup host, the drill host and the operator's machine.
 author:
@@ -22,7 +22,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - The public key is V(none) for a key that a run would create.
+      - RV(public_key) and RV(recipients[].recipient) are null for keys that a run would create.
   diff_mode:
     support: full
     details:
@@ -39,7 +39,7 @@ options:
     type: path
   principal:
     description:
-      - Principal of the key, such as C(backup@prod). It becomes the comment of the key.
+      - Principal of the signing key, such as C(backup@prod). It becomes the comment of the key. Required together with O(signing_key).
     type: str
   identity_files:
     description:

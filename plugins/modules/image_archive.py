@@ -31,8 +31,8 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reports the images that would be stored, and checks that the engine has the images that would be read. RV(bytes) then does not
-        include these images.
+      - Reports the images that would be stored, and checks that the engine has the images that would be read. RV(bytes) does not include
+        the images that would be read.
   diff_mode:
     support: full
     details:
@@ -40,7 +40,8 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A set that already contains its images is not changed. A new set gets them again, mostly as references.
+      - A set that already contains its images is not changed. A new set contains the images again, mostly as references to objects of the
+        newest set.
 notes:
   - Releases of the collection without support for images cannot read a set with images.
   - The contents of an image are encrypted like a database. The manifest is not encrypted and contains the digests and sizes of the layers.
@@ -98,7 +99,7 @@ images:
       elements: str
       sample: [gateway, sts]
     shared:
-      description: V(true) if the newest set contains the whole image, so that it was not read.
+      description: V(true) if the newest set already contains the whole image, so the module did not read it.
       type: bool
       sample: false
 bytes:
@@ -107,7 +108,7 @@ bytes:
   type: int
   sample: 151234567
 bytes_written:
-  description: Number of these bytes that are new.
+  description: Number of these bytes that the module added to the repository.
   returned: always
   type: int
   sample: 51234567

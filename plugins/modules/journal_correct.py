@@ -12,15 +12,15 @@ version_added: 0.1.0
 description:
   - The journal is never rewritten. The operator uses this module to add an entry of kind C(correction), signed by C(operator@<deployment>).
     The correction names earlier entries by number and digest.
-  - A correction revokes the time or the whole content of these entries, or acknowledges the findings that they record.
+  - A correction replaces the time of these entries, revokes the entries, or acknowledges the findings that they record.
   - A finding is a difference in audit rows that a set, a checkpoint or a verification has detected. The journal records it, and every later
     backup, checkpoint, drill and verification fails until you acknowledge it. An acknowledgement covers only the difference with the given
     digest, and it expires.
-  - An entry can be dated more than ten minutes in the future, because of a wrong clock or a stolen key. It stops every reader of the
-    repository until that time has come or the entry is corrected.
-  - An attacker with a stolen key can also sign an object with the journal's next number that does not fit the journal. It stops every
-    reader, too. In a bucket, where the object may be locked, a correction that names the object takes its number. In a directory, move the
-    file away.
+  - An entry can be dated more than ten minutes in the future, because of a wrong clock or a stolen key. Such an entry stops every reader of
+    the repository until its time is reached or you correct the entry.
+  - An attacker with a stolen key can also store a signed object under the next journal number that does not continue the journal. Such an
+    object stops every reader, too. In a bucket, the object may be locked, so add a correction that names the object. The correction
+    replaces the object under this number. In a directory, move the file out of the journal.
   - Releases of the collection without support for corrections refuse a journal that contains one. Upgrade all hosts first.
   - Releases before 1.0.0 refuse a journal with findings or acknowledgements, and report that 1.0.0 is required.
 author:
@@ -35,7 +35,7 @@ attributes:
   diff_mode:
     support: full
     details:
-      - Shows the numbers of the entries and the parts that are not trusted, or the acknowledged findings.
+      - Shows the numbers of the entries with the part that is not trusted any more, or the acknowledged findings.
   idempotent:
     support: full
     details:
@@ -50,17 +50,18 @@ options:
   what:
     description:
       - Part of the entries to revoke.
-      - With V(time), the content of the entries remains valid, and their time is replaced by the time of the entry before.
-      - With V(everything), the entries are revoked. The set that a revoked C(set) entry committed is not a set any more.
-      - A set that a revoked C(prune) entry ended becomes a set again, with those objects that still exist. A revoked C(hold) or C(drill)
-        entry has no effect.
+      - With V(time), the content of each entry remains valid, and its time is replaced by the time of the previous entry.
+      - With V(everything), the entries are revoked. If you revoke a C(set) entry, its set does not count as a backup set any more.
+      - If you revoke a C(prune) entry, the sets that it pruned count as backup sets again, with the objects that still exist. A revoked
+        C(hold) or C(drill) entry has no effect.
       - The first entry and corrections cannot be corrected.
     type: str
     choices: [time, everything]
     default: time
   findings:
     description:
-      - Findings to acknowledge, each as at least the first 16 hex digits of its digest.
+      - Findings to acknowledge, each as at least the first 16 hex digits of its digest. Mutually exclusive with O(entries), and requires
+        O(expires).
       - The messages of the checks C(blocks.history) and C(inventory.since_previous) contain the digests.
     type: list
     elements: str
@@ -77,8 +78,9 @@ options:
   signing_key:
     required: true
 notes:
-  - Before you correct entries that were signed with a stolen key, end the key in O(allowed_signers) with C(valid-before).
-  - Entries that were signed with the key in the meantime are trusted until you correct them too.
+  - Before you correct entries that were signed with a stolen key, set the end of the key's validity in O(allowed_signers) with
+    C(valid-before).
+  - Entries that were signed with the stolen key before this end are trusted until you correct them too.
 seealso:
   - module: caracal_ops.backup.backup_hold
   - module: caracal_ops.backup.backup_prune

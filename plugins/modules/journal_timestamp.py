@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: journal_timestamp
-short_description: Timestamp the newest journal entry with an RFC 3161 authority
+short_description: Timestamp the newest journal entry with an RFC 3161 timestamp authority
 version_added: 0.1.0
 description:
   - Requests an RFC 3161 timestamp of the journal's newest entry, verifies it and stores it next to that entry.
-  - Each entry contains the digest of the entry before it. The timestamp therefore proves the age of the whole journal and of every set. No
-    key of the deployment can forge this proof.
+  - Each entry contains the digest of the entry before it. The timestamp therefore proves that the whole journal and every set in it existed
+    at that time. No key of the deployment can forge this proof.
   - The authority receives only a SHA-256 digest.
   - The timestamp has its own signature, so the module does not require a signing key. Any user with write access to the journal's directory
     can store a timestamp.
@@ -38,14 +38,14 @@ attributes:
 options:
   timestamp_url:
     description:
-      - Address of the authority, with C(http) or C(https), without user or password. Redirects are not followed. Proxies are taken from the
-        environment.
+      - Address of the authority, with C(http) or C(https), without a user name or password. The module does not follow redirects, and uses
+        the proxy settings of the environment.
     type: str
     required: true
   timestamp_roots:
     description:
-      - Path of a file outside the repository with the authority's root certificate in PEM. Add its intermediate certificates if its
-        responses do not include them.
+      - Path of a file outside the repository with the authority's root certificate in PEM. If the responses of the authority do not include
+        its intermediate certificates, add these certificates to the file.
       - The file may contain several authorities. Keep the root certificate of an earlier authority as long as its timestamps exist.
     type: path
     required: true
