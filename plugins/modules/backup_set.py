@@ -72,8 +72,8 @@ options:
     default: false
   exclusive:
     description:
-      - With V(true), V(open) creates a lock file next to O(high_water_mark). The lock file records that a backup of O(deployment) is running on
-        this host.
+      - With V(true), V(open) creates a lock file next to O(high_water_mark). The lock file records that a backup of O(deployment) is
+        running on this host.
       - While this backup runs, V(open) of another set is refused, also in check mode. The message contains the ID and the start time of the
         running set.
       - The modules that work on the set renew the lock file. V(committed) and V(aborted) remove it.

@@ -11,13 +11,13 @@ short_description: Add the public keys of hosts to the signer and recipient list
 version_added: 0.1.0
 description:
   - Adds the public keys of hosts to the operator's C(allowed_signers) and recipient lists.
-  - Runs on the operator's machine, where these lists are maintained. Other hosts get copies of the lists.
-  - Keys from a host are untrusted input. A signer must be a single Ed25519 public key without options, comment or a second line. The module
-    adds the principal and the namespaces of the role.
+  - Run the module on the operator's machine, which has the original lists. All other hosts get copies.
+  - Keys from a host are untrusted input. The key of a signer must be one Ed25519 public key on a single line, without options and comment.
+    The module adds the principal and the namespaces of the role.
   - A recipient must be a single C(age1...) key.
-  - Hosts with the same role share a name, but each host has its own key. A new key is added only if the hosts also supplied all keys that
-    are already listed for the name.
-  - Otherwise the new key would replace a listed key, and the module refuses it with the fingerprints of both.
+  - Hosts with the same role share a name, but each host has its own key. The module adds a new key only if the hosts also supplied all keys
+    that are already listed for this name.
+  - Otherwise, the new key would replace a listed key. The module then fails and prints the fingerprints of both keys.
   - The module also refuses a key that two hosts supplied, and a signer's key that is listed for another principal.
   - To rotate a key, edit the lists as described in the guide on key custody.
   - Existing lines are not changed.
@@ -61,7 +61,7 @@ options:
         choices: [backup, drill, operator, prune]
       public_keys:
         description:
-          - Public key of each host. May be empty only in check mode, for a key that a run would create.
+          - Public key of each host. In check mode, a key may be empty if the host has not created it yet.
         type: list
         elements: str
         required: true
@@ -79,12 +79,12 @@ options:
         required: true
       name:
         description:
-          - Name of the hosts with these recipients. It is written as a comment in the line before each recipient.
+          - Name of the hosts with these recipients. The module writes this name as a comment into the line before each recipient.
         type: str
         required: true
       recipients:
         description:
-          - Recipient of each host. May be empty only in check mode, for an identity that a run would create.
+          - Recipient of each host. In check mode, a recipient may be empty if the host has not created its identity yet.
         type: list
         elements: str
         required: true

@@ -10,12 +10,12 @@ module: migration_verify
 short_description: Compare the database schema of a Caracal deployment with the schema of its release
 version_added: 0.1.0
 description:
-  - Determines the release of the databases and compares them with what the migrations of that release create. The comparison covers
+  - Determines the release of the databases, and compares the databases with the result of that release's migrations. The comparison covers
     migrations, tables, columns, constraints, indexes, triggers, row security, grants, functions, roles, owners and audit partitions.
-  - It covers everything that Caracal's own migration checks cover, and more. Unlike those checks, it writes nothing and creates no role.
-    You can run it on a restored copy and on production. Each database is read in one transaction.
-  - For a release that this collection does not know, the verdict is V(unproven), with the differences from the nearest known release. See
-    O(release_table).
+  - The comparison includes all of Caracal's own migration checks, and more. Unlike these checks, the module writes nothing and creates no
+    role, so you can run it on a restored copy and on production. Each database is read in one transaction.
+  - If the collection does not know the release, the verdict is V(unproven), and the result contains the differences from the nearest known
+    release. To verify such a release, see O(release_table).
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -31,25 +31,25 @@ options:
     default: caracal
   auth_database:
     description:
-      - Name of the database with the users of the console. Releases from v2026.06.25-rc.1 on have it.
+      - Name of the database with the users of the console. Releases since v2026.06.25-rc.1 have this database.
     type: str
     default: caracal_auth
   release_table:
     description:
-      - File with the table of a release that this collection does not know yet. Create it with O(describe). The file is on the host on
-        which the module runs.
+      - File with the release table of a release that this collection does not know yet. A release table describes the databases of a
+        release. Create the file with O(describe). The file must be on the host on which the module runs.
     type: path
   schema_additions:
     description:
-      - Names of your own objects, rights and settings in the databases, as the checks print them, such as V(table reports) or
-        V(index zones.by_slug). The module then expects them.
+      - Names of your own objects, rights and settings in the databases, as the checks print them, such as V(table reports) or V(index
+        zones.by_slug). The checks then accept these additions.
     type: list
     elements: str
     default: []
   describe:
     description:
-      - Name of a release. RV(table) then describes the databases as a table of that release, for O(release_table). Describe only a
-        fresh migration of an official release.
+      - Name of a release. RV(table) is then a release table of these databases, for O(release_table). Use this option only on databases
+        that the migrations of an official release have just created.
     type: str
   require_valid:
     description:
@@ -69,27 +69,27 @@ EXAMPLES = r"""
   caracal_ops.backup.migration_verify:
     sandbox: /var/tmp/drill
 
-- name: Describe a fresh migration of a newer release
+- name: Create the release table of a newer release
   caracal_ops.backup.migration_verify:
     login_host: empty.example.com
     describe: v1.1.0
     require_valid: false
   register: fresh
 
-- name: Save the description as a table
+- name: Save the release table in a file
   ansible.builtin.copy:
     content: "{{ fresh.table | to_nice_json }}"
     dest: /etc/caracal-ops/v1.1.0.json
     mode: "0644"
 
-- name: Verify production with the saved table
+- name: Verify production with the saved release table
   caracal_ops.backup.migration_verify:
     login_host: db.example.com
     login_user: caracal
     login_password_file: /etc/caracal-ops/db.password
     release_table: /etc/caracal-ops/v1.1.0.json
 
-- name: Expect a table and an index of your own
+- name: Accept a table and an index of your own
   caracal_ops.backup.migration_verify:
     sandbox: /var/tmp/drill
     schema_additions:
@@ -110,7 +110,7 @@ checks:
   returned: always
   type: list
   elements: dict
-  sample: [{"id": "migrations.versions", "verdict": "pass", "message": "3 migrations, exactly those of v1.0.0", "required": true,
+  sample: [{"id": "migrations.versions", "verdict": "pass", "message": "exactly the 3 migrations of v1.0.0", "required": true,
     "details": {"missing": [], "unknown": []}}]
 release:
   description: Release of the databases. Null if the release is not known.
@@ -123,15 +123,15 @@ nearest:
   type: str
   sample: v1.0.0
 family:
-  description: Family of the release that was compared with, V(zone_kek) or V(secret_store).
+  description: Release family of RV(nearest), V(zone_kek) or V(secret_store).
   returned: always
   type: str
   sample: secret_store
 table:
   description:
-    - The databases as the table of a release. Null without O(describe).
-    - C(release), C(family), C(migrations) as in C(schema_migrations), C(roles) of the services, and C(databases) with the facts of each
-      database as a list of texts. The guide on migrations explains the format of a fact.
+    - Release table that describes the databases. Null without O(describe).
+    - It contains C(release), C(family), C(migrations) as in the table C(schema_migrations), and C(roles) of the services. C(databases)
+      contains the facts of each database as a list of strings. The guide on migrations explains the format of a fact.
   returned: always
   type: dict
   sample: {"release": "v1.1.0", "family": "secret_store", "migrations": ["0001_baseline"], "roles": ["caracalapi"],

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: notify_watch
-short_description: Send a notification if a play dies before it can report its result
+short_description: Send a notification if a play ends before it can report its result
 version_added: 0.1.0
 description:
-  - Starts a process on the controller that waits for the end of the C(ansible-playbook) process that runs this task. If that process ends
-    before a call with O(state=absent), the watcher runs the playbook C(caracal_ops.backup.notify) with O(settings).
-  - You are therefore also notified of a play that was killed or interrupted, or whose host became unreachable.
+  - Starts a watcher process on the controller, which waits for the end of the C(ansible-playbook) process that runs this task. If
+    C(ansible-playbook) ends before a call with O(state=absent), the watcher runs the playbook C(caracal_ops.backup.notify) with
+    O(settings).
+  - You therefore also get a notification if the play was killed or interrupted, or if a host became unreachable.
   - The role C(caracal_notify) uses this module. Delegate the task to C(localhost).
 author:
   - Caracal Ops (@caracal-ops)
@@ -36,21 +37,21 @@ options:
     default: present
   settings:
     description:
-      - Variables of the playbook C(notify) - C(channels) as in the role C(caracal_notify), C(job), C(deployment) and C(message). They are
-        kept in memory only. Required with O(state=present).
+      - Variables of the playbook C(caracal_ops.backup.notify), which are C(channels) as in the role C(caracal_notify), C(job),
+        C(deployment) and C(message). The watcher keeps them in memory only. Required with O(state=present).
     type: dict
   watcher:
     description:
       - Value of RV(watcher) from the call that started the watcher. Required with O(state=absent).
     type: str
 notes:
-  - The watcher ends too if all processes of its container or control group are killed. In such an environment, use the notifications of
-    the program that starts the play, such as the notifications of AWX or C(OnFailure) in systemd.
+  - If all processes of the container or control group are killed, the watcher is killed too and sends no notification. In such an
+    environment, use the notifications of the program that starts the play, such as AWX notifications or C(OnFailure) in systemd.
 """
 
 EXAMPLES = r"""
 ---
-- name: Send a notification if this play dies
+- name: Send a notification if this play ends unexpectedly
   caracal_ops.backup.notify_watch:
     settings:
       job: backup
@@ -65,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 watcher:
-  description: ID of the watcher process, for O(state=absent). Empty in check mode and when no watcher is left.
+  description: ID of the watcher process, for O(state=absent). Empty in check mode, and if no watcher is running.
   returned: success
   type: str
   sample: 41237-9931233

@@ -11,13 +11,14 @@ short_description: Mark events of Caracal's outbox for resending after a loss of
 version_added: 0.1.0
 description:
   - Caracal's API sends its own audit events, such as decisions on approvals, to the audit service through the table C(event_outbox) and
-    Redis. If such an event was sent but not yet written when the backup was taken, a restore without Redis loses it.
-  - The module marks the rows of such events in the outbox as not sent, so that the API sends them when it starts. Their signatures and
-    IDs do not change. An event that arrives twice is written once.
-  - Run it on the restored database after M(caracal_ops.backup.state_verify) and before the services start. It changes a table that
-    M(caracal_ops.backup.state_verify) compares. The check C(outbox.audit_frames_landed) of that module reports whether there are events
-    to resend.
-  - A cluster that the journal records as a source is refused, unless O(confirm) names that exact target.
+    Redis. When the backup reads the database, such an event can already be in Redis, but not yet in the audit log. A restore without Redis
+    loses this event.
+  - The module marks the rows of such events in the outbox as not sent, so that the API sends the events again when it starts. Their
+    signatures and IDs do not change. If an event arrives twice, the audit service writes it only once.
+  - Run the module on the restored database, after M(caracal_ops.backup.state_verify) and before the services start. The module changes a
+    table that M(caracal_ops.backup.state_verify) compares with the set. The check C(outbox.audit_frames_landed) of that module reports
+    whether there are events to resend.
+  - If the journal records the cluster as a source of backups, the module refuses to change it, unless O(confirm) names exactly this target.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -29,15 +30,16 @@ attributes:
   check_mode:
     support: full
     details:
-      - Finds the rows and returns those that would be sent again.
+      - Finds the rows, and returns the rows whose events would be sent again.
   diff_mode:
     support: full
     details:
-      - Shows the ID of each row, its stream, and whether it counts as sent before and after.
+      - Shows the ID and the stream of each row, and its status before and after (sent, or to be sent).
   idempotent:
     support: full
     details:
-      - Rows that are still to be sent are not changed. After the services have resent the rows of O(since), another run reopens them again.
+      - Rows that the services have not sent yet are not changed. If the services have already sent the revocations since O(since) again,
+        another run marks the same rows again.
 options:
   database:
     description:
@@ -47,23 +49,23 @@ options:
   streams:
     description:
       - Streams whose events are sent again.
-      - For V(caracal.audit.events), only events that have no row in C(audit_events) are sent, and only if retention has not dropped their
+      - For V(caracal.audit.events), an event is sent again only if it has no row in C(audit_events) and retention has not dropped its
         partition.
-      - For V(caracal.sessions.revoke), everything that the API and the coordinator have sent since O(since) is sent again. This
-        is useful only for protected resources that keep revocations in their own Redis. It is needed only if Redis was lost for less than
-        the longest lifetime of a token.
+      - For V(caracal.sessions.revoke), all sent events of the API and the Coordinator that were created since O(since) are sent again. This
+        is useful only for protected resources that store revocations in their own Redis. If Caracal's Redis was unavailable for longer than
+        the longest token lifetime, it is not necessary, because all tokens have then expired.
     type: list
     elements: str
     choices: [caracal.audit.events, caracal.sessions.revoke]
     default: [caracal.audit.events]
   since:
     description:
-      - Time from which revocations are sent again, in ISO 8601 with a time zone. Required for V(caracal.sessions.revoke).
+      - Creation time of the oldest revocation to send again, in ISO 8601 with a time zone. Required for V(caracal.sessions.revoke).
     type: str
   confirm:
     description:
-      - Targets that may be changed although they are a source of backups, each as C(<database>@<system_identifier>), as the refusal prints
-        it.
+      - Targets that the module may change although they are a source of backups, each as C(<database>@<system_identifier>). The error
+        message of a run without confirmation prints this value.
     type: list
     elements: str
     default: []
@@ -90,7 +92,7 @@ EXAMPLES = r"""
     allowed_signers: /srv/restore/allowed_signers
     high_water_mark: /srv/restore/high-water-mark.json
 
-- name: Resend the revocations of the last hour too after Redis was lost
+- name: Resend audit events and recent revocations after Redis was lost
   caracal_ops.backup.outbox_reopen:
     streams: [caracal.audit.events, caracal.sessions.revoke]
     since: "2026-11-25T01:00:00Z"
@@ -111,7 +113,7 @@ target:
   type: str
   sample: "7576543210987654321"
 reopened:
-  description: For each stream and outbox, the number of rows that were or would be reopened, and the first 50 of their IDs.
+  description: For each stream and outbox, the number of rows that were or would be marked as not sent, and the first 50 of their IDs.
   returned: always
   type: list
   elements: dict

@@ -11,12 +11,12 @@ short_description: Dump the PostgreSQL databases of Caracal into an open backup 
 version_added: 0.1.0
 description:
   - Each database is read under one exported snapshot. The dump, the inventory and the audit blocks all come from that snapshot.
-  - C(pg_dump) and one COPY stream per audit partition go through zstd and age into the repository. No data is written unencrypted,
-    and this host has no key that decrypts the result.
+  - The output of C(pg_dump), and one COPY stream for each audit partition, are compressed with zstd, encrypted with age and written to the
+    repository. No data is written unencrypted, and this host has no key that decrypts the result.
   - The inventory contains the row count and digest of every table, sequences, roles, grants, owners, functions, extensions and the schema.
-    With it, a restored copy can be compared exactly with its source.
-  - A partition whose rows are the same as in an earlier set is not stored again. It is not read either, if a census proves that its rows
-    are the same.
+    With the inventory, you can compare a restored copy exactly with its source.
+  - If an audit partition has the same rows as in an earlier set, it is not stored again. If a census or WAL summaries prove this, the
+    module does not even read the rows. A census is a scan that hashes the positions and transaction IDs of rows.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -32,8 +32,8 @@ options:
   reread_days:
     description:
       - Number of days within which the rows of each audit partition are read at least once.
-      - In between, a partition is not read if a census proves that its rows are the same as in the newest set. RV(partitions) has the proof
-        of each partition.
+      - In between, it does not read a partition if a census or WAL summaries prove that the newest set has the same rows. RV(partitions)
+        contains the proof for each partition.
       - With V(0), each set reads every partition.
     type: int
     default: 30
@@ -50,14 +50,15 @@ attributes:
   idempotent:
     support: partial
     details:
-      - A set that has this part already is not changed. A new set gets a new dump.
+      - A set that already contains the dump is not changed. A new set gets a new dump.
 notes:
-  - This module only compares O(signing_key) with the recipients. The commit signs.
+  - The module checks that O(signing_key) is not a recipient, and signs its part of the open set. M(caracal_ops.backup.backup_set) signs the
+    whole set at the commit.
 requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
   - zstandard >= 0.22
-  - C(pg_dump), C(pg_restore) and C(psql) of at least the server's major version, 17.6 or later
+  - C(pg_dump), C(pg_restore) and C(psql) 17.6 or later, of at least the server's major version
 seealso:
   - module: caracal_ops.backup.pg_encrypted_restore
   - module: caracal_ops.backup.state_verify
@@ -115,7 +116,8 @@ databases:
       type: bool
       sample: false
     replay_lag:
-      description: Seconds by which the standby was behind at the snapshot. They are already subtracted from RV(databases[].snapshot_time).
+      description: >-
+        Seconds by which the standby was behind at the snapshot. This lag is already subtracted from RV(databases[].snapshot_time).
       type: float
       sample: 0.0
     snapshot_time:
@@ -127,7 +129,7 @@ databases:
       type: float
       sample: 12.4
     longest_wait:
-      description: Longest time in seconds that another session was seen waiting for this dump.
+      description: Longest observed time in seconds that another session waited for a lock of this dump.
       type: float
       sample: 0.0
 artifacts:
@@ -137,7 +139,7 @@ artifacts:
   elements: dict
   sample: [{"path": "sets/20261125T020000Z-k3f9/postgres/caracal.dump.zst.age", "size": 123456, "sha256": "9f86d08...", "shared": false}]
 partitions:
-  description: Each audit partition of the set, and how its rows are known. Empty in check mode.
+  description: Each audit partition of the set, with the proof that the set contains its current rows. Empty in check mode.
   returned: always
   type: list
   elements: dict
@@ -154,15 +156,15 @@ partitions:
       description:
         - V(read) if this dump read the rows.
         - V(census) if a census proves that the rows are the same as in the newest set.
-        - V(wal) if WAL summaries of the server prove it.
+        - V(wal) if WAL summaries of the server prove that the rows are the same as in the newest set.
       type: str
       sample: census
     read_because:
-      description: Reason why the rows were read. Empty for the other proofs.
+      description: Reason why the rows were read. Empty unless RV(partitions[].proof) is V(read).
       type: str
       sample: rows were inserted, changed or deleted
     scanned_because:
-      description: Reason why a census was necessary, although it scans the partition. Empty for the other proofs.
+      description: Reason why the server had to scan the partition for a census. Empty unless RV(partitions[].proof) is V(census).
       type: str
       sample: summarize_wal is off
     last_read:
@@ -172,18 +174,19 @@ partitions:
 checks:
   description:
     - Results of the checks during the dump, in the form that M(caracal_ops.backup.backup_set_verify) returns.
-    - C(source.complete) reports whether each relation of the databases is in exactly one artifact or in RV(left_out). Unless it is V(pass),
-      M(caracal_ops.backup.backup_set) does not commit the set. In check mode it is a prediction.
+    - C(source.complete) reports whether each relation of the databases is in exactly one artifact or in RV(left_out). Unless this check is
+      V(pass), M(caracal_ops.backup.backup_set) does not commit the set. In check mode, the check is a prediction.
     - C(source.foreign_keys), C(source.unique_indexes), C(source.collation) and C(source.state) report whether the source satisfies its own
-      constraints and the rules of a healthy Caracal. The manifest records failures. In tables of your own, they are a warning.
-    - C(blocks.journal) compares the audit blocks with the journal. C(leaves.dropped) names audit partitions that were dropped in the
-      meantime.
+      constraints and the rules of a healthy Caracal. The manifest records failures. In tables of your own, a failure is only a warning.
+    - C(blocks.journal) compares the audit blocks with the journal. C(leaves.dropped) names audit partitions that were dropped while the
+      dump ran, so that the set does not contain their rows.
   returned: always
   type: list
   elements: dict
   sample:
     - {"id": "source.complete", "verdict": "pass", "message": "61 relations: each in one artifact", "required": true, "details": {}}
-    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks as before", "required": true, "details": {}}
+    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks equal those recorded in set 20261124T020000Z-a1b2",
+      "required": true, "details": {}}
 left_out:
   description: Relations whose rows are intentionally not in the set, each with the reason. The manifest records them.
   returned: always

@@ -11,14 +11,15 @@ short_description: Restore the PostgreSQL databases of a backup set
 version_added: 0.1.0
 description:
   - Verifies the journal, the signature and the SHA-256 of every artifact before the first change.
-  - A cluster that the journal records as a source is refused, and so is a database that is not empty. O(confirm) lifts both for that exact
-    target.
-  - Creates recorded roles that are missing, without passwords. It never alters an existing role.
-  - A database gets its name only when it is complete. Until then it has a temporary name. If a database has that temporary name and was
-    not created by a restore, the run is refused.
-  - The archive is treated as hostile. In a drill, C(pg_restore) runs inside the sandbox and cannot see the host.
-  - A database that is replaced is kept under another name, which RV(replaced) reports. Its sessions are terminated, and it is not changed
-    otherwise. The server therefore needs space for both. If the replaced database is empty, it is dropped.
+  - The restore refuses a cluster that the journal records as a source of backups, and a database that is not empty. To use such a target
+    anyway, name exactly this target in O(confirm).
+  - Creates missing roles that the set records, without passwords. It never changes an existing role.
+  - A restored database has a temporary name until it is complete. If another database already has this name and was not created by a
+    restore, the run is refused.
+  - The module treats the archive as untrusted input. In a drill, C(pg_restore) runs inside the sandbox and cannot access the host.
+  - The restore keeps a replaced database under another name, which RV(replaced) reports. It ends the sessions of the replaced database, but
+    does not change its data. The server therefore needs disk space for both databases. If the replaced database is empty, the restore drops
+    it.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -56,38 +57,40 @@ options:
   release:
     description:
       - The release of Caracal that will run on the restored databases, if it is not the release that the set records.
-      - The restore is refused if this release belongs to another family, is older, or has migrations that do not follow on those in the
-        set.
+      - The restore is refused if this release is older than the release of the set, or belongs to another release family. It is also
+        refused if the migrations of this release do not continue the migrations in the set.
       - The check C(restore.release) reports what the first start of that release will do.
     type: str
   confirm:
     description:
-      - Targets that may be written to and, if they contain data, replaced, each as C(<database>@<system_identifier>), as the refusal
-        prints it.
-      - With C(functions@<system_identifier>), the rows of the databases may also run functions of their owners while they are loaded, with
-        the rights of the login. Such functions are in checks, generated columns, domains and partition keys. Caracal itself has none.
+      - Targets that the restore may write to and, if they contain data, replace, each as C(<database>@<system_identifier>). The error
+        message of a run without confirmation prints these values.
+      - With C(functions@<system_identifier>), the restore may also run functions that the owners of the databases defined, with the rights
+        of the login. PostgreSQL calls such functions while it loads rows, for check constraints, generated columns, domains and partition
+        keys. Caracal itself has no such functions.
     type: list
     elements: str
     default: []
   jobs:
     description:
-      - Number of partitions that are loaded, and of indexes that are built, in parallel.
+      - Number of partitions to load, or indexes to build, in parallel.
     type: int
     default: 2
   accept_vulnerable_clients:
     description:
-      - Known vulnerabilities of C(pg_restore) that are accepted, each as its CVE ID, as the refusal prints it. The archive could use them
-        to take over the account that runs the restore.
-      - In a sandbox with isolation, C(pg_restore) cannot leave the sandbox. The check C(restore.clients) then warns instead of a refusal.
+      - CVE IDs of known vulnerabilities of C(pg_restore) that you accept. The error message of a run without this option prints them. A
+        malicious archive could use these vulnerabilities to take over the account that runs the restore.
+      - In a sandbox with isolation, C(pg_restore) cannot leave the sandbox. The restore then continues, and the check C(restore.clients) is
+        V(warn).
     type: list
     elements: str
     default: []
   accept_missing_constraints:
     description:
       - Whether to restore the database without the constraints and indexes that rows of the set violate because the source was broken
-        already. Without this option, the restore stops at the first of them.
-      - RV(verdict) is then V(fail), and the check C(restore.<database>.constraints) names each with the first line of the server's error.
-        Triggers and policies are never omitted.
+        already. Without this option, the restore stops at the first violated constraint or index.
+      - RV(verdict) is then V(fail), and the check C(restore.<database>.constraints) names each missing constraint or index, with the first
+        line of the server's error. Triggers and policies are never omitted.
       - With this option, indexes are built one after the other.
     type: bool
     default: false
@@ -136,15 +139,14 @@ set_id:
   type: str
   sample: 20261125T020000Z-k3f9
 databases:
-  description: The databases that were or would be restored, with duration in seconds and size in bytes.
+  description: The databases that were or would be restored, with the duration in seconds and the size of the artifacts in bytes.
   returned: always
   type: list
   elements: dict
   sample: [{"database": "caracal", "seconds": 21.3, "bytes": 412345678, "leaves": 17}]
 replaced:
   description:
-    - Databases that had the name of a restored database, and the name under which each is kept now. In check mode, the name that it would
-      get now.
+    - Replaced databases, and the name under which the server keeps each of them. In check mode, the name that each database would get.
     - Drop a kept database with C(DROP DATABASE) when you do not need its rows any more.
   returned: always
   type: list
@@ -156,7 +158,8 @@ checks:
   type: list
   elements: dict
   sample:
-    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) as recorded", "required": true, "details": {}}
+    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) are as in the set", "required": true, "details":
+      {}}
 verdict:
   description: V(fail) if a required check of RV(checks) failed, for example because the copy lacks constraints. Otherwise V(pass).
   returned: always

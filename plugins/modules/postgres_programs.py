@@ -10,13 +10,13 @@ module: postgres_programs
 short_description: Find PostgreSQL client programs on this host or in the image of the server
 version_added: 0.1.0
 description:
-  - Finds C(pg_dump), C(pg_restore) and C(psql) for a server that runs in a container. This host's own programs are used if they are
-    of the server's major release or a later one. Otherwise, the module takes the programs from the image of the server, which has exactly
-    that release. If the image does not state its release, it is unpacked, and its programs are run to report it.
-  - The image is unpacked once, into its own directory, and verified with its ID, which covers every byte. Its programs then run in
-    bubblewrap with the image as their read-only file system. If you run the module as root, each program runs as a separate user.
-  - A program can read only the host files that the variables of libpq name. It can reach only the server that those variables name, and
-    no other network. No container is created, so none is left behind.
+  - Finds C(pg_dump), C(pg_restore) and C(psql) for a server that runs in a container. The module uses the programs of this host if they
+    have the server's major version or a later one. Otherwise, it uses the programs in the image of the server, which have exactly that
+    version. If the image does not state its version, the module unpacks the image and runs its programs to find their version.
+  - The module unpacks the image once, into its own directory, and verifies every byte with the image ID. The programs then run in
+    bubblewrap, with the image as their read-only file system. If you run the module as root, each program runs as a separate user.
+  - A program can read only the host files that libpq's environment variables name. It can reach only the server that those variables name,
+    and no other network. The module creates no container.
   - The role C(caracal_backup) uses this module if C(caracal_ops_compose_project) is set and C(caracal_ops_pg_bin) is not. The role
     C(caracal_restore) does the same.
 author:
@@ -42,15 +42,15 @@ options:
   directory:
     description:
       - Directory in which unpacked images are kept. Only the user who runs the module may have write access to it.
-      - An image that was not used for 90 days is removed. If all images together have more than 4 GiB, images that were not used for a day
-        are removed as well, the longest unused first. An image from which a program runs is kept.
+      - An image that was not used for 90 days is removed. If all images together are larger than 4 GiB, images that were not used for a day
+        are removed too, the least recently used first. An image is kept while one of its programs runs.
     type: path
     default: /var/cache/caracal_backup/images
 requirements:
   - docker >= 7.0
   - bubblewrap, if this host has no suitable client programs
 notes:
-  - An unpacked image needs as much space as the image, and twice that while it is unpacked.
+  - An unpacked image needs as much disk space as the image itself, and twice as much while the module unpacks it.
 seealso:
   - module: caracal_ops.backup.deployment_info
   - module: caracal_ops.backup.pg_encrypted_dump
@@ -82,7 +82,7 @@ summary:
   type: str
   sample: PostgreSQL's client programs 18.1 of image sha256:9f86d081884c, in /var/cache/caracal_backup/images/9f86d081884c/bin
 pg_bin:
-  description: Directory of the programs, for the option of this name of other modules.
+  description: Directory of the programs, for the option C(pg_bin) of other modules.
   returned: success
   type: str
   sample: /usr/lib/postgresql/18/bin

@@ -11,11 +11,13 @@ short_description: Restore Caracal's Redis streams from a backup set, or create 
 version_added: 0.1.0
 description:
   - Verifies the journal, the signature and the SHA-256 of the Redis artifacts before the first change.
-  - Restores only into a Redis that has no keys, is not a replica, and is named by O(confirm).
+  - Restores only into a Redis that O(confirm) names, that is not a replica, and that has no keys. Caracal's own streams do not count if
+    they were never used.
   - Sends only the commands that a snapshot may contain, even if the artifact contains others, and verifies every reply. Then it compares
-    every stream, group and pending entry with the snapshot. If anything goes wrong, the target is emptied again.
-  - A restore that lost its connection leaves a key C(caracal_ops:restoring). The next restore of the same set starts over in that Redis.
-  - With O(groups_only), the module creates the groups that Caracal's provisioning creates, at 0, in a Redis that has none. Do this before
+    every stream, group and pending entry with the snapshot. If an error occurs, the module empties the target again.
+  - If a restore loses its connection, the key C(caracal_ops:restoring) remains in Redis. The next restore of the same set into this Redis
+    starts from the beginning.
+  - With O(groups_only), the module creates only the missing consumer groups of Caracal's services, each at position 0. Do this before
     services start on an empty Redis. Otherwise STS and Gateway send their replay files into streams whose groups begin after those events,
     and the events are never delivered.
 author:
@@ -53,8 +55,8 @@ options:
     required: false
   confirm:
     description:
-      - Targets that may be written to, each as C(<host>:<port>/<db>@<run_id>), as the refusal prints it. C(<host>:<port>/<db>) without
-        the last part matches that Redis after any restart.
+      - Targets that the restore may write to, each as C(<host>:<port>/<db>@<run_id>). The error message of a run without confirmation
+        prints this value. Without the run ID, C(<host>:<port>/<db>) matches any Redis at this address, also after a restart.
     type: list
     elements: str
     default: []
@@ -123,7 +125,7 @@ groups:
   elements: dict
   sample: [{"stream": "caracal.audit.events", "group": "audit-ingestor"}]
 without_redis:
-  description: Consequences of an empty Redis.
+  description: Consequences of starting with an empty Redis. An empty list if the Redis contains keys.
   returned: with O(groups_only)
   type: list
   elements: str
@@ -136,7 +138,7 @@ checks:
   sample:
     - id: redis.caracal.audit.events
       verdict: pass
-      message: "stream caracal.audit.events: 41230 entries, 2 groups, 3 pending, as recorded"
+      message: "stream caracal.audit.events: 41230 entries, 2 groups, 3 pending, as in the snapshot"
       required: true
       details: {}
 journal_head:

@@ -10,11 +10,12 @@ module: redis_stream_snapshot
 short_description: Back up Caracal's Redis streams into an open backup set, encrypted
 version_added: 0.1.0
 description:
-  - Reads streams in pages and stores them as the commands that rebuild them. Memory use does not grow with the length of the streams.
-    You can back up and restore any Redis from 7.0 on, including managed ones, and restore manually with C(redis-cli --pipe).
+  - Reads streams in pages, and stores the Redis commands that create the streams again. Memory use does not grow with the length of the
+    streams. You can back up and restore every Redis 7.0 or newer without cluster mode, including managed servers. You can also restore
+    manually with C(redis-cli --pipe).
   - The first pass, before the database dump, stores every entry. The second pass, after the dump, stores the entries added since then. It
     also stores all consumer groups, consumers and pending entries with their age and delivery counts. A set needs both passes.
-  - Dead letters are streams like others.
+  - Streams with dead letters are backed up like all other streams.
   - Entries that were trimmed or deleted before they could be read are always reported.
 author:
   - Caracal Ops (@caracal-ops)
@@ -47,14 +48,15 @@ options:
     default: caracal.*
   dump_keys:
     description:
-      - Names of keys that are not streams and that the backup should include, at most 1 MiB each. They are stored in the format of
-        C(DUMP), with their remaining time to live. They can only be restored into a Redis that is not older. Only the first pass stores
-        them.
+      - Names of keys that are not streams and that the backup should include, at most 1 MiB each. The values are stored in the format of
+        C(DUMP), with their remaining time to live. You can restore them only into the same or a newer version of Redis. Only the first pass
+        stores them.
     type: list
     elements: str
     default: []
 notes:
-  - This module only compares O(signing_key) with the recipients. The commit signs.
+  - The module checks that O(signing_key) is not a recipient, and signs its part of the open set. M(caracal_ops.backup.backup_set) signs the
+    whole set at the commit.
   - An ACL user needs C(+info +dbsize +scan +exists +xinfo +xrange +xpending +time) and C(%R~caracal.*). For O(dump_keys), the user also
     needs C(+dump +pttl +memory|usage).
 requirements:
@@ -106,7 +108,7 @@ set_id:
   type: str
   sample: 20261125T020000Z-k3f9
 reading:
-  description: Number of this pass. With V(1) alone the set has no groups, and a restore refuses it.
+  description: Number of this pass. A set with pass V(1) only has no groups, and a restore refuses this set.
   returned: always
   type: int
   sample: 1

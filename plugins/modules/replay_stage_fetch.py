@@ -10,10 +10,11 @@ module: replay_stage_fetch
 short_description: Fetch staged replay archives from a host to the controller, up to a size limit
 version_added: 0.1.0
 description:
-  - Fetches the encrypted files that M(caracal_ops.backup.replay_volume_archive) left in a stage on a host that cannot reach the repository.
-  - The host is not trusted. A name that cannot belong to a replay archive of this set and pass is refused. Each file is fetched in pieces
-    of 8 MiB, and the total size is limited. M(ansible.builtin.fetch) would accept a file of any length, and with C(become) load it
-    into memory.
+  - Fetches the encrypted files that M(caracal_ops.backup.replay_volume_archive) wrote to the stage, a directory on a host that cannot reach
+    the repository.
+  - The module does not trust the host. It refuses a file name that cannot belong to a replay archive of this set and pass. It fetches each
+    file in pieces of 8 MiB, and limits the total size. In contrast, M(ansible.builtin.fetch) would accept a file of any size, and with
+    C(become) load the file into memory.
   - M(caracal_ops.backup.backup_set) checks the contents of the files when it adds them to the set.
 author:
   - Caracal Ops (@caracal-ops)
@@ -63,10 +64,11 @@ options:
       - Piece that the controller requests from the host. The action plugin sets it. Do not set it in a play.
     type: dict
     suboptions:
-      key: {description: "One of O(staged).", type: str, required: true}
+      key: {description: "Name of a file, one of O(staged).", type: str, required: true}
       offset: {description: "Offset in this file, in bytes.", type: int, required: true}
 notes:
-  - Ansible reads the reply of any task into memory before any plugin can check it. Only the connection can limit its size, not this module.
+  - Ansible reads the reply of every task into memory before a plugin can check it. This module therefore cannot limit the size of a reply.
+    Only the connection can.
 seealso:
   - module: caracal_ops.backup.replay_volume_archive
   - module: caracal_ops.backup.backup_set
@@ -88,8 +90,8 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description:
-    - Directory on the controller with the files. It is among Ansible's own temporary files, which Ansible removes when it ends, even if a
-      host became unreachable. Empty in check mode.
+    - Directory on the controller with the files. The directory is one of Ansible's own temporary directories. Ansible removes it at the end
+      of the run, even if a host became unreachable. Empty in check mode.
   returned: always
   type: str
   sample: /home/operator/.ansible/tmp/ansible-local-4711abcd/caracal_backup.k3f9x2

@@ -10,13 +10,14 @@ module: replay_volume_archive
 short_description: Archive the replay directories of STS and Gateway into an open backup set while the services run
 version_added: 0.1.0
 description:
-  - The replay directory of a service contains audit events that the service could not send yet. They are in no database.
-  - Each file goes byte for byte through tar, zstd and age, with its time, mode and owner, up to its last complete line. The module changes
-    nothing in the directory, and no service has to stop. A healthy service usually has no replay files.
-  - There are two passes, one before the database dump and one after it. Pass 2 archives new files and files that have grown. Each
-    event is therefore in a file of one of the passes, or in the database. If you extract one pass over the other, no event is duplicated or
-    truncated.
-  - Files that are not replay files are named in a warning. They are never followed, and they never stop the run.
+  - The replay directory of a service contains audit events that the service could not send yet. These events are not in the database yet.
+  - The module archives each file byte for byte with tar, zstd and age, up to its last complete line, with its time, mode and owner. It
+    changes nothing in the directory, and you do not have to stop a service. A healthy service usually has no replay files.
+  - There are two passes, one before the database dump and one after it. Pass 2 archives only files that are new, have grown or have other
+    content than in pass 1. Each event is therefore in a file of one of the passes, or in the database. If you extract pass 2 over pass 1,
+    no event is duplicated or truncated.
+  - The module skips files that are not replay files, and prints a warning with their names. It never follows symbolic links, and such files
+    never stop the run.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -32,7 +33,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads everything and stores nothing. If pass 1 was only predicted too, pass 2 counts every file as new.
+      - Reads everything and stores nothing. If pass 1 also ran in check mode, pass 2 counts every file as new.
   diff_mode:
     support: full
     details:
@@ -52,8 +53,8 @@ options:
     required: false
   volumes:
     description:
-      - List of the replay directories on this host, one for each replica. Include replicas that were scaled away.
-      - If several entries are the same directory, it is read once.
+      - List of the replay directories on this host, one for each replica. Include the directories of replicas that you have scaled down.
+      - If several entries name the same directory, the module reads it once.
     type: list
     elements: dict
     default: []
@@ -71,20 +72,21 @@ options:
         default: "1"
       path:
         description:
-          - Directory with the files, or the volume in which C(audit-replay) is that directory.
+          - Replay directory, or a volume that contains it as C(audit-replay).
         type: path
         required: true
   compose_project:
     description:
-      - Name of a Compose project on this host. Its replay directories are found from the mounts of its containers, and from the labels
-        of its volumes C(stsReplay) and C(gatewayReplay), which outlive the containers. Replicas that share a volume have one directory.
+      - Name of a Compose project on this host. The module finds the replay directories through the mounts of the project's containers, and
+        through the labels of the volumes C(stsReplay) and C(gatewayReplay). These volumes remain if the containers are removed. Replicas
+        that share a volume have one directory.
       - The module only queries the container engine. It changes nothing there.
       - A service without a replay directory is V(not_durable), with a warning, unless O(volumes) or O(not_durable) names the service.
     type: str
   not_durable:
     description:
-      - List of services whose replay directory is lost with its container, such as an C(emptyDir). They cannot be protected, and the
-        manifest records this.
+      - List of services whose replay directory is lost with the container, for example because it is an C(emptyDir). Such a directory
+        cannot be backed up, and the manifest records this.
     type: list
     elements: dict
     default: []
@@ -102,14 +104,15 @@ options:
         required: true
   stage:
     description:
-      - Absolute path of a local directory that receives the encrypted artifacts instead of O(repository), on a host that cannot reach it.
+      - Absolute path of a local directory to which the module writes the encrypted artifacts instead of O(repository). Use this option on a
+        host that cannot reach the repository.
       - M(caracal_ops.backup.backup_set) with O(caracal_ops.backup.backup_set#module:state=extended) adds them to the set.
         Keep the directory until the second pass has been added.
-      - It is created if it is missing. Its parent must exist.
+      - The module creates the stage if it is missing. Its parent directory must exist.
     type: path
 notes:
-  - O(signing_key) is required with O(repository), and this module only compares it with the recipients. With O(stage), the host that adds
-    the artifacts to the set makes this comparison.
+  - O(signing_key) is required with O(repository). The module checks that this key is not a recipient, and signs its part of the open set.
+    With O(stage), the host that adds the artifacts to the set does both.
   - Run the module as the owner of the files (uid 65532) or as root. For Docker volumes, run it as root.
 requirements:
   - pyrage >= 1.3
@@ -136,7 +139,7 @@ EXAMPLES = r"""
       - /etc/caracal-ops/database.recipients
   become: true
 
-- name: Archive them on a host that cannot reach the repository
+- name: Archive replay directories on a host that cannot reach the repository
   caracal_ops.backup.replay_volume_archive:
     set_id: "{{ opened.set_id }}"
     reading: 2
@@ -182,18 +185,24 @@ volumes:
     reason: {description: "With V(not_durable), the reason.", type: str, sample: Cloud Run has no durable volume}
     files:
       description: Number of files in the archive.
-      returned: when RV(volumes[].state) is V(archived), as all that follow
+      returned: when RV(volumes[].state) is V(archived), like all following values
       type: int
       sample: 3
     bytes: {description: "Size of the files in bytes.", type: int, sample: 81234}
     lines: {description: "Number of complete lines in the files.", type: int, sample: 190}
     unchanged: {description: "Number of files that did not change between pass 1 and pass 2.", type: int, sample: 0}
     drained: {description: "Number of files that disappeared because a restarted service sent their events.", type: int, sample: 0}
-    incomplete: {description: "Number of files with an incomplete last line. Pass 2 archives that line separately.", type: int, sample: 0}
+    incomplete:
+      description: Number of files with an incomplete last line that this pass archived separately. Always 0 in pass 1.
+      type: int
+      sample: 0
     unparsable: {description: "Number of files with lines that are not audit events.", type: int, sample: 0}
     oversized: {description: "Number of files with a line of 1 MiB or more.", type: int, sample: 0}
-    other: {description: "Number of files with other content than in pass 1 under the same name. Both are kept.", type: int, sample: 0}
-    unknown: {description: "Number of names in the directory that do not belong to replay files.", type: int, sample: 0}
+    other:
+      description: Number of files whose content differs from the file of the same name in pass 1. Both versions are archived.
+      type: int
+      sample: 0
+    unknown: {description: "Number of files in the directory that are not replay files.", type: int, sample: 0}
 artifacts:
   description: Path, size in bytes and SHA-256 of each encrypted artifact. Empty in check mode.
   returned: always

@@ -12,10 +12,11 @@ version_added: 0.1.0
 description:
   - Adds the files of both passes of a set to a replay directory, byte for byte and with their times. The service sends their events at
     its next start. Events that the database already has do no harm.
-  - Existing files are never overwritten, removed or followed. A file that exists already is skipped, even if the service has added to it
-    since. If a file with other content has the same name, the restored file gets another name that the service replays as well.
-  - A file appears only when it is complete. No file appears before every byte of all volumes was verified against the signed set.
-  - An incomplete last line goes into O(volumes[].quarantine), because the service would drop it silently.
+  - The module never overwrites or removes an existing file, and never follows a symbolic link. It skips a file that exists already, even if
+    the service has added lines to the file since the backup. If a file with other content has the same name, the restored file gets another
+    name, under which the service replays it too.
+  - A file gets its final name only when it is complete, and only after every byte of all volumes was verified against the signed set.
+  - The module writes an incomplete last line to O(volumes[].quarantine), because the service would silently drop this line.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -51,12 +52,12 @@ options:
         required: true
       replica:
         description:
-          - Name of the replica, as it was given when the directory was archived.
+          - Name of the replica under which the directory was archived.
         type: str
         default: "1"
       path:
         description:
-          - Directory C(audit-replay), or the volume that contains it. It must exist.
+          - Directory C(audit-replay), or the volume that contains this directory. The directory must exist.
         type: path
         required: true
       from:
@@ -65,7 +66,7 @@ options:
         type: str
       quarantine:
         description:
-          - Directory for incomplete last lines. It is created with mode 0700 if there are any. Its parent must exist.
+          - Directory for incomplete last lines. The module creates it with mode 0700 if it is needed. Its parent directory must exist.
           - The default is O(volumes[].path) with C(.quarantine) appended.
         type: path
   owner:
@@ -79,8 +80,9 @@ options:
     type: int
     default: 65532
 notes:
-  - Stop the service first. It reads and removes files when it starts, and this module cannot detect that a start is imminent.
-  - Run it as root, or as O(owner).
+  - Stop the service first. The service reads and removes replay files when it starts, and this module cannot detect that the service is
+    about to start.
+  - Run the module as root, or as O(owner).
 requirements:
   - pyrage >= 1.3
   - zstandard >= 0.22
@@ -144,7 +146,7 @@ volumes:
       type: int
       sample: 0
     renamed:
-      description: Number of added files that got another name because theirs was in use.
+      description: Number of added files that got another name, because a file with other content had their name.
       type: int
       sample: 0
     quarantined:

@@ -10,14 +10,15 @@ module: repository_copy
 short_description: Copy a repository to a second location without any decryption key
 version_added: 0.1.0
 description:
-  - Copies encrypted and signed objects unchanged. It needs neither an identity nor a signing key. The digest of every object is compared
-    with the signed digest during the copy, and with the object that the destination returns.
-  - Objects are copied before the journal entries that name them, so an interrupted copy is a complete, older repository. The next run
-    continues it.
-  - Existing objects stay. A destination is refused if it contains another repository, or a journal that is not the beginning of this one.
+  - Copies encrypted and signed objects unchanged. It needs neither an identity nor a signing key. During the copy, it compares the digest
+    of every object with the signed digest. Then it reads the object back from the destination and compares the digest again.
+  - The module copies objects before the journal entries that name them. An interrupted copy is therefore a complete repository from an
+    earlier point in time. The next run continues the copy.
+  - Objects that the destination already contains are not changed. A destination is refused if it contains another repository, or if its
+    journal is not an earlier state of the source's journal.
   - An object that is missing or does not match its signed digest is not copied. Everything else is copied, and then the module fails.
-  - Nothing is ever deleted. Prune the copy separately, with M(caracal_ops.backup.backup_prune) and its own rules. For sets that were pruned
-    before they were copied, only the public files are copied.
+  - The module never deletes anything. Prune the copy separately, with M(caracal_ops.backup.backup_prune) and separate rules. For sets that
+    were pruned before the copy, only the remaining files, such as the manifest, are copied.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -36,7 +37,7 @@ attributes:
 options:
   destination:
     description:
-      - Location of the copy, in any form that O(repository) accepts. Other options about a store apply to both locations.
+      - Location of the copy, in any form that O(repository) accepts. All other options for a store apply to both locations.
     type: str
     required: true
   read_all:
@@ -51,7 +52,7 @@ options:
         prints a warning.
     type: path
 notes:
-  - Run it on a host that the backup host cannot reach, with a login that may write to O(destination) but not delete.
+  - Run the module on a host that the backup host cannot reach, with a login that may write to O(destination) but not delete objects.
 seealso:
   - module: caracal_ops.backup.repository_verify
 """

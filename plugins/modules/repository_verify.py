@@ -11,15 +11,17 @@ short_description: Verify a whole repository, in one run or in parts over severa
 version_added: 0.1.0
 description:
   - Verifies the journal, every manifest with its signature, the size of every object, and the bytes of the objects in the current part.
-    Also verifies what pruned sets, checkpoints and drills have left, and reports objects that no entry or manifest names.
+    Also verifies the remaining files of pruned sets, and the files of checkpoints and drills. Reports objects that neither a journal entry
+    nor a manifest names.
   - In a bucket with Object Lock, the check C(repository.holds) fails if an object of a held set has no legal hold. The check
     C(repository.locks) fails if an object of a set, the journal or a drill is locked less strictly or for less time than required.
     O(lock_mode), O(lock_days) and the object's age determine the required lock.
-  - With O(timestamp_roots), every timestamp that M(caracal_ops.backup.journal_timestamp) has stored next to the journal is verified too. No
-    entry may claim a time later than the time at which an authority saw it.
-  - With O(identity_files), it also proves that these identities can decrypt every encrypted object. It reads only the headers for that.
+  - With O(timestamp_roots), every timestamp that M(caracal_ops.backup.journal_timestamp) has stored next to the journal is verified too.
+    The time in a journal entry must not be later than the time in its timestamp.
+  - With O(identity_files), the module also proves that these identities can decrypt every encrypted object. For this proof, it reads only
+    the headers of the objects.
   - With O(signing_key), the result is entered into the journal. The next run then reads the next part.
-    M(caracal_ops.backup.backup_prune) deletes nothing while a newer set has failed.
+    M(caracal_ops.backup.backup_prune) deletes nothing if a set has failed that is newer than the newest set with a passed drill.
 author:
   - Caracal Ops (@caracal-ops)
 extends_documentation_fragment:
@@ -43,24 +45,26 @@ attributes:
 options:
   parts:
     description:
-      - Number of runs in which all bytes are read. An object is always in the same part, so this number of runs reads every object that
-        is not deleted in the meantime.
+      - Number of parts into which the objects are divided. Each run reads one part. An object is always in the same part, so this number of
+        runs reads every object that is not deleted in the meantime.
     type: int
     default: 1
   part:
     description:
-      - Number of the part to read, from 1 up to O(parts). The default is the part after the last one that the journal records.
+      - Number of the part to read, from 1 up to O(parts). The default is the part after the last part that the journal records for the same
+        value of O(parts).
     type: int
   identity_files:
     description:
-      - Files with age identities, or unencrypted SSH private keys, mode 0600. One of them must decrypt each encrypted object.
-      - They belong on the host that runs drills or restores, never on the backup host.
+      - Files with age identities, or unencrypted SSH private keys, mode 0600. Each encrypted object must be decryptable with at least one
+        of them.
+      - Store these files only on a host that runs drills or restores, never on the backup host.
     type: list
     elements: path
     default: []
   timestamp_roots:
     description:
-      - File with the certificates of the trusted timestamp authorities in PEM, with their roots and, if needed, intermediates.
+      - PEM file with the root certificates of the trusted timestamp authorities and, if needed, their intermediate certificates.
       - Without it, or if there is no timestamp, the check C(journal.timestamps) is V(not_applicable).
     type: path
   require_valid:
@@ -91,7 +95,7 @@ EXAMPLES = r"""
     allowed_signers: /etc/caracal-ops/allowed_signers
     high_water_mark: /var/lib/caracal-ops/high-water-mark.json
 
-- name: Verify a seventh of the repository every night and record it in the journal
+- name: Verify one of seven parts of the repository and record the result in the journal
   caracal_ops.backup.repository_verify:
     parts: 7
     repository: /srv/backup/caracal
@@ -116,7 +120,7 @@ checks:
   elements: dict
   contains:
     id:
-      description: Stable name of the check.
+      description: Stable ID of the check.
       type: str
       sample: repository.manifests
     verdict:
@@ -126,7 +130,7 @@ checks:
     message:
       description: Result of the check.
       type: str
-      sample: 14 sets, manifest and RECOVERY.md as signed
+      sample: "14 sets: every manifest and every RECOVERY.md was verified"
     required:
       description: V(true) if the verdict of the run depends on this check.
       type: bool

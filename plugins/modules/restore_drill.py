@@ -14,11 +14,11 @@ description:
   - The step V(verify) begins a drill. It selects the set, tests the keys and locations of the report, and reads every stored byte of the
     set. The next steps restore the set into a sandbox and verify the copy. V(report) writes the signed report and V(destroy) removes the
     sandbox. V(verdict) fails unless the verdict of the report is V(pass).
-  - The results of the steps are passed from one call to the next in a file next to O(high_water_mark) with mode 0600. Variables of a play
-    cannot change it. V(verdict) removes it.
-  - A step that fails does not fail the task. If a comparison found a difference, the step becomes the failed check C(drill.<step>).
-    If this host could not perform the step, that proves nothing about the set, and the check is unproven. Steps that depend on it are
-    skipped, and the report states this.
+  - The module stores the results of the steps in a file next to O(high_water_mark), with mode 0600. Variables of a play cannot change this
+    file. V(verdict) removes the file.
+  - A step that fails does not fail the task. If the error is a fault of the set, the check C(drill.<step>) is V(fail). If this host could
+    not perform the step, nothing is known about the set, and this check is V(unproven). Steps that depend on it are skipped, and the report
+    states this.
   - The task fails if no report is possible. Possible reasons are an untrusted journal, a key that cannot sign or encrypt, and
     another drill that is running in the same directory.
 author:
@@ -43,14 +43,14 @@ attributes:
   idempotent:
     support: none
     details:
-      - Every run is another drill. Within a drill, a step that was run already is not run again.
+      - Every run of V(verify) begins a new drill. Within a drill, each step runs only once.
 options:
   step:
     description:
       - Name of the step. The steps of a drill are run in the order of the choices.
-      - V(preflight) is not a step of a drill. It checks all prerequisites of a drill on this host. It changes nothing, and fails
-        with all problems at once.
-      - V(preflight) reads only the manifest of the set and the headers of its artifacts, to find out which identities can decrypt it.
+      - V(preflight) is not a step of a drill. It checks all prerequisites of a drill on this host. It changes nothing. If there are
+        problems, it fails and reports all of them at once.
+      - V(preflight) reads only the manifest and the headers of the artifacts, to find out which identities can decrypt the set.
       - The playbook C(doctor) uses the step V(preflight).
     type: str
     required: true
@@ -73,8 +73,8 @@ options:
       - verdict
   drill:
     description:
-      - Token that V(verify) returned in RV(drill). Every step except V(preflight) and V(verify) needs it. V(destroy) without it
-        removes all remains of drills in O(sandbox_directory).
+      - Token that V(verify) returned in RV(drill). Every step after V(verify) needs this token. Only V(destroy) also works without it, and
+        then removes all remains of drills in O(sandbox_directory).
     type: str
   set_id:
     description:
@@ -97,8 +97,8 @@ options:
     default: caracal
   pg_bin:
     description:
-      - Directory with PostgreSQL's programs. Without it, the usual directories are searched. If they have no suitable programs, the drill
-        uses the image of the service C(postgres) at the time of the backup, if the set records one.
+      - Directory with PostgreSQL's programs. Without this option, the drill searches the usual directories. If it finds no suitable
+        programs there, it uses the image that the set records for the service C(postgres).
     type: path
   minimum_free_mb:
     description:
@@ -106,9 +106,10 @@ options:
     type: int
   isolation:
     description:
-      - How strictly the server of the sandbox must be isolated. V(required) fails if it cannot be isolated with C(bubblewrap).
-      - V(auto) continues without isolation in that case, with a warning. Code in a restored database then runs on this host as the user of
-        the server. It needs O(unisolated_reason).
+      - How strictly the server of the sandbox must be isolated. With V(required), nothing is restored if C(bubblewrap) cannot isolate the
+        server, and the drill is V(unproven).
+      - With V(auto), the drill continues without isolation in that case, with a warning. Code in a restored database then runs on this host
+        as the user of the server. V(auto) needs O(unisolated_reason).
     type: str
     choices: [auto, required]
     default: required
@@ -128,12 +129,13 @@ options:
     default: false
   jobs:
     description:
-      - Number of parallel streams of the restore, and of parallel readers of a check.
+      - Number of parallel streams of the restore, and of parallel workers of a check.
     type: int
     default: 2
   release_table:
     description:
-      - File with the table of a release that this collection does not know yet.
+      - File with the release table of a release that this collection does not know yet, as in
+        O(caracal_ops.backup.migration_verify#module:release_table).
     type: path
   schema_additions:
     description:
@@ -168,13 +170,13 @@ options:
     default: 300
   redis_server:
     description:
-      - Path of the C(redis-server) program for the sandbox. Without it, the usual directories are searched. If they do not have it, the
-        drill uses the image of the service C(redis) at the time of the backup, if the set records one.
+      - Path of the C(redis-server) program for the sandbox. Without this option, the drill searches the usual directories. If it does not
+        find the program there, it uses the image that the set records for the service C(redis).
     type: path
   services:
     description:
       - How to start each of Caracal's services. Without this option, the drill starts the images that ran when the set was created, if the
-        set records them. If it does not, no service starts, and the drill is V(unproven).
+        set records them. If the set does not record the images, no service starts, and the drill is V(unproven).
     type: list
     elements: dict
     default: []
@@ -191,8 +193,8 @@ options:
         default: ""
       reference:
         description:
-          - Address of the image in a registry, as C(name@sha256:...). It is used if no source on this host has the image and C(skopeo) is
-            installed. An image that differs from O(services[].image) is refused.
+          - Address of the image in a registry, as C(name@sha256:...). If neither the set nor this host has the image and C(skopeo) is
+            installed, the drill downloads the image from this address. An image that differs from O(services[].image) is refused.
         type: str
         default: ""
       command:
@@ -206,7 +208,7 @@ options:
         default: ""
       environment:
         description:
-          - Additional environment variables. They replace variables that the drill sets, but variables with values from the set are
+          - Additional environment variables. They override variables that the drill sets. A variable whose value comes from the set is
             refused. Do not pass secrets here.
         type: dict
         default: {}
@@ -234,14 +236,14 @@ options:
     default: {}
   settle_timeout:
     description:
-      - Seconds that the services may take to sweep, read and send the restored data.
+      - Seconds that the services may take to process the restored backlog.
     type: int
     default: 90
   rto_budget:
     description:
       - Hours that the recovery may take. Adds the required check C(drill.rto).
-      - The recovery time begins with the first step whose name begins with C(restore). It ends with V(canary), because the copy has then
-        served a request. If no such step was run, it ends with the drill.
+      - The recovery time begins with the step V(restore). It ends with the step V(canary), because the copy has then served a request. If
+        V(canary) was not run, the recovery time ends with the drill.
     type: float
   rpo_budget:
     description:
@@ -250,13 +252,14 @@ options:
   tail_budget:
     description:
       - Maximum age in hours of the snapshot of the newest set or checkpoint when the drill begins. Adds the required check C(audit.tail).
-      - An attacker with the audit key can edit, truncate or replace the audit rows that were added since, and no check can detect it.
+      - An attacker with the audit key can edit, truncate or replace the audit rows that were added after this snapshot. No check can detect
+        this.
     type: float
     default: 26.0
   shrink_budget:
     description:
-      - Percentage of its rows that a table of durable state, such as C(resources), may lose between the previous set and this one, as in
-        O(caracal_ops.backup.state_verify#module:shrink_budget). If it loses more, C(inventory.since_previous) fails.
+      - Percentage of rows that a table with long-lived state, such as C(resources), may lose since the previous set, as in
+        O(caracal_ops.backup.state_verify#module:shrink_budget). If a table loses more, C(inventory.since_previous) fails.
     type: int
     default: 50
   metrics_file:
@@ -264,16 +267,15 @@ options:
       - File for the textfile collector of node_exporter, such as C(/var/lib/node_exporter/caracal_drill.prom). Its directory must exist.
       - The step V(report) writes the verdict, causes, recovery time, recovery point and their budgets. It also writes the age of the set,
         the number of checks by verdict, and the time of the last drill that passed.
-      - It writes them atomically, with mode 0644, after everything else. If that fails, the report remains valid and the module
-        prints a warning.
+      - It writes the file last, atomically and with mode 0644. If writing fails, the report remains valid and the module prints a warning.
     type: path
 notes:
   - The signing key must belong to C(drill@<deployment>) in O(allowed_signers), for the namespaces C(drill@caracal-ops),
     C(journal@caracal-ops) and C(set@caracal-ops).
   - The report is stored in the repository as JSON, as an HTML page and as JUnit XML. It is signed, and a journal entry names it. If the
     verdict is V(pass), the manifest of the set is countersigned too.
-  - Details of the checks may reveal the amount of data. They are encrypted to O(recipients) and are not in the report. The report contains
-    identifiers of zones and rows only as C(id:) and a short salted hash. The salt is encrypted together with the identifiers.
+  - Details of the checks may reveal the amount of data. These details are encrypted for O(recipients) and are not in the report. The report
+    contains identifiers of zones and rows only as C(id:) and a short salted hash. The salt is encrypted together with the identifiers.
   - If the manifest of a set is missing, altered or not signed by a trusted key, the check C(set.signature) fails. The drill still writes a
     report, provided that the journal names the set.
   - The report marks a drill that was signed by the signer of the set, or that ran on the machine that created the set.
@@ -339,12 +341,14 @@ set_id:
   type: str
   sample: 20261125T020000Z-k3f9
 checks:
-  description: Results of this step. Changing them has no effect, because the report uses its own copy.
+  description: >-
+    Results of this step. If a play changes them, the report does not change, because it uses the results that the module has stored.
   returned: with the steps from V(verify) to V(settle)
   type: list
   elements: dict
   sample:
-    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) as recorded", "required": true, "details": {}}
+    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) are as in the set", "required": true, "details":
+      {}}
 verdict:
   description:
     - V(pass), V(fail) or V(unproven), with the waivers applied.
@@ -397,7 +401,7 @@ separation:
     message:
       description: Signers of the set and of the drill.
       type: str
-      sample: set made on pg-1 by backup@prod, drilled elsewhere with another key
+      sample: set created on pg-1 by backup@prod, drilled on another host with another key
 freshness:
   description: V(fresh), or V(unproven) if this host had no high-water mark.
   returned: with O(step=report)
@@ -409,7 +413,7 @@ seconds:
   type: float
   sample: 63.2
 rto_seconds:
-  description: Upper bound of the recovery time. Null if no restore step was run or the copy failed verification.
+  description: Upper bound of the recovery time. Null if V(restore) was not run, or if the verdict without the budgets is not V(pass).
   returned: with O(step=report)
   type: float
   sample: 59.4

@@ -11,8 +11,8 @@ short_description: Verify a backup set and check all prerequisites of its restor
 version_added: 0.1.0
 description:
   - Verifies the journal, the signature and every stored byte of a set. A set that does not match its signature is refused.
-  - Then checks identities, target databases, secrets, Redis and replay directories, as the restoring modules do in check mode. It changes
-    nothing.
+  - Then checks identities, target databases, secrets, Redis and replay directories, as the restore modules do in check mode. The module
+    changes nothing.
   - If there are several problems, the error message reports each of them.
   - The role C(caracal_restore) begins with this module. In check mode, the role runs only this module.
 author:
@@ -40,8 +40,8 @@ options:
     type: str
   confirm:
     description:
-      - Targets that may be written to, as the refusal prints them. See O(caracal_ops.backup.pg_encrypted_restore#module:confirm) and
-        O(caracal_ops.backup.redis_stream_restore#module:confirm).
+      - Targets that the restore may write to. The error message of a run without confirmation prints them. See
+        O(caracal_ops.backup.pg_encrypted_restore#module:confirm) and O(caracal_ops.backup.redis_stream_restore#module:confirm).
     type: list
     elements: str
     default: []
@@ -52,15 +52,15 @@ options:
     default: 2
   accept_vulnerable_clients:
     description:
-      - Known vulnerabilities of C(pg_restore) that are accepted, as in
+      - CVE IDs of known vulnerabilities of C(pg_restore) that you accept, as in
         O(caracal_ops.backup.pg_encrypted_restore#module:accept_vulnerable_clients).
     type: list
     elements: str
     default: []
   secrets:
     description:
-      - Options of M(caracal_ops.backup.secrets_restore) that apply to the secrets only. Add C(identity_files) if other identities decrypt
-        the secrets than the databases. Without this option, secrets are not checked.
+      - Options of M(caracal_ops.backup.secrets_restore) that apply to the secrets only. Add C(identity_files) if the secrets need other
+        identities than the databases. Without this option, secrets are not checked.
     type: dict
   replay:
     description:
@@ -79,7 +79,7 @@ options:
   running:
     description:
       - Services that run at the target of the restore, as in RV(caracal_ops.backup.deployment_info#module:deployment.running). If one of
-        them is Caracal's own, the run is refused. That service would continue with keys, sessions and revocations that the restore
+        them is a service of Caracal, the run is refused. That service would continue to use keys, sessions and revocations that the restore
         replaces.
     type: list
     elements: str
@@ -94,7 +94,7 @@ options:
     choices: [postgres, redis, replayVolumeInit]
     default: []
 notes:
-  - A set is not refused if its freshness is unproven, because there may not be a better one. RV(checks) then reports this.
+  - A set is not refused if its freshness is unproven, because a better set may not exist. RV(checks) then reports this.
 requirements:
   - psycopg2 >= 2.9
   - pyrage >= 1.3
@@ -108,7 +108,7 @@ seealso:
 
 EXAMPLES = r"""
 ---
-- name: Check all prerequisites of tonight's restore
+- name: Check all prerequisites of a restore
   caracal_ops.backup.restore_preflight:
     repository: /mnt/copy/caracal
     deployment: prod
@@ -149,10 +149,10 @@ journal_head:
 checks:
   description:
     - Checks of M(caracal_ops.backup.backup_set_verify), and checks of M(caracal_ops.backup.pg_encrypted_restore) in check mode.
-  returned: success, and for a set that is not what was signed
+  returned: success, and if the set does not match its signature
   type: list
   elements: dict
-  sample: [{"id": "set.signature", "verdict": "pass", "message": "manifest and RECOVERY.md as signed, entry 41 of the journal",
+  sample: [{"id": "set.signature", "verdict": "pass", "message": "manifest and RECOVERY.md match entry 41 of the journal",
     "required": true, "details": {}}]
 databases:
   description: Databases as M(caracal_ops.backup.pg_encrypted_restore) returns them in check mode.
@@ -167,7 +167,7 @@ replaced:
   elements: dict
   sample: [{"database": "caracal", "kept_as": "caracal_replaced_20261125031500"}]
 secrets:
-  description: IDs of the keys among the secrets, by name. They do not include any secret values.
+  description: Public IDs of the keys among the secrets, by name. These IDs do not reveal a secret value.
   returned: success
   type: dict
   sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
@@ -217,7 +217,8 @@ problems:
     msg:
       description: Problem and recommended action.
       type: str
-      sample: database caracal is not empty; confirm it, or give another cluster
+      sample: "database caracal at db.internal:5432 is not empty (61 objects, first: table zones); to replace it, set confirm to
+        caracal@7576543210987654321"
 """
 
 from ..module_utils._ansible.boundary import run

@@ -10,10 +10,10 @@ module: restore_verify
 short_description: Verify a restored deployment against its backup set before services start
 version_added: 0.1.0
 description:
-  - Performs in one call all comparisons of a restored deployment that need no service. The schema is compared with the release, as
-    M(caracal_ops.backup.migration_verify) does. The databases are compared with the signed inventory, as M(caracal_ops.backup.state_verify)
-    does. The audit chains are compared with the audit blocks of the set, as M(caracal_ops.backup.audit_chain_verify) does.
-  - With O(secrets_directory), each encrypted value is decrypted, as M(caracal_ops.backup.envelope_verify) does.
+  - Runs all comparisons of a restored deployment that need no running service. It compares the schema with the release, like
+    M(caracal_ops.backup.migration_verify). It compares the databases with the signed inventory, like M(caracal_ops.backup.state_verify). It
+    compares the audit chains with the audit blocks of the set, like M(caracal_ops.backup.audit_chain_verify).
+  - With O(secrets_directory), it also decrypts each encrypted value in the database, like M(caracal_ops.backup.envelope_verify).
   - If a check fails, the module fails. Do not start any service then. Anything that cannot be verified is V(unproven) in RV(checks).
   - Run it right after the restore. Services change a restored database within seconds, and the comparison cannot pass after that.
 author:
@@ -28,21 +28,21 @@ extends_documentation_fragment:
 options:
   secrets_directory:
     description:
-      - Directory of the restored runtime secrets. The KEK in it must decrypt the encrypted values. During a rotation, the previous KEK is
-        used too.
+      - Directory of the restored runtime secrets. The KEK in this directory must decrypt the encrypted values in the database. During a
+        rotation of the KEK, the module also uses the previous KEK.
       - Without this option, no encrypted value is decrypted.
     type: path
   restored_secrets:
     description:
-      - Names of the secrets in O(secrets_directory) and O(retired_directory) that come from the set. These are the values
+      - Names of the secrets in O(secrets_directory) and O(retired_directory) that come from the set. Combine the lists
         RV(caracal_ops.backup.secrets_restore#module:written), C(replaced), C(adjusted) and C(unchanged). A previous KEK that is not in this
-        list is not used, because it would hide that the set lacks one.
+        list is not used, because it would hide that the set does not contain this KEK.
       - Without this option, a previous KEK in O(secrets_directory) is used.
     type: list
     elements: str
   retired_directory:
     description:
-      - Directory of former audit keys. Keys in it that O(restored_secrets) names are used too.
+      - Directory of former audit keys. The module also uses the keys in this directory that O(restored_secrets) names.
     type: path
   audit_hmac_key_files:
     description:
@@ -112,12 +112,13 @@ verdict:
   sample: pass
 checks:
   description:
-    - All checks, in the form that M(caracal_ops.backup.backup_set_verify) returns. If a check failed, only the checks that are neither
-      V(pass) nor V(not_applicable).
+    - All checks, in the form that M(caracal_ops.backup.backup_set_verify) returns. If the module fails, the list contains only the checks
+      that are neither V(pass) nor V(not_applicable).
   returned: success, and when a check failed
   type: list
   elements: dict
-  sample: [{"id": "envelopes.kek", "verdict": "pass", "message": "right KEK 4870629f7486c86f: it opens 41 sealed values", "required": true,
+  sample: >-
+    [{"id": "envelopes.kek", "verdict": "pass", "message": "correct KEK: 4870629f7486c86f decrypts 41 sealed values", "required": true,
     "details": {}}]
 set_id:
   description: ID of the set that the deployment was compared with.

@@ -11,11 +11,12 @@ short_description: Verify that retention settings of a deployment are in effect
 version_added: 0.1.0
 description:
   - Checks four parts of a live deployment without changing them.
-  - The part V(audit) checks how many days are in effect for audit events, and whether the partitions of this month and the next three
+  - The part V(audit) checks for how many days audit events are kept, and whether the partitions of this month and the next three months
     exist. It also checks that old months are dropped on time, and that no month is dropped before its events were exported.
-  - The part V(coordinator) checks that ended rows are removed after C(DELEGATION_RETENTION_DAYS), C(OUTBOX_RETENTION_DAYS) and
-    C(SESSION_RETENTION_DAYS). It also checks the rights of the cleanup process, and reports events that were given up.
-  - The part V(streams) checks the lengths of Redis streams, how long consumers keep entries without acknowledgement, and dead letters.
+  - The part V(coordinator) checks that ended delegations, published events and ended agents are removed after C(DELEGATION_RETENTION_DAYS),
+    C(OUTBOX_RETENTION_DAYS) and C(SESSION_RETENTION_DAYS). It also checks the rights of the cleanup process, and reports events that the
+    Coordinator gave up on.
+  - The part V(streams) checks the lengths of Redis streams, how long entries wait for acknowledgement, and dead letters.
   - The part V(backups) checks the age of the newest set and of the last drill that passed, and how long sets are kept. It also checks the
     proofs of the break-glass identities, and copies in other locations.
   - See R(the guide on retention controls,ansible_collections.caracal_ops.backup.docsite.guide_retention_controls) for each check.
@@ -36,26 +37,26 @@ options:
     default: caracal
   effective_environment:
     description:
-      - Environment variables of the B(running) services. A variable that is not listed here has the product's default.
-      - The file from which services are started is not sufficient, because Compose passes on only some of its variables.
+      - Environment variables of the B(running) services. For a variable that is not listed here, the module uses Caracal's default.
+      - The environment file of the deployment is not sufficient, because Compose passes only some of its variables to the services.
       - Without this option and O(effective_environment_file), every check that depends on these variables is V(unproven).
     type: dict
     suboptions:
       AUDIT_RETENTION_DAYS:
         description:
-          - Days for which the audit service keeps events. The number in the database can only be lower.
+          - Days for which the audit service keeps events. A lower number in the database takes precedence.
         type: int
       DELEGATION_RETENTION_DAYS:
         description:
-          - Days for which the coordinator keeps ended delegations.
+          - Days for which the Coordinator keeps ended delegations.
         type: int
       OUTBOX_RETENTION_DAYS:
         description:
-          - Days for which the coordinator keeps published events.
+          - Days for which the Coordinator keeps published events.
         type: int
       SESSION_RETENTION_DAYS:
         description:
-          - Days for which the coordinator keeps ended agents.
+          - Days for which the Coordinator keeps ended agents.
         type: int
       AUDIT_EXPORT_S3_BUCKET:
         description:
@@ -67,7 +68,7 @@ options:
     type: path
   left_out:
     description:
-      - Parts that are not checked, V(audit), V(coordinator), V(streams) or V(backups), each with the reason. The result lists them.
+      - Parts to leave out (V(audit), V(coordinator), V(streams) or V(backups)), each with the reason. The result lists these parts.
     type: dict
     default: {}
   set_budget:
@@ -78,7 +79,8 @@ options:
   tail_budget:
     description:
       - Maximum age in hours of the snapshot of the newest set or checkpoint.
-      - An attacker with the audit key can edit, truncate or replace the audit rows that were added since, and no check can detect it.
+      - An attacker with the audit key can edit, truncate or replace the audit rows that were added after this snapshot. No check can detect
+        this.
     type: float
     default: 26.0
   drill_budget:
@@ -88,12 +90,12 @@ options:
     default: 192.0
   export_budget:
     description:
-      - Hours that may have passed since the end of the last hour that the audit service exported.
+      - Maximum number of hours since the end of the last hour that the audit service exported.
     type: float
     default: 6.0
   archive_budget:
     description:
-      - Hours that may have passed since the end of the last hour that the journal records as archived. An hour without events has no
+      - Maximum number of hours since the end of the last hour that the journal records as archived. An hour without events has no
         export.
       - Without this option, the archive is not checked.
     type: float
@@ -109,7 +111,7 @@ options:
     default: 744.0
   legal:
     description:
-      - Numbers of days that the law or a contract requires and allows.
+      - Minimum and maximum numbers of days that the law or a contract sets.
     type: dict
     suboptions:
       audit_at_least:
@@ -131,8 +133,8 @@ options:
   break_glass_files:
     description:
       - Files with the public keys of the break-glass identities, one per line. Every encrypted object of the newest set must be encrypted
-        to one of these keys. Each key must be a recipient of at least one object. An C(escrow) entry of the journal must prove each
-        identity within the last 400 days.
+        for at least one of these keys. Each key must be a recipient of at least one object. For each identity, the journal must contain an
+        C(escrow) entry from the last 400 days.
     type: list
     elements: path
     default: []
@@ -166,11 +168,11 @@ options:
         atomically, with mode 0644. If that fails, the verdict remains valid and the module prints a warning.
     type: path
 notes:
-  - The report in O(report_dir) is C(report.json) and C(junit.xml). It is not signed, and not in the journal.
+  - The report in O(report_dir) consists of C(report.json) and C(junit.xml). The report is not signed, and the journal does not record it.
   - The module writes only O(report_dir), O(metrics_file), and O(high_water_mark), which it advances to the head of the journal.
   - No identity is needed. O(login_user) must see every row. The module fails for a role that sees only some rows because of row security.
-  - Months that are about to be dropped are searched row by row for events that were not exported, for 30 seconds each. If that is too
-    short, the check is V(unproven).
+  - If a month will soon be dropped, the module searches its rows for events that were not exported. If a search takes longer than 30
+    seconds, the check is V(unproven).
 seealso:
   - module: caracal_ops.backup.backup_set_info
   - module: caracal_ops.backup.audit_partition_ensure
@@ -220,8 +222,9 @@ checks:
   returned: always
   type: list
   elements: dict
-  sample: [{"id": "retention.audit.partitions", "verdict": "pass", "message": "audit_events_y2026m11 and the 3 months after it are there",
-    "required": true, "waived": false, "details": {}}]
+  sample: >-
+    [{"id": "retention.audit.partitions", "verdict": "pass", "message": "audit_events_y2026m11 and the partitions of the next 3 months
+    exist", "required": true, "waived": false, "details": {}}]
 counts:
   description: Number of checks by verdict.
   returned: always
@@ -240,7 +243,7 @@ report:
   elements: str
   sample: [/var/lib/caracal-ops/retention/20261125T061500Z-k3f9/report.json, /var/lib/caracal-ops/retention/20261125T061500Z-k3f9/junit.xml]
 summary_lines:
-  description: Numbers, findings that need attention, waivers and the verdict, one per line.
+  description: Numbers of checks, findings that need attention, waivers and the verdict, one per line.
   returned: always
   type: list
   elements: str

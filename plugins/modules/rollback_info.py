@@ -11,11 +11,11 @@ short_description: List changes that a restore has lost or would lose
 version_added: 0.1.0
 description:
   - A restore returns the database to an older state. Revoked sessions, grants and tokens are valid again, replaced secrets are active
-    again, and used approvals can be used again. Epochs are lower, and audit events are missing.
-  - Compares Caracal's database with the former one, which M(caracal_ops.backup.pg_encrypted_restore) keeps under another name. For each
-    category, it returns how many rows are affected, which rows, and what to do.
-  - Run it before any service starts on the restored database. To know the changes in advance, you can also compare a restored sandbox
-    with the database that still runs.
+    again, and used approvals can be used again. Delegation epochs are lower, and audit events are missing.
+  - Compares Caracal's restored database with the former database, which M(caracal_ops.backup.pg_encrypted_restore) keeps under another
+    name. For each category of changes, it returns the number of affected rows, examples of rows and the recommended action.
+  - Run the module before any service starts on the restored database. To list the changes before a restore, you can also compare a restored
+    sandbox with the live database.
   - Reads both databases in key order and needs little memory. Secrets, hashes and tokens leave the servers only as digests, and those
     digests are not in the result.
 author:
@@ -33,7 +33,7 @@ options:
   former_database:
     description:
       - Name of the former database, such as C(caracal_replaced_20261125031500). It is on the same server unless O(former_login_host) or
-        O(former_login_unix_socket) names another.
+        O(former_login_unix_socket) names another server.
     type: str
   former_login_host:
     description:
@@ -62,11 +62,11 @@ options:
   since:
     description:
       - Time of the restored set's snapshot, in ISO 8601 with a time zone. If the former database is lost or cannot be read, all changes
-        after that time may be lost. The result states this for each category.
+        after that time may be lost. The result states this for each category. Required without O(former_database).
     type: str
 notes:
   - The module does not report rows that are newer in the restored database than in the former one.
-  - A category of RV(rollback) is compared only if both databases have its tables. RV(problems) names the missing ones.
+  - A category of RV(rollback) is compared only if both databases have its tables. RV(problems) names the missing tables.
 requirements:
   - psycopg2 >= 2.9
 seealso:
@@ -87,7 +87,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ taken.rollback | rejectattr('count', 'eq', 0) }}"
 
-- name: List what may be lost if the former database is gone
+- name: List changes that may be lost if the former database does not exist
   caracal_ops.backup.rollback_info:
     login_host: db-new.internal
     login_password_file: /srv/restore/db_password
@@ -107,7 +107,7 @@ problems:
   elements: str
   sample: []
 rollback:
-  description: Categories of this family of releases.
+  description: Results for the categories of this release family.
   returned: always
   type: list
   elements: dict
@@ -133,7 +133,7 @@ rollback:
       type: int
       sample: 2
     examples:
-      description: At most 20 IDs. For numbers, with the restored and the former value.
+      description: IDs of at most 20 affected rows. If the category compares numbers, each ID has the restored and the former value.
       returned: always
       type: list
       elements: str

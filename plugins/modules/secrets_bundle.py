@@ -10,10 +10,10 @@ module: secrets_bundle
 short_description: Back up the runtime secrets of Caracal into an open backup set, and prove that they decrypt the set's database
 version_added: 0.1.0
 description:
-  - Reads the secrets of a deployment before and after the dump, and checks them as Caracal does. Encrypts them into one archive for their
-    own recipients. Pass secrets by path only. Their values stay in memory, and are not in any result, log or argument list.
-  - The second pass proves that the keys decrypt the values in the dump's snapshot and that they signed its audit rows. A set is refused if
-    its own secrets do not decrypt it, because a restore would lose every encrypted value.
+  - Reads the secrets of a deployment before and after the dump, and checks them as Caracal does. Encrypts the secrets into one archive, for
+    separate recipients. Pass secrets only as paths of files. Secret values stay in memory, and are not in any result, log or argument list.
+  - The second pass proves that the keys decrypt the values in the dump's snapshot and signed the audit rows in it. If the secrets of a set
+    do not decrypt its database, the set is refused, because a restore would lose every encrypted value.
   - Secrets that did not change since the last set are not stored again.
 author:
   - Caracal Ops (@caracal-ops)
@@ -29,7 +29,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Reads and checks every secret, recipient and key. Proves the pairing if the set has its database already.
+      - Reads and checks every secret, recipient and key. If the set already contains the dump, also proves that the secrets decrypt it.
   diff_mode:
     support: full
     details:
@@ -46,8 +46,8 @@ options:
     type: path
   files:
     description:
-      - Secret files by the name that Caracal uses for them, such as C(secretStoreKek).
-      - The paths are absolute. If secrets come from a vault, first write each to a file in memory (tmpfs) with C(no_log).
+      - Paths of secret files, by the name that Caracal uses for each secret, such as C(secretStoreKek).
+      - Use absolute paths. If secrets come from a vault, first write each secret to a file in memory (tmpfs), in a task with C(no_log).
     type: dict
     default: {}
   environment_file:
@@ -70,18 +70,19 @@ options:
     default: []
   previous_kek:
     description:
-      - File with C(SECRET_STORE_KEK_PREVIOUS), if a rotation of the KEK is in progress and the secrets do not contain the key themselves.
+      - File with C(SECRET_STORE_KEK_PREVIOUS), if a rotation of the KEK is in progress and the directory of the secrets does not contain
+        this key.
     type: path
   secret_backend:
     description:
       - Value of C(CARACAL_SECRET_BACKEND), if it is not in O(environment_file). The default is V(builtin).
-      - With any other value, provider secrets and tokens are stored outside of the database. The set then records that they are missing,
-        and its pairing is C(unproven).
+      - With any other value, provider secrets, tokens and signing keys are stored outside of the database. The set then records that they
+        are missing, and RV(pairing) is C(unproven).
     type: str
   database_recipients:
     description:
       - Recipients of the database. A recipient of the secrets must not be among them, so that one stolen key never decrypts both.
-      - The second pass also compares with the actual recipients of the dump.
+      - The second pass also compares the recipients of the secrets with the actual recipients of the dump.
     type: list
     elements: str
     default: []
@@ -98,14 +99,15 @@ options:
     type: bool
     default: false
 notes:
-  - The second pass proves the pairing. For databases of the C(ZONE_KEK) releases it needs a login, because their encrypted values do not
-    name their key.
-  - This module only compares O(signing_key) with the recipients. The commit signs.
+  - For databases of the release family C(zone_kek), the second pass needs a database login, because the encrypted values do not name their
+    key.
+  - The module checks that O(signing_key) is not a recipient, and signs its part of the open set. M(caracal_ops.backup.backup_set) signs the
+    whole set at the commit.
   - A newline at the end of a secret file is kept. Caracal removes it when it reads the file.
 requirements:
   - pyrage >= 1.3
   - zstandard >= 0.22
-  - psycopg2 >= 2.9 and cryptography, for the pairing of the C(ZONE_KEK) releases
+  - psycopg2 >= 2.9 and cryptography, for databases of the release family C(zone_kek)
 seealso:
   - module: caracal_ops.backup.secrets_restore
   - module: caracal_ops.backup.envelope_verify
@@ -129,7 +131,7 @@ EXAMPLES = r"""
     database_recipients_files:
       - /etc/caracal-ops/database.recipients
 
-- name: Back up the secrets again after the dump, and prove that they decrypt it
+- name: Back up the secrets again after the dump, and prove that they decrypt the database
   caracal_ops.backup.secrets_bundle:
     set_id: "{{ opened.set_id }}"
     reading: 2
@@ -154,12 +156,12 @@ set_id:
   type: str
   sample: 20261125T020000Z-k3f9
 family:
-  description: Family of the release, V(secret_store) or V(zone_kek), as determined from the KEK.
+  description: Release family, V(secret_store) or V(zone_kek). The module determines it from the KEK.
   returned: always
   type: str
   sample: secret_store
 names:
-  description: Names of the files in the bundle. Names in C(folders/) are directories of the secrets without files.
+  description: Names of the files in the bundle. Names in C(folders/) are empty directories of the secrets.
   returned: always
   type: list
   elements: str
@@ -172,12 +174,12 @@ count:
 key_ids:
   description:
     - Public IDs of the KEKs and HMAC keys by name, as in the manifest.
-    - A name with C(.1) is a key of the first pass that was replaced before the second.
+    - A name that ends in C(.1) is a key of the first pass that was replaced before the second pass.
   returned: always
   type: dict
   sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
 key_set:
-  description: Public ID of this state of the secrets. It does not help an attacker to guess them.
+  description: Public ID of this state of the secrets. The ID does not help an attacker to guess the secrets.
   returned: always
   type: str
   sample: 5d41402abc4b2a76

@@ -10,8 +10,8 @@ module: secrets_restore
 short_description: Restore the runtime secrets of a backup set into files
 version_added: 0.1.0
 description:
-  - Run it before anything is started for the first time. Caracal silently generates a new secret for each file that is missing or empty.
-    If it generates a new KEK, existing encrypted values cannot be decrypted any more.
+  - Run the module before any service starts for the first time. Caracal silently generates a new secret for each file that is missing or
+    empty. If it generates a new KEK, existing encrypted values cannot be decrypted any more.
   - The signature of the set, the digest of the object and the fingerprint of each file are verified before the first byte is written.
   - Each file is written under another name and then renamed. At any time, it is either the complete old file or the complete new file.
 author:
@@ -36,8 +36,8 @@ attributes:
 options:
   key_set:
     description:
-      - Public ID of the state of the secrets to restore, if the set contains two because they changed during the backup. The default is the
-        last state.
+      - Public ID of the state of the secrets to restore. If secrets changed during the backup, the set contains two states. The default is
+        the later state.
     type: str
   directory:
     description:
@@ -112,7 +112,7 @@ key_set:
   type: str
   sample: 5d41402abc4b2a76
 family:
-  description: Family of the release, V(secret_store) or V(zone_kek).
+  description: Release family, V(secret_store) or V(zone_kek).
   returned: always
   type: str
   sample: secret_store
@@ -122,7 +122,7 @@ key_ids:
   type: dict
   sample: {"kek": "1a2b3c4d5e6f7081", "audit_hmac_key": "90a1b2c3d4e5f607"}
 written:
-  description: Files of the bundle that did not exist. Names in C(folders/) are directories without files.
+  description: Files of the bundle that did not exist. Names in C(folders/) are empty directories.
   returned: always
   type: list
   elements: str
@@ -140,7 +140,7 @@ adjusted:
   elements: str
   sample: []
 unchanged:
-  description: Files that existed already.
+  description: Files that already existed with the right content, mode and owner.
   returned: always
   type: list
   elements: str

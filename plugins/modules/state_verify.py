@@ -11,11 +11,13 @@ short_description: Check that restored databases match the signed inventory of a
 version_added: 0.1.0
 description:
   - Reads the copy in the same way as the backup reads the source. Compares row counts and digests of every table, audit blocks, schema,
-    grants, owners, functions, roles, sequences, extensions and settings exactly.
-  - Checks the rules of a healthy Caracal (checks C(state.*)). A source that was broken already is restored exactly and does not work. See
-    R(the guide on state checks,ansible_collections.caracal_ops.backup.docsite.guide_state_checks) for each of these checks.
+    grants, owners, functions, roles, sequences, extensions and settings exactly with the signed inventory.
+  - Checks the rules of a healthy Caracal (checks C(state.*)). If the source was already broken, the copy matches the source exactly but
+    does not work. See R(the guide on state checks,ansible_collections.caracal_ops.backup.docsite.guide_state_checks) for each of these
+    checks.
   - Compares the set with the newest earlier set of the same databases (C(inventory.since_previous)). Lists tables that shrank and
-    settings, rights, functions, roles and other definitions that changed. This is information unless O(shrink_budget) makes it a failure.
+    settings, rights, functions, roles and other definitions that changed. These changes are only information, except for the changes that
+    O(shrink_budget) names.
   - Reports audit events that were in transit through Redis when the backup was taken. See M(caracal_ops.backup.outbox_reopen).
   - Run it before any service starts on the copy, because services change a restored database within seconds.
 author:
@@ -38,9 +40,10 @@ options:
     default: true
   shrink_budget:
     description:
-      - Percentage of its rows that a table of durable state, such as C(resources), may lose between two sets. If it loses more,
-        C(inventory.since_previous) fails. The check also fails if there are fewer revocations. With V(100), it never fails. See
-        R(the guide on restore drills,ansible_collections.caracal_ops.backup.docsite.guide_restore_drill) for the tables.
+      - Percentage of rows that a table with long-lived state, such as C(resources), may lose between two sets. If a table loses more,
+        C(inventory.since_previous) fails. The check also fails if revocations were undone, or if rows changed that Caracal never changes.
+        With V(100), it never fails. See R(the guide on restore drills,ansible_collections.caracal_ops.backup.docsite.guide_restore_drill)
+        for the tables.
     type: int
     default: 50
   jobs:
@@ -90,7 +93,7 @@ checks:
   returned: always
   type: list
   elements: dict
-  sample: [{"id": "inventory.caracal.tables", "verdict": "pass", "message": "38 table(s) equal", "required": true, "details": {}}]
+  sample: [{"id": "inventory.caracal.tables", "verdict": "pass", "message": "38 table(s) are equal", "required": true, "details": {}}]
 seconds:
   description: Duration in seconds.
   returned: always

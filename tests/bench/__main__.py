@@ -173,6 +173,8 @@ def measure(place: Scene, pairs: int, figures: Figures) -> None:
     figures.add("dump_source_checks_to_module", source_checks(place) / medians["module"], "ratio", 0.10)
     place.another()
     figures.add("dump_unchanged_to_module", seconds(place.another) / medians["module"], "ratio", 0.2)
+    place.summarize_wal()
+    figures.add("dump_unchanged_by_wal_to_module", seconds(place.another) / medians["module"], "ratio", 0.1)
     figures.add("dump_module_memory", _peak(place, "backup") / MEBIBYTE, "MiB", 150)
     place.empty_sandbox()
     figures.add("restore_module_memory", _peak(place, "restore") / MEBIBYTE, "MiB", 150)

@@ -24,7 +24,7 @@ from ansible_collections.caracal_ops.backup.plugins.module_utils._assets.streams
 from ansible_collections.caracal_ops.backup.plugins.module_utils._audit.chains import audit_chain_verify
 from ansible_collections.caracal_ops.backup.plugins.module_utils._checks import envelope_verify, migration_verify, state_verify
 from ansible_collections.caracal_ops.backup.plugins.module_utils._drivers.postgres import server_binaries
-from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import lifecycle
+from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox import cluster, lifecycle
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sandbox.info import SandboxSpec
 from ansible_collections.caracal_ops.backup.plugins.module_utils._sets import backup_set
 from twin import keys, load
@@ -40,6 +40,7 @@ class Scene:
     folder: pathlib.Path
     socket: str
     bindir: str
+    target: dict[str, t.Any] = dataclasses.field(default_factory=dict)
 
     @property
     def repository(self) -> pathlib.Path:
@@ -102,6 +103,14 @@ class Scene:
     def _source(self) -> dict[str, t.Any]:
         return {"login_user": "caracal", "login_unix_socket": self.socket}
 
+    def summarize_wal(self) -> None:
+        """Switch WAL summaries of the source on, and create a set that records a redo point."""
+        with contextlib.closing(load.open_database(self.target, "postgres")) as connection, connection.cursor() as cursor:
+            connection.autocommit = True
+            for statement in ("ALTER SYSTEM SET summarize_wal = on", "SELECT pg_reload_conf()", "CHECKPOINT"):
+                cursor.execute(statement)
+        self.another()
+
     def empty_sandbox(self) -> str:
         """Create a sandbox; return the folder of its socket."""
         lifecycle.destroy(self.sandbox)
@@ -163,6 +172,17 @@ def _keys(folder: pathlib.Path) -> None:
 
 
 @contextlib.contextmanager
+def _as_in_production() -> t.Iterator[None]:
+    """Let new servers write complete WAL, which a sandbox does not need."""
+    usual = dict(cluster.SETTINGS)
+    cluster.SETTINGS.update(wal_level="replica", full_page_writes="on")
+    try:
+        yield
+    finally:
+        cluster.SETTINGS.update(usual)
+
+
+@contextlib.contextmanager
 def scene(events: int) -> t.Iterator[Scene]:
     """Yield a source with `events` audit events; remove everything afterwards."""
     os.umask(0o077)
@@ -171,9 +191,11 @@ def scene(events: int) -> t.Iterator[Scene]:
     try:
         os.chmod(folder, 0o711)  # the servers run under another uid
         _keys(folder)
-        info = lifecycle.create(SandboxSpec(source, install, allow_shared_filesystem=True)).info
-        made = Scene(folder, info.socket_dir, install.bindir)
-        load.create({"host": info.socket_dir, "port": info.port, "user": info.superuser}, Spec(events=events))
+        with _as_in_production():
+            info = lifecycle.create(SandboxSpec(source, install, allow_shared_filesystem=True)).info
+        target = {"host": info.socket_dir, "port": info.port, "user": info.superuser, "password": None}
+        made = Scene(folder, info.socket_dir, install.bindir, target)
+        load.create(target, Spec(events=events))
         yield made
     finally:
         for name in ("source", "copy"):
