@@ -138,8 +138,8 @@ checks:
   type: list
   elements: dict
   sample:
-    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks equal those recorded in set 20261125T020000Z-k3f9, 12 of them
-      without reading their rows again",
+    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks match the blocks recorded in set 20261125T020000Z-k3f9, 12 of
+      them without reading their rows again",
        "required": true, "details": {}}
 zones:
   description: Number of chains that have rows, including the admin chains.

@@ -133,8 +133,8 @@ faults:
   type: list
   elements: str
   sample: >-
-    ["archive/audit/2026/06/17/2026-06-17T11.parquet is shadowed: its source has other content than the archive; find out which one was
-    changed"]
+    ["archive/audit/2026/06/17/2026-06-17T11.parquet is inconsistent: its source has other content than the archive; find out which of the
+    two was changed"]
 strange:
   description: Objects at the source that are not exports, up to 20. They were not copied.
   returned: always

@@ -185,7 +185,7 @@ checks:
   elements: dict
   sample:
     - {"id": "source.complete", "verdict": "pass", "message": "61 relations: each in one artifact", "required": true, "details": {}}
-    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks equal those recorded in set 20261124T020000Z-a1b2",
+    - {"id": "blocks.journal", "verdict": "pass", "message": "31 audit blocks match the blocks recorded in set 20261124T020000Z-a1b2",
       "required": true, "details": {}}
 left_out:
   description: Relations whose rows are intentionally not in the set, each with the reason. The manifest records them.

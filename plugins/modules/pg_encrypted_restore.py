@@ -158,7 +158,7 @@ checks:
   type: list
   elements: dict
   sample:
-    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) are as in the set", "required": true, "details":
+    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) match the set", "required": true, "details":
       {}}
 verdict:
   description: V(fail) if a required check of RV(checks) failed, for example because the copy lacks constraints. Otherwise V(pass).

@@ -347,7 +347,7 @@ checks:
   type: list
   elements: dict
   sample:
-    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) are as in the set", "required": true, "details":
+    - {"id": "restore.roles", "verdict": "pass", "message": "7 role(s) and 0 membership(s) match the set", "required": true, "details":
       {}}
 verdict:
   description:
@@ -379,7 +379,7 @@ diagnosis:
       description: Description of the cause.
       type: str
       sample: >-
-        restored STS cannot decrypt keys: the KEK given is 1f3a5c7e9b2d4f60, the rows are sealed under 9e107d9d372bb682
+        restored STS cannot decrypt keys: the given KEK is 1f3a5c7e9b2d4f60, but the rows are sealed under 9e107d9d372bb682
     remedy:
       description: Recommended action.
       type: str

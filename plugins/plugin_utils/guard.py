@@ -39,7 +39,7 @@ class Guarded(ActionBase):
                 answer: dict[str, t.Any] = super().run(tmp, task_vars)
             if lies := answers.named(answer.get(answers.FACTS)):
                 self._display.warning(
-                    f"{host} answers with facts that have names of settings: {lies}; they are not used; find out who answers there"
+                    f"{host} returned facts with names of settings: {lies}. These facts are not used; find out what runs on that host"
                 )
             accepted: dict[str, t.Any] = wrap_var(answers.cleaned(answer, host))
         except BackupError as exc:

@@ -43,7 +43,7 @@ class Bucket:
         manifest = next(one for one in found["Versions"] if one["Key"].endswith("/manifest.json"))
         which = {"Bucket": self.name, "Key": manifest["Key"], "VersionId": manifest["VersionId"]}
         held = self.server.client.get_object_retention(**which)["Retention"]
-        lines = [f"locked          {manifest['Key']}, {held['Mode']} until {held['RetainUntilDate']:%Y-%m-%d %H:%M:%S} UTC"]
+        lines = [f"{'locked':16}{manifest['Key']}, {held['Mode']} until {held['RetainUntilDate']:%Y-%m-%d %H:%M:%S} UTC"]
         for user, who in WHO.items():
             try:
                 self.server.client_of(user).delete_object(**which)

@@ -195,8 +195,8 @@ def cron_fields(time: str) -> str:
 
 def _errors(settings: Settings) -> list[str]:
     errors = [
-        f"{settings.host} has a fact named {printable(name)}, which is the name of a setting. No setting comes from a host: find out who "
-        "answers there, and clear the fact cache (--flush-cache)."
+        f"{settings.host} has a fact named {printable(name)}, which is the name of a setting. A host must not change settings: find out "
+        "what runs on that host, and clear the fact cache (--flush-cache)."
         for name in settings.facts
     ]
     errors += [

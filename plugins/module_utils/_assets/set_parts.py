@@ -31,7 +31,7 @@ from . import recovery
 from .databases import dump_set
 from .databases.dump_database import SourceRecord
 
-UNPAIRED = Pairing(UNPROVEN, "the set contains no secrets, so it is not verified which keys decrypt its sealed columns")
+UNPAIRED = Pairing(UNPROVEN, "the set contains no secrets, so the keys for its sealed columns cannot be verified")
 SECRETS = ("secrets.1", "secrets.2")
 FIRST, SECOND = ".1", ".2"
 Value = t.TypeVar("Value")

@@ -51,7 +51,7 @@ def landed(reader: Reader, family: str) -> Check:
     `outbox_reopen` sends the event again.
     """
     if family != SECRET_STORE:
-        return Check(CHECK_ID, NOT_APPLICABLE, "this release does not write audit frames to its outbox", required=False)
+        return Check(CHECK_ID, NOT_APPLICABLE, "this release does not write audit events to its outbox", required=False)
     try:
         rows = reader.rows(f'{_FRAMES} SELECT became, count(*), (array_agg(id ORDER BY id COLLATE "C"))[1:{SHOWN}] FROM judged GROUP BY 1')
     except StageFailed as exc:
@@ -60,12 +60,12 @@ def landed(reader: Reader, family: str) -> Check:
     shown = {became: ids for became, _count, ids in rows}
     if LOST in counts:
         words = (
-            f"{counts[LOST]} audit event(s) were sent but have no row in audit_events, first row {shown[LOST][0]} of event_outbox; "
+            f"{counts[LOST]} audit event(s) were sent but have no row in audit_events (first: row {shown[LOST][0]} of event_outbox); "
             "if Redis was lost too, run outbox_reopen before the services start"
         )
         return Check(CHECK_ID, WARN, words, required=False, details={"counts": counts, "ids": shown[LOST]})
     if UNREADABLE in counts:
-        words = f"{counts[UNREADABLE]} audit frame(s) have no readable event; first: row {shown[UNREADABLE][0]} of event_outbox"
+        words = f"{counts[UNREADABLE]} row(s) of event_outbox have no readable audit event; first: row {shown[UNREADABLE][0]}"
         return Check(CHECK_ID, UNPROVEN, words, required=False, details={"counts": counts, "ids": shown[UNREADABLE]})
     if not counts.keys() - {EXPIRED}:
         return Check(CHECK_ID, NOT_APPLICABLE, _words(counts), required=False, details={"counts": counts})
@@ -74,11 +74,9 @@ def landed(reader: Reader, family: str) -> Check:
 
 def _words(counts: dict[str, int]) -> str:
     if not counts:
-        return "the outbox contains no audit frame"
+        return "the outbox contains no audit event"
     meanings = {LANDED: "have their row in audit_events", WAITING: "wait to be sent", EXPIRED: "are older than the oldest audit partition"}
-    return "of the outbox's audit frames, " + ", ".join(
-        f"{counts[became]} {words}" for became, words in meanings.items() if became in counts
-    )
+    return "audit events in the outbox: " + ", ".join(f"{counts[became]} {words}" for became, words in meanings.items() if became in counts)
 
 
 # Query for the rows of a stream to send again, by table. Its parameters are the stream and the start of the time range.

@@ -30,7 +30,7 @@ MODE = 0o600
 LINE_LIMIT = 1 << 20
 NOTED_LINES = 100
 CHECK_ID = "replay.events"
-NO_TIME, EARLY, AHEAD, NO_ZONE = "occurred_at is not a time", "before 2020", "in the future", "a zone that the database does not have"
+NO_TIME, EARLY, AHEAD, NO_ZONE = "occurred_at is not a time", "before 2020", "in the future", "its zone is not in the database"
 # No release is older, and no clock of a healthy host is this far ahead.
 FIRST = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
 ALLOWED_AHEAD = datetime.timedelta(days=1)

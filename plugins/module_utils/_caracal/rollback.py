@@ -90,15 +90,15 @@ SUBJECTS = "subject sessions that were revoked are valid again"
 AGENTS = "agent sessions that were ended or suspended are active again"
 END_AGENT = "end them again: DELETE /zones/{zone}/agents/{id} at the coordinator"
 APPROVED = "approvals that were used or refused are open again"
-APPROVALS = "keep the services stopped until they expire, or refuse them again"
+APPROVALS = "keep the services stopped until the approvals expire, or refuse the approvals again"
 CLIENTS = "rotate these secrets and give the new ones to the clients"
 CONNECTIONS = "connections to providers that were ended are active again"
-PROVIDERS = "providers have a replaced credential again"
+PROVIDERS = "providers have an earlier credential again"
 CREDENTIAL = "enter the newest credential of each provider again"
-REFRESHED = "connections have a replaced refresh token; the provider may refuse it"
+REFRESHED = "connections have an earlier refresh token, which the provider may refuse"
 RECONNECT = "ask their users to connect again"
 REREAD = (
-    "if Redis kept its data, let the STS read the revocations again before it starts: XGROUP SETID caracal.sessions.revoke sts-revocation"
+    "if Redis kept its data, run XGROUP SETID caracal.sessions.revoke sts-revocation 0 before the STS starts, so it rereads revocations"
 )
 LOST_SUBJECTS = "subject sessions created since the backup are lost"
 LOG_IN = "ask their users to log in again"
@@ -112,7 +112,7 @@ _COMMON = (
     _open("revoked.admin_tokens", "admin_tokens", "revoked_at IS NULL", "admin tokens that were revoked are valid again",
           "revoke them again: DELETE /v1/admin-tokens/{id} at the API"),
     _secret("rotated.client_secrets", "applications", "convert_to(coalesce(client_secret_hash, ''), 'UTF8')",
-            "applications have a replaced client secret again", CLIENTS),
+            "applications have an earlier client secret again", CLIENTS),
     _made("rotated.signing_keys", "secrets", "signing keys created since the backup are lost; their tokens are refused",
           "clients must fetch new tokens; if a key had been replaced because it leaked, replace the restored key again: "
           "POST /internal/zones/{zone}/signing-key/rotate at the STS", "name = 'zone_signing_key'"),
@@ -131,7 +131,7 @@ _COMMON = (
              "SELECT z.id, (SELECT e.chain_seq FROM public.audit_events e WHERE e.zone_id = z.id AND e.chain_seq IS NOT NULL "
              "ORDER BY e.chain_seq DESC LIMIT 1)::text FROM public.zones z", cut, "the newest audit events of these zones are lost",
              "keep the former database or its exports as evidence; let the audit service read again what Redis still has: "
-             "XGROUP SETID caracal.audit.events audit-ingestor"),
+             "XGROUP SETID caracal.audit.events audit-ingestor 0"),
     _open("again.event_outbox", "event_outbox", "dispatched_at IS NULL AND available_at <> 'infinity'", "events of the API are sent again",
           SEND),
     _open("again.coordinator_outbox", "caracal_outbox", "status = 'pending'", "events of the coordinator are sent again", SEND),
@@ -146,7 +146,7 @@ CATEGORIES = {
         _open("revoked.provider_connections", "provider_connections", ACTIVE, CONNECTIONS, REVOKE_SUBJECT),
         _open("reopened.approvals", "step_up_challenges", f"{UNUSED} AND rejected_at IS NULL", APPROVED, APPROVALS),
         _secret("rotated.workload_secrets", "workloads", "convert_to(secret_hash, 'UTF8')",
-                "workloads have a replaced secret again", CLIENTS),
+                "workloads have an earlier secret again", CLIENTS),
         _secret("rotated.provider_secrets", "secret_store", "envelope", PROVIDERS, CREDENTIAL, "ref", "ref LIKE '%/providers/%'"),
         _number("rotated.refresh_tokens", "provider_connections", "id", "refresh_token_version", REFRESHED, RECONNECT),
         _open("again.notifications", "notification_deliveries", "delivered_at IS NULL AND abandoned_at IS NULL",

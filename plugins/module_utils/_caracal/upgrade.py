@@ -26,12 +26,12 @@ def judge(recorded: str | None, family: str | None, wanted: str | None) -> Check
         return Check(
             CHECK_ID,
             PASS,
-            f"restored for release {recorded}" if recorded else "restored for the release that created it, which is not recorded",
+            f"restored for release {recorded}" if recorded else "restored for the release of the set, which is not recorded",
         )
     into = _known(wanted)
     if family != into.family:
         raise TargetRefused(
-            f"the set is of family {family}, release {wanted} of family {into.family}; no migration converts one into the other, "
+            f"the set belongs to family {family}, but release {wanted} belongs to family {into.family}; no migration converts the set, "
             f"so restore it for {recorded}"
         )
     if recorded is None:

@@ -120,7 +120,7 @@ def _check(given: RetentionOptions) -> None:
     days = {"audit": (legal.audit_at_least, legal.audit_at_most), "backups": (legal.backups_at_least, legal.backups_at_most)}
     for what, (least, most) in days.items():
         if least and most and least > most:
-            raise OptionError(f"legal requires {what} of at least {least} and at most {most} days; correct one of them")
+            raise OptionError(f"legal requires at least {least} and at most {most} days for {what}; correct one of them")
     if given.copies_at_least < 0:
         raise OptionError("copies_at_least is below zero; set it to a number of copies")
     for name, reason in given.left_out.items():

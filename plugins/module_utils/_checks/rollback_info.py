@@ -120,7 +120,7 @@ def _names(session: Session) -> frozenset[str]:
 def _same_family(former: Side, restored: Side) -> None:
     if former.family != restored.family:
         raise VersionMismatch(
-            f"{former.session.database} is of release family {former.family}, but {restored.session.database} of {restored.family}; "
+            f"{former.session.database} belongs to release family {former.family}, but {restored.session.database} to {restored.family}; "
             "give the database that the restore replaced"
         )
 

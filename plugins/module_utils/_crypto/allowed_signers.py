@@ -92,7 +92,7 @@ class Verifier:
         if parsed.namespace != namespace.encode():
             actual = ascii(parsed.namespace.decode("utf-8", "replace")[:40])
             raise TamperedData(
-                f"{name}: its signature is for {actual}, not for {namespace}: it is another kind of document; use another copy"
+                f"{name} has a signature for {actual}, not for {namespace}, so it is another kind of document; use another copy"
             )
         if not parsed.covers(data):
             raise TamperedData(

@@ -123,7 +123,7 @@ class Anchors:
         if chain:
             return KeyProblem(
                 f"{name} is not signed by an authority in {self.source} ({chain[1]}); if you trust its authority, add its root and "
-                "intermediate certificates there, otherwise find out who made it"
+                "intermediate certificates there, otherwise find out who created it"
             )
         if "nonce" in message.lower():
             return TamperedData(f"{name} answers another request; {_ALTERED}")

@@ -99,7 +99,7 @@ def replay(project: Project, made: bool = True) -> Replay:
         containers = [one for one in project.containers if one.service == service]
         labelled = [one for one in project.volumes if one.name == name]
         volumes += _directories(service, containers, labelled, made)
-        reasons = [f"container {one.name} keeps {STATE} for itself" for one in containers if not _state(one)]
+        reasons = [f"no volume is mounted at {STATE} of container {one.name}" for one in containers if not _state(one)]
         if not containers and not labelled:
             reasons = [f"it has neither a container of {service} nor a volume {name}"]
         not_durable += [{"service": service, "reason": f"Compose project {project.name}: {reason}"} for reason in reasons]
@@ -137,7 +137,7 @@ def _folder(source: str, made: bool) -> str:
     """Return the folder in a volume. If it is missing, the volume was never used, or its file system is not mounted."""
     path = os.path.join(source, replays.FOLDER)
     if made and os.access(source, os.X_OK) and not os.path.lexists(path):
-        raise OptionError(f"{source} has no folder {replays.FOLDER}; start the project, which makes it, or mount the volume")
+        raise OptionError(f"{source} has no folder {replays.FOLDER}; start the project, which creates the folder, or mount the volume")
     return path
 
 
@@ -172,7 +172,7 @@ def _one(project: Project, service: str, stopped: bool) -> Container:
     refuse_several(project.name, service, [one.name for one in running])
     if not running and (not stopped or _holds_a_cluster(found[0])):
         how = f"docker compose -p {project.name} up -d {service}"
-        raise OptionError(f"service {service} of Compose project {project.name} does not run; start it: {how}")
+        raise OptionError(f"service {service} of Compose project {project.name} is not running; start it: {how}")
     return (running or found)[0]
 
 
@@ -231,10 +231,10 @@ def _environment_file(project: Project) -> str:
     found = labelled or set([path for path in usual if os.path.isfile(path)][:1])
     if len(found) > 1:
         raise OptionError(
-            f"Compose project {project.name} was started with {', '.join(sorted(found))[:300]}; name one, the rest as extra files"
+            f"Compose project {project.name} was started with {', '.join(sorted(found))[:300]}; set one, and add the others as extra files"
         )
     if lost := [path for path in found if not os.path.isfile(path)]:
-        raise OptionError(f"Compose project {project.name} was started with {lost[0]}, which is not there; name the file of its settings")
+        raise OptionError(f"Compose project {project.name} was started with {lost[0]}, which does not exist; set its environment file")
     return found.pop() if found else ""
 
 

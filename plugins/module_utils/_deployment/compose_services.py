@@ -50,7 +50,7 @@ def run(invocation: Invocation[Options]) -> ServicesResult:
     unknown = [name for name in given.services if name not in {one.service for one in states}]
     if unknown:
         raise OptionError(
-            f"Compose project {given.compose_project} has no container of {', '.join(unknown)[:200]}; make it (docker compose create),"
+            f"Compose project {given.compose_project} has no container of {', '.join(unknown)[:200]}; create it (docker compose create),"
             " or correct services"
         )
     for name in compose.SERVERS:
@@ -105,5 +105,5 @@ def _how(one: State) -> str:
     if one.ended:
         return f"ended with exit status {one.exit_code}"
     if not one.running:
-        return "does not run"
+        return "is not running"
     return f"is not ready: its health is {one.health!a}" if one.checked else "has not ended"

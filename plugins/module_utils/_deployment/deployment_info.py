@@ -41,7 +41,7 @@ def run(invocation: Invocation[Options]) -> InfoResult:
     for one in () if REPLAY in named else found.replay.not_durable:
         invocation.warn(lost(one))
     if not found.environment_file and ENVIRONMENT_FILE not in named:
-        invocation.warn(f"Compose project {name} has no file of settings, so no set keeps one; name environment_file if it has")
+        invocation.warn(f"Compose project {name} has no environment file, so no set contains one; if the project has one, set its path")
     return {"changed": False, "deployment": found.to_result(), "summary": f"Compose project {name}: {_summary(found)}"}
 
 

@@ -51,7 +51,7 @@ class _Order:
 
     def _add(self, name: str, above: tuple[str, ...]) -> None:
         if name in above:
-            raise OptionError(f"services {', '.join(sorted(above))[:200]} need each other, so none can be the first; correct depends_on")
+            raise OptionError(f"services {', '.join(sorted(above))[:200]} depend on each other, so none can start; correct depends_on")
         # A dependency without a container is optional in Compose.
         replicas = self._services.get(name)
         if name in self._found or not replicas or all(self._done(one, bool(above)) for one in replicas):

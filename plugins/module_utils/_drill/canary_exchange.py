@@ -179,7 +179,7 @@ class _Canaries:
         """Check that a revoked session is refused. Only a drill can do this, since it signs the token with the restored key."""
         found = facts.revoked(self._session, self._dialect.family)
         if found is None:
-            words = "the copy has no session that was revoked within the last day, which the Gateway remembers"
+            words = "the copy contains no revocation that the Gateway still remembers; the Gateway forgets revocations after one day"
             return Check(gateway.REVOKED, UNPROVEN, words, required=False)
         token = self._keys.token(found, self._dialect)
         if token is None:

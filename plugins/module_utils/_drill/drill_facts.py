@@ -115,7 +115,7 @@ def _freshness(checks: t.Sequence[Check], now: str) -> str:
 def _waivers(given: t.Sequence[WaiverOptions], now: datetime.datetime, drilled: DrilledSet) -> list[waiver.Waiver]:
     found = waiver.parse(given, now.date())
     if drilled.problem and any(one.check == drilled.problem.id for one in found):
-        raise OptionError(f"{drilled.problem.id} is waived, but {drilled.problem.message}; this set cannot be drilled, drill another one")
+        raise OptionError(f"{drilled.problem.id} is waived, but {drilled.problem.message}; a waiver does not help, so drill another set")
     return found
 
 

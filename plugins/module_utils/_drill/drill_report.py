@@ -143,7 +143,7 @@ def _try_key(opened: Opened, signer: Signer, drill: Drill) -> None:
     """Sign a text without meaning for each purpose, and verify that readers would accept the signatures."""
     purposes = [layout.NAMESPACE_DRILL, layout.NAMESPACE_JOURNAL]
     for namespace in purposes + ([layout.NAMESPACE_SET] if drill.verdict == PASS else []):
-        opened.verifier.verify(PROBE, signer.sign(PROBE, namespace), namespace, signer.principal, name="a first try of signing_key")
+        opened.verifier.verify(PROBE, signer.sign(PROBE, namespace), namespace, signer.principal, name="the trial signature of signing_key")
 
 
 def _report(case: Case) -> Report:

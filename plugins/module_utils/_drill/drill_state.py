@@ -184,7 +184,7 @@ def refuse(found: DrillState | None) -> None:
         is_over = not 0 <= time.time() - found.touched < LEASE_SECONDS
     if not is_over or (found.worker and not lease.gone(found.worker)):
         raise Busy(
-            f"another drill is running in {found.directory} since {found.started}; wait until it ends, or use a separate directory for "
+            f"another drill has been running in {found.directory} since {found.started}; wait until it ends, or use another directory for "
             "each drill (after a killed drill, run the step destroy)"
         )
 
@@ -199,7 +199,7 @@ def load(given: DrillOptions, check_mode: bool = False) -> DrillState:
         raise OptionError(f"no drill was started in {given.sandbox_directory}; run the step verify first")
     if found.drill != given.drill:
         raise TargetRefused(
-            f"the drill in {found.directory} is another one, started {found.started}; run the step verify first, or use another directory"
+            f"{found.directory} contains another drill, started {found.started}; run the step verify first, or use another directory"
         )
     for name, wanted in {"deployment": given.access.deployment, "repository": given.access.repository}.items():
         if getattr(found, name) != wanted:

@@ -67,5 +67,5 @@ def server_check(server: Server, version: str, image: str) -> Check:
     """Return the check that reports which server answered all other checks of the copy."""
     if not image:
         return Check(server.check, PASS, f"{server.words} {version} is installed on this host", required=False)
-    words = f"{server.words} {version} is from an image in the set, so the creator of the set chose the program that answers for the copy"
+    words = f"{server.words} {version} is from an image in the set, so the creator of the set chose the program that answers the checks"
     return Check(server.check, WARN, f"{words}; if you install {server.words} on this host, the drill uses it instead", required=False)

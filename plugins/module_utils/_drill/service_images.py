@@ -52,7 +52,7 @@ def compare(given: t.Sequence[ServiceStart], services: t.Sequence[RecordedServic
         return Check(CHECK_ID, UNPROVEN, words, details={**because(OTHER_IMAGE), "others": others})
     by_path = sorted(one.name for one in given if not one.image)
     if by_path:
-        words = f"{', '.join(by_path)}: programs by path, so it is unknown whether they are the ones that ran when the set was created"
+        words = f"{', '.join(by_path)}: configured by path, so the drill cannot verify that these programs ran when the set was created"
         return Check(CHECK_ID, UNPROVEN, words, required=False, details={"by_path": by_path})
     return Check(CHECK_ID, PASS, "each service runs from the image that ran when the set was created")
 

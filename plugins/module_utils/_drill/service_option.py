@@ -49,7 +49,7 @@ def check(one: ServiceStart) -> None:
     own = _from_the_set(one.name)
     if taken := sorted(variable for variable in one.environment if variable.removesuffix("_FILE") in own):
         raise OptionError(
-            f"the environment of service {one.name} sets {', '.join(taken)}, but the drill uses the values of the set; remove it"
+            f"the environment of service {one.name} sets {', '.join(taken)}, but the drill uses the values of the set; remove them"
         )
 
 

@@ -149,7 +149,7 @@ def _prepare(server: Server, plan: Plan) -> Check:
         session.rows("COMMIT")
         left = [f"{count} rows of {arm.table}" for arm in there if (count := session.value(arm.left))]
     if left:
-        return Check("sandbox.disarmed", FAIL, f"{', '.join(left)} could not be turned off; check the triggers of these tables")
+        return Check("sandbox.disarmed", FAIL, f"{', '.join(left)} are still active in the copy; check the triggers of these tables")
     return Check("sandbox.disarmed", PASS, f"in the copy, {', '.join(done)}")
 
 

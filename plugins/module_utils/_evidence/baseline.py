@@ -242,7 +242,7 @@ def _whole(opened: Opened, entry: Entry) -> Baseline:
     with_leaves = {one.database for one in manifest.artifacts if one.kind == LEAF}
     # An artifact from an earlier set has the database name of that time.
     times = [one.snapshot_time for one in manifest.sources if one.database in with_leaves or len(manifest.sources) == 1]
-    name = f"set {set_id}" + (f", which entry {entry.sequence} restored" if entry.kind == entries.RESTORE else "")
+    name = f"set {set_id}" + (f" (restored, journal entry {entry.sequence})" if entry.kind == entries.RESTORE else "")
     # Entries before a restore are older than it, regardless of the time of its snapshot.
     time = None if entry.kind == entries.RESTORE else max(times, default=None)
     return Baseline(tuple(_blocks(opened, entry)), name, entry.sequence, manifest.family, manifest.release, time)

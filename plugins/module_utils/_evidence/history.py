@@ -110,7 +110,7 @@ def check(
     if listed:
         return Check(CHECK_ID, FAIL, _failed(listed), details=details)
     if problem:
-        return Check(CHECK_ID, UNPROVEN, f"the audit blocks before this set cannot be compared: {problem}", False, details)
+        return Check(CHECK_ID, UNPROVEN, f"the audit blocks of earlier sets cannot be compared: {problem}", False, details)
     if accepted:
         return Check(CHECK_ID, WARN, _accepted(accepted), details=details)
     return Check(CHECK_ID, PASS, "no earlier set or checkpoint found changed audit rows", details=details)
@@ -145,13 +145,13 @@ def _expires(one: Standing) -> str:
 def _failed(listed: t.Sequence[_Open]) -> str:
     first = listed[0]
     more = f" ({len(listed) - 1} more)" if len(listed) > 1 else ""
-    where = f"entry {first.entry} recorded it" if first.entry else "only its signed blocks show it"
+    where = f"recorded in journal entry {first.entry}" if first.entry else "visible only in the signed audit blocks"
     digests = [one.finding.digest[:16] for one in listed if one.entry]
     rest = f" and {len(digests) - NAMED} more" if len(digests) > NAMED else ""
     remedy = (
-        f"find out who changed the rows, then acknowledge it with journal_correct (findings: [{', '.join(digests[:NAMED])}]{rest})"
+        f"find out who changed the rows, then acknowledge the finding with journal_correct (findings: [{', '.join(digests[:NAMED])}]{rest})"
         if first.entry
-        else "run repository_verify with the drill host's signing key, which records it so that you can acknowledge it"
+        else "run repository_verify with the drill host's signing key to record the finding, then acknowledge it"
     )
     return f"audit rows were changed before {first.found_in} ({where}): {first.finding.message}{more}; {remedy}"
 

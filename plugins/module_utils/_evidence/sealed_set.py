@@ -62,7 +62,7 @@ def inventory(opened: Opened, open_set: StoredSet, identity_files: t.Sequence[st
         found = strict_json.loads(source.read_all(INVENTORY_LIMIT))
     if found.get("format") != INVENTORY_FORMAT:
         raise VersionMismatch(
-            f"{artifact.path} has format {found.get('format')}, this release reads format {INVENTORY_FORMAT}; "
+            f"{artifact.path} has format {found.get('format')}, but this release reads format {INVENTORY_FORMAT}; "
             "install a newer release of the collection"
         )
     if found.get("set") != set_id:

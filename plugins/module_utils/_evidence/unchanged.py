@@ -19,7 +19,7 @@ from .._reading.reading import Leaf
 from .._repository import layout as keys
 from .earlier import Stored
 
-DUE = "unchanged; read because its last read is long ago"
+DUE = "unchanged, but read again because the last read was long ago"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -175,7 +175,7 @@ def check(accounts: t.Sequence[Account]) -> Check:
     wrong = {name: remedy for one in accounts for name, remedy in one.wrong.items()}
     if wrong:
         name, remedy = next(iter(wrong.items()))
-        words = f"{len(wrong)} relation(s) not in exactly one artifact, first {name}: {remedy}"
+        words = f"{len(wrong)} relation(s) are not in exactly one artifact; first: {name}: {remedy}"
         return Check(CHECK_ID, FAIL, words, details={"relations": list(wrong)[:SHOWN]})
     problems = {one.database: one.problem for one in accounts if one.problem}
     if problems or not accounts:

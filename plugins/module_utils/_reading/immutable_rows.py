@@ -46,7 +46,7 @@ def _of_database(server: Server, name: str, older: Inventory, newer: Inventory) 
     key = differences.key_of(older)
     recorded = [table for table in IMMUTABLE if _recorded(older, table)]
     if not key or not recorded:
-        return [f"{_short(table)} (set before: no digests of rows)" for table in recorded]
+        return [f"{_short(table)} (the earlier set has no row digests)" for table in recorded]
     with Session(server, name) as session:
         there = {table.qualified: table for table in tables.read_tables(session)}
         found = [_compared(session, there[table], key, older, newer) for table in recorded if table in there]
@@ -60,7 +60,7 @@ def _compared(session: Session, table: Table, key: bytes, older: Inventory, newe
     """
     marks = differences.marks_of(older, table.qualified)
     if not marks:
-        return f"{table.name} (set before: no digests of rows)"
+        return f"{table.name} (the earlier set has no row digests)"
     if marks.span != 1:
         return f"{table.name} (more than {row_marks.LIMIT:,} rows)"
     if _columns(older, table) != _columns(newer, table):

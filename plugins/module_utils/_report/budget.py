@@ -15,7 +15,7 @@ from .text import duration
 RTO_CHECK = "drill.rto"
 RPO_CHECK = "drill.rpo"
 TAIL_CHECK = "audit.tail"
-EXPOSED = "anyone with the audit key can change, cut or replace newer rows undetected"
+EXPOSED = "a holder of the audit key can change, remove or replace newer rows undetected"
 
 
 class BudgetsResult(t.TypedDict):

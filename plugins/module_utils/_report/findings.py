@@ -104,7 +104,7 @@ def _of(host: str, inspection: Inspection) -> list[Finding]:
     elif part in SUCCESS and SUCCESS[part] in result and not (result.get("failed") or result.get("unreachable")):
         return _unproven(host, part, result)
     if result.get("unreachable"):
-        return [Finding(host, (part,), UNREACHABLE, f"{_words(result)}; check its address, and that this user can log in there")]
+        return [Finding(host, (part,), UNREACHABLE, f"{_words(result)}; check the host's address, and that this user can log in there")]
     problems = result.get("problems")
     if isinstance(problems, list) and problems:
         found = [one for one in problems if isinstance(one, dict) and one.get("error") != RUNNING]
@@ -141,7 +141,7 @@ def _error(check: Result) -> str:
 
 
 def _words(result: Result) -> str:
-    return one_line(str(result.get("msg") or "failed without a message; run its playbook in check mode"))
+    return one_line(str(result.get("msg") or "the check failed without a message; run the playbook of this part in check mode"))
 
 
 def lines(hosts: t.Sequence[str], looks: t.Mapping[str, t.Sequence[Result]], found: t.Sequence[Finding]) -> list[str]:

@@ -101,7 +101,7 @@ def _set(document: DrillReport) -> list[Fact]:
         (
             "Set age",
             text(duration(restored["age_seconds"])),
-            f"snapshot {readable(restored['snapshot_time'])}, family {restored['family'] or 'unknown'}",
+            f"snapshot {readable(restored['snapshot_time'])}, release family {restored['family'] or 'unknown'}",
         ),
     ]
 

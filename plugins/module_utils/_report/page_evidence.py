@@ -12,7 +12,7 @@ from .extent import RollbackCategory
 from .page_parts import badge, card, check, code, row, text
 
 LEGEND = (
-    "pass: verified. fail: something is wrong. warn: verified, with a finding. "
+    "pass: verified. fail: the check found an error. warn: verified, with a finding. "
     "unproven: could not be verified, never counted as a pass. not applicable: nothing to verify."
 )
 
@@ -45,7 +45,7 @@ def coverage(document: DrillReport) -> str:
     rows = [row(badge(PASS if assets else UNPROVEN), "in this set", text(held))]
     rows += [row(f'<span class="badge {WARN}">left out</span>', text(name), text(why)) for name, why in sorted(covered["left_out"].items())]
     rows += [row(badge(one["verdict"]), text(one["id"]), text(one["message"])) for one in covered["not_verified"]]
-    return card("Coverage, and what was not verified", rows)
+    return card("Coverage and unverified items", rows)
 
 
 def checks(document: DrillReport) -> str:

@@ -27,9 +27,9 @@ def render(document: DrillReport) -> str:
     rows = [_row(step["name"], _bar(step["start_seconds"], step["seconds"], total), _note(step)) for step in steps]
     rows += _recovery(document, total)
     spent = sum(step["seconds"] for step in steps)
-    rest = f", {duration(document['seconds'] - spent)} of it between the steps" if document["seconds"] - spent > 0.05 else ""
+    rest = f", including {duration(document['seconds'] - spent)} between the steps" if document["seconds"] - spent > 0.05 else ""
     words = f'<p class="scale">from 0 to {text(duration(total))}{text(rest)}</p>'
-    return f'<h2>Where the time went</h2>\n<section class="card timeline">{"".join(rows)}{words}</section>\n'
+    return f'<h2>Time of each step</h2>\n<section class="card timeline">{"".join(rows)}{words}</section>\n'
 
 
 def budget_bar(measured: float | None, budget: float | None) -> str:

@@ -303,7 +303,7 @@ def _archive(answers: ArchiveAnswers) -> Report:
     }
     head = f"{'To archive' if answers['check_mode'] else 'Archived'}: {plural(len(result['archived']), 'hour')}, "
     head += f"{stats['extended']} locked for longer, {result['unchanged']} unchanged, "
-    head += f"{plural(len(result['days']), 'day')} entered, last hour {result['last_hour']}; "
+    head += f"{plural(len(result['days']), 'day')} entered into the journal, last hour {result['last_hour']}; "
     head += f"verdict {verdict or 'not requested'}; journal head {result['journal_head']}"
     bad = [one for one in result["checks"] if one["verdict"] != PASS]
     return {"result": result, "stats": stats, "summary": [head, *_check_lines(bad)]}

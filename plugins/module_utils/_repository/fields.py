@@ -75,7 +75,7 @@ class Fields:
         requires = self.text("requires") if number > FORMAT and "requires" in self._left else ""
         if number > newest:
             wanted = f"release {requires[:40]!a} of the collection or a later one" if requires else "a newer release of the collection"
-            raise VersionMismatch(f"{self.name} has format {number}, this release reads formats up to {newest}; install {wanted}")
+            raise VersionMismatch(f"{self.name} has format {number}, but this release reads formats up to {newest}; install {wanted}")
         if number < FORMAT or requires != REQUIRES.get(number, ""):
             raise self.fault(f"has unknown format {number}")
 

@@ -126,7 +126,7 @@ def kept_long_enough(committed: t.Sequence[SetRecord], journal: t.Sequence[Entry
     if early:
         first = min(early)
         words = (
-            f"{plural(len(early), 'set')} pruned before {least} days, first {first} after {duration(early[first].total_seconds())}; "
+            f"{plural(len(early), 'set')} pruned at less than {least} days, first {first} at {duration(early[first].total_seconds())}; "
             "correct the rules of backup_prune"
         )
         return Check(name, FAIL, words, details=details)
@@ -134,7 +134,7 @@ def kept_long_enough(committed: t.Sequence[SetRecord], journal: t.Sequence[Entry
     if not left:
         return Check(name, FAIL, "every set was pruned; run a backup", details=details)
     oldest = (now - min(left)).total_seconds()
-    words = f"no set was pruned before {least} days; the oldest of {len(left)} is {duration(oldest)} old"
+    words = f"no set was pruned at less than {least} days; sets left: {len(left)}, the oldest is {duration(oldest)} old"
     return Check(name, PASS, words, details={**details, "oldest_seconds": oldest})
 
 
@@ -189,7 +189,7 @@ def proved(wanted: t.Collection[str], last: Newest | None, journal: t.Sequence[E
         first = stale[0]
         when = f"{proofs[first].judged:%Y-%m-%d}" if first in proofs else "never"
         words = (
-            f"{len(stale)} of {len(wanted)} break-glass identities are not proved, first {first} (proved: {when}); "
+            f"{len(stale)} of {len(wanted)} break-glass identities have no recent proof, first: {first} (last proof: {when}); "
             "run escrow_verify with it"
         )
         return Check(name, UNPROVEN, words, details={"stale": stale})
@@ -217,7 +217,7 @@ def _age(name: str, what: str, when: datetime.datetime, now: datetime.datetime, 
     age, limit = (now - when).total_seconds(), budget.total_seconds()
     details = {"age_seconds": age, "budget_seconds": limit}
     if now < when - SKEW:
-        words = f"{what} is in the future of this host's clock ({when:%Y-%m-%d %H:%M} UTC); synchronize the clocks"
+        words = f"{what} is later than this host's clock ({when:%Y-%m-%d %H:%M} UTC); synchronize the clocks"
         return Check(name, UNPROVEN, words, details=details)
     if age > limit:
         return Check(name, FAIL, f"{what} is {duration(age)} old, over its budget of {duration(limit)}", details=details)

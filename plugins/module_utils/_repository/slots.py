@@ -59,7 +59,7 @@ def read(store: Store, after: int, context: Context, take: Take) -> tuple[str, .
     if last < after:
         last = max(_numbers(store, 0), default=0)
         raise TamperedData(
-            f"the journal of {store.location} was rolled back: it ends at entry {last}, and had {after} before; use another copy"
+            f"the journal of {store.location} was rolled back: it ends at entry {last}, but had entry {after} before; use another copy"
         )
     numbers = [number for number in found if number > after]
     expected = after + 1
@@ -101,7 +101,7 @@ def _remedied(fault: BackupError, number: int, data: bytes) -> BackupError:
 
     In a store with object locks, such an entry cannot be deleted.
     """
-    words = f"; if a stolen key signed it, refuse it with journal_correct (entries: {number}-{entries.sha256(data)[:16]})"
+    words = f"; if a stolen key signed it, replace it by a correction with journal_correct (entries: {number}-{entries.sha256(data)[:16]})"
     return fault.reworded(f"{fault.msg}{words}")
 
 

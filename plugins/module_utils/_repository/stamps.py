@@ -39,8 +39,8 @@ def check_age(entry: Entry, stamp: Stamp, name: str) -> None:
     dated = written(entry)
     if dated > stamp.time + SKEW:
         raise TamperedData(
-            f"{name} is dated {dated:%Y-%m-%dT%H:%M:%SZ}, but {stamp.authority} timestamped it at {stamp.time:%Y-%m-%dT%H:%M:%SZ}: "
-            f"it was dated forward; correct the clock of {entry.machine}, or find out who did that"
+            f"{name} is dated {dated:%Y-%m-%dT%H:%M:%SZ}, but {stamp.authority} timestamped it at {stamp.time:%Y-%m-%dT%H:%M:%SZ}; "
+            f"correct the clock of {entry.machine}, or find out who changed the date"
         )
 
 

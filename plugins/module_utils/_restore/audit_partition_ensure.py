@@ -125,7 +125,7 @@ def _parent(session: Session) -> _Parent:
     if not may:
         raise PermissionMissing(
             f"role {user} may not create partitions of {partitions.PARENT} in database {session.database}; use the owner {owner} or a "
-            f"superuser. That login needs the right to call {_FUNCTION}, or without that function to create tables in schema public"
+            f"superuser. That login needs EXECUTE on {_FUNCTION}; if the function does not exist, it needs CREATE on schema public"
         )
     return _Parent(owner, function, this_month)
 

@@ -79,7 +79,7 @@ def run(invocation: Invocation[Options]) -> VerifyResult:
         result["failed"], result["verdict"] = True, FAIL
         result["msg"] = f"the set is restored, but {'; '.join(failed)}; do not start any service on it"
     elif result.get("failed"):
-        result["msg"] = f"the set is restored, but not verified: {result['msg']}; resolve that, or start the services yourself"
+        result["msg"] = f"the set is restored, but not verified: {result['msg']}; resolve the problem, or start the services yourself"
     if result.get("failed"):
         # The console prints the complete result of a failed task, so passed checks are left out.
         result["checks"] = [check.to_result() for check in checks if check.verdict not in (PASS, NOT_APPLICABLE)]

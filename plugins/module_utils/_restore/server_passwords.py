@@ -26,6 +26,6 @@ def refuse_others(
     kept = [path for asset, path in used.items() if asset not in waiting and path and os.path.realpath(path) in replaced]
     if kept:
         raise OptionError(
-            f"{' and '.join(kept)} would get the password of the set, but the running server keeps its own. Stop the server and give it a "
-            "new volume, or use a copy of the file elsewhere as the password file"
+            f"{' and '.join(kept)} would get the password of the set, but the running server keeps the old one. Stop the server and use a "
+            "new volume, or copy the file to another path and set the password file to the copy"
         )

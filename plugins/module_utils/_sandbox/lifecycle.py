@@ -177,7 +177,7 @@ def attach(directory: str) -> SandboxInfo:
     if found is not None and token and found.token != token:
         raise TargetRefused(f"the sandbox in {layout.root} belongs to another drill; use a separate directory for each drill")
     if found is None and token:
-        raise Unreachable(f"the sandbox of this drill in {layout.root} was removed; the system log contains the limit that it exceeded")
+        raise Unreachable(f"the sandbox of this drill in {layout.root} was removed; the system log contains the reason")
     if found is None:
         raise ObjectMissing(f"{layout.root} contains no sandbox; run the playbook restore_drill, which creates one")
     if found.info is None or not marker.running(found):

@@ -51,7 +51,7 @@ def refuse_unable(wanted: str) -> None:
 
 
 def _lacking(isolated: bool, wanted: str) -> list[str]:
-    found = ["bwrap is missing, install the package bubblewrap"] if wanted == REQUIRED and not isolated else []
+    found = ["bwrap is missing (install the package bubblewrap)"] if wanted == REQUIRED and not isolated else []
     names = ["prlimit", "setsid"]
     # Without isolation, this process changes the user with system calls.
     if isolated and os.geteuid() == 0:
@@ -59,7 +59,7 @@ def _lacking(isolated: bool, wanted: str) -> list[str]:
     # The programs are started with this environment only.
     gone = [name for name in names if shutil.which(name, path=isolation.ENVIRONMENT["PATH"]) is None]
     if gone:
-        found.append(f"{' and '.join(gone)} missing in {isolation.ENVIRONMENT['PATH']}, install the package util-linux")
+        found.append(f"{' and '.join(gone)} not found in {isolation.ENVIRONMENT['PATH']} (install the package util-linux)")
     return found
 
 

@@ -165,9 +165,7 @@ def _plan(opened: Opened, policy: Policy) -> Planned:
         plan = plans.stop(plan.decisions, (quiet, *plan.stopped))
     if opened.freshness == UNPROVEN:
         # In a journal without its newest entries, the newest sets would look like leftovers of a killed run.
-        words = (
-            f"this host sees the repository for the first time; compare the head {opened.head} with the head that the last backup reported"
-        )
+        words = f"this host sees the repository for the first time; compare head {opened.head} with the last backup's head, then run again"
         plan = plans.stop(plan.decisions, (words, *plan.stopped))
     return facts, manifests, plan
 

@@ -156,7 +156,7 @@ def _create(given: Options, signer: Signer, check_mode: bool) -> None:
     if known:
         raise TamperedData(
             f"{given.access.repository} contains no repository, but {given.access.high_water_mark} records {known[0]} of deployment "
-            f"{given.access.deployment}; find out where it went, and remove that file only if you removed the repository on purpose"
+            f"{given.access.deployment}; find the repository, and remove that file only if you removed the repository on purpose"
         )
     store = open_store(given.access.repository, given.access.bucket)
     access.check_outside(store, given.access)

@@ -104,7 +104,7 @@ def _within(given: Options) -> datetime.timedelta | None:
     if not (math.isfinite(hours) and 0 < hours <= 24 * 36525):
         raise OptionError(f"within is {hours} hours; give a time above zero, at most a century")
     if given.select not in selection.WAYS:
-        raise OptionError(f"within applies only to select {', '.join(selection.WAYS)}, not to {given.select or 'no select'}; leave it out")
+        raise OptionError(f"within applies only to select {', '.join(selection.WAYS)}, not to {given.select or 'no select'}; omit within")
     return datetime.timedelta(hours=hours)
 
 

@@ -113,7 +113,7 @@ def _countersigned(opened: Opened, found: StoredSet) -> Check:
     drills = opened.catalog.countersignatures(found)
     if not drills:
         return Check("set.drilled", UNPROVEN, "no drill has passed with this set yet", required=False)
-    return Check("set.drilled", PASS, f"drill {drills[-1].drill_id} passed and countersigned", required=False)
+    return Check("set.drilled", PASS, f"drill {drills[-1].drill_id} passed, and its drill host countersigned the set", required=False)
 
 
 def _facts(found: StoredSet) -> SetFacts:

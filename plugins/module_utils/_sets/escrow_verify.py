@@ -95,7 +95,7 @@ def _prove(opened: Opened, found: StoredSet, identities: t.Mapping[str, object])
         words = f"{faults[0]} ({len(faults)} of {len(members)} objects)" if faults else f"the identities decrypt all {len(members)} objects"
         checks.append(Check(f"escrow.{name}", FAIL if faults else PASS, words))
     idle = sorted(identities.keys() - opening - wanting)
-    words = f"{len(identities)} tried, each decrypts at least one object"
+    words = f"{len(identities)} identities tried; each decrypts at least one object"
     if idle:
         words = f"no object of {found.manifest.set_id} is encrypted for {idle[0]}; give the identity of a recipient"
     checks.append(Check("escrow.identities", FAIL if idle else PASS, words))

@@ -60,8 +60,8 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
     wrong = [{"path": key, "fault": words} for key, words in faults if words]
     if wrong:
         words = (
-            f"{plural(len(wrong), 'object')} of {len(stored)} locked for too short, first {wrong[0]['path']} {wrong[0]['fault']}; find out "
-            "who shortened it. A prune renews locks of secrets. If you raised lock_days, verify older sets with the former lock_days"
+            f"{plural(len(wrong), 'object')} of {len(stored)} locked too briefly, first {wrong[0]['path']} {wrong[0]['fault']}; find out "
+            "who shortened the lock. A prune renews locks of secrets. If you raised lock_days, verify older sets with the former lock_days"
         )
         return Check(CHECK_ID, FAIL, words, details={"objects": wrong[:LISTED], "count": len(wrong)})
     return Check(CHECK_ID, PASS, f"{plural(len(stored), 'object')} locked as required", details={"locked": len(stored)})

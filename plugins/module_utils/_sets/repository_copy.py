@@ -80,7 +80,7 @@ def _copied(invocation: Invocation[Options], display: Progress) -> CopyResult:
         "diff": {"before": "", "after": "".join(f"{key}\n" for key in done.copied)},
     }
     if done.faults:
-        result.update({"failed": True, "msg": f"{len(done.faults)} objects were not copied, all others were: {done.faults[0]}"})
+        result.update({"failed": True, "msg": f"{len(done.faults)} objects were not copied (all others were); first: {done.faults[0]}"})
     metrics.leave(invocation.options.metrics_file, invocation, lambda: metrics.of_copy(given.access.deployment, result, access.now()))
     return result
 

@@ -97,8 +97,8 @@ def check(opened: Opened, manifests: t.Mapping[str, Manifest]) -> Check:
     free = [key for key, is_held in states.items() if is_held is False]
     if free:
         sets = [one for one, keys in named.items() if not keys.isdisjoint(free)]
-        words = f"{len(free)} of {len(states)} objects of held sets have no legal hold, the first {opened.store.location}/{free[0]}"
-        remedy = f"find out who removed it, and run backup_hold again for set {sets[0]}"
+        words = f"{len(free)} of {len(states)} objects of held sets have no legal hold (first: {opened.store.location}/{free[0]})"
+        remedy = f"find out who removed the hold, and run backup_hold again for set {sets[0]}"
         return Check(HOLDS, FAIL, f"{words}; {remedy}", details={"sets": sets, "paths": free[:LISTED]})
     unknown = [one for one in held if one not in manifests]
     if unknown:

@@ -26,7 +26,7 @@ def check(opened: Opened, anchors: Anchors | None) -> Check:
     if not keys:
         return Check(TIMESTAMPS, NOT_APPLICABLE, "the journal contains no timestamp", required=False)
     if anchors is None:
-        words = f"no timestamp authority is trusted, so {plural(len(keys), 'timestamp')} of the journal proved nothing"
+        words = f"no timestamp authority is trusted, so {plural(len(keys), 'timestamp')} of the journal could not be verified"
         return Check(TIMESTAMPS, NOT_APPLICABLE, f"{words}; set timestamp_roots", required=False)
     found, faults = _read(opened, keys, anchors)
     faults += stamps.dated_forward(opened.journal.entries, found, opened.store.location)

@@ -38,9 +38,7 @@ def lines(keys: KeySummary) -> list[str]:
     found.append(f"operator@{deployment} signs restores on this host: {keys['operator'] or _ABSENT}, {key}.")
     found.append(f"Give the operator's key a passphrase: ssh-keygen -p -f {key}")
     added = [str(one) for one in keys["added"]]
-    found += (
-        ["New in the lists, compare with the keys on the hosts (ssh-keygen -l -f):", *added] if added else ["The lists did not change."]
-    )
+    found += ["New keys; compare them with the keys on the hosts (ssh-keygen -l -f):", *added] if added else ["The lists did not change."]
     if keys["break_glass"]:
         files = ", ".join(str(one) for one in keys["break_glass"])
         found.append(f"Move to offline storage, off this host: {files}. They decrypt every set if all drill hosts are lost.")

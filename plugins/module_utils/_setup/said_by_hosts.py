@@ -33,7 +33,7 @@ NAMESPACES = {
 T = t.TypeVar("T", bytes, str)
 _KEY = re.compile(rf"{sshsig.KEY_TYPE} ([A-Za-z0-9+/]+={{0,2}})\Z")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9@._-]{0,126}\Z")
-_ROTATION = "if you changed its key, rotate it as in the guide on key custody, otherwise find out which host sent this key"
+_ROTATION = "if you replaced the key, rotate it as in the guide on key custody. Otherwise find out which host sent this key"
 
 
 def public_key(text: str, where: str) -> bytes:

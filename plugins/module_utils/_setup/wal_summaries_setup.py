@@ -41,5 +41,5 @@ def _wait(session: Session) -> None:
     end = time.monotonic() + PATIENCE
     while session.value("SHOW summarize_wal") != "on":
         if time.monotonic() > end:
-            raise StageFailed("the server did not accept summarize_wal = on; read its log, for example a later file may set it to off")
+            raise StageFailed("the server did not accept summarize_wal = on; check its log and the files that set summarize_wal")
         time.sleep(PAUSE)

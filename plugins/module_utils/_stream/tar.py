@@ -58,7 +58,7 @@ class Writer:
         while left:
             data = source.read(min(left, pipes.CHUNK))
             if not data:
-                raise StageFailed(f"{member.name} became shorter while it was read; run it again")
+                raise StageFailed(f"{member.name} became shorter while it was read; run the backup again")
             digest.update(data)
             self._sink.write(data)
             left -= len(data)

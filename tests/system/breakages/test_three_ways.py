@@ -22,7 +22,7 @@ GUIDE = area.CLONE / "docs/docsite/rst/guide_state_checks.rst"
 CORPUS = corpus()
 COUNTED = {FAIL: "found", UNPROVEN: "unproven", WARN: "warned", SILENT: "silent"}
 LEAST, MOST_SILENT = 110, 8
-HEADING = "What one copy cannot show"
+HEADING = "Limits of checks on one copy"
 
 
 def expected() -> dict[str, dict[str, str]]:

@@ -99,7 +99,7 @@ def test_a_sandbox_restores_memberships_and_role_settings(tmp_path: Path, twin_c
     assert not {name for name in warned(restored) | warned(verified) if name.endswith("roles")}
     messages = {check["id"]: check["message"] for check in verified["checks"]}
     assert messages["inventory.roles"].endswith(
-        "1 membership(s) are as in the set; caracal was not compared, because it is the superuser of this sandbox"
+        "1 membership(s) match the set; caracal was not compared, because it is the superuser of this sandbox"
     )
     copied = TwinCluster(sandbox, Spec(events=1))
     copied.execute("ALTER ROLE caracalsts IN DATABASE caracal RESET statement_timeout")

@@ -175,7 +175,7 @@ def test_finds_a_changed_row(spoken: Spoken, elsewhere: Heard, name: str) -> Non
     elsewhere.copy.reset("caracal")
     assert result["verdict"] == "fail"
     assert {one for one, check in checks.items() if check["verdict"] == "fail"} == {"inventory.caracal.tables"}
-    assert "1 table(s) differ; first: public.words: " in checks["inventory.caracal.tables"]["message"]
+    assert "1 table(s) differ from the set; first: public.words: " in checks["inventory.caracal.tables"]["message"]
 
 
 def test_recovery_commands_keep_a_known_locale(

@@ -144,13 +144,13 @@ DAMAGE = {
     "a value": (
         "UPDATE zones SET created_at = created_at + interval '1 us' WHERE id = (SELECT min(id) FROM zones)",
         "inventory.caracal.tables",
-        "1 table(s) differ; first: public.zones: the content of rows differs",
+        "1 table(s) differ from the set; first: public.zones: the content of rows differs",
         set(),
     ),
     "a byte of a secret": (
         "UPDATE secret_store SET envelope = set_byte(envelope, 99, get_byte(envelope, 99) # 1) WHERE ctid = '(0,1)'",
         "inventory.caracal.tables",
-        "1 table(s) differ; first: public.secret_store: the content of rows differs",
+        "1 table(s) differ from the set; first: public.secret_store: the content of rows differs",
         set(),
     ),
     "an audit event": (
@@ -162,7 +162,7 @@ DAMAGE = {
     "an audit event gone": (
         f"DELETE FROM {LEAF} WHERE ctid = (SELECT max(ctid) FROM {LEAF})",
         "inventory.caracal.leaves",
-        f"1 audit partition(s) differ; first: public.{LEAF}: ",
+        f"1 audit partition(s) differ from the set; first: public.{LEAF}: ",
         {BLOCKS},
     ),
     "NOT NULL": (

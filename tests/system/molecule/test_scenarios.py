@@ -23,7 +23,7 @@ def faults_of(scenario: Path) -> list[str]:
     if missing:
         return missing
     sequence = yaml.safe_load((scenario / "molecule.yml").read_text(encoding="utf-8"))["scenario"]["test_sequence"]
-    faults = [f"{name} is not in the test sequence" for name in ("converge", "verify") if name not in sequence]
+    faults = [f"the test sequence has no {name}" for name in ("converge", "verify") if name not in sequence]
     plays: list[dict[str, t.Any]] = yaml.safe_load((scenario / "verify.yml").read_text(encoding="utf-8"))
     tasks = [task for play in plays for task in play.get("tasks", ())]
     if not any("ansible.builtin.assert" in task for task in tasks):
@@ -49,7 +49,7 @@ def test_each_scenario_proves_something(scenario: Path) -> None:
         ("verify.yml", None, "verify.yml is missing"),
         ("verify.yml", "- hosts: localhost\n  tasks: []\n# converged.json\n", "verify.yml asserts nothing"),
         ("converge.yml", "- hosts: localhost\n", "verify.yml does not need converged.json, which only converge.yml makes"),
-        ("molecule.yml", "scenario: {test_sequence: [converge]}\n", "verify is not in the test sequence"),
+        ("molecule.yml", "scenario: {test_sequence: [converge]}\n", "the test sequence has no verify"),
     ],
 )
 def test_an_empty_scenario_is_found(tmp_path: Path, name: str, text: str | None, fault: str) -> None:

@@ -70,6 +70,7 @@ PATTERNS = {
     r"\bthe short of it\b": "summary",
     r"(?-i:(?:^|[.:;] )(Of|By hand|Where|Whose|Whether) (?!to\b))": "begin with the subject, If, When, In or For",
     r"(?-i:(?:^|[.:;] )(Who|What) [^?]*$)": "name the party or the thing: signers, contents, limits",
+    r"(?<=\S)  +(?=\S)": "one space",
     r";[^;.]*;": "two sentences instead of a chain",
 }
 _PATTERNS = {re.compile(pattern, re.IGNORECASE): remedy for pattern, remedy in PATTERNS.items()}

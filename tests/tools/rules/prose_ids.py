@@ -19,4 +19,4 @@ def words(node: str) -> list[str]:
     """Return the IDs of a test's values that consist of words, in the order of the test's parameters."""
     found = _VALUES.search(node)
     parts = found[1].split(_JOINT) if found else []
-    return [part.replace("_", " ").strip() for part in parts if _WORDS.fullmatch(part)]
+    return [" ".join(part.replace("_", " ").split()) for part in parts if _WORDS.fullmatch(part)]

@@ -37,6 +37,7 @@ PLANTED = (
     "Read the short of it.",
     "Of a set, one file is enough.",
     "What a set contains.",
+    "Two  spaces.",
     "One; two; three.",
 )
 PLAIN = ("There is no set.", "It is no longer than that.", "Restart it; then ask.", "What does a set contain?")

@@ -293,7 +293,7 @@ def _against_earlier(
 
 
 def _dropped(gone: t.Sequence[str]) -> list[Check]:
-    words = "dropped while the backup ran, so its rows are not in the set: "
+    words = "a partition was dropped while the backup ran, so its rows are not in the set: "
     return [Check("leaves.dropped", WARN, f"{words}{name}", required=False) for name in gone]
 
 

@@ -139,7 +139,7 @@ class Restoration:
             for one, rows in zip(leaves, loaded, strict=True):
                 known = recorded["leaves"][one.leaf or ""]["rows"]
                 if rows != known:
-                    raise TamperedData(f"{one.path}: {rows} rows, but the inventory records {known}; use another set")
+                    raise TamperedData(f"{one.path} contains {rows} rows, but the inventory records {known}; use another set")
             self._progress.begin("indexing")
             self._look_for_rows(to, recorded)
             self._missing(database, made.after_rows(names[: len(first)], self._jobs, self._accept_missing))
@@ -164,7 +164,7 @@ class Restoration:
         """
         empty = restore.without_rows(to, {**recorded["tables"], **recorded["leaves"]})
         if empty:
-            words = f"{len(empty)} table(s) are empty, although the inventory records rows, first {empty[0]}; also restore another set"
+            words = f"{len(empty)} table(s) are empty, but the inventory records rows (first: {empty[0]}); restore them from another set"
             self.checks.append(Check(f"restore.{recorded['database']}.rows", FAIL, words, details={"tables": empty[:50]}))
 
     def _what_follows(self, to: restore.Destination, recorded: DatabaseInventory) -> None:

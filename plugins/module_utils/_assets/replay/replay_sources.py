@@ -74,7 +74,7 @@ def collect(given: SourceOptions, warn: t.Callable[[str], None]) -> Sources:
         not_durable += [NotDurableOptions.of(one) for one in gone]
     if not volumes and not not_durable:
         raise OptionError(
-            "volumes, compose_project and not_durable are all empty; set the directory of each replica, or the service that has none"
+            "volumes, compose_project and not_durable are all empty; set the directory of each replica, or name the service in not_durable"
         )
     named = {source_of(one.service, one.replica): one for one in volumes}
     if len(named) != len(volumes):

@@ -101,7 +101,7 @@ def run(invocation: Invocation[Options]) -> BundleResult:
     _apart(target, theirs, given.allow_same_recipients)
     absent = secrets.absent(found.family, [one.partition("/")[2] for one in found.names])
     if absent:
-        invocation.warn(f"not in any source, so not in the set: {', '.join(absent)}; an installer creates new values for missing files")
+        invocation.warn(f"these secrets are not in any source or in the set: {', '.join(absent)}; an installer creates new values for them")
     changed = name not in content
     if not changed:
         result: SecretsResult = content[name]["result"]

@@ -118,6 +118,6 @@ def _group(stream: bytes, group: Group, recorded: GroupDetails, replay: Replay) 
     differences = [f"group {recorded['name']}: {what} is {value} instead of {wanted}" for what, value, wanted in pairs if value != wanted]
     if refused > recorded["lost"]:
         differences.append(
-            f"group {recorded['name']}: {refused} pending entries refer to missing entries, the snapshot recorded {recorded['lost']}"
+            f"group {recorded['name']}: {refused} pending entries refer to missing entries, but the snapshot records {recorded['lost']}"
         )
     return differences

@@ -57,7 +57,7 @@ def _groups(session: Session, kinds: t.Mapping[str, str]) -> Check:
     one = missing[0]
     words = (
         f"{one['stream']} has no group {one['group']}, so the service {one['service']} does not read it{_more(missing)}; "
-        "create it at 0 with redis_stream_restore groups_only"
+        "create the group at 0 with redis_stream_restore and groups_only"
     )
     return Check(GROUPS, WARN, words, required=False, details={"missing": missing})
 

@@ -206,10 +206,10 @@ class Reading:
         """Warn about entries that were trimmed before they could be read."""
         expected = seen.added - before["added"] if before else seen.length
         if count < expected:
-            since = "between the readings" if before else "while it was read"
+            since = "between the readings" if before else "while the stream was read"
             self._warn(
                 "redis.trimmed",
-                f"stream {text(seen.name)}: {expected - count} entries were trimmed or deleted {since}, before they were read",
+                f"stream {text(seen.name)}: {expected - count} entries were trimmed or deleted {since}, so they are not in the set",
             )
 
     def _group(self, seen: Stream, group: Group) -> GroupDetails:

@@ -266,7 +266,7 @@ def _chain_checks(
     marker = chain_gaps.rehash_marker(context.marker, sum(leaf.rows for leaf in chains.leaves))
     checks += [marker] if marker else []
     if chains.admin is None:
-        words = f"{context.release} has no admin chain; the digest of the table binds its rows"
+        words = f"{context.release} has no admin chain; the inventory's digest of the table covers its rows"
         return [*checks, Check("admin.rows", NOT_APPLICABLE, words, required=False)]
     return [*checks, *_of_chain(ADMIN, chains.admin, keys, context, [], known.blocks if opened else None, accepted)]
 
@@ -345,8 +345,8 @@ def _tail(known: Baseline, chains: chain_reading.Chains, context: Context) -> Ch
         age = (parse_timestamp(context.facts["time"]) - known.time).total_seconds()
         when = f" of {known.time:%Y-%m-%d %H:%M} UTC, {duration(age)} ago"
     words = (
-        f"since {known.name or 'ever'}{when}, {above} rows were added that no signed entry covers; "
-        "a holder of the audit key can edit, cut or replace them unseen"
+        f"since {known.name or 'the first row'}{when}, {above} rows were added that no signed entry covers; "
+        "a holder of the audit key can edit, remove or replace these rows undetected"
     )
     return Check("audit.tail", UNPROVEN, words, required=False, details={"rows": above, "since": known.name, "age_seconds": age})
 

@@ -99,7 +99,7 @@ class Comparison:
         ours, theirs = (archive_hours.digest(*one, self.progress) for one in ((self.archive, there), (self.source, hour.source)))
         if ours != theirs or (known and known.sha256 != ours):
             subject = "its source has" if ours != theirs else f"journal entry {known.sequence if known else 0} has"
-            plan.faults[hour.key] = f"is shadowed: {subject} other content than the archive; find out which one was changed"
+            plan.faults[hour.key] = f"is inconsistent: {subject} other content than the archive; find out which of the two was changed"
             return
         hour = dataclasses.replace(hour, sha256=ours, lock=self.archive.lock_of(there))
         (plan.fine if archived.suffices(hour.lock, wanted, self.now) else plan.extend).append(hour)

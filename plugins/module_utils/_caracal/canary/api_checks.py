@@ -25,7 +25,7 @@ _EVERY = 1.0
 _UNASKED = {
     "unreachable": (NO_ANSWER, "the API cannot reach the STS"),
     "not_configured": (OTHER_GATEWAY_KEY, "the API cannot ask the STS, because it has no GATEWAY_STS_HMAC_KEY"),
-    "failed": (OTHER_GATEWAY_KEY, "the STS refuses requests of the API; their GATEWAY_STS_HMAC_KEY differ"),
+    "failed": (OTHER_GATEWAY_KEY, "the STS refuses requests of the API, because their values of GATEWAY_STS_HMAC_KEY differ"),
 }
 
 
@@ -75,7 +75,7 @@ def policy_active(services: Services, sets: t.Sequence[ActiveSet], seconds: floa
         return Check(POLICY, FAIL, words, details={**details, **wrong[0].facts})
     if not asked:
         return Check(POLICY, UNPROVEN, "no zone of the copy has an active policy set", details=details)
-    return Check(POLICY, PASS, f"{_of(len(asked), len(sets))} active policy sets are active, and the STS has loaded them", details=details)
+    return Check(POLICY, PASS, f"{_of(len(asked), len(sets))} policy sets are active, and the STS has loaded one per zone", details=details)
 
 
 def _look(services: Services, sets: t.Sequence[ActiveSet], loaded: set[str]) -> tuple[list[_Wrong], list[ActiveSet]]:

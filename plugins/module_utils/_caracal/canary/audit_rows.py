@@ -117,7 +117,7 @@ def _fault(head: Head, rows: t.Sequence[Row], mac: Mac | None) -> tuple[Reason, 
         if row.previous != previous.content:
             return BROKEN_LINK, f"row {row.seq} does not have the content hash of row {previous.seq} as its previous hash"
         if mac and row.mac != mac(row.content.encode(), row.previous.encode()):
-            words = f"chain_hmac of row {row.seq} was not made with the restored auditHmacKey; the audit service uses another key"
+            words = f"chain_hmac of row {row.seq} was not computed with the restored auditHmacKey; the audit service uses another key"
             return OTHER_AUDIT_KEY, words
         previous = Head(head.zone, row.seq, row.content)
     return None

@@ -129,7 +129,7 @@ def judge(made: Exchange, application: Application, kids: t.Collection[str], rea
         return Check(CHECK_ID, WARN, words, details={**details, **because(made.outcome)})
     cause = next((cause for status, error, begins, cause in _CAUSES if _fits(made.answer, status, error, begins)), "")
     if made.outcome == DENIED:
-        cause = "the policy that the canary itself activated allows this, so another policy is in force"
+        cause = "the canary's own policy allows this request, so another policy is in force"
     words = f"no token: {made.answer}{f'; {cause}' if cause else ''}"
     return Check(CHECK_ID, FAIL, words, details={**because(made.outcome), **details})
 

@@ -29,14 +29,14 @@ _CAUSES = (
         "the Gateway has no binding for this resource; gateway_resource_bindings was not restored or is stale",
     ),
     (401, "bearer signature invalid", "the Gateway cannot verify the token with the keys of the STS; see canary.jwks"),
-    (401, "invalid gateway exchange signature", "STS and Gateway run with different GATEWAY_STS_HMAC_KEY, or their clocks differ"),
+    (401, "invalid gateway exchange signature", "STS and Gateway have different values of GATEWAY_STS_HMAC_KEY, or their clocks differ"),
     (401, "session revoked", "the token was issued just now, but its session counts as revoked"),
     (503, "revocation state unavailable", "the Gateway has no fresh snapshot of revocations; its database does not answer"),
     (502, "upstream unreachable", "the Gateway accepted the request, but the resource's upstream_url does not answer"),
     (
         502,
         "upstream not addressable",
-        "its host name does not resolve, or the Gateway does not allow it; see UPSTREAM_HOST_ALLOWLIST and ALLOW_PRIVATE_UPSTREAMS",
+        "the host name of the upstream does not resolve or is not allowed; see UPSTREAM_HOST_ALLOWLIST and ALLOW_PRIVATE_UPSTREAMS",
     ),
 )
 # Gateway answers that are sent after the exchange with the STS. The Gateway writes an audit event for them too.
@@ -134,18 +134,18 @@ def revoked(services: Services, resource: str, token: str, kind: str) -> Check:
 def replayed(first: Asked | None, second: Answer | None, dialect: Dialect) -> Check:
     """Check that a one-time token is refused the second time, if the release has one-time tokens."""
     if not dialect.one_shot:
-        words = "this release has no one-shot tokens; the Gateway accepts a token until it expires"
+        words = "this release has no one-time tokens; the Gateway accepts a token until it expires"
         return Check(REPLAYED, NOT_APPLICABLE, words, required=False)
     if first is None or second is None or first.answer.status is None:
-        return Check(REPLAYED, UNPROVEN, "not run: the Gateway has not seen a one-shot token before")
+        return Check(REPLAYED, UNPROVEN, "not run: the Gateway did not answer a first request with a one-time token")
     if second.is_(401, "token replay detected"):
-        return Check(REPLAYED, PASS, "the Gateway refuses a one-shot token the second time", details=second.facts)
+        return Check(REPLAYED, PASS, "the Gateway refuses a one-time token the second time", details=second.facts)
     if second.status is None or second.description.startswith(_BEFORE):
         return Check(REPLAYED, UNPROVEN, f"the Gateway did not check the token: {second}", details=second.facts)
     return Check(
         REPLAYED,
         FAIL,
-        f"the Gateway did not refuse a one-shot token the second time: {second}",
+        f"the Gateway did not refuse a one-time token the second time: {second}",
         details={**second.facts, **because(ACCEPTED)},
     )
 

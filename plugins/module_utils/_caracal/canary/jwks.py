@@ -58,15 +58,15 @@ def check(services: Services, keys: t.Sequence[Key], new: t.Sequence[Key], witho
     unopened = [key.kid for key in keys if not key.x]
     if unopened:
         words = (
-            f"the ids of all keys are served, but {len(unopened)} sealed keys "
-            "were not decrypted here, so their public points were not compared"
+            f"the STS serves the IDs of all keys, but {len(unopened)} sealed keys "
+            "were not decrypted here, so their public keys were not compared"
         )
         return Check(CHECK_ID, UNPROVEN, words, details={**details, "not_opened": unopened[:SHOWN]})
     listed = f"; {len(without)} zones have no key yet" if without else ""
     return Check(CHECK_ID, PASS, f"the STS serves the {len(keys)} keys of {len(zones)} zones that were backed up{listed}", details=details)
 
 
-_NEW = "it has a signing key that is not in the backup, so the STS silently created a new one; tokens and verifiers of the old key fail"
+_NEW = "it has a signing key that is not in the backup, so the STS silently created a new one; tokens of the old key are refused"
 
 
 def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Collection[str]) -> Wrong | None:
@@ -83,11 +83,11 @@ def _zone(services: Services, zone: str, keys: t.Sequence[Key], strange: t.Colle
     if added or strange & served.keys():
         return Wrong(zone, _NEW, {**facts, **because(NEW_SIGNING_KEY)})
     if missing:
-        words = f"key {missing[0]} is not served; the STS omits a key that it cannot decrypt, so search its log for the KEK of a rotation"
+        words = f"key {missing[0]} is not served. The STS omits a key that it cannot decrypt, for example after a rotation; check its log"
         return Wrong(zone, words, {**facts, **because(SIGNING_KEY_NOT_SERVED)})
     other = sorted(kid for kid, point in expected.items() if point[0] and served[kid] != point)
     if other:
-        words = f"key {other[0]} has another public point than its sealed row, so the services do not use the rows of this copy"
+        words = f"the STS serves another public key for {other[0]} than this copy contains, so the services use another database"
         return Wrong(zone, words, {**facts, **because(OTHER_DATABASE)})
     return None
 

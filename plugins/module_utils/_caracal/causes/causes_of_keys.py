@@ -118,7 +118,7 @@ CAUSES = (
     Cause(
         "kek.provider",
         "the STS cannot read the secret of a provider",
-        f"{BUNDLE}, then check that the provider has its sealed row",
+        f"{BUNDLE}, then check that the database contains the provider's encrypted secret",
         (
             Answered(
                 "*", r"upstream directive build failed|provider (secret fetch|connection decrypt) failed|provider_credential_unavailable"

@@ -56,7 +56,7 @@ CAUSES = (
     Cause(
         "services.password",
         "{services} cannot log in to PostgreSQL: the role's password differs from the secret, or the role does not exist",
-        "run the migration job again after the restore, which sets the passwords from the secrets",
+        "after the restore, run the migration job again; it sets the passwords from the secrets",
         (
             Answered("services.*", "password authentication failed|role .* does not exist"),
             Logged(r"password authentication failed|role \S+ does not exist"),
@@ -73,13 +73,13 @@ CAUSES = (
     Cause(
         "services.postgres",
         "{services} cannot reach PostgreSQL",
-        "check that the copy runs, and that address and login in the service's secret belong to the copy. For a Gateway of the family "
-        "zone_kek this can also mean that gateway_binding_revision has no row",
+        "check that the copy runs, and that address and login in the service's secret belong to the copy. For a Gateway of release "
+        "family zone_kek, this can also mean that gateway_binding_revision has no row",
         (Answered(READY, "postgres_unreachable|outbox_unreachable", BAD),),
     ),
     Cause(
         "services.redis",
-        "Redis is not reached by {services}; an API or Coordinator without Redis answers 500",
+        "{services} cannot reach Redis; an API or Coordinator without Redis answers 500",
         "check that Redis runs, and that address and password are the drill's own",
         (
             Answered(READY, r"redis_(unavailable|unreachable)\b", BAD),
@@ -147,14 +147,14 @@ CAUSES = (
     ),
     Cause(
         "settled.tamper",
-        "the product's own tamper sweep reported findings",
+        "Caracal's own tamper sweep reported findings",
         "see the checks of the audit chains for the findings and their location",
         (Found("settled.tamper_sweep"),),
     ),
     Cause(
         "sandbox.not_isolated",
         "the sandbox is not isolated, or its isolation was not proven, so services in it could act on production",
-        "install bubblewrap; if the probe could not reach anything from outside either, name an address that it must reach from there",
+        "install bubblewrap; if this host could not reach the tested addresses either, name an address that this host can reach",
         (Found("sandbox.isolated", verdicts=BAD), Found("drill.sandbox", reasons.NO_ISOLATION, (UNPROVEN,))),
         ("drill.*",),
     ),

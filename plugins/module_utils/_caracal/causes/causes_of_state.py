@@ -50,7 +50,7 @@ CAUSES = (
     Cause(
         "source.broken",
         "the source of the set was already broken: rows violate its own constraints, or its collations have changed",
-        "repair the source as the check describes, and back up again; a restore with accept_missing_constraints continues without them",
+        "repair the source as the check describes, and back up again; a restore with accept_missing_constraints omits these constraints",
         (Found("source.foreign_keys"), Found("source.unique_indexes"), Found("source.collation")),
         ("state.constraint", "state.foreign_keys.*", "drill.restore", "drill.step"),
     ),
@@ -63,7 +63,7 @@ CAUSES = (
     ),
     Cause(
         "chain.altered",
-        "chain failure: audit rows are not the rows to which the set or a journal entry committed",
+        "chain failure: audit rows differ from the rows that the set or a journal entry records",
         f"{ANOTHER_COPY}; find out who could write to audit_events",
         (
             Found("audit.content"),
@@ -193,7 +193,7 @@ CAUSES = (
     Cause(
         "schema.migrations",
         "the copy's migrations do not match any known release",
-        "run the migrations of exactly the release that made the set; for a newer release, provide a table of its migrations",
+        "run the migrations of exactly the release of the set; for a newer release, provide a table of its migrations",
         (
             Found("migrations.*"),
             Found("inventory.*.migrations"),
@@ -228,7 +228,7 @@ CAUSES = (
     ),
     Cause(
         "outbox.lost",
-        "signed audit frames were sent before the backup, but have no audit rows",
+        "signed audit events in the outbox were sent before the backup, but have no rows in the audit log",
         "run outbox_reopen to send them again before the API starts",
         (Found("outbox.audit_frames_landed"),),
     ),
@@ -241,7 +241,7 @@ CAUSES = (
     ),
     Cause(
         "inventory.differs",
-        "the copy differs from the set's signed inventory in rows, definitions or numbers",
+        "the copy differs from the set's signed inventory in rows, definitions, sequences, counters or settings",
         "see the sealed details for the differences and restore again; if they remain, drill an earlier set",
         (Found("inventory.*"), Found("restore.*")),
         general=True,

@@ -71,10 +71,10 @@ def _keks(evidence: Evidence) -> str:
     if not sealed and signed and signed not in given:
         sealed = signed
     if given and sealed:
-        return f"the KEK given is {given}, the rows are sealed under {sealed}"
+        return f"the given KEK is {given}, but the rows are sealed under {sealed}"
     if given:
-        return f"the KEK given is {given}, the rows are sealed under another one, which they do not name"
-    return f"the KEK given is not {sealed or 'the one'} under which the rows are sealed"
+        return f"the given KEK is {given}, but the rows are sealed under another KEK, which the rows do not name"
+    return f"the given KEK is not {sealed or 'the KEK'} under which the rows are sealed"
 
 
 def _services(shown: t.Sequence[str]) -> str:

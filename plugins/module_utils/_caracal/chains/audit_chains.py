@@ -82,7 +82,7 @@ def extractor(chain: Chain, columns: t.Sequence[str]) -> Extract:
     lacking = sorted(chain.columns - set(columns))
     if lacking:
         raise VersionMismatch(
-            f"{chain.table} has no column {lacking[0]}, so no block can commit to "
+            f"{chain.table} has no column {lacking[0]}, so no audit block can cover "
             "its rows; use a version of this collection that supports the release"
         )
     if tuple(columns[: len(chain.content)]) == chain.content and chain.content[0] == chain.chain[0]:

@@ -83,10 +83,10 @@ def compare(
     """
     if not known.blocks:
         words = f"nothing to compare with: {known.problem}" if known.problem else "no earlier set or checkpoint has audit blocks"
-        return Check(CHECK_ID, UNPROVEN, f"{words}; new blocks bind every row from now on", required=False)
+        return Check(CHECK_ID, UNPROVEN, f"{words}; new audit blocks cover every row from now on", required=False)
     found = differences(known, current, leaves, reread, now)
     old = sum(block.leaf in leaves for block in known.blocks)
-    words = f"{old} audit blocks equal those recorded in {known.name}" + (
+    words = f"{old} audit blocks match the blocks recorded in {known.name}" + (
         f", {unread} of them without reading their rows again" if unread else ""
     )
     dropped = sorted({block.leaf for block in known.blocks} - set(leaves))
@@ -170,18 +170,18 @@ def _cut(since: int, old: t.Mapping[t.Any, Block], lowered: t.Mapping[Zone, int]
         digest = _digest(since, "cut", *zone, head, top)
         if head < 0:
             rows = sum(block.rows for key, block in old.items() if key[:2] == zone)
-            words = f"{findings.zone_name(zone[1])} is missing, although the journal records {rows} rows of it"
+            words = f"{findings.zone_name(zone[1])} has no rows, although the journal records {rows} rows"
             yield Finding("zone_gone", *zone, min(1, top), top, words, digest=digest)
         else:
             yield Finding("truncated", *zone, head + 1, top, f"truncated: the head is {head}, but the journal records {top}", digest=digest)
 
 
 _WORDS = {
-    "block_chain_changed": "chain columns were changed, the content is the same",
+    "block_chain_changed": "the chain columns were changed, but the content is the same",
     "block_edited": "content was changed",
     "block_added_rows": "rows were inserted below the head that was recorded",
     "unnumbered_rows": "rows without a sequence number were added, and new rows cannot be distinguished from old ones",
-    "reanchored": "re-anchored by another release: chain columns are new, the content is the same",
+    "reanchored": "another release computed the chain columns again; the content is the same",
 }
 _VERDICTS = {"unnumbered_rows": UNPROVEN, "reanchored": WARN}
 

@@ -153,14 +153,14 @@ def sequence(
     below, others = older_than_journal(missing, known or {})
     accounts = Accounts(chain, dropped)
     explained = accounts.explained(others)
-    found = [_finding(chain, gap, "the journal was started later and never recorded earlier numbers", WARN) for gap in below]
+    found = [_finding(chain, gap, "the journal began at a later number and never recorded these rows", WARN) for gap in below]
     dropping = dict.fromkeys({gap.zone for gap in missing if gap.begins} | {block.zone for block in dropped}, late_until)
     accounted = 0
     for gap in others:
         rest = [(low, high) for key, low, high in accounts.pieces(gap) if key not in explained]
         accounted += gap.high - gap.low + 1 - sum(high - low + 1 for low, high in rest)
         if rest and len(found) < HOLES_KEPT:
-            why = "without a journal the reason is unknown" if known is None else "no dropped partition in the journal accounts for it"
+            why = "without a journal the reason is unknown" if known is None else "no dropped partition in the journal accounts for them"
             missed = dataclasses.replace(gap, low=rest[0][0], high=rest[-1][1])
             found.append(_unexplained(chain, missed, why, dropping.get(gap.zone, b"")))
     for name, zone in seen.items():
@@ -184,7 +184,7 @@ def _unexplained(chain: Chain, gap: Gap, why: str, late_until: bytes) -> Finding
     if gap.begins:
         return _finding(chain, gap, why, UNPROVEN if chain == AUDIT else FAIL)
     if chain == AUDIT and b"" < gap.until < late_until:
-        words = f"missing near the retention horizon: late events were dropped with an old partition, or deleted; {why}"
+        words = f"these numbers are missing near the end of the retention: late events were dropped with a partition, or deleted; {why}"
         return Finding("hole_at_horizon", chain.name, gap.zone, gap.low, gap.high, words, UNPROVEN)
     return _finding(chain, gap, why, FAIL)
 

@@ -66,7 +66,7 @@ def content(chain: Chain, seen: Seen, recompute: bool | None, release: str, ackn
     check_id = f"{chain.name}.content"
     number, edited = numbered(seen), sum(zone.edited.count for zone in seen.values())
     if recompute is False:
-        words = f"{release} hashed the bytes that it received, which are not stored; the audit blocks bind the content instead"
+        words = f"{release} hashed the received bytes, which are not stored; the audit blocks cover the content instead"
         return Check(check_id, NOT_APPLICABLE, words, required=False)
     if not number:
         return Check(check_id, UNPROVEN, nothing(chain, seen))
@@ -75,7 +75,7 @@ def content(chain: Chain, seen: Seen, recompute: bool | None, release: str, ackn
     found: list[Finding] = []
     for name, zone in seen.items():
         found += ranges("edited", chain, name, zone.edited, "the content hash does not match the row; the row was edited")
-        words = "unknown payload format, or a time out of range: the content hash cannot be recomputed; the audit blocks bind the row"
+        words = "unknown payload format, or a time out of range: the content hash cannot be recomputed; the audit blocks cover the row"
         found += ranges("not_recomputable", chain, name, zone.unknowable, words, UNPROVEN)
     return findings.check(check_id, found, f"content of {number} rows matches its hashes", rows=number, accepted=acknowledged)
 
@@ -106,7 +106,7 @@ def times(seen: Seen, allowance: int, acknowledged: t.Collection[str] = ()) -> C
     """Check the times of audit rows. `allowance` is the number of seconds by which they may contradict each other."""
     number, found = numbered(seen), list[Finding]()
     early = "ingested_at is before occurred_at, so the row was ingested before its event happened; one of the two was changed"
-    foreign = "the time in the id is not occurred_at, although the service that wrote the event set both; one of the two was changed"
+    foreign = "the time in the event ID differs from occurred_at, although one service wrote both; one of the two was changed"
     backwards = "ingested_at is earlier than in the previous row; one of the two rows was changed, or they were reordered"
     for name, zone in seen.items():
         found += ranges("ingested_early", AUDIT, name, zone.early, early)
@@ -141,7 +141,7 @@ def hmacs(
     if not signed and not unmatched:
         words = "no row has a chain HMAC; all rows were written without a key" if numbered(seen) else nothing(chain, seen)
         if keyless and numbered(seen):
-            words = f"{words}, which services of this release do not get; the audit blocks bind the rows"
+            words = f"{words}, which services of this release do not have; the audit blocks cover the rows"
         return [Check(check_id, UNPROVEN, words, required=not keyless, details=details)]
     if not signed:
         named = ", ".join(key.id for key in keys)
@@ -169,7 +169,7 @@ def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
     for low, high in zone.unmatched.ranges():
         if low == first and high > low:
             kind = "unknown_key"
-            words = "not signed with any of the given keys; give the retired AUDIT_HMAC_KEY too, otherwise these rows were rewritten"
+            words = "not signed with any given key; give the retired AUDIT_HMAC_KEY too. If there is none, these rows were rewritten"
         else:
             kind, words = "hmac", "the chain HMAC matches none of the given keys; the row or its links were changed"
         digest = _digest(kind, chain, name.decode(), low, high, zone.unmatched)
@@ -183,9 +183,9 @@ def _hmac_findings(chain: Chain, name: bytes, zone: ZoneSeen) -> list[Finding]:
         for low, high in zone.keys[index].ranges():
             if high >= start:
                 (soon if high <= until else late).add(max(low, start), high)
-        words = f"signed with a key that had been replaced at {start}"
+        words = f"signed with a key that had been replaced at sequence number {start}"
         found += ranges("retired_key", chain, name, late, f"{words}; a holder of the old key wrote this row")
-        replica = f"{words} less than {chain_switch.WINDOW // 60} minutes before, for example by a replica that still had the old key"
+        replica = f"{words}, less than {chain_switch.WINDOW // 60} minutes before; for example, a replica still had the old key"
         found += ranges("key_switch", chain, name, soon, replica, WARN)
     return found
 
@@ -195,7 +195,7 @@ def _unkeyed(chain: Chain, name: bytes, zone: ZoneSeen, first: int) -> list[Find
     found = []
     for low, high in zone.unkeyed.ranges():
         if low == first:
-            words, verdict = "written before an AUDIT_HMAC_KEY was set; only the audit blocks bind these rows", WARN
+            words, verdict = "written before an AUDIT_HMAC_KEY was set; only the audit blocks cover these rows", WARN
         else:
             words, verdict = (
                 "the row has no chain HMAC, but earlier rows have one; the HMAC was removed, or a service ran without its key",

@@ -82,7 +82,7 @@ def sweep(found: t.Mapping[str, float] | None, error: str, since: float, release
     wrong = {one: values[one] for one in counted if (values[one] or 0.0) > (earlier if one == SWEEP_HMAC_FAILURES else 0)}
     if wrong:
         first, number = next(iter(wrong.items()))
-        words = f"the audit service's own sweep reports {number:.0f} rows ({first}); see the checks of the step evidence"
+        words = f"the audit service's own sweep reports {number:.0f} faulty rows ({first}); see the checks of the drill step 'evidence'"
         return Judged(Check(name, FAIL, words, details={**because(first), "metrics": values}), True)
     if any(values[one] is None for one in counted) or not values[CHECKED]:
         return Judged(
@@ -190,7 +190,7 @@ def continued(seen: Seen, heads: t.Mapping[str, tuple[int, str]], recompute: boo
         }
         wrong = next((f"{count} {what}" for what, count in faults.items() if count), None)
         if wrong:
-            words = f"the chain does not continue from its restored head: rows {wrong}"
+            words = f"the chain does not continue from its restored head; faulty rows: {wrong}"
             return Judged(Check(name, FAIL, words, details={"zone": zone_text.decode("utf-8", "replace"), "faults": faults}), True)
     if not new:
         return Judged(

@@ -174,15 +174,15 @@ class Comparison:
 
 
 def content_unproven(rows: int, details: t.Mapping[str, object]) -> Check:
-    words = f"content hashes of {rows} exported events cannot be recomputed: they cover microseconds, but exports have milliseconds"
+    words = f"content hashes of {rows} exported events cannot be recomputed: the hashes cover microseconds, but exports have milliseconds"
     return Check("exports.content", UNPROVEN, words, required=False, details=details)
 
 
 DIFFERS = "the database has this event with another {}; one of the two was changed after the export"
 FORK = "the database has another event with this number, and no restore in the journal explains it; the chain forked"
-MISSING = "the event is missing in the database, although retention keeps its month; it was deleted or cut off"
-NEWER = "the event is newer than the database's export watermark and missing there: the database is a restored copy, or was cut off"
-REHASHED = "only the hashes differ from the export: an upgrade recomputed the chain after it"
+MISSING = "the event is missing in the database, although retention keeps its month; it was deleted"
+NEWER = "the event is newer than the database's export watermark and not in the database: it is a restored copy, or lost rows"
+REHASHED = "only the hashes differ: an upgrade recomputed the chain after the export"
 _VERDICTS = {"newer_than_database": UNPROVEN, "rehashed": WARN}
 
 

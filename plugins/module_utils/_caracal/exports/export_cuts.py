@@ -43,7 +43,7 @@ class Cuts:
 def words_for(cut: Cut, zone: str, tail: str) -> str:
     """Return the message for a cut in a zone. `tail` describes its effect."""
     head = cut.after.get((AUDIT.name, as_copy(zone)), 0)
-    return f"the chain was cut at {head} by a restore (entry {cut.sequence}, set {cut.set_id}); {tail}"
+    return f"a restore (journal entry {cut.sequence}, set {cut.set_id}) cut the chain after number {head}; {tail}"
 
 
 _COPY = str.maketrans({"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f", "\v": "\\v"})

@@ -82,7 +82,7 @@ def _verdict(zone: str, number: int, versions: int, cuts: Cuts) -> tuple[str, st
     """Return kind, message and verdict of a duplicate number. Each restore explains one more version of a row."""
     known = cuts.find(zone, number)
     if known and versions <= len(known) + 1:
-        return "cut", words_for(known[0], zone, "both the events that it cut off and the events after it were exported"), WARN
+        return "cut", words_for(known[0], zone, "the events that the restore removed and the later events were both exported"), WARN
     if versions > 1:
         return (
             "fork",

@@ -31,7 +31,7 @@ _MADE = f"""public.admin_tokens t CROSS JOIN (
       AND (coalesce(f.seq, 1) = 1 OR t.created_at > f.time)
       AND NOT t.created_at BETWEEN now() - interval '1 minute' AND now()"""
 ADMIN_TOKENS = Invariant(
-    "admin_log.tokens", "live admin tokens that the environment does not give", "were not created by a request in the admin log",
+    "admin_log.tokens", "live admin tokens that do not come from the environment", "were not created by a request in the admin log",
     "they were written into the table directly; revoke them: DELETE /v1/admin-tokens/{id}", _MADE,
     f"""SELECT t.id FROM {_MADE} AND NOT EXISTS (
           SELECT FROM {_LOG} e WHERE e.zone_id IS NULL AND e.chain_seq IS NOT NULL AND e.method = 'POST' AND e.status_code = 201

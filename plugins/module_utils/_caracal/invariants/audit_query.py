@@ -31,7 +31,7 @@ KNOWN = Rule(
     "audit_query.zones_known",
     "zones with audit events",
     "do not exist in this database",
-    "their events are readable, but no zone lists them; compare with the source",
+    "the events are stored, but no query of an existing zone returns them; compare with the source",
     severity=WARN,
 )
 

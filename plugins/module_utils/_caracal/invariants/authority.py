@@ -60,7 +60,7 @@ def _sessions(subjects: str) -> tuple[Invariant, ...]:
                    AND NOT EXISTS (SELECT FROM {subjects} p WHERE p.id = s.parent_id)"""),
         Invariant(
             "sessions.parent_zone", "subject sessions with a parent", "have a parent in another zone",
-            "revoking a session of one zone ends sessions of another; end these sessions", f"{subjects} WHERE parent_id IS NOT NULL",
+            "revoking a session of one zone ends sessions of another zone; end these sessions", f"{subjects} WHERE parent_id IS NOT NULL",
             f"SELECT s.id FROM {subjects} s JOIN {subjects} p ON p.id = s.parent_id WHERE p.zone_id <> s.zone_id", severity=WARN),
     )  # fmt: skip
 
@@ -100,7 +100,7 @@ def _trees(agents: str) -> tuple[Invariant, ...]:
             "depth limits are not enforced; " + _END_AGENT, agents,
             f"SELECT a.id FROM {agents} a LEFT JOIN {agents} p ON p.id = a.parent_id WHERE a.depth <> coalesce(p.depth + 1, 0)"),
         Invariant(
-            "agents.child_count", "live agents", "have a count of live children that is wrong",
+            "agents.child_count", "live agents", "have a wrong count of live children",
             "their limit of children is not enforced; the count corrects itself when their children end",
             f"{agents} WHERE status IN {_LIVE}",
             f"""SELECT p.id FROM {agents} p LEFT JOIN {agents} c ON c.parent_id = p.id AND c.status IN {_LIVE}
@@ -150,7 +150,7 @@ def _delegations(agents: str) -> tuple[Invariant, ...]:
             f"""SELECT d.id FROM {_EDGES} d JOIN {_EDGES} p ON p.id = d.parent_edge_id
                  WHERE d.status = 'active' AND p.status = 'revoked'"""),
         Invariant(
-            "delegations.epoch", "zones with revoked delegations", "have no epoch of 1 or more",
+            "delegations.epoch", "zones with revoked delegations", "have no delegation epoch of 1 or more",
             "tokens of revoked delegations stay valid; set the epoch in delegation_graph_epochs above all earlier ones",
             f"(SELECT DISTINCT zone_id FROM {_EDGES} WHERE status = 'revoked') z",
             f"""SELECT DISTINCT d.zone_id FROM {_EDGES} d WHERE d.status = 'revoked' AND NOT EXISTS (
@@ -183,6 +183,6 @@ _WITHIN_PARENT = Invariant(
                     ELSE (p.resource_id IS NOT NULL OR {_named("p")} > 0) AND {_named("d")} = 0 END""")  # fmt: skip
 _EPOCHS = f"public.delegation_graph_epochs e WHERE e.epoch >= 1 AND e.updated_at > {_KEPT}"
 _EPOCH_OF_EDGES = Invariant(
-    "delegations.epoch_edges", "recent epochs of delegations", "belong to a zone without a delegation",
+    "delegations.epoch_edges", "recent delegation epochs", "belong to a zone without a delegation",
     "a delegation created the epoch, and Caracal did not delete that delegation; find out who did, and compare with an older set", _EPOCHS,
     f"SELECT e.zone_id FROM {_EPOCHS} AND NOT EXISTS (SELECT FROM {_EDGES} d WHERE d.zone_id = e.zone_id)", severity=WARN)  # fmt: skip

@@ -104,13 +104,13 @@ def of(family: str) -> tuple[Invariant, ...]:
     """Return the rules of a family. A rule without columns in the family is left out."""
     found = (
         _rule(
-            "times.expiry", "times of an expiry", "are infinite or implausible", "these items never expire or have expired early; "
+            "times.expiry", "expiry times", "are infinite or implausible", "these items never expire or have expired early; "
             "compare with the source, and end them through the API", EXPIRY, family),
         _rule(
             "times.waiting", "times until which an event waits", "are infinite or implausible",
             "such events are never sent; requeue them, or set the time to now()", WAITING, family),
         _rule(
-            "times.ended", "times of a revocation or an end", "are infinite or implausible",
+            "times.ended", "times at which something was revoked or ended", "are infinite or implausible",
             "the real times are unknown; find out who changed them, and compare with the source", ENDED, family),
         _rule(
             "forms.hashes", "hashes of secrets and tokens", "do not have the format of such a hash",
@@ -119,8 +119,8 @@ def of(family: str) -> tuple[Invariant, ...]:
             "forms.upstreams", "addresses of upstreams", "are not http or https URLs",
             "the Gateway cannot reach the resource; save it again through the API", UPSTREAMS, family),
         _rule(
-            "forms.audit_retention", "settings of the audit retention", "are not one row of 1 day or more",
-            "partitions would be dropped too early or never; set it again: PUT /v1/audit-retention", RETENTION, family),
+            "forms.audit_retention", "rows of audit_retention", "are not the only row, or keep less than 1 day",
+            "partitions would be dropped too early or never; set the retention again: PUT /v1/audit-retention", RETENTION, family),
     )  # fmt: skip
     return tuple(one for one in found if one is not None)
 

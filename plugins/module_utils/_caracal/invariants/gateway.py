@@ -43,7 +43,7 @@ def _both(family: str) -> tuple[Invariant, ...]:
             "the values are lost unless an external secret backend has them; enter each provider's credential again",
             f"{providers} o", f"SELECT o.id FROM {providers} o WHERE NOT o.held", severity=WARN if family == SECRET_STORE else FAIL),
         Invariant(
-            "gateway_bindings.some_upstream", "deployments with resources behind a credential", "have no upstream for any of them",
+            "gateway_bindings.some_upstream", "deployments with resources that need a credential", "have no upstream for any of them",
             "the Gateway cannot route any request; restore another set, or save the resources again through the API",
             f"(SELECT FROM {_ROUTED} LIMIT 1) d",
             f"""SELECT 'resources' FROM (SELECT FROM {_ROUTED} LIMIT 1) d
@@ -73,7 +73,7 @@ _BOUND = (
               SELECT FROM {_BINDINGS} b WHERE b.zone_id = r.zone_id AND b.resource_identifier = r.identifier)""", severity=WARN),
     # A revision above its first value proves that there were bindings.
     Invariant(
-        "gateway_bindings.some_bound", "deployments that bound resources and have some with an upstream", "have no binding for any of them",
+        "gateway_bindings.some_bound", "deployments with earlier bindings and with upstreams", "have no binding of a live resource",
         "the Gateway cannot route any request; restore another set, or save the resources again through the API", f"{_ONCE_BOUND} d",
         f"""SELECT 'gateway_resource_bindings' FROM {_ONCE_BOUND} d WHERE NOT EXISTS (
               SELECT FROM {_BINDINGS} b JOIN public.resources r ON r.zone_id = b.zone_id AND r.identifier = b.resource_identifier

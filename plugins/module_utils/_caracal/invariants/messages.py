@@ -11,7 +11,7 @@ from ..keys.sealed_columns import COLUMNS, CSS1, DETACHED, ZONES, Column
 from ..outbox import COORDINATOR, DEAD, EVENTS
 from .rule import Invariant
 
-_RETRY = "the API is not ready above its limit of such events; send them again or raise the limit by their number"
+_RETRY = "the API is not ready if their number is above its limit; send the events again, or raise the limit by their number"
 _REQUEUE = "send them again through the Coordinator: POST /zones/{zone}/outbox/{id}/requeue"
 
 OUTBOXES = (
@@ -43,7 +43,7 @@ AUDIT = (
 # A webhook's cursor never passes the newest event of its zone and never moves back. Severity is warn: the newest event
 # of a quiet zone can arrive so late that its month is dropped before older ones. Then the cursor stays where it was.
 WEBHOOKS = Invariant(
-    "audit_query.webhook_cursor", "webhooks of zones with audit events", "are ahead of the newest audit event of their zone",
+    "audit_query.webhook_cursor", "webhooks of zones with audit events", "have a cursor after the newest audit event of their zone",
     "the end of the audit log was removed, unless retention dropped a late event; compare with the hourly exports",
     "public.notification_sinks s WHERE EXISTS (SELECT FROM public.audit_events e WHERE e.zone_id = s.zone_id)",
     """SELECT s.id FROM public.notification_sinks s
@@ -56,7 +56,7 @@ def keys(family: str) -> tuple[Invariant, ...]:
     return (
         Invariant(
             "keys.zone_signing_key", "live zones with subject sessions", "have no signing key",
-            "the STS creates a new key and refuses tokens of the old one; if they had a key, restore another set",
+            "the STS creates a new key and refuses tokens of the old one; if these zones had a key, restore another set",
             f"{zones} z", f"SELECT z.id FROM {zones} z WHERE NOT z.held", severity=WARN),
         Invariant(
             "keys.sealed_form", "sealed values", "do not have the format of a sealed value",

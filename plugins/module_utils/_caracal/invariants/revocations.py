@@ -39,7 +39,7 @@ def of(family: str) -> tuple[Revocation, ...]:
 
 def _of(what: str, noun: str, table: str, *statuses: str) -> Revocation:
     return Revocation(
-        f"revocations.{what}", noun, "have lost that state in the copy", _AGAIN, f"{table}_by_status", statuses or ("revoked",)
+        f"revocations.{what}", noun, "are lost or have another status in the copy", _AGAIN, f"{table}_by_status", statuses or ("revoked",)
     )
 
 

@@ -31,14 +31,14 @@ GROUPS = (
 
 _RETIRED = "this release routes by resources and their providers; gateway_bindings.provider_live checks them"
 _BOUND = ("application", "resource", "bound", "some_bound", "revision", "revision_current")
-_CLEANED = "in this release a cleaner deletes old delegations; inventory.caracal.tables binds the rows"
-_NO_CHAIN = "this release has no chain of the admin log; inventory.caracal.tables binds the rows"
-_NAMES_NONE = "the admin log of this release does not record which object a request created; inventory.caracal.tables binds the rows"
+_CLEANED = "in this release a cleaner deletes old delegations; inventory.caracal.tables verifies the rows"
+_NO_CHAIN = "this release has no chain of the admin log; inventory.caracal.tables verifies the rows"
+_NAMES_NONE = "the admin log of this release does not record which object a request created; inventory.caracal.tables verifies the rows"
 _NO_WEBHOOKS = {messages.WEBHOOKS.id: "this release has no webhooks"}
 NOT_IN_FAMILY = {
     SECRET_STORE: {f"gateway_bindings.{what}": _RETIRED for what in _BOUND},
     ZONE_KEK: {
-        "sessions.revoked_time": "this release does not store the time of a revocation; inventory.caracal.tables binds the rows",
+        "sessions.revoked_time": "this release does not store the time of a revocation; inventory.caracal.tables verifies the rows",
         "delegations.announced": _CLEANED,
         "delegations.epoch_edges": _CLEANED,
         admin_log.ADMIN_TOKENS.id: _NAMES_NONE,
@@ -53,7 +53,7 @@ NOT_IN_RELEASE = {
     "v0.1.0": _NO_WEBHOOKS,
     "v0.2.1": _NO_WEBHOOKS,
     "2026-06-04": {
-        "audit_query.rehash_marker": "this release never recomputes audit hashes; inventory.audit_blocks binds every event",
+        "audit_query.rehash_marker": "this release never recomputes audit hashes; inventory.audit_blocks verifies every event",
         admin_log.ADMIN_CHAIN.id: _NO_CHAIN,
     },
 }

@@ -121,7 +121,7 @@ def spawned(family: str) -> Invariant:
     started = "started_at" if family == SECRET_STORE else "spawned_at"
     recent = f"public.{agents_of(family)} a WHERE a.{started} > {_KEPT_SINCE}"
     return Invariant(
-        "agents.spawned", "agents that began since the oldest announcement that is kept", "were never announced to the services",
+        "agents.spawned", "agents that started since the oldest stored announcement", "were never announced to the services",
         "the Coordinator did not start them, unless an operator deleted rows of caracal_outbox; find out who started them, and end them",
         recent,
         f"""SELECT a.id FROM {recent} AND NOT EXISTS (

@@ -130,7 +130,7 @@ def compare_blocks(expected: t.Sequence[t.Any], actual: t.Sequence[t.Any]) -> Ch
     if wrong:
         return Check(BLOCKS_CHECK, FAIL, f"{len(wrong)} audit block(s) differ; first: {wrong[0]}", details={"differences": wrong[:50]})
     rows = sum(block.rows for block in theirs.values())
-    return Check(BLOCKS_CHECK, PASS, f"{len(theirs)} audit blocks with {rows} rows are equal")
+    return Check(BLOCKS_CHECK, PASS, f"{len(theirs)} audit blocks with {rows} rows match the set")
 
 
 def _block_name(key: tuple[str, ...]) -> str:
@@ -153,11 +153,11 @@ def _block_difference(expected: t.Any, actual: t.Any) -> str:
 def _result(check_id: str, what: str, wrong: list[str], count: int, empty_ok: bool, reason: Reason | None = None) -> Check:
     if wrong:
         details = {**because(reason), "differences": wrong[:50]}
-        return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ; first: {wrong[0]}", details=details)
+        return Check(check_id, FAIL, f"{len(wrong)} {what}(s) differ from the set; first: {wrong[0]}", details=details)
     if not count:
         verdict = NOT_APPLICABLE if empty_ok else UNPROVEN
         return Check(check_id, verdict, f"the set records no {what}; nothing was compared", required=not empty_ok)
-    return Check(check_id, PASS, f"{count} {what}(s) are equal")
+    return Check(check_id, PASS, f"{count} {what}(s) match the set")
 
 
 def _maps(
@@ -242,7 +242,7 @@ def _settings(check_id: str, expected: DatabaseSettings, actual: DatabaseSetting
         return Check(
             check_id, WARN, soft[0] + "; text sorts differently in indexes, but the rows are the same", details={"differences": soft}
         )
-    return Check(check_id, PASS, "encoding, locale, owner and settings are equal")
+    return Check(check_id, PASS, "encoding, locale, owner and settings match the set")
 
 
 def _others(names: t.Iterable[str], expected: t.Mapping[str, object], actual: t.Mapping[str, object]) -> list[str]:

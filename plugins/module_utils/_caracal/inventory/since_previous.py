@@ -98,7 +98,7 @@ def check(
     digests = [one["digest"][:16] for one in made.details["recorded"]]
     named = ", ".join(digests[:SHOWN])
     remedy = (
-        f"find out who changed them; restore or revoke them again, or acknowledge the finding: journal_correct with findings: [{named}]"
+        f"find out who made the change; restore rows or revoke again, or acknowledge the finding: journal_correct with findings: [{named}]"
     )
     return dataclasses.replace(made, required=True, message=f"{made.message}; {remedy}")
 

@@ -50,7 +50,7 @@ def _kek(
     """Return verdict, reason and message."""
     good, bad, current = sum(opened.values()), sum(foreign.values()), keyring.current.id
     if not good and bad == spared:
-        return UNPROVEN, None, "no intact sealed value in use shows which KEK is correct"
+        return UNPROVEN, None, "there is no intact sealed value in use, so the KEK cannot be verified"
     if not good:
         given = " and ".join(key.id for key in keyring.keys)
         return FAIL, WRONG_KEK, f"wrong KEK: none of {bad} sealed values can be decrypted with {given}{_carried(foreign)}"
@@ -71,7 +71,7 @@ def _kek(
 def _carried(foreign: collections.Counter[str]) -> str:
     """Return the keys that the rows themselves name, as text."""
     named = [f"{key} ({count})" for key, count in foreign.most_common(5) if key != NO_KEY]
-    return f", which name {', '.join(named)}" if named else ""
+    return f", which name KEK {', '.join(named)}" if named else ""
 
 
 def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
@@ -90,7 +90,7 @@ def judge_column(reading: Reading, keyring: Keyring, family: str) -> Check:
         counts = [f"{reading.damaged} damaged"] if reading.damaged else []
         counts += [f"{foreign} that no given KEK decrypts"] if foreign else []
         first = reading.positions[0]
-        words = f"{' and '.join(counts)} of {reading.rows}; first: {shown(first['id'])}: {first['says']}"
+        words = f"{reading.rows} values: {' and '.join(counts)}; first: {shown(first['id'])}: {first['says']}"
         return Check(name, FAIL, words, details={**because(DAMAGED_VALUES), **details})
     previous = sum(reading.opened.values()) - reading.opened[keyring.current.id]
     if previous:
@@ -138,8 +138,8 @@ def judge_providers(family: str, total: int, without: int, first: t.Sequence[str
         return Check(name, PASS, f"{total} providers with secret values have them sealed in this database", details=details)
     lacking = f"{without} of {total} providers with secret values have none in this database; first: {shown(first[0])}"
     if family != SECRET_STORE:
-        return Check(name, FAIL, f"{lacking}: they are lost", details=details)
-    where = "they may be in an external secret backend, or lost" if stored else "an external secret backend seems to be in use"
+        return Check(name, FAIL, f"{lacking}; the values are lost", details=details)
+    where = "they are lost, or in an external secret backend" if stored else "an external secret backend seems to be in use"
     return Check(name, UNPROVEN, f"{lacking}; {where}, which was not read", details=details)
 
 

@@ -83,12 +83,12 @@ def overdue(facts: Facts, effective: Effective) -> Check:
     if late:
         over = (facts.now - facts.drop(late[0], effective)).total_seconds()
         words = (
-            f"{plural(len(late), 'month')} should have been dropped, {late[0].name} since {duration(over)}; "
+            f"{plural(len(late), 'month')} should have been dropped, {late[0].name} {duration(over)} ago; "
             "check the audit service's log for the reason"
         )
         return Check(name, FAIL, words, details={"partitions": [month.name for month in late]})
     oldest = facts.months[0]
-    words = f"the oldest of {plural(len(facts.months), 'month')}, {oldest.name}, is due on {facts.drop(oldest, effective):%Y-%m-%d}"
+    words = f"the oldest of {plural(len(facts.months), 'month')}, {oldest.name}, is dropped on {facts.drop(oldest, effective):%Y-%m-%d}"
     return Check(name, PASS, words, details={"oldest": oldest.name, "months": len(facts.months)})
 
 

@@ -70,7 +70,7 @@ def judge(today: Today, newest_first: t.Iterable[Recorded], acknowledged: t.Coll
         words = f"set {newest.set_id} does not record the days of audit_retention, so it is unknown whether they were lowered since"
         return Check(CHECK_ID, UNPROVEN, words, required=False, details=details)
     lowered = newest.known and _effective(today.days) < _effective(newest.days)
-    words = f"{_named(today.days)}, {_named(newest.days)} in set {newest.set_id}" if lowered else _named(today.days)
+    words = f"{_named(today.days)}; in set {newest.set_id}, {_named(newest.days)}" if lowered else _named(today.days)
     words += "; every month that the earlier retention keeps is present" if lowered else ", not fewer than before"
     return findings.check(CHECK_ID, found, words, accepted=acknowledged, **details)
 
@@ -101,8 +101,8 @@ def _finding(today: Today, leaf: str, earlier: t.Iterable[Recorded]) -> Finding 
     if kept <= today.now:
         return None
     words = (
-        f"{_named(today.days)}, fewer than the {_effective(former.days)} in set {former.set_id}. The month is missing, although that "
-        f"retention keeps it until {kept:%Y-%m-%d}; find out who lowered it, raise it again, and keep set {former.set_id}"
+        f"{_named(today.days)}, fewer than the {_effective(former.days)} in set {former.set_id}. The month is missing, but the earlier "
+        f"retention keeps it until {kept:%Y-%m-%d}; find out who lowered the days, raise them again, and keep set {former.set_id}"
     )
     digest = findings.digest(CHECK_ID, leaf, former.set_id, former.days, today.days)
     return Finding("retention_lowered", AUDIT.name, "", 0, 0, words, leaf=leaf, digest=digest)

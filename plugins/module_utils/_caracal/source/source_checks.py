@@ -332,7 +332,7 @@ def _check(check_id: str, scans: t.Sequence[Scan], acknowledged: t.Collection[st
         return Check(check_id, UNPROVEN, words, False, details)
     if broken:
         database, first = broken[0]
-        words = f"{len(broken)} of {read} {noun}; first: {_words(database, first)}"
+        words = f"{len(broken)} of {read} {noun} failed the check; first: {_words(database, first)}"
         why = "acknowledged" if first.fails else f"a table of your own; {_REMEDY[check_id]}"
         return Check(check_id, WARN, f"{words} ({why})", False, details)
     return Check(check_id, PASS, f"{read} {noun} {_CONNECTED.get(check_id, 'are intact')}", details=details)

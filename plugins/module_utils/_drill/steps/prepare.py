@@ -51,7 +51,7 @@ def _partitions(work: Work) -> CheckResult:
     found = work.call(audit_partition_ensure.run, audit_partition_ensure.Options(access=work.given.access, copy=work.copy))
     there, made = len(found["present"]), len(found["made"])
     verdict = PASS if there + made >= MONTHS else FAIL
-    words = f"{there} partitions of this month and the next three existed, {made} were created"
+    words = f"partitions of this month and the next three months: {there} existed, {made} were created"
     details = {} if verdict == PASS else because(MISSING_PARTITION)
     return Check("prepare.partitions", verdict, words, details=details).to_result()
 

@@ -107,7 +107,7 @@ def create_missing(session: Session, recorded: ClusterRoles, host: str | None = 
     session.rows("SET createrole_self_grant = 'set, inherit'")
     for name, attributes in recorded["roles"].items():
         if name not in strong:
-            session.conceal(_create(name, attributes, ATTRIBUTES | (SANDBOX_ATTRIBUTES if host else {})), f"role {name} or a setting of it")
+            session.conceal(_create(name, attributes, ATTRIBUTES | (SANDBOX_ATTRIBUTES if host else {})), f"role {name} or its settings")
     for member, group in recorded["members"]:
         # A set must not be able to make its roles administrators of an existing cluster.
         if member not in strong and (group in strong or group in recorded["roles"]) and (host or not strong.get(group, False)):
@@ -168,5 +168,5 @@ def _others(recorded: t.Mapping[str, object], actual: t.Mapping[str, object]) ->
 def as_recorded(recorded: ClusterRoles, host: str | None) -> str:
     """Return the text for a comparison without differences: how many roles were compared, and which role was not."""
     compared = without(recorded, host)
-    words = f"{len(compared['roles'])} role(s) and {len(compared['members'])} membership(s) are as in the set"
+    words = f"{len(compared['roles'])} role(s) and {len(compared['members'])} membership(s) match the set"
     return f"{words}; {host} was not compared, because it is the superuser of this sandbox" if host in recorded["roles"] else words

@@ -225,7 +225,7 @@ def _rename_all(server: Server, made: t.Sequence[tuple[str, str, DatabaseSetting
         session.rows("BEGIN")
         for name, _database, recorded in made:
             for one in recorded["set"] or []:
-                session.conceal(f"ALTER DATABASE {quote(name)} SET {setting(one)}", f"its setting of {one.partition('=')[0]}")
+                session.conceal(f"ALTER DATABASE {quote(name)} SET {setting(one)}", f"the database setting {one.partition('=')[0]}")
             for statement in [*_settings(session, name, recorded), f"COMMENT ON DATABASE {quote(name)} IS NULL"]:
                 session.rows(statement)
         session.rows(

@@ -87,7 +87,7 @@ def confirm(session: Session, facts: Facts, confirmation: t.Sequence[str], keys:
     if not {name, str(session.address)}.intersection(confirmation):
         refusals.append(f"if you want this, set confirm to {name}")
     if keys:
-        refusals.append(f"it is not empty ({keys} keys): restore into an empty one, or stop the services and empty it (FLUSHDB)")
+        refusals.append(f"this Redis is not empty ({keys} keys): use an empty Redis, or stop the services and empty this one (FLUSHDB)")
     if refusals:
         raise TargetRefused(f"the restore writes into Redis {session.address}; {'; '.join(refusals)}")
 

@@ -57,7 +57,7 @@ def make(facts: Facts, policy: Policy) -> Plan:
     decisions = tuple(_decide(one, why, facts) for one in facts.sets)
     stopped = tuple(suspicion.findings(facts, policy))
     if not any(one.good for one in facts.sets) and facts.sets:
-        stopped = (*stopped, "no set is intact without a failed drill or verification")
+        stopped = (*stopped, "every set is incomplete, or failed its last drill or a verification")
     if stopped:
         return stop(decisions, stopped)
     ends = {one.set_id for one in decisions if one.what == END}

@@ -63,6 +63,15 @@ WHOLE: dict[str, Values] = {
         "__caracal_restore_verified": {"signing_keys": []},
         "__caracal_restore_started": {"urls": {}},
     },
+    "caracal_setup": {
+        "caracal_ops_login_user": "backup",
+        "caracal_ops_login_password_file": "/p",
+        "caracal_ops_login_unix_socket": "/s",
+        "groups": dict.fromkeys(("caracal_setup_backup_hosts", "caracal_setup_drill_hosts"), ["localhost"]),
+        "hostvars": {"localhost": {}},
+        "__caracal_setup_sealed": {"stat": {"exists": True}},
+        "__caracal_setup_operator_keys": {},
+    },
     "caracal_retention": {"caracal_ops_compose_project": "p", "__caracal_retention_located": {"deployment": {}}},
 }
 # These roles pass no settings to our modules. Another test covers their settings as texts.

@@ -34,7 +34,7 @@ def test_later_release_is_a_warning_with_its_migrations(recorded: str, family: s
 @pytest.mark.parametrize(
     ("recorded", "family", "wanted", "kind", "words"),
     [
-        ("v2026.06.25-rc.1", "zone_kek", "v0.1.0", TargetRefused, "no migration converts one into the other"),
+        ("v2026.06.25-rc.1", "zone_kek", "v0.1.0", TargetRefused, "no migration converts the set"),
         ("v2026.06.21", "zone_kek", "v2026.06.25-rc.1", TargetRefused, "starts with other migrations"),
         ("v1.0.0", "secret_store", "v0.2.1", TargetRefused, "is older than the set"),
         (None, "zone_kek", "v1.0.0", TargetRefused, "family zone_kek"),

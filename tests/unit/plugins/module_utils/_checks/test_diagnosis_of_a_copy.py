@@ -86,7 +86,7 @@ def test_distinguishes_wrong_keys_from_damage(committed: Committed, restored: Co
     given, other = "5a9f1c" * 10 + "77b1", "9c31d7" * 10 + "40ff"
     (kek,) = diagnosis.diagnose(look(committed, restored, ENVELOPES, kek=given))
     sealed = keys.for_seed(restored.spec.seed).kek_id.hex()
-    assert kek.id == "kek.wrong" and kek.cause.endswith(f", the rows are sealed under {sealed}")
+    assert kek.id == "kek.wrong" and kek.cause.endswith(f", but the rows are sealed under {sealed}")
     (audit,) = diagnosis.diagnose(look(committed, restored, CHAIN, audit_key=other))
     assert audit.id == "audit_key.wrong"
     (both,) = diagnosis.diagnose(look(committed, restored, CHAIN, ENVELOPES, kek=given, audit_key=other))

@@ -149,7 +149,7 @@ def test_older_family_is_evaluated_by_its_own_checks(
             "audit.default_partition", "fail", "1 event(s) are in the default partition",
         ),
         (["DROP TABLE audit_events_default"], "audit.default_partition", "fail", "there is no default partition"),
-        ([partition(month(-20))], "audit.overdue", "fail", f"1 month should have been dropped, {month(-20).name} since"),
+        ([partition(month(-20))], "audit.overdue", "fail", f"1 month should have been dropped, {month(-20).name} "),
         (["UPDATE audit_retention SET retention_days = 30"], "audit.overdue", "fail", "months should have been dropped"),
         (["UPDATE audit_retention SET retention_days = 600"], "audit.days", "warn", "the database sets 600 days"),
         ([WATERMARK.format("3 days")], EXPORTS, "fail", "over its budget of 6 h"),

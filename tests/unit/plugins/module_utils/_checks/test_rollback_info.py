@@ -215,7 +215,7 @@ def test_the_other_family_is_not_compared(clusters: Clusters) -> None:
     other = clusters(FAMILIES["zone_kek"])
     where = {"former_login_unix_socket": other.info.socket_dir, "former_login_port": other.info.port}
     result = info(clusters("v1.0.0"), former_database="caracal", former_login_user=other.info.superuser, **where)
-    assert not result["complete"] and "of release family zone_kek" in result["problems"][0]
+    assert not result["complete"] and "to release family zone_kek" in result["problems"][0]
     assert {one["count"] for one in result["rollback"]} == {None}
 
 

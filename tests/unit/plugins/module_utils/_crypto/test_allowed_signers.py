@@ -52,7 +52,7 @@ def test_altered_bytes_are_found(keys, verifier: Verifier) -> None:
 
 @pytest.mark.mutation
 def test_a_signature_for_another_namespace_is_refused(keys, verifier: Verifier) -> None:
-    refused(verifier, TamperedData, "is for 'drill@caracal-ops', not for set@", keys.sign("backup", DATA, "drill@caracal-ops"))
+    refused(verifier, TamperedData, "for 'drill@caracal-ops', not for set@", keys.sign("backup", DATA, "drill@caracal-ops"))
 
 
 @pytest.mark.mutation

@@ -46,7 +46,7 @@ def test_a_malformed_inventory_proves_nothing(caracal_database: TwinCluster, wha
 
 COLUMN = [f"column {TABLE}.more at 99 text "]
 UNCOMPARED: dict[str, tuple[dict[str, t.Any], dict[str, t.Any]]] = {
-    "set before: no digests of rows": (database(row_marks=None), database()),
+    "the earlier set has no row digests": (database(row_marks=None), database()),
     "more than 1,024 rows": (database(row_marks={"key": KEY, "tables": {TABLE: {"span": 2, "digests": "11" * 16}}}), database()),
     "its columns changed": (database(), database(schema=COLUMN)),
 }

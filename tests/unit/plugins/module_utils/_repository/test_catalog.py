@@ -139,7 +139,7 @@ def test_a_report_offered_as_a_manifest_is_refused_twice(world) -> None:
     manifest_bytes(world)
     report = strict_json.dumps({"type": "drill-report", "format": 1, "set_id": world.set_id(), "verdict": "pass"})
     replace_manifest(world, report, namespace=layout.NAMESPACE_DRILL)
-    refused(world, TamperedData, "is for 'drill@caracal-ops', not for set@caracal-ops")
+    refused(world, TamperedData, "for 'drill@caracal-ops', not for set@caracal-ops")
     replace_manifest(world, report)
     refused(world, TamperedData, "has type 'drill-report', not backup-set")
 

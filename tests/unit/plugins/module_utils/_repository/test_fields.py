@@ -68,9 +68,9 @@ def test_a_missing_and_an_unknown_field_are_named() -> None:
 def test_wrong_type_and_unknown_format_are_distinguished() -> None:
     with pytest.raises(TamperedData, match=r"x.json has type 'drill-report', not backup-set"):
         Fields({"type": "drill-report", "format": 1}, "x.json").head("backup-set")
-    with pytest.raises(VersionMismatch, match="has format 2, this release reads formats up to 1; install a newer release"):
+    with pytest.raises(VersionMismatch, match="has format 2, but this release reads formats up to 1; install a newer release"):
         Fields({"type": "backup-set", "format": 2}, "x.json").head("backup-set")
-    with pytest.raises(VersionMismatch, match=r"has format 3, this release reads formats up to 2; install release '1.1.0'"):
+    with pytest.raises(VersionMismatch, match=r"has format 3, but this release reads formats up to 2; install release '1.1.0'"):
         Fields({"type": "backup-set", "format": 3, "requires": "1.1.0"}, "x.json").head("backup-set", 2)
     for wrong in ({"format": 2}, {"format": 2, "requires": "0.1.0"}):
         with pytest.raises(TamperedData, match="unknown format 2"):

@@ -60,7 +60,7 @@ def aged(world: World) -> World:
         (None, "fail: the journal contains no set"),
         (Newest("x", None, problem="forged"), "fail: the newest set x cannot be trusted: forged"),
         (Newest("x", NOW - 2 * DAY), "fail: the snapshot of the newest set x is 2 d old, over its budget of 1 d"),
-        (Newest("x", NOW + DAY), "unproven: the snapshot of the newest set x is in the future of this host's clock"),
+        (Newest("x", NOW + DAY), "unproven: the snapshot of the newest set x is later than this host's clock"),
         (Newest("x", NOW + dt.timedelta(minutes=1)), "pass: the snapshot of the newest set x is 0.0 s old"),
         (Newest("x", NOW - DAY), "pass: "),
     ],
@@ -104,10 +104,10 @@ def test_sets_that_ended_too_early(aged: World) -> None:
         journal = aged.journal()
         return verdict_of(holdings.kept_long_enough(aged.catalog().committed(), journal.entries, aged.clock.now, least))
 
-    assert now(90) == "pass: no set was pruned before 90 days; the oldest of 3 is 30 d old"
+    assert now(90) == "pass: no set was pruned at less than 90 days; sets left: 3, the oldest is 30 d old"
     prune(aged, 1)
-    assert now(30).startswith("pass: no set was pruned before 30 days; the oldest of 2 is 20 d old")
-    assert now(31).startswith(f"fail: 1 set pruned before 31 days, first {aged.set_id(1)} after 30 d")
+    assert now(30).startswith("pass: no set was pruned at less than 30 days; sets left: 2, the oldest is 20 d old")
+    assert now(31).startswith(f"fail: 1 set pruned at less than 31 days, first {aged.set_id(1)} at 30 d")
     aged.clock.add(days=100)
     assert now(31).startswith("fail: "), "what was ended does not come back"
     prune(aged, 2)
@@ -169,7 +169,7 @@ def test_identities_for_emergencies(aged: World) -> None:
     by_class = dataclasses.replace(last, sealed=frozenset({frozenset({KEY}), frozenset({"SHA256:secrets", "SHA256:daily"})}))
     assert now(KEY, newest=by_class).startswith(f"fail: artifacts of the newest set {aged.set_id(3)} are encrypted for SHA256:daily")
     assert now(KEY, "SHA256:secrets", newest=by_class).startswith("unproven: 2 of 2 break-glass identities")
-    assert now(KEY).startswith(f"unproven: 1 of 1 break-glass identities are not proved, first {KEY} (proved: never)")
+    assert now(KEY).startswith(f"unproven: 1 of 1 break-glass identities have no recent proof, first: {KEY} (last proof: never)")
     body = Escrow(aged.set_id(3), (KEY,), 6).to_body()
     aged.append(entries.ESCROW, "operator", subjects=[manifest(aged, 3)], body=body)
     assert now(KEY).startswith("pass: 1 break-glass recipient proved within 400 days")
@@ -178,7 +178,7 @@ def test_identities_for_emergencies(aged: World) -> None:
     aged.clock.add(days=400)
     assert now(KEY).startswith("pass: ")
     aged.clock.add(seconds=1)
-    assert now(KEY).startswith(f"unproven: 1 of 1 break-glass identities are not proved, first {KEY} (proved: {proved:%Y-%m-%d}")
+    assert now(KEY).startswith(f"unproven: 1 of 1 break-glass identities have no recent proof, first: {KEY} (last proof: {proved:%Y-%m-%d}")
 
 
 @pytest.mark.mutation

@@ -192,7 +192,7 @@ def test_a_signature_for_another_namespace_is_refused(world) -> None:
     world.append()
     path = world.path(layout.entry_key(2))
     world.path(layout.entry_signature_key(2, made.sha256)).write_bytes(world.signer().sign(path.read_bytes(), layout.NAMESPACE_SET))
-    refused(world, TamperedData, "is for 'set@caracal-ops', not for journal@caracal-ops")
+    refused(world, TamperedData, "for 'set@caracal-ops', not for journal@caracal-ops")
 
 
 @pytest.mark.mutation
@@ -337,7 +337,7 @@ def test_a_journal_that_shrinks_under_us_is_found(world) -> None:
     world.append()
     journal = world.journal()
     world.store.delete(layout.entry_key(2))
-    with pytest.raises(TamperedData, match="was rolled back: it ends at entry 1, and had 2 before"):
+    with pytest.raises(TamperedData, match="was rolled back: it ends at entry 1, but had entry 2 before"):
         journals.refresh(world.load(), journal)
 
 

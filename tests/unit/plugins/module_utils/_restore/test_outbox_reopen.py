@@ -57,7 +57,7 @@ def reopened(result: Result) -> dict[tuple[str, str], int]:
 def test_frames_that_landed_pass_and_nothing_is_sent_again(scene: Scene, restored: Copy) -> None:
     check, count = landed(scene, restored), len(ids(restored))
     assert count and (check["verdict"], check["details"]["counts"]) == ("pass", {"landed": count})
-    assert check["message"] == f"of the outbox's audit frames, {count} have their row in audit_events" and not check["required"]
+    assert check["message"] == f"audit events in the outbox: {count} have their row in audit_events" and not check["required"]
     before = restored.execute(OUTBOXES)
     result = scene.call(REOPEN, sandbox=restored.info.directory)
     assert not result["changed"] and result["diff"] == {"before": "", "after": ""}
@@ -74,7 +74,7 @@ def test_frame_without_event_is_named_and_reopened(scene: Scene, copy: Copy, dea
     check = landed(scene, copy)
     assert (
         check["verdict"] == "warn"
-        and f"1 audit event(s) were sent but have no row in audit_events, first row {frame} of" in check["message"]
+        and f"1 audit event(s) were sent but have no row in audit_events (first: row {frame} of" in check["message"]
     )
     assert "outbox_reopen" in check["message"] and check["details"] == {"counts": {"landed": len(others), "lost": 1}, "ids": [frame]}
     before = copy.execute(OUTBOXES)
@@ -124,7 +124,7 @@ def test_a_frame_that_names_no_event_is_unproven(scene: Scene, copy: Copy, data:
 def test_without_frames_nothing_is_claimed(scene: Scene, copy: Copy) -> None:
     copy.execute(f"DELETE FROM event_outbox WHERE stream_name = '{outbox.AUDIT_EVENTS}'")
     check = landed(scene, copy)
-    assert (check["verdict"], check["message"]) == ("not_applicable", "the outbox contains no audit frame")
+    assert (check["verdict"], check["message"]) == ("not_applicable", "the outbox contains no audit event")
 
 
 @pytest.mark.mutation

@@ -129,9 +129,10 @@ def test_a_repository_with_timestamps_is_whole_is_copied_and_pruned(place: Place
 def test_without_roots_a_timestamp_proves_nothing(place: Place) -> None:
     place.stamp()
     check = place.checked(timestamp_roots=None)
-    assert (check["verdict"], check["required"]) == ("not_applicable", False) and "1 timestamp of the journal proved nothing" in check[
-        "message"
-    ]
+    assert (check["verdict"], check["required"]) == (
+        "not_applicable",
+        False,
+    ) and "1 timestamp of the journal could not be verified" in check["message"]
     (orphans,) = [one for one in place.verify(timestamp_roots=None)["checks"] if one["id"] == "repository.orphans"]
     assert orphans["verdict"] == "pass"
 

@@ -119,7 +119,7 @@ def test_finds_an_edit_with_recomputed_chain_links(tampered: Tampered, caracal_d
             f"INSERT INTO {LEAF} SELECT (jsonb_populate_record(x, '{{{{\"id\": \"new\"}}}}')).* FROM {LEAF} x WHERE id = '{{id}}'",
             "rows were inserted below the head that was recorded",
         ),
-        (f"UPDATE {LEAF} SET chain_hmac = NULL WHERE id = '{{id}}'", "chain columns were changed, the content is the same"),
+        (f"UPDATE {LEAF} SET chain_hmac = NULL WHERE id = '{{id}}'", "the chain columns were changed, but the content is the same"),
         (f"DELETE FROM {LEAF} WHERE zone_id = '{{zone}}'", "its {{rows}} rows are missing"),
         (f"UPDATE {LEAF} SET zone_id = 'other' WHERE id = '{{id}}'", "1 of {{rows}} rows are missing"),
     ],

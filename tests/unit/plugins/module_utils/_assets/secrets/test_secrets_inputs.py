@@ -155,8 +155,8 @@ def test_warns_of_missing_files_that_an_installer_would_create(made: Deployment)
     warned: list[str] = []
     made.scene.call("secrets_bundle", warn=warned.append, set_id=made.scene.new_id(), reading=1, **made.sources())
     assert warned == [
-        "not in any source, so not in the set: caracalAuthSecret, metricsBearer, postgresPassword, redisPassword; "
-        "an installer creates new values for missing files"
+        "these secrets are not in any source or in the set: caracalAuthSecret, metricsBearer, postgresPassword, redisPassword; "
+        "an installer creates new values for them"
     ]
 
 

@@ -113,7 +113,7 @@ def test_reports_entries_trimmed_between_passes(streams: Streams, source: RedisS
     source.run("XTRIM", STREAM, "MAXLEN", 4)
     result = streams.read(source, 2)
     assert [check["message"] for check in result["checks"] if check["id"] == "redis.trimmed"] == [
-        f"stream {STREAM}: 6 entries were trimmed or deleted between the readings, before they were read"
+        f"stream {STREAM}: 6 entries were trimmed or deleted between the readings, so they are not in the set"
     ]
     streams.commit()
     target = start()

@@ -194,7 +194,7 @@ def test_partition_dropped_meanwhile_is_a_one_line_error(caracal_database: TwinC
         caracal_database.execute("DROP TABLE audit_events_y2026m03", database=name)
         with pytest.raises(StageFailed) as caught:
             chain_reading.read(held.place, layout, plan_of(caracal_database, jobs=jobs), guard)
-    assert caught.value.msg == "leaf public.audit_events_y2026m03 was dropped while it was read; run again"
+    assert caught.value.msg == "partition public.audit_events_y2026m03 was dropped while it was read; run again"
     assert "psql" in caught.value.details["reading"]
 
 

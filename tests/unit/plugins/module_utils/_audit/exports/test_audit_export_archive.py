@@ -137,7 +137,7 @@ def test_changed_source_is_reported_and_other_exports_continue(place: ArchiveSce
     path.write_bytes(kept)
     result = place.fill()
     assert result["failed"] and result["archived"] == [path.stem]
-    assert f"archive/{changed.relative_to(place.source)} is shadowed: its source has other content" in result["msg"]
+    assert f"archive/{changed.relative_to(place.source)} is inconsistent: its source has other content" in result["msg"]
     assert place.verify()["verdict"] == "pass"
 
 

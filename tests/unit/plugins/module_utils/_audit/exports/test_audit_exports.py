@@ -78,7 +78,7 @@ def test_recorded_restore_explains_the_rows_that_it_removed(twin_cluster: TwinFa
     assert result["verdict"] == "pass", result["checks"]
     database = of_exports(result)["exports.database"]
     assert database["verdict"] == "warn"
-    assert f"was cut at {after.head} by a restore" in database["message"] and "38" in database["message"]
+    assert f"cut the chain after number {after.head};" in database["message"] and "38" in database["message"]
 
     forgotten = tmp_path / "forgotten"
     shutil.copytree(scene.root, forgotten)

@@ -78,7 +78,7 @@ def test_policy_is_active_and_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
         (status(ONE, "waiting_for_sts", sts="not_loaded"), "the STS did not load it"),
         (status(ONE, active=False), "another active version"),
         (status(ONE, active_version_id="v-9"), "another active version"),
-        (status(ONE, "failed", sts="failed"), "their GATEWAY_STS_HMAC_KEY differ"),
+        (status(ONE, "failed", sts="failed"), "values of GATEWAY_STS_HMAC_KEY differ"),
         (status(ONE, "waiting_for_sts", sts="not_configured"), "it has no GATEWAY_STS_HMAC_KEY"),
         (status(ONE, "waiting_for_sts", sts="unreachable"), "the API cannot reach the STS"),
         (status(ONE, code=404, error="policy_set_binding_not_found"), "policy_set_binding_not_found"),

@@ -63,7 +63,7 @@ def test_error_of_the_upstream_is_a_warning() -> None:
     [
         (403, "resource not configured", "gateway_resource_bindings was not restored"),
         (401, "bearer signature invalid", "see canary.jwks"),
-        (401, "invalid gateway exchange signature", "different GATEWAY_STS_HMAC_KEY"),
+        (401, "invalid gateway exchange signature", "different values of GATEWAY_STS_HMAC_KEY"),
         (401, "session revoked", "counts as revoked"),
         (503, "revocation state unavailable", "no fresh snapshot"),
         (502, "upstream not addressable", "UPSTREAM_HOST_ALLOWLIST"),

@@ -52,7 +52,7 @@ def test_the_keys_of_the_backup_are_served() -> None:
         (served("z-2", Key("z-2", "kid-9", "x9", "y9")), "new_key", "silently created a new one"),
         (served("z-2"), "key_missing", "key kid-2 is not served"),
         (served("z-2", keys="none"), "key_missing", "key kid-2 is not served"),
-        (served("z-2", Key("z-2", "kid-2", "x2", "other")), "other_database", "another public point"),
+        (served("z-2", Key("z-2", "kid-2", "x2", "other")), "other_database", "another public key"),
     ],
 )
 def test_a_zone_that_serves_other_keys_is_found(line: Line, reason: str, words: str) -> None:

@@ -424,13 +424,13 @@ def only(*checks: Check, **other: t.Any) -> Diagnosis:
 @pytest.mark.mutation
 def test_a_wrong_kek_names_both_keys() -> None:
     found = only(kek(reasons.WRONG_KEK, **{SEALED: 9}), failed("canary.jwks", **DECRYPT))
-    assert found.cause == f"restored STS cannot decrypt keys: the KEK given is {GIVEN}, the rows are sealed under {SEALED}"
+    assert found.cause == f"restored STS cannot decrypt keys: the given KEK is {GIVEN}, but the rows are sealed under {SEALED}"
     assert found.remedy.startswith("restore the secrets bundle of the same set") and found.because == ("envelopes.kek", "canary.jwks")
     assert f"are sealed under {SEALED}" in only(kek(reasons.WRONG_KEK, unknown=9), key_ids={"kek": SEALED}).cause, "rows without a key id"
-    assert "sealed under another one, which they do not name" in only(kek(reasons.WRONG_KEK, unknown=9), key_ids={"kek": GIVEN}).cause
+    assert "sealed under another KEK" in only(kek(reasons.WRONG_KEK, unknown=9), key_ids={"kek": GIVEN}).cause
     by_jwks = failed("canary.jwks", **DECRYPT)
-    assert only(by_jwks).cause.endswith("the KEK given is not the one under which the rows are sealed")
-    assert only(by_jwks, key_ids={"kek": SEALED}).cause.endswith(f"the KEK given is not {SEALED} under which the rows are sealed")
+    assert only(by_jwks).cause.endswith("the given KEK is not the KEK under which the rows are sealed")
+    assert only(by_jwks, key_ids={"kek": SEALED}).cause.endswith(f"the given KEK is not {SEALED} under which the rows are sealed")
 
 
 @pytest.mark.mutation
@@ -444,7 +444,7 @@ def test_cause_lists_all_checks_that_follow_from_it() -> None:
 @pytest.mark.mutation
 def test_the_services_are_named() -> None:
     found = only(ready("sts", 503, answer="redis_unreachable"), ready("api", 500, error="internal_error"))
-    assert found.cause.startswith("Redis is not reached by sts and api")
+    assert found.cause.startswith("sts and api cannot reach Redis")
 
 
 @pytest.mark.no_false_alarm

@@ -93,7 +93,7 @@ def test_heads_are_the_highest_numbers_of_chain_and_zone() -> None:
 def test_the_same_rows_pass() -> None:
     check = compare(BEFORE)
     assert (check.id, check.verdict, check.required) == ("blocks.journal", PASS, True)
-    assert check.message == f"{len(blocks_of(BEFORE))} audit blocks equal those recorded in set 20260617T123000Z-abcd"
+    assert check.message == f"{len(blocks_of(BEFORE))} audit blocks match the blocks recorded in set 20260617T123000Z-abcd"
 
 
 @pytest.mark.no_false_alarm
@@ -125,7 +125,7 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
     "content": (swap(BEFORE, 1, decision="deny"), ("block_edited", "a", "may", 1, 5, "content was changed")),
     "chain columns": (
         swap(BEFORE, 1, hmac="k"),
-        ("block_chain_changed", "a", "may", 1, 5, "chain columns were changed, the content is the same"),
+        ("block_chain_changed", "a", "may", 1, 5, "the chain columns were changed, but the content is the same"),
     ),
     "row removed": (without(("a", 2)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are missing")),
     "first row removed": (without(("a", 1)), ("block_missing_rows", "a", "may", 1, 5, "1 of 5 rows are missing")),
@@ -169,7 +169,7 @@ FAULTS: dict[str, tuple[list[Event], Position]] = {
     ),
     "zone gone": (
         [one for one in BEFORE if one.zone != "b"],
-        ("zone_gone", "b", "", 1, BLOCK_ROWS + 1, "zone b is missing, although the journal records 7 rows of it"),
+        ("zone_gone", "b", "", 1, BLOCK_ROWS + 1, "zone b has no rows, although the journal records 7 rows"),
     ),
 }
 
@@ -216,7 +216,7 @@ def test_more_rows_without_number_are_unproven(zone: str) -> None:
 @pytest.mark.mutation
 def test_unproven_without_an_earlier_set() -> None:
     check = compare(BEFORE, before=[])
-    words = "no earlier set or checkpoint has audit blocks; new blocks bind every row from now on"
+    words = "no earlier set or checkpoint has audit blocks; new audit blocks cover every row from now on"
     assert (check.verdict, check.message) == (UNPROVEN, words)
 
 

@@ -94,7 +94,7 @@ def test_an_edited_row_fails_and_is_named() -> None:
 def test_content_of_hashed_wire_bytes_is_not_applicable() -> None:
     check = chain_verdict.content(AUDIT, examine(events(3), recompute=False), False, "2026-06-04")
     assert (check.verdict, check.required) == (NOT_APPLICABLE, False)
-    assert check.message.startswith("2026-06-04 hashed the bytes that it received")
+    assert check.message.startswith("2026-06-04 hashed the received bytes")
 
 
 @pytest.mark.mutation

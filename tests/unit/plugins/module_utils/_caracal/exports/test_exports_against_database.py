@@ -148,7 +148,7 @@ def test_fork_explained_by_a_restore_is_a_warning(scene: Scene) -> None:
     expected = [("cut", A, 21, 30), ("cut", SHOWN_B, 21, 30)]
     assert (checks["exports.sequence"].verdict, findings(checks["exports.sequence"])) == (WARN, expected)
     assert (checks["exports.database"].verdict, findings(checks["exports.database"])) == (WARN, expected)
-    words = "the chain was cut at 20 by a restore (entry 17, set 20260617T080000Z-abcd); 10 exported events are after that point"
+    words = "a restore (journal entry 17, set 20260617T080000Z-abcd) cut the chain after number 20; 10 exported events are after that point"
     assert words in checks["exports.database"].message
     assert FAIL not in not_passed(checks).values()
 

@@ -96,14 +96,18 @@ def drop(section: str, key: str) -> t.Callable[[Inventory], None]:
 
 
 CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
-    ("tables", put("tables", "public.zones", {"rows": 2, "digest": "z"}), "1 table(s) differ; first: public.zones: 2 rows instead of 3"),
+    (
+        "tables",
+        put("tables", "public.zones", {"rows": 2, "digest": "z"}),
+        "1 table(s) differ from the set; first: public.zones: 2 rows instead of 3",
+    ),
     ("tables", put("tables", "public.zones", {"rows": 3, "digest": "?"}), "first: public.zones: the content of rows differs"),
     ("tables", put("tables", "public.extra", {"rows": 0, "digest": "e"}), "first: public.extra is not in the set"),
     ("tables", drop("tables", "public.sessions"), "first: public.sessions is missing"),
     (
         "leaves",
         drop("leaves", "public.audit_events_y2026m06"),
-        "1 audit partition(s) differ; first: public.audit_events_y2026m06 is missing",
+        "1 audit partition(s) differ from the set; first: public.audit_events_y2026m06 is missing",
     ),
     ("schema", lambda one: one["schema"].append("index x"), "first: not in the set: index x"),
     ("schema", lambda one: one["schema"].clear(), "first: missing relation public.zones kind r"),
@@ -111,10 +115,10 @@ CHANGES: list[tuple[str, t.Callable[[Inventory], None], str]] = [
     (
         "owners",
         lambda one: one.update(owners=["table public.zones mallory"]),
-        "2 owner(s) differ; first: missing table public.zones caracal",
+        "2 owner(s) differ from the set; first: missing table public.zones caracal",
     ),
     ("migrations", lambda one: one["migrations"].append("0002_x"), "first: not in the set: 0002_x"),
-    ("state", put("state", "signing_keys", []), "1 fact(s) differ; first: signing_keys differs"),
+    ("state", put("state", "signing_keys", []), "1 fact(s) differ from the set; first: signing_keys differs"),
     ("state", drop("state", "binding_revision"), "first: binding_revision differs"),
     ("sequences", put("sequences", "public.alerts_id_seq", 4), "first: sequence public.alerts_id_seq is at 4, expected 5 to 7"),
     ("sequences", put("sequences", "public.alerts_id_seq", 8), "first: sequence public.alerts_id_seq is at 8, expected 5 to 7"),
@@ -217,7 +221,7 @@ BLOCKS = [Block("audit", zone, "leaf", "0", 5, "1", "5", "content", "chain") for
 @pytest.mark.no_false_alarm
 def test_equal_blocks_pass_in_any_order() -> None:
     check = inventory.compare_blocks(BLOCKS, BLOCKS[::-1])
-    assert (check.verdict, check.message) == (PASS, "2 audit blocks with 10 rows are equal")
+    assert (check.verdict, check.message) == (PASS, "2 audit blocks with 10 rows match the set")
 
 
 @pytest.mark.mutation

@@ -35,8 +35,8 @@ def reading(opened: dict[str, int], foreign: dict[str, int]) -> Reading:
     ("opened", "foreign", "family", "verdict", "words"),
     [
         ({NEW.id: 7}, {}, SECRET_STORE, PASS, f"correct KEK: {NEW.id} decrypts 7 sealed values"),
-        ({}, {}, SECRET_STORE, UNPROVEN, "no intact sealed value in use shows which KEK is correct"),
-        ({}, {FOREIGN: 3}, SECRET_STORE, FAIL, f"{NEW.id} and {OLD.id}, which name {FOREIGN} (3)"),
+        ({}, {}, SECRET_STORE, UNPROVEN, "there is no intact sealed value in use, so the KEK cannot be verified"),
+        ({}, {FOREIGN: 3}, SECRET_STORE, FAIL, f"{NEW.id} and {OLD.id}, which name KEK {FOREIGN} (3)"),
         ({}, {NO_KEY: 3}, ZONE_KEK, FAIL, f"wrong KEK: none of 3 sealed values can be decrypted with {NEW.id} and {OLD.id}"),
         (
             {NEW.id: 7},

@@ -216,9 +216,9 @@ def test_the_superuser_of_a_sandbox_is_not_compared(fresh_cluster: FreshCluster)
     }
     assert create(server_of(info), recorded, info.superuser) == []
     assert roles.as_recorded(recorded, info.superuser) == (
-        f"1 role(s) and 0 membership(s) are as in the set; {info.superuser} was not compared, because it is the superuser of this sandbox"
+        f"1 role(s) and 0 membership(s) match the set; {info.superuser} was not compared, because it is the superuser of this sandbox"
     )
-    assert roles.as_recorded(recorded, None) == "2 role(s) and 2 membership(s) are as in the set"
+    assert roles.as_recorded(recorded, None) == "2 role(s) and 2 membership(s) match the set"
     warnings = create(server_of(info), recorded)
     assert f"role {info.superuser}: superuser is True instead of False" in warnings
     assert f"role {info.superuser} is not a member of pg_monitor" in warnings

@@ -210,7 +210,7 @@ def test_a_value_that_the_server_refuses_is_in_no_message(server: Server, name: 
     refused = target.set_for_roles(server, name, {**SETTINGS, "role_sets": {"caracal": [wrong]}})
     with pytest.raises(StageFailed, match="its setting of work_mem") as published:
         target.publish(server, [(name, f"{name}_p", {**SETTINGS, "set": [wrong]})])
-    with Session(server, target.MAINTENANCE) as session, pytest.raises(StageFailed, match="role valued or a setting of it") as made:
+    with Session(server, target.MAINTENANCE) as session, pytest.raises(StageFailed, match="role valued or its settings") as made:
         recorded = {"login": False, "createdb": False, "inherit": True, "connection_limit": -1, "valid_until": None, "set": [wrong]}
         roles.create_missing(session, {"roles": {"valued": recorded}, "members": []})
     messages = [*refused, published.value.msg, made.value.msg]
