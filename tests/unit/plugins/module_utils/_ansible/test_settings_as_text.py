@@ -67,7 +67,7 @@ WHOLE: dict[str, Values] = {
         "caracal_ops_login_user": "backup",
         "caracal_ops_login_password_file": "/p",
         "caracal_ops_login_unix_socket": "/s",
-        "groups": dict.fromkeys(("caracal_setup_backup_hosts", "caracal_setup_drill_hosts"), ["localhost"]),
+        "groups": {name: ["localhost"] for name in ("caracal_setup_backup_hosts", "caracal_setup_drill_hosts")},
         "hostvars": {"localhost": {}},
         "__caracal_setup_sealed": {"stat": {"exists": True}},
         "__caracal_setup_operator_keys": {},
