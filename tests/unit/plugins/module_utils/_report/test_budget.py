@@ -40,4 +40,4 @@ def test_the_words_name_both_times() -> None:
 @pytest.mark.parametrize("tail", [30.0, 90.0, None])
 def test_message_names_the_remedy_for_the_rows_of_the_gap(tail: float | None) -> None:
     (check,) = budget.judge(Budgets(tail=60.0), None, None, tail)
-    assert "can change, cut or replace newer rows" in check.message
+    assert "can change, remove or replace newer rows" in check.message

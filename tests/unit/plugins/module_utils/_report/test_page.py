@@ -126,7 +126,7 @@ RECT = re.compile(r'<rect class="(\w+)" x="([\d.]+)" y="0" width="([\d.]+)"')
 
 def _bars(drill: Drill) -> list[tuple[str, float, float]]:
     """Return kind, start and end of each bar, in thousandths of the picture's width."""
-    picture = page.render(document.build(drill)).partition("Where the time went")[2]
+    picture = page.render(document.build(drill)).partition("Time of each step")[2]
     return [(kind, float(left), round(float(left) + float(width), 2)) for kind, left, width in RECT.findall(picture)]
 
 
@@ -187,7 +187,7 @@ def test_page_lists_rolled_back_left_out_and_unverified_items(make_drill: MakeDr
         "Recipients proved ! warn SHA256:a: databases (2); no identity of this host: secrets (1); number of recipients in brackets",
     ):
         assert words in text, words
-    assert "envelopes.b" not in text.partition("Check these first")[2].partition("Where the time went")[0]
+    assert "envelopes.b" not in text.partition("Check these first")[2].partition("Time of each step")[0]
 
 
 def test_a_set_that_cannot_be_read_has_a_page(make_drill: MakeDrill) -> None:
